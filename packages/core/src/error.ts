@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Who has to act: the user who gave the input, or whoever runs the system. */
+export type ErrorCause = "user" | "system";
+
+/** An expected failure with a stable `code` (see docs/reference/errors.md). */
+export class MeridianError extends Error {
+  override readonly name: string = "MeridianError";
+  readonly code: string;
+  readonly causedBy: ErrorCause;
+
+  constructor(code: string, causedBy: ErrorCause, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.causedBy = causedBy;
+  }
+}
