@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The seam between sockets and answers. A transport owns buffers and system calls and knows no DNS; a handler knows
+ * DNS and never sees a socket. Everything is a byte range or a small integer, so nothing is allocated per query.
+ */
+
+/** What a transport calls; one per worker thread. Never throws on packet content. */
+export interface PacketHandler {
+  /** Before the packets of a batch: adopts the newest overlay bank (hazard protocol inside). */
+  beginBatch(): void;
+
+  /** After the batch, before blocking: marks this worker idle so that the overlay writer need not wait for it. */
+  endBatch(): void;
+
+  /**
+   * Answers one query: `input[start, start + length)` is the message as received (0 ≤ length ≤ 65,535, any content).
+   *
+   * Returns the number of bytes written from `output[outputStart]` on, at most `outputMax`; 0 is silence. The client's
+   * address lies at `source[sourceStart]`: 4 bytes for family 4, 16 bytes for family 6, in network order. `output`
+   * and `source` belong to the transport and must not be kept.
+   */
+  handle(
+    input: Uint8Array,
+    start: number,
+    length: number,
+    output: Uint8Array,
+    outputStart: number,
+    outputMax: number,
+    source: Uint8Array,
+    sourceStart: number,
+    family: number,
+    isTcp: boolean,
+  ): number;
+}
+
+/** What a worker tells a handler about where it runs. */
+export interface HandlerContext {
+  /** 0 ≤ index < `Edge.handlerCount`; stable over restarts of that worker. Counters and hazard slots use it. */
+  readonly index: number;
+  /** UDP workers come first (0 to workers − 1), then one TCP worker. */
+  readonly role: "udp" | "tcp";
+  /** Sends a message to `onMessage` of the edge's owner, in the main thread. Must be structured-cloneable. */
+  readonly post: (message: unknown) => void;
+}
+
+/** What `createHandler` returns. */
+export interface HandlerBinding {
+  readonly handler: PacketHandler;
+  /** Takes what `Edge.post` was given, in order, between batches. Throwing replaces the worker. */
+  onMessage(message: unknown): void;
+}
+
+/**
+ * A handler module: what `EdgeOptions.handlerModule` names. It is imported in each worker and called once there, with
+ * `EdgeOptions.handlerData`. Messages posted before the worker started are delivered before its first packet.
+ */
+export interface HandlerModule {
+  createHandler(data: unknown, context: HandlerContext): HandlerBinding | Promise<HandlerBinding>;
+}
