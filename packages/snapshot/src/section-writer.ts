@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { assert } from "@meridian/core";
+import { SECTION_BYTES_MAX, SECTION_FLAG_REQUIRED, SECTION_HEADER_BYTES, SECTION_MAGIC, SECTION_TABLES_MAX, SECTION_VERSION, SharedTable } from "./section.ts";
+
+/** A finished section: its bytes and the SHA-256 (hex) that names it. */
+export interface WrittenSection {
+  readonly kind: number;
+  readonly key: bigint;
+  readonly name: string;
+  readonly buffer: SharedArrayBuffer;
+}
+
+interface PendingTable {
+  readonly id: number;
+  readonly stride: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Collects the tables of one section; `finish()` lays them out. The same calls give the same bytes. */
+export class SectionWriter {
+  readonly #kind: number;
+  readonly #key: bigint;
+  readonly #seed: number;
+  readonly #bounds = new Uint32Array(7);
+  readonly #tables: PendingTable[] = [];
+  readonly #links = new Map<bigint, number>();
+  #heap: Uint8Array = new Uint8Array(1024);
+  #heapLength = 0;
+  readonly #heapTexts = new Map<string, number>();
+
+  constructor(kind: number, key: bigint, seed = 0) {
+    this.#kind = kind;
+    this.#key = key;
+    this.#seed = seed;
+  }
+
+  bound(index: number, value: number): void {
+    this.#bounds[index] = value;
+  }
+
+  /** Adds a table of whole entries; `data` is copied as it lies in memory (little-endian hosts only, as Node's all are). */
+  table(id: number, stride: number, data: Uint8Array | Uint16Array | Uint32Array | BigUint64Array): void {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    assert(bytes.length % stride === 0, "a table holds whole entries");
+    this.#tables.push({ id, stride, bytes });
+  }
+
+  /** Index of `key` in the link table, the same for the same key. */
+  link(key: bigint): number {
+    let index = this.#links.get(key);
+    if (index === undefined) {
+      index = this.#links.size;
+      this.#links.set(key, index);
+    }
+    return index;
+  }
+
+  /** Offset of `bytes` in the heap (not shared with equal bytes). */
+  heap(bytes: Uint8Array): number {
+    const offset = this.#heapLength;
+    const end = offset + bytes.length;
+    if (end > this.#heap.length) {
+      const grown = new Uint8Array(Math.max(end, this.#heap.length * 2));
+      grown.set(this.#heap.subarray(0, offset));
+      this.#heap = grown;
+    }
+    this.#heap.set(bytes, offset);
+    this.#heapLength = end;
+    return offset;
+  }
+
+  /** Offset and byte length of a text in the heap; equal texts share one place. */
+  text(text: string): { offset: number; length: number } {
+    const bytes = Buffer.from(text, "utf8");
+    let offset = this.#heapTexts.get(text);
+    if (offset === undefined) {
+      offset = this.heap(bytes);
+      this.#heapTexts.set(text, offset);
+    }
+    return { offset, length: bytes.length };
+  }
+
+  finish(): WrittenSection {
+    const tables = this.#allTables();
+    assert(tables.length <= SECTION_TABLES_MAX, "a section has a bounded directory");
+    let end = SECTION_HEADER_BYTES + tables.length * 16;
+    const offsets = tables.map((table) => {
+      const offset = (end + 7) & ~7;
+      end = offset + table.bytes.length;
+      return offset;
+    });
+    const length = (end + 7) & ~7;
+    assert(length <= SECTION_BYTES_MAX, "a section stays within 32-bit offsets");
+    const buffer = new SharedArrayBuffer(length);
+    const bytes = new Uint8Array(buffer);
+    const view = new DataView(buffer);
+    tables.forEach((table, index) => {
+      const at = SECTION_HEADER_BYTES + index * 16;
+      const offset = offsets[index] ?? 0;
+      view.setUint32(at, table.id, true);
+      view.setUint32(at + 4, offset, true);
+      view.setUint32(at + 8, table.bytes.length / table.stride, true);
+      view.setUint32(at + 12, table.stride, true);
+      bytes.set(table.bytes, offset);
+    });
+    this.#header(view, length, tables.length);
+    view.setUint32(60, crc32(bytes.subarray(SECTION_HEADER_BYTES)), true);
+    const name = createHash("sha256").update(bytes).digest("hex");
+    return { kind: this.#kind, key: this.#key, name, buffer };
+  }
+
+  #allTables(): PendingTable[] {
+    const tables = [...this.#tables];
+    if (this.#heapLength > 0) tables.push({ id: SharedTable.heap, stride: 1, bytes: this.#heap.subarray(0, this.#heapLength) });
+    if (this.#links.size > 0) {
+      const links = new BigUint64Array(this.#links.size);
+      for (const [key, index] of this.#links) links[index] = key;
+      tables.push({ id: SharedTable.links, stride: 8, bytes: new Uint8Array(links.buffer) });
+    }
+    return tables;
+  }
+
+  #header(view: DataView, length: number, tableCount: number): void {
+    view.setUint32(0, SECTION_MAGIC, true);
+    view.setUint16(4, SECTION_VERSION, true);
+    view.setUint16(6, this.#kind, true);
+    view.setUint32(8, length, true);
+    view.setUint32(12, tableCount, true);
+    view.setBigUint64(16, this.#key, true);
+    view.setUint32(24, this.#seed, true);
+    view.setUint32(28, SECTION_FLAG_REQUIRED, true);
+    this.#bounds.forEach((bound, index) => view.setUint32(32 + index * 4, bound, true));
+  }
+}
