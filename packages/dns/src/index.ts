@@ -31,3 +31,37 @@ export {
 } from "./rdata.ts";
 export { SvcParamKey } from "./service-params.ts";
 export { parseTtl, splitFields } from "./text-field.ts";
+export {
+  fullRcode,
+  makeQuery,
+  noFlags,
+  type DecodeError,
+  type Edns,
+  type EdnsOption,
+  type HeaderFlags,
+  type Message,
+  type QueryOptions,
+  type Question,
+  type ResourceRecord,
+} from "./message.ts";
+export { decodeMessage } from "./message-decode.ts";
+export { encodeMessage, type EncodeOptions } from "./message-encode.ts";
+export { formatMessage, formatRecord } from "./message-format.ts";
+export {
+  EcsFamily,
+  cookieOption,
+  ecsOption,
+  edeOption,
+  findOption,
+  formatEcs,
+  nsidOption,
+  parseCookie,
+  parseEcs,
+  parseEde,
+  parseNsid,
+  parseTcpKeepalive,
+  tcpKeepaliveOption,
+  type ClientSubnet,
+  type Cookie,
+  type ExtendedErrorOption,
+} from "./edns-option.ts";
