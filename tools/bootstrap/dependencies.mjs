@@ -33,7 +33,10 @@ const reasons = /** @type {const} */ ([
   ],
   [/\b(ENOSPC)\b/, "the disk is full; free about 1 GiB, then run the command again"],
   [/\b(EACCES|EPERM|EROFS)\b/, "node_modules cannot be written; check who owns the checkout"],
-  [/\b(EINTEGRITY)\b/, "a package does not match its hash in package-lock.json; empty npm's cache and try again"],
+  [
+    /\b(EINTEGRITY)\b/,
+    "a package does not match its hash in package-lock.json; empty npm's cache and try again",
+  ],
 ]);
 
 /**

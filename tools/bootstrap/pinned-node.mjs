@@ -4,7 +4,15 @@
 // links it. The platform's package is in our lock file, so that nothing is fetched beside it, and the link is made here.
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { BootstrapError } from "./bootstrap-error.mjs";

@@ -22,7 +22,9 @@ export async function withProgress(what, work) {
     : undefined;
   try {
     const result = await work();
-    stderr.write(stderr.isTTY ? `\r${what} … done in ${seconds()} s\n` : `Done in ${seconds()} s\n`);
+    stderr.write(
+      stderr.isTTY ? `\r${what} … done in ${seconds()} s\n` : `Done in ${seconds()} s\n`,
+    );
     return result;
   } catch (error) {
     if (stderr.isTTY) stderr.write("\n");

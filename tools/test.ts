@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// `npm test [-- PATH…]`: every test of the repository, or those in the files and folders named, under node:test.
+// The last thing it prints is the test runner's own summary; its exit code is the runner's.
+
+import { globSync, statSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import process from "node:process";
+import { runAs } from "./bootstrap/run.mjs";
+
+const root = resolve(import.meta.dirname, "..");
+
+const folders: readonly string[] = [
+  "packages",
+  "native",
+  "apps",
+  "tools",
+  "bench",
+  "test/tidy",
+  "test/conformance",
+  "test/e2e",
+  "test/simulation",
+  "test/fuzz",
+];
+
+/** How many test files run at once. The end-to-end tests start several processes each. */
+const concurrency = 2;
+
+/** A single test that takes longer hangs. */
+const testTimeoutMs = 300_000;
+
+/** What the long suites do by default; `npm run check:all` asks for more. */
+const defaults: Readonly<Record<string, string>> = {
+  MERIDIAN_TEST_FUZZ_SECONDS: "20",
+  MERIDIAN_TEST_SEEDS: "200",
+};
+
+/** Test files below `path`, or `path` itself where it is a file. Relative to the root, in a stable order. */
+function testFiles(path: string): readonly string[] {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return [];
+  if (found.isFile()) return [relative(root, path)];
+  return globSync("**/*.test.{ts,mjs}", { cwd: path, exclude: ["**/node_modules/**"] })
+    .map((name) => relative(root, join(path, name)))
+    .toSorted();
+}
+
+async function main(): Promise<void> {
+  const named = process.argv.slice(2);
+  const paths =
+    named.length > 0
+      ? named.map((path) => resolve(path))
+      : folders.map((folder) => join(root, folder));
+  const files = [...new Set(paths.flatMap(testFiles))];
+  if (files.length === 0) {
+    process.stderr.write(`Cannot run tests: no *.test.ts in ${named.join(", ")}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  process.chdir(root);
+  for (const [name, value] of Object.entries(defaults)) process.env[name] ??= value;
+  await runAs(process.execPath, [
+    "--test",
+    `--test-concurrency=${concurrency}`,
+    `--test-timeout=${testTimeoutMs}`,
+    "--test-reporter=spec",
+    "--test-reporter-destination=stdout",
+    ...files,
+  ]);
+}
+
+await main();
