@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What the C files export, with the units that their types cannot say. Every function throws an Error with `code`. */
+
+/** Send, then wait for packets: at most the receive time-out that the socket was opened with. */
+export const TURN_WAIT = 0;
+/** Send, then take what is there. */
+export const TURN_POLL = 1;
+/** Send only. */
+export const TURN_SEND = 2;
+export type TurnMode = typeof TURN_WAIT | typeof TURN_POLL | typeof TURN_SEND;
+
+/**
+ * Packets of one turn in memory shared with the add-on for life; see the picture in batch.c. With `size` slots:
+ * `input` and `output` hold a packet every stride bytes; `meta` is an Int32Array of four runs of `size` numbers: input
+ * length (0 where the packet did not fit), output length (the caller writes it, 0 is silence), where the client's
+ * address begins in `sources`, and its family (4 or 6).
+ */
+export interface NativeBatch {
+  readonly input: ArrayBuffer;
+  readonly output: ArrayBuffer;
+  readonly sources: ArrayBuffer;
+  readonly meta: ArrayBuffer;
+  /** Three float64 counters: answers that could not be sent, queries that did not fit, failed receives. */
+  readonly stats: ArrayBuffer;
+  /** Sends the answers of slots 0 to sendCount − 1; returns how many packets are in the batch now (0 ≤ n ≤ size). */
+  readonly turn: (sendCount: number, mode: TurnMode) => number;
+}
+
+/** An open ICMP socket; `raw` sockets deliver IPv4 headers and every process's replies. */
+export interface NativeIcmp {
+  readonly fd: number;
+  readonly raw: boolean;
+}
+
+/** The functions of the add-on. Descriptors belong to the process: whoever opened one closes it, in any thread. */
+export interface Native {
+  /** Opens and binds a UDP socket; `reusePort` is 0 or 1. Wildcard sockets learn the address that was asked. */
+  readonly openUdp: (
+    address: string,
+    port: number,
+    reusePort: number,
+    receiveBufferBytes: number,
+    receiveTimeoutMs: number,
+  ) => number;
+  /** Opens a listening TCP socket, non-blocking. */
+  readonly openTcp: (address: string, port: number, reusePort: number, backlog: number) => number;
+  readonly duplicate: (fd: number) => number;
+  readonly closeSocket: (fd: number) => void;
+  readonly socketPort: (fd: number) => number;
+  /** Packets dropped by the kernel because the receive queue was full. */
+  readonly socketDrops: (fd: number) => number;
+  /** Binds a batch to 1 to 1,024 sockets; size ≤ 1,024, strides ≤ 65,536. */
+  readonly createBatch: (
+    fds: readonly number[],
+    size: number,
+    inputStride: number,
+    outputStride: number,
+  ) => NativeBatch;
+  /** A receiver of descriptors at a Unix socket path (≤ 107 bytes) that only this user may send to. */
+  readonly openHandover: (path: string) => number;
+  /** Sends 1 to 250 descriptors to the receiver at `path`. */
+  readonly sendSockets: (path: string, fds: readonly number[]) => void;
+  /** Takes the descriptors of one datagram; [] where none waits. */
+  readonly receiveSockets: (receiver: number) => number[];
+  readonly openIcmp: (family: 4 | 6) => NativeIcmp;
+  readonly sendIcmp: (fd: number, address: string, message: ArrayBuffer) => void;
+  /** The messages that arrive within the time-out, as soon as there is one; [] after it. Uses a pool thread. */
+  readonly receiveIcmp: (fd: number, timeoutMs: number) => Promise<ArrayBuffer[]>;
+}
+
+const FUNCTIONS = [
+  "openUdp",
+  "openTcp",
+  "duplicate",
+  "closeSocket",
+  "socketPort",
+  "socketDrops",
+  "createBatch",
+  "openHandover",
+  "sendSockets",
+  "receiveSockets",
+  "openIcmp",
+  "sendIcmp",
+  "receiveIcmp",
+] as const satisfies readonly (keyof Native)[];
+
+/** Whether a loaded module has all functions of this version; an add-on built from older sources has not. */
+export function isNative(module: unknown): module is Native {
+  if (typeof module !== "object" || module === null) return false;
+  const exported: Partial<Record<string, unknown>> = { ...module };
+  return FUNCTIONS.every((name) => typeof exported[name] === "function");
+}
