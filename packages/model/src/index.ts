@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+export {
+  addressBytes,
+  addressKind,
+  formatAddress,
+  formatPrefix,
+  parsePrefix,
+  type AddressKind,
+  type Prefix,
+} from "./address.ts";
+export {
+  documentIdOf,
+  formatDocumentId,
+  isKind,
+  kinds,
+  schemas,
+  type DataSetDocument,
+  type Document,
+  type DocumentId,
+  type EndpointSetDocument,
+  type HealthCheckDocument,
+  type Kind,
+  type PoolDocument,
+  type RecordDocument,
+  type ShiftDocument,
+  type SiteDocument,
+  type Source,
+  type TrafficPolicyDocument,
+  type ZoneDocument,
+} from "./documents.ts";
+export {
+  builtinDataSets,
+  dataSetKindOf,
+  dataSetKinds,
+  type DataSetKind,
+  type DataSetSpec,
+} from "./kinds/data-set.ts";
+export {
+  probeKindOf,
+  probeKinds,
+  probeTiming,
+  type HealthCheckSpec,
+  type ProbeKind,
+} from "./kinds/health-check.ts";
+export { apiVersion } from "./kinds/metadata.ts";
+export type {
+  EndpointSetSpec,
+  LoadSpec,
+  MemberSpec,
+  MinHealthySpec,
+  PoolSpec,
+} from "./kinds/pool.ts";
+export { recordTypes, type RecordSpec, type RecordType } from "./kinds/record.ts";
+export { parseShiftLength, parseTarget, type ShiftSpec, type ShiftTarget } from "./kinds/shift.ts";
+export type { SiteSpec } from "./kinds/site.ts";
+export {
+  branchTargets,
+  nodeKinds,
+  type BranchSpec,
+  type NodeKind,
+  type NodeSpec,
+  type TrafficPolicySpec,
+} from "./kinds/traffic-policy.ts";
+export type { ZoneSpec } from "./kinds/zone.ts";
+export { limits } from "./limits.ts";
+export {
+  locateProblems,
+  parseDocument,
+  parseDocuments,
+  type InputFile,
+  type Parsed,
+} from "./parse.ts";
+export {
+  formatPath,
+  formatProblem,
+  problemCodes,
+  type Problem,
+  type ProblemCode,
+} from "./problem.ts";
+export { hasErrors } from "./reading.ts";

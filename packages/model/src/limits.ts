@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The bounds of what is read, each with its unit in its name. A document beyond one of them is
+ * refused with a sentence that names the limit, so that a runaway file never costs more than this.
+ */
+export const limits = {
+  /** A file of documents; a larger one is to be split. */
+  fileBytesMax: 64 * 1024 * 1024,
+  /** A YAML file: its tree costs some 40 times its text while it is read, so it is kept smaller. */
+  yamlBytesMax: 16 * 1024 * 1024,
+  /** Levels of mappings and lists in a document; the deepest schema needs 9. */
+  nestingMax: 32,
+  /** Aliases that one YAML document may expand to. */
+  yamlAliasesMax: 100,
+  /** Problems reported for one set of files; the rest are counted. */
+  problemsMax: 1000,
+  /** Nodes from the root of a policy to its deepest leaf, both counted. */
+  policyDepthMax: 16,
+  /** Nodes of one policy. */
+  policyNodesMax: 1024,
+  /** Branches of one node. */
+  branchesMax: 1024,
+  /** Members of one pool, inline and contributed. */
+  poolMembersMax: 1024,
+  /** Children of a calculated check (the Route 53 API model says 256). */
+  calculatedChildrenMax: 256,
+  /** How long a Shift may last (AWS ARC zonal shift: 72 h). */
+  shiftMsMax: 72 * 3_600_000,
+  /** The shortest interval of a probe. */
+  probeIntervalMsMin: 100,
+  /** The timeout of a probe whose document gives none is half its interval, at most this. */
+  probeTimeoutDefaultMsMax: 5000,
+} as const;
