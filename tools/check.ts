@@ -30,7 +30,7 @@ const quickSteps: readonly Step[] = [
   { name: "tidy", command: [node, "--test", "test/tidy/**/*.test.ts"] },
   { name: "unused", command: [tool("knip"), "--no-progress"] },
   { name: "markdown", command: [tool("markdownlint-cli2")] },
-  { name: "spelling", command: [tool("cspell"), "--no-progress", "--no-summary", "--quiet"] },
+  { name: "spelling", command: [tool("cspell"), "--no-progress", "--no-summary"] },
 ];
 
 const longSteps: readonly Step[] = [
