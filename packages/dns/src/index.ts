@@ -65,3 +65,17 @@ export {
   type Cookie,
   type ExtendedErrorOption,
 } from "./edns-option.ts";
+export {
+  MasterFileLimits,
+  parseMasterFile,
+  type MasterFileError,
+  type MasterFileOptions,
+  type OnRecord,
+} from "./master-file.ts";
+export type { ZoneRecord } from "./zone-record.ts";
+export {
+  CHAIN_STEPS_MAX,
+  resolveAuthority,
+  type TwinAnswer,
+  type TwinZone,
+} from "./authority-twin.ts";
