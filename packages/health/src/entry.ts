@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { isDeepStrictEqual } from "node:util";
+import type { ProbeTarget, Verdict } from "./check.ts";
+import type { Probe, ProbeResult } from "./probe.ts";
+import { phaseOf } from "./schedule.ts";
+import {
+  earliestChangeMs,
+  initialState,
+  restoredState,
+  type Condition,
+  type VerdictState,
+} from "./verdict.ts";
+
+/** What is known of an endpoint now. */
+export interface EndpointState {
+  readonly key: string;
+  readonly checkName: string;
+  readonly kind: ProbeTarget["check"]["kind"];
+  readonly verdict: Verdict;
+  /** Cause of the verdict. */
+  readonly reason: string;
+  /** Wall time of the last change of the verdict (of the first sight, before one). */
+  readonly sinceMs: number;
+  /** Why the verdict is not simply what the last results say. */
+  readonly condition: Condition;
+  readonly conditionReason: string;
+  /** What the results alone say, which is what other vantages are told. */
+  readonly opinion: Verdict;
+  readonly lastReason: string;
+  /** Wall time of the last result; undefined before the first. */
+  readonly lastProbeMs: number | undefined;
+  readonly lastDurationMs: number | undefined;
+  readonly failures: number;
+  readonly successes: number;
+  readonly earliestChangeMs: number;
+  /** Number of changes of the verdict. */
+  readonly sequence: number;
+}
+
+/** What the runner keeps of one target. */
+export class Entry {
+  target: ProbeTarget;
+  readonly index: number;
+  readonly phase: number;
+  readonly done: (result: ProbeResult) => void;
+  state: VerdictState;
+  probe: Probe | undefined;
+  inFlight: boolean;
+  startedAtMs: number;
+  lastAtMs: number | undefined;
+  lastDurationMs: number | undefined;
+  sinceMs: number;
+  outlookBucket: number;
+  /** For self-suspicion: what the last direct probe gave, and since when it fails. */
+  direct: "unseen" | "passing" | "failing";
+  failingSinceMs: number;
+
+  constructor(
+    target: ProbeTarget,
+    index: number,
+    place: { readonly vantage: string; readonly clock: { wallMs(): number } },
+    restored: Verdict | undefined,
+    nowMs: number,
+    done: (result: ProbeResult) => void,
+  ) {
+    const rule = target.check;
+    this.target = target;
+    this.index = index;
+    this.phase = phaseOf(place.vantage, target.key);
+    this.done = done;
+    this.state =
+      restored === undefined ? initialState(rule, nowMs) : restoredState(rule, restored, nowMs);
+    this.probe = undefined;
+    this.inFlight = false;
+    this.startedAtMs = nowMs;
+    this.lastAtMs = undefined;
+    this.lastDurationMs = undefined;
+    this.sinceMs = place.clock.wallMs();
+    this.outlookBucket = -1;
+    this.direct = "unseen";
+    this.failingSinceMs = 0;
+  }
+
+  /** Whether results come by themselves. */
+  get isProbed(): boolean {
+    const { kind, disabled } = this.target.check;
+    return !disabled && kind !== "push" && kind !== "calculated";
+  }
+
+  /** Whether results come from the endpoint itself, over this machine's network. */
+  get isDirect(): boolean {
+    return this.isProbed && this.target.check.kind !== "prometheus";
+  }
+
+  equals(target: ProbeTarget): boolean {
+    return this.target === target || isDeepStrictEqual(this.target, target);
+  }
+
+  /** Whether `target` is the same endpoint, so that what was learnt still holds. */
+  isSamePlace(target: ProbeTarget): boolean {
+    const known = this.target;
+    const same = known.address === target.address && known.port === target.port;
+    return same && known.check.kind === target.check.kind;
+  }
+
+  view(nowMs: number): EndpointState {
+    const { target, state } = this;
+    return {
+      key: target.key,
+      checkName: target.checkName,
+      kind: target.check.kind,
+      verdict: state.verdict,
+      reason: state.reason,
+      sinceMs: this.sinceMs,
+      condition: state.condition,
+      conditionReason: conditionReason(state),
+      opinion: state.opinion,
+      lastReason: state.lastReason,
+      lastProbeMs: this.lastAtMs,
+      lastDurationMs: this.lastDurationMs,
+      failures: state.failures,
+      successes: state.successes,
+      earliestChangeMs: earliestChangeMs(target.check, state, nowMs),
+      sequence: state.sequence,
+    };
+  }
+}
+
+function conditionReason(state: VerdictState): string {
+  switch (state.condition) {
+    case "none":
+      return "";
+    case "suspect":
+      return state.freezeReason;
+    case "disabled":
+      return "check is disabled";
+    case "hold-down":
+      return "kept out by hold-down";
+    case "damped":
+      return "kept out by flap damping";
+    case "stale":
+      return state.lastReason;
+  }
+}

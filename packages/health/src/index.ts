@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+export {
+  defaultHttpFields,
+  defaultTiming,
+  detectionBoundMs,
+  type CalculatedCheck,
+  type CheckSpec,
+  type CheckTiming,
+  type DnsCheck,
+  type GrpcCheck,
+  type HttpCheck,
+  type HttpFields,
+  type HttpsCheck,
+  type IcmpCheck,
+  type LoadSource,
+  type ProbeTarget,
+  type PrometheusCheck,
+  type PushCheck,
+  type StatusRange,
+  type TcpCheck,
+  type TlsCheck,
+  type TlsFields,
+  type Verdict,
+} from "./check.ts";
+export { DETECTION_SLACK_MS, EARLIEST_CHANGE_MAX_MS, PROBES_IN_FLIGHT_MAX } from "./limits.ts";
+export type { LoadReading, ProbeOutcome, ProbeResult } from "./probe.ts";
+export {
+  initialState,
+  restoredState,
+  step,
+  earliestChangeMs,
+  type Condition,
+  type VerdictChange,
+  type VerdictInput,
+  type VerdictState,
+  type VerdictStep,
+} from "./verdict.ts";
+export { judge, type Judgement, type JudgeRule, type VantageReport } from "./judge.ts";
+export { calculate, type Calculation } from "./calculated.ts";
+export { defaultSuspicionPolicy, type SuspicionPolicy, type SuspicionState } from "./suspicion.ts";
+export type { EndpointState } from "./entry.ts";
+export {
+  HealthRunner,
+  type HealthCounters,
+  type HealthRunnerOptions,
+  type Outlook,
+  type ProbeReport,
+  type Transition,
+} from "./runner.ts";
+export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
+export { icmpAvailability } from "./probes/icmp/ping-program.ts";

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Every bound of this package, so that a reader finds them in one place.
+
+/** Probes that may be on their way at once; others wait in a queue that is counted. */
+export const PROBES_IN_FLIGHT_MAX = 4096;
+
+/** Status line and headers of an HTTP answer, together (as in Route 53). */
+export const HTTP_HEAD_BYTES_MAX = 16_384;
+
+/** How much of an HTTP body is looked at for a match; the text must lie wholly inside (as in Route 53). */
+export const HTTP_BODY_WINDOW_BYTES = 5120;
+
+/** What is read of a body, so that a kept connection can be used again, before it is closed instead. */
+export const HTTP_DRAIN_BYTES_MAX = 65_536;
+
+/** Interim (1xx) answers accepted before the final one. */
+export const HTTP_INTERIM_MAX = 8;
+
+/** Bytes of a TCP answer among which the expected text is looked for. */
+export const TCP_EXPECT_BYTES_MAX = 4096;
+
+/** Bytes of the answer to a gRPC health check: a message of one small number. */
+export const GRPC_MESSAGE_BYTES_MAX = 4096;
+
+/** Bytes of the answer of a Prometheus server. */
+export const PROMETHEUS_BODY_BYTES_MAX = 1_048_576;
+
+/** `ping` processes at once. */
+export const PING_PROCESSES_MAX = 32;
+
+/** A calculated check may refer to calculated checks to this depth; what is deeper stays as it is. */
+export const CALCULATED_DEPTH_MAX = 8;
+
+/** Stands for "will not change by itself" wherever a time until the earliest change is told: one day. */
+export const EARLIEST_CHANGE_MAX_MS = 86_400_000;
+
+/** The first round is spread over at most this long, however long the interval is. */
+export const FIRST_ROUND_SPREAD_MAX_MS = 1000;
+
+/** Flips remembered for damping, whatever the check asks for. */
+export const FLIPS_REMEMBERED_MAX = 64;
+
+/** Added to interval and timeout in the promised detection bound: scheduling and delivery. */
+export const DETECTION_SLACK_MS = 100;

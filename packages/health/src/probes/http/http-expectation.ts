@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import type { HttpFields, ProbeTarget, StatusRange } from "../../check.ts";
+import { readJsonLoad } from "../../load/json-load.ts";
+import { orcaHeaderName, readOrcaLoad } from "../../load/orca.ts";
+import type { LoadReading, ProbeResult } from "../../probe.ts";
+
+// What an answer must be like, the same for HTTP/1.1 and HTTP/2: built once for each target, asked once for each answer.
+
+/** An answer as far as a probe looks at it. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Value of the load header, or "". */
+  readonly loadHeader: string;
+  /** Start of the body. */
+  readonly body: Uint8Array;
+}
+
+/** Judges answers for one target. */
+export class HttpExpectation {
+  /** Whether the body must be read. */
+  readonly wantsBody: boolean;
+  /** Lower-case name of the load header, or "". */
+  readonly loadHeaderName: string;
+  /** Whether more of the body could only confirm an answer that passes. */
+  readonly isContentWithStart: boolean;
+  readonly #fields: HttpFields;
+  readonly #rangesText: string;
+  readonly #needle: Buffer | undefined;
+
+  constructor(fields: HttpFields) {
+    this.#fields = fields;
+    this.#rangesText = fields.statusRanges.map(rangeText).join(",");
+    this.#needle = fields.bodyContains === undefined ? undefined : Buffer.from(fields.bodyContains);
+    this.wantsBody = this.#needle !== undefined || fields.load?.kind === "json";
+    this.isContentWithStart =
+      this.#needle !== undefined && fields.load?.kind !== "json" && !fields.keepAlive;
+    this.loadHeaderName = fields.load?.kind === "orca" ? orcaHeaderName : "";
+  }
+
+  /** The verdict on one answer. */
+  judge(answer: HttpAnswer): ProbeResult {
+    if (!this.accepts(answer.status)) {
+      const reason = `HTTP status ${answer.status}, wanted ${this.#rangesText}`;
+      return { outcome: "fail", reason };
+    }
+    if (this.#needle !== undefined && !contains(answer.body, this.#needle)) {
+      const reason = `HTTP status ${answer.status}, body lacks the wanted text`;
+      return { outcome: "fail", reason };
+    }
+    const reason = `HTTP status ${answer.status}`;
+    const load = this.#load(answer);
+    return load === undefined ? { outcome: "pass", reason } : { outcome: "pass", reason, load };
+  }
+
+  /** Whether `status` is among the wanted. */
+  accepts(status: number): boolean {
+    for (const range of this.#fields.statusRanges) {
+      if (status >= range.from && status <= range.to) return true;
+    }
+    return false;
+  }
+
+  #load(answer: HttpAnswer): LoadReading | undefined {
+    const source = this.#fields.load;
+    if (source === undefined) return undefined;
+    if (source.kind === "orca") {
+      const load = readOrcaLoad(answer.loadHeader, source.metric);
+      return load === undefined ? undefined : { load, source: "orca" };
+    }
+    const load = readJsonLoad(answer.body, source.path, source.full ?? 1);
+    return load === undefined ? undefined : { load, source: "json" };
+  }
+}
+
+function contains(body: Uint8Array, needle: Buffer): boolean {
+  return Buffer.from(body.buffer, body.byteOffset, body.length).includes(needle);
+}
+
+function rangeText(range: StatusRange): string {
+  return range.from === range.to ? String(range.from) : `${range.from}-${range.to}`;
+}
+
+/** Value of Host or :authority: what the check says, else the target's name, else its address; port where it is not the scheme's. */
+export function authorityOf(target: ProbeTarget, fields: HttpFields, schemePort: number): string {
+  if (fields.host !== undefined) return fields.host;
+  const name = target.hostName ?? target.address;
+  const host = name.includes(":") ? `[${name}]` : name;
+  return target.port === schemePort ? host : `${host}:${target.port}`;
+}
+
+/** The whole HTTP/1.1 request. */
+export function requestBytes(fields: HttpFields, authority: string): Buffer {
+  const lines = [`${fields.method} ${fields.path} HTTP/1.1`];
+  const given = new Set(Object.keys(fields.headers).map((name) => name.toLowerCase()));
+  if (!given.has("host")) lines.push(`Host: ${authority}`);
+  if (!given.has("user-agent")) lines.push("User-Agent: meridian-health");
+  if (!given.has("accept")) lines.push("Accept: */*");
+  if (!given.has("connection"))
+    lines.push(`Connection: ${fields.keepAlive ? "keep-alive" : "close"}`);
+  for (const [name, value] of Object.entries(fields.headers)) lines.push(`${name}: ${value}`);
+  return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+}

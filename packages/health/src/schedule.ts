@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// When an endpoint is probed. The phase inside the interval is fixed by a hash of vantage and key, so that load is even, equal
+// after every restart and different from one vantage to the next; jitter is added to the grid point and never accumulates:
+//
+//   base            base + phase      base + phase + interval
+//    │   first           │ + jitter            │ + jitter
+//    └─────x─────────────x─────────────────────x──────────   two starts are never more than interval × (1 + jitter) apart
+//
+// The first probe comes at the same part of a shorter round, so that a restart soon knows everything.
+
+import { hash32, type Random } from "@meridian/core";
+import type { CheckTiming } from "./check.ts";
+import { FIRST_ROUND_SPREAD_MAX_MS } from "./limits.ts";
+
+const encoder = new TextEncoder();
+
+/** Place of `key` in every interval as seen from `vantage`, 0 ≤ phase < 1. */
+export function phaseOf(vantage: string, key: string): number {
+  const bytes = encoder.encode(`${vantage}\n${key}`);
+  return hash32(bytes, 0, bytes.length, 0) / 2 ** 32;
+}
+
+/** Start of the first probe of an endpoint that became known at `nowMs`. */
+export function firstProbeMs(timing: CheckTiming, phase: number, nowMs: number): number {
+  return nowMs + phase * Math.min(timing.intervalMs, FIRST_ROUND_SPREAD_MAX_MS);
+}
+
+/** Start of the next probe after `nowMs`, on the grid that began at `baseMs`. */
+export function nextProbeMs(
+  timing: CheckTiming,
+  phase: number,
+  baseMs: number,
+  nowMs: number,
+  random: Random,
+): number {
+  const originMs = baseMs + phase * timing.intervalMs;
+  const turn = Math.floor((nowMs - originMs) / timing.intervalMs) + 1;
+  const jitterMs = timing.jitter * timing.intervalMs * (random.next32() / 2 ** 32);
+  return originMs + turn * timing.intervalMs + jitterMs;
+}
