@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The build side of a range table: collects ranges in address order, then lays them out. Nested prefixes are flattened
+// first (`flattenPrefixes`), so that the longest prefix wins.
+
+import { assert } from "@meridian/core";
+import type { SectionWriter } from "../section-writer.ts";
+import {
+  EMBEDDED_IPV4,
+  GLOBAL_BITS,
+  GLOBAL_END,
+  GLOBAL_FIRST,
+  INDEX_BITS_MAX,
+  RangeTableBound,
+  RangeTableId,
+} from "./range-table.ts";
+import { type AddressPrefix, comparePrefixes, containsPrefix } from "./prefix.ts";
+
+/** An IPv6 address as unsigned words. */
+export type Words = readonly [number, number, number, number];
+
+/** Most ranges of one family in one table (GeoLite2 City has 5.7 million networks). */
+export const RANGES_MAX = 16_000_000;
+
+/** Where an IPv4 address hides in an IPv6 one: first address, and the first address behind. */
+const embeddedPrefixes: readonly { readonly first: Words; readonly end: Words }[] = [
+  { first: [0, 0, 0xffff, 0], end: [0, 0, 0x1_0000, 0] },
+  { first: [0x0064_ff9b, 0, 0, 0], end: [0x0064_ff9b, 0, 1, 0] },
+  { first: [0x2001_0000, 0, 0, 0], end: [0x2001_0001, 0, 0, 0] },
+  { first: [0x2002_0000, 0, 0, 0], end: [0x2003_0000, 0, 0, 0] },
+];
+
+/** Both families' address space cut into ranges. Ranges are added in ascending order; what no range covers has `gap`. */
+export class RangePartition {
+  readonly starts4: number[] = [0];
+  readonly values4: number[];
+  /** Four words a range. */
+  readonly starts6: number[] = [0, 0, 0, 0];
+  readonly values6: number[];
+
+  constructor(gap = 0) {
+    this.values4 = [gap];
+    this.values6 = [gap];
+  }
+
+  /** From `start` on the value is `value`, until the next call. `start` may equal the newest start, which it replaces. */
+  set4(start: number, value: number): void {
+    const last = this.starts4.length - 1;
+    const newest = this.starts4[last] ?? 0;
+    assert(start >= newest, "IPv4 ranges come in ascending order");
+    if (start === newest) {
+      this.values4[last] = value;
+      return;
+    }
+    if (this.values4[last] === value) return;
+    this.starts4.push(start);
+    this.values4.push(value);
+  }
+
+  set6(w0: number, w1: number, w2: number, w3: number, value: number): void {
+    const starts = this.starts6;
+    const last = starts.length - 4;
+    const order = compareWords(starts, last, w0, w1, w2, w3);
+    assert(order <= 0, "IPv6 ranges come in ascending order");
+    if (order === 0) {
+      this.values6[this.values6.length - 1] = value;
+      return;
+    }
+    if (this.values6[this.values6.length - 1] === value) return;
+    starts.push(w0, w1, w2, w3);
+    this.values6.push(value);
+  }
+
+  /** Ranges before equal neighbours are merged. */
+  get rangeCount(): number {
+    return this.values4.length + this.values6.length;
+  }
+
+  /** The same ranges with IPv6 addresses that carry an IPv4 one marked `EMBEDDED_IPV4`. */
+  withEmbedded(): RangePartition {
+    const marked = new RangePartition();
+    const { starts6, values6 } = this;
+    this.starts4.forEach((start, index) => marked.set4(start, this.values4[index] ?? 0));
+    let index = 0;
+    let value = 0;
+    const copyBelow = (bound: Words, isKept: boolean): void => {
+      while (index < values6.length && compareWords(starts6, index * 4, ...bound) < 0) {
+        value = values6[index] ?? 0;
+        if (isKept) copyStart(marked, starts6, index * 4, value);
+        index++;
+      }
+    };
+    for (const { first, end } of embeddedPrefixes) {
+      copyBelow(first, true);
+      marked.set6(...first, EMBEDDED_IPV4);
+      copyBelow(end, false);
+      marked.set6(...end, value);
+    }
+    for (; index < values6.length; index++) {
+      copyStart(marked, starts6, index * 4, values6[index] ?? 0);
+    }
+    return marked;
+  }
+}
+
+/** Flattens prefixes that may nest into disjoint ranges: the longest prefix wins, of equal ones the last given. */
+export function flattenPrefixes(
+  prefixes: readonly { readonly prefix: AddressPrefix; readonly value: number }[],
+  gap = 0,
+): RangePartition {
+  const partition = new RangePartition(gap);
+  const sorted = prefixes
+    .map((entry, order) => ({ ...entry, order }))
+    .toSorted((a, b) => comparePrefixes(a.prefix, b.prefix) || a.order - b.order);
+  for (const family of [4, 6] as const) {
+    const open: { readonly prefix: AddressPrefix; readonly value: number }[] = [];
+    const close = (): void => {
+      const inner = open.pop();
+      if (inner !== undefined) setEnd(partition, inner.prefix, open.at(-1)?.value ?? gap);
+    };
+    for (const entry of sorted) {
+      if (entry.prefix.family !== family) continue;
+      for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+        if (containsPrefix(top.prefix, entry.prefix)) break;
+        close();
+      }
+      setStart(partition, entry.prefix, entry.value);
+      open.push(entry);
+    }
+    while (open.length > 0) close();
+  }
+  return partition;
+}
+
+/** Adds the tables of a range table to a section. */
+export function writeRanges(writer: SectionWriter, partition: RangePartition): void {
+  const four = merged4(partition);
+  const six = merged6(partition);
+  assert(four.starts.length <= RANGES_MAX && six.values.length <= RANGES_MAX, "ranges are bounded");
+  const bits4 = indexBits(four.starts.length);
+  writer.bound(RangeTableBound.ipv4IndexBits, bits4);
+  writer.table(RangeTableId.ipv4Starts, 4, four.starts);
+  writer.table(RangeTableId.ipv4Values, 4, four.values);
+  writer.table(RangeTableId.ipv4Index, 4, index4(four.starts, bits4));
+  const bits6 = indexBits(six.values.length);
+  writer.bound(RangeTableBound.ipv6IndexBits, bits6);
+  writer.table(RangeTableId.ipv6High, 8, six.high);
+  if (six.low.some((word) => word !== 0)) writer.table(RangeTableId.ipv6Low, 8, six.low);
+  writer.table(RangeTableId.ipv6Values, 4, six.values);
+  writer.table(RangeTableId.ipv6Index, 4, index6(six, bits6));
+}
+
+function merged4(partition: RangePartition): { starts: Uint32Array; values: Uint32Array } {
+  const { starts4, values4 } = partition;
+  const kept = values4.flatMap((value, index) => (value === values4[index - 1] ? [] : [index]));
+  return {
+    starts: Uint32Array.from(kept, (index) => starts4[index] ?? 0),
+    values: Uint32Array.from(kept, (index) => values4[index] ?? 0),
+  };
+}
+
+interface MergedIpv6 {
+  readonly high: Uint32Array;
+  readonly low: Uint32Array;
+  readonly values: Uint32Array;
+}
+
+function merged6(partition: RangePartition): MergedIpv6 {
+  const { starts6, values6 } = partition;
+  const kept = values6.flatMap((value, index) => (value === values6[index - 1] ? [] : [index]));
+  const high = new Uint32Array(kept.length * 2);
+  const low = new Uint32Array(kept.length * 2);
+  kept.forEach((from, to) => {
+    high[to * 2] = starts6[from * 4] ?? 0;
+    high[to * 2 + 1] = starts6[from * 4 + 1] ?? 0;
+    low[to * 2] = starts6[from * 4 + 2] ?? 0;
+    low[to * 2 + 1] = starts6[from * 4 + 3] ?? 0;
+  });
+  return { high, low, values: Uint32Array.from(kept, (index) => values6[index] ?? 0) };
+}
+
+/** About one bucket a range. */
+function indexBits(rangeCount: number): number {
+  return Math.min(INDEX_BITS_MAX, Math.max(1, 32 - Math.clz32(rangeCount)));
+}
+
+function index4(starts: Uint32Array, bits: number): Uint32Array {
+  const bucketCount = 2 ** bits;
+  const index = new Uint32Array(bucketCount + 1);
+  let range = 0;
+  for (let bucket = 0; bucket < bucketCount; bucket++) {
+    const first = bucket * 2 ** (32 - bits);
+    while (range + 1 < starts.length && (starts[range + 1] ?? 0) <= first) range++;
+    index[bucket] = range;
+  }
+  index[bucketCount] = starts.length - 1;
+  return index;
+}
+
+function index6(six: MergedIpv6, bits: number): Uint32Array {
+  const globalCount = 2 ** bits;
+  const index = new Uint32Array(globalCount + 3);
+  const count = six.values.length;
+  const beginsBy = (range: number, word0: number): boolean => {
+    const start0 = six.high[range * 2] ?? 0;
+    if (start0 !== word0) return start0 < word0;
+    return (
+      (six.high[range * 2 + 1] ?? 0) === 0 &&
+      six.low[range * 2] === 0 &&
+      six.low[range * 2 + 1] === 0
+    );
+  };
+  let range = 0;
+  for (let bucket = 1; bucket <= globalCount + 1; bucket++) {
+    const first = GLOBAL_FIRST + (bucket - 1) * 2 ** (GLOBAL_BITS - bits);
+    assert(first <= GLOBAL_END, "the last bucket begins above 2000::/3");
+    while (range + 1 < count && beginsBy(range + 1, first)) range++;
+    index[bucket] = range;
+  }
+  index[globalCount + 2] = count - 1;
+  return index;
+}
+
+function copyStart(
+  target: RangePartition,
+  starts: readonly number[],
+  at: number,
+  value: number,
+): void {
+  target.set6(
+    starts[at] ?? 0,
+    starts[at + 1] ?? 0,
+    starts[at + 2] ?? 0,
+    starts[at + 3] ?? 0,
+    value,
+  );
+}
+
+/** Sign of (words at `at`) − (w0…w3). */
+function compareWords(
+  words: readonly number[],
+  at: number,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+): number {
+  const difference =
+    (words[at] ?? 0) - w0 ||
+    (words[at + 1] ?? 0) - w1 ||
+    (words[at + 2] ?? 0) - w2 ||
+    (words[at + 3] ?? 0) - w3;
+  return Math.sign(difference);
+}
+
+function setStart(partition: RangePartition, prefix: AddressPrefix, value: number): void {
+  if (prefix.family === 4) partition.set4(prefix.words[0], value);
+  else partition.set6(...prefix.words, value);
+}
+
+/** Sets the value from the first address behind `prefix` on; nothing lies behind the top of the space. */
+function setEnd(partition: RangePartition, prefix: AddressPrefix, value: number): void {
+  if (prefix.length === 0) return;
+  if (prefix.family === 4) {
+    const end = prefix.words[0] + 2 ** (32 - prefix.length);
+    if (end < 2 ** 32) partition.set4(end, value);
+    return;
+  }
+  const words = [...prefix.words];
+  let index = (prefix.length - 1) >>> 5;
+  let step = 2 ** (31 - ((prefix.length - 1) & 31));
+  for (; index >= 0; index--) {
+    const sum = (words[index] ?? 0) + step;
+    words[index] = sum >>> 0;
+    if (sum < 2 ** 32) break;
+    step = 1;
+  }
+  if (index >= 0) partition.set6(words[0] ?? 0, words[1] ?? 0, words[2] ?? 0, words[3] ?? 0, value);
+}
