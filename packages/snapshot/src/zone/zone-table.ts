@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { maskWord } from "../client.ts";
+import { SectionKind, SharedTable, type Section, type SectionError } from "../section.ts";
+import type { QueryName } from "./query-name.ts";
+import { rootHash, labelHash } from "./query-name.ts";
+import { labelOffsets, NamesChunk, openNames } from "./names-chunk.ts";
+import {
+  CHUNK_BITS_MAX,
+  TRUST_WORDS,
+  ZONE_FACT_WORDS,
+  ZoneFact,
+  ZoneTableId,
+} from "./zone-format.ts";
+
+/** Index of the policy or pool (`TargetKind`) with this key, or -1. */
+export type ResolveTarget = (targetKind: number, keyLow: number, keyHigh: number) => number;
+
+/** A zone ready to be asked. Everything is public and read-only: the query path reads fields, it calls nothing here. */
+export class LoadedZone {
+  readonly index: number;
+  readonly section: Section;
+  readonly key: bigint;
+  /** Lower case, in wire form. */
+  readonly origin: Uint8Array;
+  readonly originLabels: number;
+  readonly originHash: number;
+  readonly chunks: readonly NamesChunk[];
+  /** A name's chunk is `hash >>> chunkShift`; 32 (which JavaScript reads as 0) cannot occur, see `chunkOf`. */
+  readonly chunkBits: number;
+  readonly clientLocation: number;
+  readonly hasSoa: boolean;
+  /** Where the SOA's encoded RR lies in `section.bytes`. */
+  readonly soaOffset: number;
+  readonly negativeTtl: number;
+  readonly ownerCount: number;
+  readonly trustsEveryone: boolean;
+  readonly #trustBase: number;
+  readonly #trustCount: number;
+
+  constructor(index: number, section: Section, chunks: readonly NamesChunk[]) {
+    const facts = section.wordBase(ZoneTableId.facts);
+    const heap = section.table(SharedTable.heap).offset;
+    const fact = (id: number): number => section.words[facts + id]!;
+    const originStart = heap + fact(ZoneFact.originOffset);
+    this.index = index;
+    this.section = section;
+    this.key = section.key;
+    this.origin = section.bytes.subarray(originStart, originStart + fact(ZoneFact.originBytes));
+    const labels = labelOffsets(this.origin);
+    this.originLabels = labels.length;
+    this.originHash = hashOf(this.origin, labels, section.seed);
+    this.chunks = chunks;
+    this.chunkBits = fact(ZoneFact.chunkBits);
+    this.clientLocation = fact(ZoneFact.clientLocation);
+    this.hasSoa = fact(ZoneFact.hasSoa) === 1;
+    this.soaOffset = heap + fact(ZoneFact.soaOffset);
+    this.negativeTtl = fact(ZoneFact.negativeTtl);
+    this.ownerCount = fact(ZoneFact.ownerCount);
+    this.trustsEveryone = fact(ZoneFact.trustsEveryone) === 1;
+    this.#trustBase = section.wordBase(ZoneTableId.trust);
+    this.#trustCount = section.count(ZoneTableId.trust);
+  }
+
+  /** Whether ECS from this source is believed. The words are the source's whole address. */
+  trusts(family: number, word0: number, word1: number, word2: number, word3: number): boolean {
+    if (this.trustsEveryone) return true;
+    const words = this.section.words;
+    for (let entry = 0; entry < this.#trustCount; entry++) {
+      const at = this.#trustBase + entry * TRUST_WORDS;
+      const bits = words[at + 1]!;
+      if (
+        words[at] === family &&
+        words[at + 2] === maskWord(word0, bits) &&
+        (bits <= 32 ||
+          (words[at + 3] === maskWord(word1, bits - 32) &&
+            words[at + 4] === maskWord(word2, bits - 64) &&
+            words[at + 5] === maskWord(word3, bits - 96)))
+      ) {
+        return true;
+      }
+    }
+    return false;
+  }
+}
+
+/** All zones of a snapshot, found by the longest origin that a name ends in. */
+export class ZoneTable {
+  readonly zones: readonly LoadedZone[];
+  /** Seed of all name hashes: what a `QueryName` must be made with. */
+  readonly seed: number;
+  readonly #slots: Int32Array;
+  readonly #labelsMin: number;
+  readonly #labelsMax: number;
+
+  private constructor(zones: readonly LoadedZone[], seed: number) {
+    this.zones = zones;
+    this.seed = seed;
+    let size = 4;
+    while (size < zones.length * 2) size *= 2;
+    this.#slots = new Int32Array(size).fill(-1);
+    let labelsMin = 128;
+    let labelsMax = 0;
+    for (const zone of zones) {
+      let slot = zone.originHash & (size - 1);
+      while (this.#slots[slot]! >= 0) slot = (slot + 1) & (size - 1);
+      this.#slots[slot] = zone.index;
+      labelsMin = Math.min(labelsMin, zone.originLabels);
+      labelsMax = Math.max(labelsMax, zone.originLabels);
+    }
+    this.#labelsMin = labelsMin;
+    this.#labelsMax = labelsMax;
+  }
+
+  /**
+   * Opens the zone and names sections among `sections` (others are passed over). Links that `resolveTarget` does not know stay -1
+   * and their names answer SERVFAIL: the compiler never publishes such a snapshot.
+   */
+  static load(
+    sections: readonly Section[],
+    resolveTarget: ResolveTarget,
+  ): ZoneTable | SectionError {
+    const names = new Map<bigint, Section>();
+    const zoneSections: Section[] = [];
+    for (const section of sections) {
+      if (section.kind === SectionKind.names) names.set(section.key, section);
+      if (section.kind === SectionKind.zone) zoneSections.push(section);
+    }
+    const seed = zoneSections[0]?.seed ?? 0;
+    const zones: LoadedZone[] = [];
+    for (const section of zoneSections) {
+      if (section.seed !== seed)
+        return { error: `Zone section has name seed ${section.seed}, expected ${seed}` };
+      const zone = openZone(zones.length, section, names, resolveTarget);
+      if ("error" in zone) return zone;
+      zones.push(zone);
+    }
+    return new ZoneTable(zones, seed);
+  }
+
+  /** The zone with the longest origin that the name ends in, from label `firstLabel` on; undefined if none is served. */
+  find(name: QueryName, firstLabel: number): LoadedZone | undefined {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    const last = name.labelCount - this.#labelsMin;
+    for (
+      let label = Math.max(firstLabel, name.labelCount - this.#labelsMax);
+      label <= last;
+      label++
+    ) {
+      const hash = name.hashes[label]!;
+      for (let slot = hash & mask; slots[slot]! >= 0; slot = (slot + 1) & mask) {
+        const zone = this.zones[slots[slot]!]!;
+        if (zone.originHash === hash && isOrigin(zone.origin, name, label)) return zone;
+      }
+    }
+    return undefined;
+  }
+}
+
+function isOrigin(origin: Uint8Array, name: QueryName, label: number): boolean {
+  const start = name.starts[label]!;
+  if (name.length - start !== origin.length) return false;
+  const bytes = name.bytes;
+  for (let index = 0; index < origin.length; index++) {
+    if (bytes[start + index] !== origin[index]) return false;
+  }
+  return true;
+}
+
+function openZone(
+  index: number,
+  section: Section,
+  names: ReadonlyMap<bigint, Section>,
+  resolveTarget: ResolveTarget,
+): LoadedZone | SectionError {
+  if (section.count(ZoneTableId.facts) < ZONE_FACT_WORDS)
+    return { error: "Zone section has no facts" };
+  const chunkBits = section.words[section.wordBase(ZoneTableId.facts) + ZoneFact.chunkBits]!;
+  const chunkCount = section.count(ZoneTableId.chunks);
+  if (chunkBits > CHUNK_BITS_MAX || chunkCount !== 2 ** chunkBits) {
+    return { error: `Zone section has ${chunkCount} names sections, expected 2^${chunkBits}` };
+  }
+  const chunks: NamesChunk[] = [];
+  for (let chunk = 0; chunk < chunkCount; chunk++) {
+    const namesSection = names.get(section.keyAt(ZoneTableId.chunks, chunk));
+    if (namesSection === undefined)
+      return { error: `Zone section names chunk ${chunk}, which is not in the snapshot` };
+    const opened = openNames(namesSection, section.seed, resolveTarget);
+    if ("error" in opened) return opened;
+    chunks.push(opened);
+  }
+  return new LoadedZone(index, section, chunks);
+}
+
+function hashOf(name: Uint8Array, labels: readonly number[], seed: number): number {
+  let hash = rootHash(seed) | 0;
+  let end = name.length - 1;
+  for (const start of labels.toReversed()) {
+    hash = labelHash(hash, name, start, end);
+    end = start;
+  }
+  return hash;
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Build phase of a zone: records and bindings in any order → sections, the same bytes for the same content. What is wrong in a zone
+// (data beside a CNAME, two owners of one name and type) is found and reported by the model; here it is an assertion.
+
+import { assert, key64 } from "@meridian/core";
+import type { WrittenSection } from "../section-writer.ts";
+import { SectionWriter } from "../section-writer.ts";
+import { SectionKind } from "../section.ts";
+import { writeNames, type ZoneBuild } from "./names-writer.ts";
+import { OwnerTable, WordList, ByteList } from "./owner-table.ts";
+import { QueryName } from "./query-name.ts";
+import { encodeRecord } from "./record-encoding.ts";
+import { readPrefix } from "./trust-prefix.ts";
+import {
+  boundTypeBit,
+  CHUNK_BITS_MAX,
+  ClientLocation,
+  OWNERS_PER_CHUNK,
+  TRUST_WORDS,
+  ZONE_FACT_WORDS,
+  ZoneFact,
+  zoneKeyText,
+  ZoneTableId,
+} from "./zone-format.ts";
+
+const TYPE_SOA = 6;
+
+/** The service part of a bound HTTPS or SVCB record. `params` is in wire form (RFC 9460 §2.2) without the address hints. */
+export interface ServiceBinding {
+  readonly priority: number;
+  /** Wire name; the root means the owner. */
+  readonly target: Uint8Array;
+  readonly params: Uint8Array;
+  /** Whether the addresses of the decision are added as hints. */
+  readonly hasHints: boolean;
+}
+
+/** The SRV part of a bound record. */
+export interface SrvBinding {
+  readonly priority: number;
+  readonly weight: number;
+  /** 0 means the endpoint's own port. */
+  readonly port: number;
+  /** Wire name; absent means the endpoint's host name. */
+  readonly target?: Uint8Array;
+}
+
+/** What a name is bound to. TTLs in seconds. */
+export interface Binding {
+  /** `TargetKind`. */
+  readonly targetKind: number;
+  /** `policy/NS/NAME` or `pool/NS/NAME`, hashed. */
+  readonly targetKey: bigint;
+  readonly ttlMin: number;
+  readonly ttlMax: number;
+  /** Most endpoints in an answer; 0 leaves it to the policy. */
+  readonly answers?: number;
+  /** `ClientLocation`; absent inherits from the zone. */
+  readonly clientLocation?: number;
+  readonly service?: ServiceBinding;
+  readonly srv?: SrvBinding;
+  readonly objectiveSeconds?: number;
+}
+
+/** What holds for a whole zone. */
+export interface ZoneOptions {
+  /** `ClientLocation`, not `inherit`. Default `preferEcs`. */
+  readonly clientLocation?: number;
+  /** Prefixes in text form whose ECS is believed; absent means everyone's. */
+  readonly ecsTrust?: readonly string[];
+  /** Seed of the name hashes: one for all zones of a snapshot. */
+  readonly seed?: number;
+}
+
+/** Collects one zone. Not usable after `finish()`. */
+export class ZoneWriter {
+  readonly #origin: Uint8Array;
+  readonly #options: ZoneOptions;
+  readonly #build: ZoneBuild;
+  readonly #name: QueryName;
+  readonly #originLabels: number;
+  #soaRecord = -1;
+  #isFinished = false;
+
+  /** `origin` is a wire name. */
+  constructor(origin: Uint8Array, options: ZoneOptions = {}) {
+    const seed = options.seed ?? 0;
+    this.#name = new QueryName(seed);
+    assert(
+      this.#name.set(origin, 0, origin.length, 0) === origin.length,
+      "the origin is a wire name",
+    );
+    this.#originLabels = this.#name.labelCount;
+    this.#origin = this.#name.bytes.slice(0, this.#name.length);
+    this.#options = options;
+    this.#build = {
+      origin: this.#origin,
+      originText: originText(this.#origin),
+      seed,
+      owners: new OwnerTable(),
+      records: new WordList(),
+      recordBytes: new ByteList(),
+      bindings: [],
+      shapes: new Map(),
+    };
+    this.#build.owners.add(this.#name.hashes[0]!, this.#origin, 0, 0, -1, this.#originLabels);
+  }
+
+  /** Adds one record in class IN. `owner` and `rdata` are in wire form, names in rdata uncompressed; `ttl` in seconds. */
+  addRecord(owner: Uint8Array, type: number, ttl: number, rdata: Uint8Array): void {
+    const { records, recordBytes } = this.#build;
+    const ownerIndex = this.#owner(owner);
+    const at = recordBytes.length;
+    encodeRecord(recordBytes, type, rdata, this.#origin);
+    if (type === TYPE_SOA) {
+      assert(ownerIndex === 0, "only the apex has an SOA");
+      this.#soaRecord = records.length;
+    }
+    records.push(ownerIndex);
+    records.push(type);
+    records.push(ttl);
+    records.push(at);
+    records.push(recordBytes.length - at);
+  }
+
+  /** Binds `types` of `owner` (A, AAAA, CNAME, HTTPS, SVCB, SRV) to a policy or pool. */
+  addBinding(owner: Uint8Array, types: readonly number[], binding: Binding): void {
+    let mask = 0;
+    for (const type of types) {
+      const bit = boundTypeBit(type);
+      assert(bit !== 0, "only address, alias and service types can be bound");
+      mask |= bit;
+    }
+    this.#build.bindings.push({ owner: this.#owner(owner), mask, binding });
+  }
+
+  /** Lays out the zone section first, then its names sections in order. */
+  finish(): WrittenSection[] {
+    assert(!this.#isFinished, "a zone is finished once");
+    this.#isFinished = true;
+    const chunkBits = chunkBitsFor(this.#build.owners.count);
+    const names = writeNames(this.#build, chunkBits);
+    return [this.#zoneSection(chunkBits, names), ...names];
+  }
+
+  #owner(owner: Uint8Array): number {
+    const name = this.#name;
+    assert(name.set(owner, 0, owner.length, 0) === owner.length, "the owner is a wire name");
+    const originLabel = name.labelCount - this.#originLabels;
+    assert(originLabel >= 0 && this.#endsInOrigin(), "the owner lies in the zone");
+    const end = name.starts[originLabel]!;
+    const { owners } = this.#build;
+    let label = 0;
+    let parent = -1;
+    // The nearest ancestor that exists, then everything between it and the owner: empty non-terminals are entries too.
+    for (; ; label++) {
+      parent = owners.find(name.hashes[label]!, name.bytes, name.starts[label]!, end);
+      if (parent >= 0) break;
+    }
+    while (label > 0) {
+      label -= 1;
+      parent = owners.add(
+        name.hashes[label]!,
+        name.bytes,
+        name.starts[label]!,
+        end,
+        parent,
+        name.labelCount - label,
+      );
+    }
+    return parent;
+  }
+
+  #endsInOrigin(): boolean {
+    const shift = this.#name.length - this.#origin.length;
+    return this.#origin.every((byte, index) => this.#name.bytes[shift + index] === byte);
+  }
+
+  #zoneSection(chunkBits: number, names: readonly WrittenSection[]): WrittenSection {
+    const { originText: text, seed, records, recordBytes, owners } = this.#build;
+    const writer = new SectionWriter(SectionKind.zone, key64(zoneKeyText(text)), seed);
+    const facts = new Uint32Array(ZONE_FACT_WORDS);
+    facts[ZoneFact.originOffset] = writer.heap(this.#origin);
+    facts[ZoneFact.originBytes] = this.#origin.length;
+    facts[ZoneFact.chunkBits] = chunkBits;
+    facts[ZoneFact.clientLocation] = this.#options.clientLocation ?? ClientLocation.preferEcs;
+    facts[ZoneFact.trustsEveryone] = this.#options.ecsTrust === undefined ? 1 : 0;
+    facts[ZoneFact.ownerCount] = owners.count;
+    if (this.#soaRecord >= 0) {
+      const at = records.at(this.#soaRecord + 3);
+      const bytes = recordBytes.bytes.subarray(at, at + records.at(this.#soaRecord + 4));
+      facts[ZoneFact.hasSoa] = 1;
+      facts[ZoneFact.soaOffset] = writer.heap(bytes);
+      facts[ZoneFact.soaBytes] = bytes.length;
+      // The last rdata field is MINIMUM; a negative answer lives no longer than it or the SOA itself (RFC 2308 §3).
+      const minimum = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(
+        0,
+      );
+      facts[ZoneFact.negativeTtl] = Math.min(minimum, records.at(this.#soaRecord + 2));
+    }
+    writer.table(ZoneTableId.facts, 4, facts);
+    writer.table(ZoneTableId.trust, TRUST_WORDS * 4, trustTable(this.#options.ecsTrust ?? []));
+    writer.table(
+      ZoneTableId.chunks,
+      8,
+      BigUint64Array.from(names, (section) => section.key),
+    );
+    return writer.finish();
+  }
+}
+
+function trustTable(prefixes: readonly string[]): Uint32Array {
+  const words = new Uint32Array(prefixes.length * TRUST_WORDS);
+  prefixes.forEach((text, index) => {
+    const prefix = readPrefix(text);
+    assert(prefix !== undefined, "a trusted prefix is an address and a length");
+    words.set(prefix, index * TRUST_WORDS);
+  });
+  return words;
+}
+
+function chunkBitsFor(ownerCount: number): number {
+  let bits = 0;
+  while (bits < CHUNK_BITS_MAX && ownerCount / 2 ** bits > OWNERS_PER_CHUNK) bits += 1;
+  return bits;
+}
+
+/** Lower-case presentation form without trailing dot, as keys use it; bytes outside printable ASCII as `\DDD`. */
+function originText(origin: Uint8Array): string {
+  const labels: string[] = [];
+  for (let at = 0; origin[at] !== 0; at += origin[at]! + 1) {
+    let label = "";
+    for (const byte of origin.subarray(at + 1, at + 1 + origin[at]!)) {
+      const isPlain = byte > 0x20 && byte < 0x7f && byte !== 0x2e && byte !== 0x5c;
+      label += isPlain ? String.fromCharCode(byte) : `\\${String(byte).padStart(3, "0")}`;
+    }
+    labels.push(label);
+  }
+  return labels.join(".");
+}
