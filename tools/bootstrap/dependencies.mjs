@@ -21,6 +21,8 @@ const npmArguments = [
   "--no-fund",
   "--no-progress",
   // A host without network is told so in seconds, not in npm's two minutes.
+  "--fetch-retries=3",
+  "--fetch-retry-factor=2",
   "--fetch-retry-mintimeout=500",
   "--fetch-retry-maxtimeout=5000",
 ];
