@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import { poolsOf, type PolicyPlan, type PoolPlan, type ServicePlan } from "../data/plan.ts";
+import { formatNet, regions } from "../data/regions.ts";
+import type { Serving } from "./adapter.ts";
+
+// The documents that say for Meridian what a plan says. One JSON document a line.
+
+const PLACES = "bench-places";
+const LATENCIES = "bench-latency";
+const CHECK = "bench-web";
+const ASN_FIRST = 64_500;
+
+type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Zones, and where policies decide also sites, data sets and the health check. */
+export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generator<string> {
+  for (const origin of serving.plan.origins) {
+    yield document("Zone", origin, {
+      origin,
+      ttl: "60s",
+      // A master file brings its own SOA and NS records.
+      ...(hasPolicies
+        ? { nameServers: [{ name: `ns1.${origin}`, addresses: ["127.0.0.1"] }] }
+        : { file: `${origin}.zone` }),
+    });
+  }
+  if (!hasPolicies) return;
+  for (const { name, country, continent, latitude, longitude } of regions) {
+    yield document("Site", name, { country, continent, coordinates: { latitude, longitude } });
+  }
+  yield document("DataSet", PLACES, { prefixes: { path: "places.csv" } });
+  yield document("DataSet", LATENCIES, { latency: { path: "latency.csv" } });
+  const { intervalSeconds, threshold, port } = serving.check;
+  yield document("HealthCheck", CHECK, {
+    http: { port, path: "/" },
+    interval: `${intervalSeconds}s`,
+    timeout: `${Math.min(5000, intervalSeconds * 500)}ms`,
+    unhealthyThreshold: threshold,
+    healthyThreshold: threshold,
+  });
+}
+
+/** Pools and policies. */
+export function* policyDocuments({ plan }: Serving): Generator<string> {
+  for (const pool of poolsOf(plan)) yield document("Pool", pool.name, poolSpec(pool));
+  for (const policy of plan.policies) {
+    yield document("TrafficPolicy", policy.name, {
+      root: "root",
+      nodes: { root: nodeSpec(policy) },
+    });
+  }
+}
+
+/** One Record for each owner, bound to its policy. */
+export function* recordDocuments(plan: ServicePlan): Generator<string> {
+  for (const [index, name] of plan.owners.entries()) {
+    const policy = plan.policies[plan.policyOf[index] ?? 0];
+    yield document("Record", name, { name, types: ["A"], policy: policy?.name ?? "" });
+  }
+}
+
+/** The network map as a prefix table, `prefix,country`. */
+export function placesText({ nets }: Serving): string {
+  const lines = nets.map((net) => `${formatNet(net)},${regions[net.region]?.country ?? ""}\n`);
+  return lines.join("");
+}
+
+/** Measured round trips: each network is nearest to the site of its region. */
+export function tableText({ nets }: Serving): string {
+  const rows = nets.flatMap((net) =>
+    regions.map(({ name }, site) => {
+      const milliseconds = 10 + 80 * ((site - net.region + regions.length) % regions.length);
+      return `${formatNet(net)},${name},${milliseconds},100,2026-01-01T00:00:00Z\n`;
+    }),
+  );
+  return `prefix,site,rtt_ms,samples,measured_at\n${rows.join("")}`;
+}
+
+function document(kind: string, name: string, spec: Json): string {
+  return `${JSON.stringify({ apiVersion: "meridian.dev/v1alpha1", kind, metadata: { name }, spec })}\n`;
+}
+
+function poolSpec(pool: PoolPlan): Json {
+  const members = pool.endpoints.map(
+    ({ name, address }) => [name, { address, site: siteOf(pool) }] as const,
+  );
+  return { members: Object.fromEntries(members), healthCheck: CHECK };
+}
+
+function nodeSpec(policy: PolicyPlan): Json {
+  const branches = (
+    extra: (pool: PoolPlan, index: number) => Readonly<Record<string, Json>>,
+  ): Json => policy.pools.map((pool, index) => ({ pool: pool.name, ...extra(pool, index) }));
+  const isDefault = (index: number): Readonly<Record<string, Json>> =>
+    index === 0 ? { default: true } : {};
+  const weight = (_pool: PoolPlan, index: number): Readonly<Record<string, Json>> => ({
+    weight: policy.weights[index] ?? 1,
+  });
+  switch (policy.kind) {
+    case "weighted":
+    case "capacity":
+    case "sticky":
+      return { [policy.kind]: { branches: branches(weight) } };
+    case "geo":
+      return {
+        geo: {
+          dataSet: PLACES,
+          branches: branches((pool, index) => ({
+            countries: [regions[pool.region]?.country ?? ""],
+            ...isDefault(index),
+          })),
+        },
+      };
+    case "proximity":
+      return { proximity: { branches: branches((pool) => ({ site: siteOf(pool) })) } };
+    case "latency":
+      return {
+        latency: { dataSet: LATENCIES, branches: branches((pool) => ({ site: siteOf(pool) })) },
+      };
+    case "subnet":
+      return {
+        subnet: {
+          branches: branches((_pool, index) => ({
+            prefixes: [`${32 * (index + 1)}.0.0.0/3`],
+            ...isDefault(index),
+          })),
+        },
+      };
+    case "asn":
+      return {
+        asn: {
+          branches: branches((_pool, index) => ({
+            asns: [ASN_FIRST + index],
+            ...isDefault(index),
+          })),
+        },
+      };
+    case "failover":
+      return {
+        failover: { tiers: policy.pools.map((pool) => ({ branches: [{ pool: pool.name }] })) },
+      };
+    case "multivalue":
+    case "roundRobin":
+      return { [policy.kind]: { branches: branches(() => ({})) } };
+  }
+}
+
+function siteOf(pool: PoolPlan): string {
+  return regions[pool.region]?.name ?? "";
+}

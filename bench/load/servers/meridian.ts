@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { masterFile, writePieces } from "../data/files.ts";
+import { outputOf, startPinned } from "../measure/program.ts";
+import type { ServerAdapter, Serving, Workload } from "./adapter.ts";
+import {
+  baseDocuments,
+  placesText,
+  policyDocuments,
+  recordDocuments,
+  tableText,
+} from "./meridian-documents.ts";
+
+const root = join(import.meta.dirname, "../../..");
+const command = join(root, "bin/meridian");
+
+/** Meridian with one worker, policies and records as JSON lines, its own HTTP checks running. */
+export const meridian: ServerAdapter = {
+  name: "meridian",
+  label: () => "Meridian",
+  answers: (workload) => (workload === "static" ? "static" : "policy"),
+  version,
+  serves: () => true,
+  configure: (serving) => configure(serving, serving.workload !== "static"),
+  start,
+  ready,
+  reload: (serving) => {
+    writeRecords(serving, serving.workload !== "static");
+    return Promise.resolve();
+  },
+};
+
+/** Meridian with the same names as plain A records in master files: how fast it reads those, and what it costs to answer. */
+export const meridianFile: ServerAdapter = {
+  name: "meridian-file",
+  label: () => "Meridian, master file",
+  answers: () => "static",
+  version,
+  serves: (workload: Workload) => workload === "mixed",
+  configure: (serving) => configure(serving, false),
+  start,
+  ready,
+  reload: (serving) => {
+    writeRecords(serving, false);
+    return Promise.resolve();
+  },
+};
+
+async function version(): Promise<string | undefined> {
+  return /(\d+\.\d+\.\d+\S*)/.exec(await outputOf(command, ["--version"]))?.[1];
+}
+
+function configure(serving: Serving, hasPolicies: boolean): void {
+  for (const name of ["documents", "state"]) mkdirSync(join(serving.folder, name));
+  const documents = join(serving.folder, "documents");
+  writePieces(join(documents, "base.jsonl"), baseDocuments(serving, hasPolicies));
+  if (hasPolicies) {
+    writePieces(join(documents, "places.csv"), [placesText(serving)]);
+    writePieces(join(documents, "latency.csv"), [tableText(serving)]);
+    writePieces(join(documents, "policies.jsonl"), policyDocuments(serving));
+  }
+  writeRecords(serving, hasPolicies);
+}
+
+/** Written beside and renamed, so that a watcher never sees half a file. */
+function writeRecords({ plan, folder }: Serving, hasPolicies: boolean): void {
+  const documents = join(folder, "documents");
+  if (hasPolicies) {
+    const next = join(folder, "records.next");
+    writePieces(next, recordDocuments(plan));
+    renameSync(next, join(documents, "records.jsonl"));
+    return;
+  }
+  for (const [zone, origin] of plan.origins.entries()) {
+    const next = join(folder, `${origin}.next`);
+    writePieces(next, masterFile(plan, zone));
+    renameSync(next, join(documents, `${origin}.zone`));
+  }
+}
+
+function start({ folder, port, controlPort, cores }: Serving): ReturnType<typeof startPinned> {
+  return startPinned(
+    cores,
+    command,
+    [
+      ...["up", "-f", join(folder, "documents"), "--state", join(folder, "state")],
+      ...["--listen", `127.0.0.1:${port}`, "--http", `127.0.0.1:${controlPort}`, "--workers", "1"],
+    ],
+    join(folder, "log"),
+  );
+}
+
+async function ready({ controlPort }: Serving): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${controlPort}/readyz`);
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+}

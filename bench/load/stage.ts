@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ChildProcess } from "node:child_process";
+import type { AnswerMode } from "./data/answers.ts";
+import {
+  writeDownFile,
+  writeExpected,
+  writeNames,
+  writePrefixes,
+  writeQueryFile,
+} from "./data/files.ts";
+import type { ServicePlan } from "./data/plan.ts";
+import { queryName } from "./data/query-file.ts";
+import { CLIENT_PREFIXES, clientPrefixes, regionNets, type Net } from "./data/regions.ts";
+import { ask } from "./measure/ask.ts";
+import { processTree } from "./measure/cpu.ts";
+import { HealthTarget } from "./measure/health-target.ts";
+import { startLoader, type LoaderOptions, type LoaderRun } from "./measure/loader.ts";
+import { buildNative } from "./measure/native.ts";
+import { freePort, pidOf, stopProgram, waitFor } from "./measure/program.ts";
+import type { Options } from "./options.ts";
+import type { CheckPlan, ServerAdapter, Serving, Workload } from "./servers/adapter.ts";
+
+// A stage is all that a scenario needs while it runs: a temporary folder with generated files, the health target, and
+// the servers, each started in turn so that none slows another's loading.
+
+const LOAD_TIMEOUT_MS = 120_000;
+const SETTLE_TIMEOUT_MS = 60_000;
+const SETTLE_RATE = 1000;
+
+/** What a scenario asks to be set up. */
+export interface StageOptions {
+  readonly scenario: string;
+  readonly workload: Workload;
+  readonly plan: ServicePlan;
+  /** Whether queries carry client prefixes. */
+  readonly hasPrefixes: boolean;
+  /** How many different queries dnsperf sends. */
+  readonly queries: number;
+  readonly checkIntervalSeconds: number;
+  readonly checkThreshold: number;
+  readonly adapters: readonly ServerAdapter[];
+}
+
+/** A server that runs. */
+export interface RunningServer {
+  readonly adapter: ServerAdapter;
+  readonly version: string;
+  readonly serving: Serving;
+  readonly child: ChildProcess;
+  readonly loadMs: number;
+  /** Its processes. */
+  pids(): readonly number[];
+}
+
+/** The set-up of one scenario; `close` ends every process it started. */
+export class Stage {
+  readonly options: StageOptions;
+  readonly #run: Options;
+  readonly #folder: string;
+  readonly #nets: readonly Net[];
+  readonly #children = new Set<ChildProcess>();
+  readonly #loaders = new Set<LoaderRun>();
+  health: HealthTarget | undefined;
+
+  private constructor(options: StageOptions, run: Options) {
+    this.options = options;
+    this.#run = run;
+    this.#folder = mkdtempSync(join(tmpdir(), `meridian-bench-${options.scenario}-`));
+    this.#nets = regionNets(options.plan.seed);
+  }
+
+  /** Writes the files and starts the health target. Throws without a C compiler. */
+  static async open(options: StageOptions, run: Options): Promise<Stage> {
+    for (const name of ["echo", "loader", "health-target"] as const) {
+      if ((await buildNative(name)) === undefined) {
+        throw new Error("Cannot run the benchmark: no C compiler (cc) is installed");
+      }
+    }
+    const stage = new Stage(options, run);
+    const { plan, hasPrefixes, queries } = options;
+    const prefixes = hasPrefixes ? clientPrefixes(stage.#nets, CLIENT_PREFIXES, plan.seed) : [];
+    writeQueryFile(stage.file("queries"), plan, prefixes, queries);
+    writeNames(stage.file("names"), plan);
+    writePrefixes(stage.file("prefixes"), prefixes);
+    writeExpected(stage.file("expected-policy"), plan, "policy");
+    writeExpected(stage.file("expected-static"), plan, "static");
+    writeDownFile(stage.file("down"), plan);
+    stage.health = new HealthTarget(await freePort(), run.clientCore, stage.file("down"));
+    await stage.health.ready();
+    return stage;
+  }
+
+  /** Path of a file of this stage. */
+  file(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  /** Configures and starts a server and waits for its first answer; undefined where its program is missing. */
+  async start(adapter: ServerAdapter): Promise<RunningServer | undefined> {
+    const version = await adapter.version();
+    if (version === undefined) return undefined;
+    const folder = this.file(adapter.name);
+    mkdirSync(folder);
+    const serving: Serving = {
+      workload: this.options.workload,
+      plan: this.options.plan,
+      nets: this.#nets,
+      check: this.#check(),
+      folder,
+      port: await freePort(),
+      controlPort: await freePort(),
+      cores: this.#run.serverCores,
+    };
+    adapter.configure(serving);
+    return this.#launch(adapter, version, serving);
+  }
+
+  /** Stops a server and starts it again on the files that it left. */
+  async restart(server: RunningServer): Promise<RunningServer> {
+    await this.stop(server);
+    return this.#launch(server.adapter, server.version, server.serving);
+  }
+
+  async stop(server: RunningServer): Promise<void> {
+    await stopProgram(server.child);
+    this.#children.delete(server.child);
+  }
+
+  /** Waits until every answer of a server is right; gives the share that is wrong if that does not come in time. */
+  async settle(server: RunningServer): Promise<number> {
+    if (server.adapter.answers(this.options.workload) === undefined) return 0;
+    const end = performance.now() + SETTLE_TIMEOUT_MS;
+    for (;;) {
+      const run = this.load(server, { rate: SETTLE_RATE, seconds: 1, check: 1 });
+      const summary = await run.summary;
+      if (summary.wrong === 0 && summary.lost === 0) return 0;
+      if (performance.now() > end) {
+        console.error(
+          `  ${server.adapter.name}: wrong answers, for one ${JSON.stringify(run.wrong[0])}`,
+        );
+        return summary.wrong / Math.max(1, summary.checked);
+      }
+    }
+  }
+
+  /** Starts the loader against a server with the files of this stage. */
+  load(
+    server: RunningServer,
+    options: Pick<LoaderOptions, "rate" | "seconds"> & Partial<LoaderOptions>,
+  ): LoaderRun {
+    const mode: AnswerMode | undefined = server.adapter.answers(this.options.workload);
+    const run = startLoader({
+      port: server.serving.port,
+      core: this.#run.clientCore,
+      seed: this.#run.seed,
+      names: this.file("names"),
+      ...(this.options.hasPrefixes ? { prefixes: this.file("prefixes") } : {}),
+      ...(mode === undefined ? {} : { expected: this.file(`expected-${mode}`) }),
+      ...options,
+    });
+    this.#loaders.add(run);
+    return run;
+  }
+
+  /** Ends every process and removes the folder. */
+  async close(): Promise<void> {
+    for (const loader of this.#loaders) loader.stop();
+    await Promise.all([...this.#children].map(stopProgram));
+    await this.health?.close();
+    if (!this.#run.keep) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #launch(adapter: ServerAdapter, version: string, serving: Serving): Promise<RunningServer> {
+    const start = performance.now();
+    const child = adapter.start(serving);
+    this.#children.add(child);
+    const root = pidOf(child);
+    try {
+      await waitFor(
+        `${adapter.name} to answer`,
+        LOAD_TIMEOUT_MS,
+        async () => this.#isAnswering(adapter, serving),
+        child,
+      );
+    } catch (error) {
+      const log = readFileSync(join(serving.folder, "log"), "utf8").slice(-2000);
+      throw new Error(`Cannot start ${adapter.name}: ${log}`, { cause: error });
+    }
+    const loadMs = performance.now() - start;
+    return { adapter, version, serving, child, loadMs, pids: () => processTree(root) };
+  }
+
+  async #isAnswering(adapter: ServerAdapter, serving: Serving): Promise<true | undefined> {
+    if (adapter.ready !== undefined && !(await adapter.ready(serving))) return undefined;
+    const answer = await ask(serving.port, queryName(serving.plan.owners[0] ?? "", 0), 50);
+    if (answer === undefined) return undefined;
+    const isEcho = adapter.answers(serving.workload) === undefined;
+    return isEcho || answer.addresses.length > 0 ? true : undefined;
+  }
+
+  #check(): CheckPlan {
+    return {
+      port: this.health?.port ?? 0,
+      intervalSeconds: this.options.checkIntervalSeconds,
+      threshold: this.options.checkThreshold,
+    };
+  }
+}
+
+/** Every adapter that serves a workload and was asked for. */
+export function chooseAdapters(
+  all: readonly ServerAdapter[],
+  workload: Workload,
+  only: readonly string[],
+): readonly ServerAdapter[] {
+  return all.filter(
+    (adapter) => adapter.serves(workload) && (only.length === 0 || only.includes(adapter.name)),
+  );
+}
