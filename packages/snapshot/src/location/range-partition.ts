@@ -6,9 +6,9 @@
 import { assert } from "@meridian/core";
 import type { SectionWriter } from "../section-writer.ts";
 import {
+  COARSE_BITS_MAX,
   EMBEDDED_IPV4,
   GLOBAL_BITS,
-  GLOBAL_END,
   GLOBAL_FIRST,
   INDEX_BITS_MAX,
   RangeTableBound,
@@ -142,12 +142,14 @@ export function writeRanges(writer: SectionWriter, partition: RangePartition): v
   writer.table(RangeTableId.ipv4Starts, 4, four.starts);
   writer.table(RangeTableId.ipv4Values, 4, four.values);
   writer.table(RangeTableId.ipv4Index, 4, index4(four.starts, bits4));
-  const bits6 = indexBits(six.values.length);
-  writer.bound(RangeTableBound.ipv6IndexBits, bits6);
+  const coarseBits = Math.min(COARSE_BITS_MAX, indexBits(six.values.length));
+  const index6 = twoLevels(six, coarseBits);
+  writer.bound(RangeTableBound.ipv6IndexBits, coarseBits);
   writer.table(RangeTableId.ipv6High, 8, six.high);
   if (six.low.some((word) => word !== 0)) writer.table(RangeTableId.ipv6Low, 8, six.low);
   writer.table(RangeTableId.ipv6Values, 4, six.values);
-  writer.table(RangeTableId.ipv6Index, 4, index6(six, bits6));
+  writer.table(RangeTableId.ipv6Index, 4, index6.coarse);
+  writer.table(RangeTableId.ipv6Fine, 4, index6.fine);
 }
 
 function merged4(partition: RangePartition): { starts: Uint32Array; values: Uint32Array } {
@@ -197,28 +199,64 @@ function index4(starts: Uint32Array, bits: number): Uint32Array {
   return index;
 }
 
-function index6(six: MergedIpv6, bits: number): Uint32Array {
-  const globalCount = 2 ** bits;
-  const index = new Uint32Array(globalCount + 3);
-  const count = six.values.length;
-  const beginsBy = (range: number, word0: number): boolean => {
-    const start0 = six.high[range * 2] ?? 0;
-    if (start0 !== word0) return start0 < word0;
-    return (
-      (six.high[range * 2 + 1] ?? 0) === 0 &&
-      six.low[range * 2] === 0 &&
-      six.low[range * 2 + 1] === 0
-    );
-  };
-  let range = 0;
-  for (let bucket = 1; bucket <= globalCount + 1; bucket++) {
-    const first = GLOBAL_FIRST + (bucket - 1) * 2 ** (GLOBAL_BITS - bits);
-    assert(first <= GLOBAL_END, "the last bucket begins above 2000::/3");
-    while (range + 1 < count && beginsBy(range + 1, first)) range++;
-    index[bucket] = range;
+/** Both levels of the IPv6 index (see range-table.ts). */
+function twoLevels(
+  six: MergedIpv6,
+  coarseBits: number,
+): { coarse: Uint32Array; fine: Uint32Array } {
+  const globalCount = 2 ** coarseBits;
+  const step = 2 ** (GLOBAL_BITS - coarseBits);
+  const coarse = new Uint32Array(globalCount + 2);
+  const fine: number[] = [];
+  const cursor = new StartCursor(six);
+  for (let bucket = 0; bucket < coarse.length; bucket++) {
+    const isGlobal = bucket > 0 && bucket <= globalCount;
+    const first = bucket === 0 ? 0 : GLOBAL_FIRST + (bucket - 1) * step;
+    const rangeCount = isGlobal ? cursor.countBelow(first + step) : 0;
+    // At most the bits of word 0 that the first level leaves, which are 16 where that has its most.
+    const bits =
+      rangeCount === 0
+        ? 0
+        : Math.min(GLOBAL_BITS - coarseBits, INDEX_BITS_MAX, indexBits(rangeCount));
+    coarse[bucket] = fine.length * 32 + bits;
+    for (let part = 0; part < 2 ** bits; part++) {
+      fine.push(cursor.rangeAt(first + part * (step / 2 ** bits)));
+    }
   }
-  index[globalCount + 2] = count - 1;
-  return index;
+  fine.push(six.values.length - 1);
+  return { coarse, fine: Uint32Array.from(fine) };
+}
+
+/** Walks the IPv6 starts once, in step with ascending first words. */
+class StartCursor {
+  readonly #six: MergedIpv6;
+  #range = 0;
+
+  constructor(six: MergedIpv6) {
+    this.#six = six;
+  }
+
+  /** The last range that begins at or before the address `word0::`. */
+  rangeAt(word0: number): number {
+    while (this.#range + 1 < this.#six.values.length && this.#beginsBy(this.#range + 1, word0)) {
+      this.#range++;
+    }
+    return this.#range;
+  }
+
+  /** Ranges behind the cursor that begin below `word0::`. */
+  countBelow(word0: number): number {
+    let next = this.#range + 1;
+    while (next < this.#six.values.length && (this.#six.high[next * 2] ?? 0) < word0) next++;
+    return next - this.#range - 1;
+  }
+
+  #beginsBy(range: number, word0: number): boolean {
+    const { high, low } = this.#six;
+    const start0 = high[range * 2] ?? 0;
+    if (start0 !== word0) return start0 < word0;
+    return high[range * 2 + 1] === 0 && low[range * 2] === 0 && low[range * 2 + 1] === 0;
+  }
 }
 
 function copyStart(

@@ -8,9 +8,12 @@
 //   index    for each bucket of the leading bits: the last range that begins at or before the bucket's first address
 //
 // A look-up reads two neighbours of the index and searches between them by halving. The index has about as many buckets
-// as there are ranges (at most 2¹⁶), so a small table stays small and a large one needs few steps. For IPv6 the buckets
-// lie in 2000::/3, where all global unicast is; what is below and above has one bucket each. IPv6 starts are kept as two
-// tables: the high 64 bits, which decide nearly every comparison, and the low 64, absent where all are zero.
+// as there are ranges (at most 2¹⁶), so a small table stays small and a large one needs few steps.
+//
+// IPv6 needs two levels, because its ranges crowd into a few /16: the first has at most 2¹³ buckets in 2000::/3, where all
+// global unicast is, and one each below and above; each says where its own buckets begin in the second and how many more bits
+// of word 0 choose among them, about as many buckets as it has ranges. (350,000 ranges: 500 ns with one level of 2¹⁶.) Starts
+// are kept as two tables: the high 64 bits, which decide nearly every comparison, and the low 64, absent where all are zero.
 //
 // Beside the value a look-up yields the scope: the length of the widest prefix that contains the address and lies wholly
 // inside its range. An address and a range [first, last] need no search for that: a prefix leaves out `first - 1` as soon
@@ -29,14 +32,18 @@ export const RangeTableId = {
   /** Words 2 and 3 of each IPv6 start; absent where all are zero. */
   ipv6Low: 20,
   ipv6Values: 21,
+  /** First level: place in `ipv6Fine` × 32 + bits that choose there. */
   ipv6Index: 22,
+  ipv6Fine: 23,
 } as const;
 
 /** Header bounds that a range table uses. */
 export const RangeTableBound = { ipv4IndexBits: 0, ipv6IndexBits: 1 } as const;
 
-/** Most bits of an index. */
+/** Most bits of the IPv4 index, and of one IPv6 bucket's own. */
 export const INDEX_BITS_MAX = 16;
+/** Most bits of the first IPv6 level: with the three of 2000::/3 they make a /16. */
+export const COARSE_BITS_MAX = 13;
 /** First word of 2000::/3, and of the space above it. */
 export const GLOBAL_FIRST = 0x2000_0000;
 export const GLOBAL_END = 0x4000_0000;
@@ -62,6 +69,7 @@ export class RangeTable {
   readonly #low6: number;
   readonly #values6: number;
   readonly #index6: number;
+  readonly #fine6: number;
   readonly #shift6: number;
   readonly #last6: number;
 
@@ -79,6 +87,7 @@ export class RangeTable {
     this.#low6 = hasLow ? section.wordBase(RangeTableId.ipv6Low) : -1;
     this.#values6 = section.wordBase(RangeTableId.ipv6Values);
     this.#index6 = section.wordBase(RangeTableId.ipv6Index);
+    this.#fine6 = section.wordBase(RangeTableId.ipv6Fine);
     this.#shift6 = GLOBAL_BITS - section.bound(RangeTableBound.ipv6IndexBits);
     this.#last6 = (1 << section.bound(RangeTableBound.ipv6IndexBits)) + 1;
   }
@@ -119,12 +128,16 @@ export class RangeTable {
     const words = this.#words;
     const a0 = word0 >>> 0;
     const a1 = word1 >>> 0;
-    const bucket = this.#index6 + this.#bucketOf(a0);
-    let low = words[bucket]!;
-    let high = words[bucket + 1]!;
+    const coarse = words[this.#index6 + this.#bucketOf(a0)]!;
+    // Shifted in two steps, as a shift by 32 is one by 0.
+    const fineBucket = ((a0 << (32 - this.#shift6)) >>> 1) >>> (31 - (coarse & 31));
+    const fine = this.#fine6 + (coarse >>> 5) + fineBucket;
+    let low = words[fine]!;
+    let high = words[fine + 1]!;
+    const highBase = this.#high6;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      const at = this.#high6 + middle * 2;
+      const at = highBase + middle * 2;
       const start0 = words[at]!;
       let begins = start0 < a0;
       if (start0 === a0) {
@@ -134,7 +147,10 @@ export class RangeTable {
       if (begins) low = middle;
       else high = middle - 1;
     }
-    this.scope = this.#scopeIpv6(low, a0, a1, word2 >>> 0, word3 >>> 0);
+    this.scope =
+      this.#low6 < 0
+        ? this.#scopeOfHigh(low, a0, a1)
+        : this.#scopeOfWhole(low, a0, a1, word2 >>> 0, word3 >>> 0);
     return words[this.#values6 + low]!;
   }
 
@@ -172,7 +188,25 @@ export class RangeTable {
     return start2 < a2 || (start2 === a2 && this.#words[at + 1]! <= word3 >>> 0);
   }
 
-  #scopeIpv6(index: number, a0: number, a1: number, a2: number, a3: number): number {
+  /** The scope where all starts are multiples of a /64: the neighbours then differ from the address in the high half. */
+  #scopeOfHigh(index: number, a0: number, a1: number): number {
+    const words = this.#words;
+    const at = this.#high6 + index * 2;
+    let scope = 0;
+    if (index > 0) {
+      const start1 = words[at + 1]!;
+      const x0 = a0 ^ (start1 === 0 ? words[at]! - 1 : words[at]!);
+      scope = x0 === 0 ? 33 + Math.clz32(a1 ^ (start1 - 1)) : 1 + Math.clz32(x0);
+    }
+    if (index + 1 < this.ipv6Count) {
+      const x0 = a0 ^ words[at + 2]!;
+      const after = x0 === 0 ? 33 + Math.clz32(a1 ^ words[at + 3]!) : 1 + Math.clz32(x0);
+      if (after > scope) scope = after;
+    }
+    return scope;
+  }
+
+  #scopeOfWhole(index: number, a0: number, a1: number, a2: number, a3: number): number {
     let scope = 0;
     if (index > 0) {
       // The last address of the range before: the start less one, borrowing from word to word.
