@@ -78,3 +78,21 @@ export {
   type ProblemCode,
 } from "./problem.ts";
 export { hasErrors } from "./reading.ts";
+export {
+  failoverBudget,
+  detectionBoundMs,
+  poolsOfRecord,
+  type FailoverBudget,
+} from "./failover-budget.ts";
+export { lint, type LintFacts } from "./lint.ts";
+export { loadModel, type Loaded, type LoadOptions } from "./load.ts";
+export { Model, type BuildOptions, type DataSet, type Member, type Pool } from "./model.ts";
+export {
+  branchesOf,
+  nodeKindOf,
+  reachableNodes,
+  reachablePools,
+  type PlacedBranch,
+} from "./policy-graph.ts";
+export { pathBeside, wholeSeconds, type ReadFile, type StaticRecord } from "./zone-data.ts";
+export type { Zone } from "./zone-table.ts";

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import { formatDuration, parseDuration } from "@meridian/core";
+import type { RecordDocument } from "../documents.ts";
+import { type FailoverBudget, failoverBudget, poolsOfRecord } from "../failover-budget.ts";
+import type { Model } from "../model.ts";
+import { branchesOf, reachableNodes } from "../policy-graph.ts";
+import type { Report } from "../report.ts";
+
+/** A TTL above which a health-checked name is warned of. */
+const ttlMsMax = 300_000;
+
+/** What is equal for all names of one policy or pool, so that a million names stay cheap. */
+interface Behind {
+  readonly budget: FailoverBudget | undefined;
+  readonly places: number;
+}
+
+/** Warns of names that fail over too slowly, or cannot at all. */
+export function lintRecords(model: Model, report: Report): void {
+  const known = new Map<string, Behind>();
+  for (const record of model.records.values()) {
+    const { policy = "", pool = "" } = record.spec;
+    const key = `${record.metadata.namespace}/${policy}/${pool}`;
+    const behind = known.get(key) ?? {
+      budget: failoverBudget(model, record),
+      places: countPlaces(model, record),
+    };
+    known.set(key, behind);
+    lintRecord(record, behind, report);
+  }
+}
+
+function lintRecord(record: RecordDocument, { budget, places }: Behind, report: Report): void {
+  const ttlMs = parseDuration(record.spec.ttl.max) ?? 0;
+  const target = record.spec.policy === undefined ? "pool" : "policy";
+  if (places < 2) {
+    report.warning(record, {
+      code: "endpoint-single",
+      path: ["spec", target],
+      found: places === 0 ? "without any endpoint" : "one endpoint only",
+      said: true,
+      wanted: "two at least, so that there is one to fail over to",
+    });
+  }
+  const objective = record.spec.objective?.recoveryTime;
+  const totalMs = budget === undefined ? undefined : budget.totalMs - budget.ttlMs + ttlMs;
+  if (objective !== undefined && totalMs === undefined) {
+    report.warning(record, {
+      code: "budget-exceeded",
+      path: ["spec", "objective", "recoveryTime"],
+      found: `${objective} while nothing of the name is checked`,
+      said: true,
+      wanted: "a health check on its pools",
+    });
+  } else if (objective !== undefined && budget !== undefined && totalMs !== undefined) {
+    lintBudget(record, objective, { ...budget, ttlMs, totalMs }, report);
+  }
+  if (budget !== undefined && ttlMs > ttlMsMax) {
+    const wanted = `at most ${formatDuration(ttlMsMax)} for a name that is health-checked`;
+    const path = ["spec", "ttl", "max"];
+    report.warning(record, { code: "ttl-long", path, found: record.spec.ttl.max, wanted });
+  }
+}
+
+function lintBudget(
+  record: RecordDocument,
+  objective: string,
+  { detectionMs, decisionMs, publishMs, ttlMs, totalMs }: FailoverBudget,
+  report: Report,
+): void {
+  if (totalMs <= (parseDuration(objective) ?? 0)) return;
+  const parts = `detection ${formatDuration(detectionMs)}, decision ${formatDuration(decisionMs)}, publishing ${formatDuration(publishMs)}, TTL ${formatDuration(ttlMs)}`;
+  report.warning(record, {
+    code: "budget-exceeded",
+    path: ["spec", "objective", "recoveryTime"],
+    found: `${objective} while failing over takes ${formatDuration(totalMs)} (${parts})`,
+    said: true,
+    wanted: `${formatDuration(totalMs)} or more, or shorter parts`,
+  });
+}
+
+/** Endpoints and other names that a name may be answered with. */
+function countPlaces(model: Model, record: RecordDocument): number {
+  const members = poolsOfRecord(model, record).map((pool) => pool.members.size);
+  const endpoints = members.reduce((sum, count) => sum + count, 0);
+  const policy = model.policy(record.metadata.namespace, record.spec.policy ?? "");
+  if (policy === undefined) return endpoints;
+  const names = [...reachableNodes(policy.spec)].flatMap((name) => {
+    const node = policy.spec.nodes[name];
+    const placed = node === undefined ? [] : branchesOf(node);
+    return [...placed.map(({ branch }) => branch.name), node?.fallback?.name];
+  });
+  return endpoints + names.filter((name) => name !== undefined).length;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Document } from "./documents.ts";
+import { type LintFacts, lint } from "./lint.ts";
+import { Model } from "./model.ts";
+import { type InputFile, locateProblems, parseDocuments } from "./parse.ts";
+import type { Problem } from "./problem.ts";
+import { hasErrors } from "./reading.ts";
+import type { ReadFile } from "./zone-data.ts";
+
+/** What a set of files is read with. */
+export interface LoadOptions {
+  /** Unix milliseconds, which ages of data sets are counted to. */
+  readonly now: number;
+  /** Reads master files; without it they are not looked at. */
+  readonly readFile?: ReadFile;
+  readonly facts?: LintFacts;
+}
+
+/** What came of a set of files. */
+export interface Loaded {
+  /** There if no problem is an error. */
+  readonly model?: Model;
+  readonly documents: readonly Document[];
+  /** Errors and warnings with their exact places, by file and line. */
+  readonly problems: readonly Problem[];
+}
+
+/** Reads files, puts their documents together and lints them: all problems at once. */
+export function loadModel(files: readonly InputFile[], options: LoadOptions): Loaded {
+  const { documents, broken, problems: unread } = parseDocuments(files);
+  const { readFile } = options;
+  const built = Model.build(documents, { broken, ...(readFile === undefined ? {} : { readFile }) });
+  const lints = built.model === undefined ? [] : lint(built.model, options.now, options.facts);
+  const located = locateProblems([...built.problems, ...lints], files);
+  const problems = inOrder([...unread, ...located], files);
+  if (built.model === undefined || hasErrors(problems)) return { documents, problems };
+  return { model: built.model, documents, problems };
+}
+
+function inOrder(problems: readonly Problem[], files: readonly InputFile[]): Problem[] {
+  const order = new Map(files.map(({ path }, index) => [path, index]));
+  const rank = ({ file }: Problem): number => order.get(file) ?? files.length;
+  return problems.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documents by kind and name. Built first and whole, so that every check can look up any document.
+import {
+  type DataSetDocument,
+  type Document,
+  type DocumentId,
+  documentIdOf,
+  type EndpointSetDocument,
+  formatDocumentId,
+  type HealthCheckDocument,
+  type Kind,
+  type PoolDocument,
+  type RecordDocument,
+  type ShiftDocument,
+  type SiteDocument,
+  type TrafficPolicyDocument,
+  type ZoneDocument,
+} from "./documents.ts";
+import type { Report } from "./report.ts";
+
+/** Documents by `NAMESPACE/NAME`, or by name where the kind belongs to no tenant. */
+export interface ModelIndex {
+  readonly Site: ReadonlyMap<string, SiteDocument>;
+  readonly Pool: ReadonlyMap<string, PoolDocument>;
+  readonly EndpointSet: ReadonlyMap<string, EndpointSetDocument>;
+  readonly HealthCheck: ReadonlyMap<string, HealthCheckDocument>;
+  readonly TrafficPolicy: ReadonlyMap<string, TrafficPolicyDocument>;
+  readonly Zone: ReadonlyMap<string, ZoneDocument>;
+  readonly Record: ReadonlyMap<string, RecordDocument>;
+  readonly DataSet: ReadonlyMap<string, DataSetDocument>;
+  readonly Shift: ReadonlyMap<string, ShiftDocument>;
+  /** Documents that are there but broken, by kind; what names them is not reported. */
+  readonly broken: ReadonlyMap<Kind, ReadonlySet<string>>;
+}
+
+/** The key of a document within its kind. */
+export function indexKey(namespace: string, name: string): string {
+  return namespace === "" ? name : `${namespace}/${name}`;
+}
+
+/** Indexes documents, reporting those that are there twice. */
+export function indexDocuments(
+  documents: readonly Document[],
+  broken: readonly DocumentId[],
+  report: Report,
+): ModelIndex {
+  const index = {
+    Site: new Map<string, SiteDocument>(),
+    Pool: new Map<string, PoolDocument>(),
+    EndpointSet: new Map<string, EndpointSetDocument>(),
+    HealthCheck: new Map<string, HealthCheckDocument>(),
+    TrafficPolicy: new Map<string, TrafficPolicyDocument>(),
+    Zone: new Map<string, ZoneDocument>(),
+    Record: new Map<string, RecordDocument>(),
+    DataSet: new Map<string, DataSetDocument>(),
+    Shift: new Map<string, ShiftDocument>(),
+    broken: brokenByKind(broken),
+  };
+  for (const document of documents) {
+    const { namespace, name } = documentIdOf(document);
+    const key = indexKey(namespace, name);
+    const first: Document | undefined = index[document.kind].get(key);
+    if (first !== undefined) {
+      const where = `${first.source.file}:${first.source.line}`;
+      report.error(document, {
+        code: "document-duplicate",
+        path: ["metadata", "name"],
+        found: `${JSON.stringify(name)} again after ${where}`,
+        said: true,
+        wanted: `each ${formatDocumentId(documentIdOf(document))} once`,
+      });
+      continue;
+    }
+    addDocument(index, key, document);
+  }
+  return index;
+}
+
+type Mutable = {
+  [K in Kind]: Map<string, Extract<Document, { readonly kind: K }>>;
+};
+
+function addDocument(index: Mutable, key: string, document: Document): void {
+  switch (document.kind) {
+    case "Site":
+      index.Site.set(key, document);
+      break;
+    case "Pool":
+      index.Pool.set(key, document);
+      break;
+    case "EndpointSet":
+      index.EndpointSet.set(key, document);
+      break;
+    case "HealthCheck":
+      index.HealthCheck.set(key, document);
+      break;
+    case "TrafficPolicy":
+      index.TrafficPolicy.set(key, document);
+      break;
+    case "Zone":
+      index.Zone.set(key, document);
+      break;
+    case "Record":
+      index.Record.set(key, document);
+      break;
+    case "DataSet":
+      index.DataSet.set(key, document);
+      break;
+    case "Shift":
+      index.Shift.set(key, document);
+      break;
+  }
+}
+
+function brokenByKind(broken: readonly DocumentId[]): Map<Kind, Set<string>> {
+  const byKind = new Map<Kind, Set<string>>();
+  for (const { kind, namespace, name } of broken) {
+    const keys = byKind.get(kind) ?? new Set();
+    byKind.set(kind, keys.add(indexKey(namespace, name)));
+  }
+  return byKind;
+}

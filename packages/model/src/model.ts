@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+import { checkGraphs } from "./checks/graphs.ts";
+import { checkPlaces } from "./checks/places.ts";
+import { checkReferences } from "./checks/references.ts";
+import { checkZones, plainName } from "./checks/zones.ts";
+import type {
+  DataSetDocument,
+  Document,
+  DocumentId,
+  EndpointSetDocument,
+  HealthCheckDocument,
+  PoolDocument,
+  RecordDocument,
+  ShiftDocument,
+  SiteDocument,
+  TrafficPolicyDocument,
+} from "./documents.ts";
+import { builtinDataSets, type DataSetKind, dataSetKindOf } from "./kinds/data-set.ts";
+import type { MemberSpec } from "./kinds/pool.ts";
+import { limits } from "./limits.ts";
+import { indexDocuments, indexKey, type ModelIndex } from "./model-index.ts";
+import type { Problem } from "./problem.ts";
+import { hasErrors } from "./reading.ts";
+import { Report } from "./report.ts";
+import type { ReadFile } from "./zone-data.ts";
+import { type Zone, ZoneTable } from "./zone-table.ts";
+
+/** A member of a pool, from the pool's document or an EndpointSet's. */
+export interface Member {
+  readonly name: string;
+  /** `endpoint/NAMESPACE/POOL/NAME`. */
+  readonly key: string;
+  readonly spec: MemberSpec;
+  readonly document: PoolDocument | EndpointSetDocument;
+}
+
+/** A pool with the members of all its contributors. */
+export interface Pool {
+  /** `pool/NAMESPACE/NAME`. */
+  readonly key: string;
+  readonly document: PoolDocument;
+  /** By name: those of the pool's document first, then those of EndpointSets. */
+  readonly members: ReadonlyMap<string, Member>;
+}
+
+/** A data set, which may be one of those always there. */
+export interface DataSet {
+  readonly name: string;
+  readonly kind: DataSetKind;
+  readonly document: DataSetDocument | undefined;
+}
+
+/** How a model is put together. */
+export interface BuildOptions {
+  /** Documents that are there but broken; what names them is not reported. */
+  readonly broken?: readonly DocumentId[];
+  /** Reads master files; without it they are not looked at. */
+  readonly readFile?: ReadFile;
+}
+
+/** Documents whose references hold. Immutable. */
+export class Model {
+  readonly documents: readonly Document[];
+  /** By name. */
+  readonly sites: ReadonlyMap<string, SiteDocument>;
+  /** By `NAMESPACE/NAME`, as the next three. */
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly policies: ReadonlyMap<string, TrafficPolicyDocument>;
+  readonly checks: ReadonlyMap<string, HealthCheckDocument>;
+  readonly records: ReadonlyMap<string, RecordDocument>;
+  readonly shifts: ReadonlyMap<string, ShiftDocument>;
+  /** By name, the built-in ones too. */
+  readonly dataSets: ReadonlyMap<string, DataSet>;
+  /** By origin: lower case, without the last dot. */
+  readonly zones: ReadonlyMap<string, Zone>;
+  readonly #zoneTable: ZoneTable;
+
+  private constructor(
+    documents: readonly Document[],
+    index: ModelIndex,
+    pools: ReadonlyMap<string, Pool>,
+    zoneTable: ZoneTable,
+  ) {
+    this.documents = documents;
+    this.sites = index.Site;
+    this.pools = pools;
+    this.policies = index.TrafficPolicy;
+    this.checks = index.HealthCheck;
+    this.records = index.Record;
+    this.shifts = index.Shift;
+    this.dataSets = dataSetsOf(index);
+    this.zones = zoneTable.zones;
+    this.#zoneTable = zoneTable;
+  }
+
+  /**
+   * Puts documents together and reports every reference that does not hold, every cycle and every
+   * name defined twice. Problems know the line where their document starts; `locateProblems` finds
+   * the exact one. There is a model if there is no error.
+   */
+  static build(
+    documents: readonly Document[],
+    options: BuildOptions = {},
+  ): { readonly model?: Model; readonly problems: Problem[] } {
+    const report = new Report();
+    const index = indexDocuments(documents, options.broken ?? [], report);
+    checkReferences(index, report);
+    checkGraphs(index, report);
+    checkPlaces(index, report);
+    const pools = poolsOf(index, report);
+    const zoneTable = ZoneTable.build(index, options.readFile, report);
+    checkZones(zoneTable, report);
+    const problems = report.finish();
+    if (hasErrors(problems)) return { problems };
+    return { model: new Model(documents, index, pools, zoneTable), problems };
+  }
+
+  site(name: string): SiteDocument | undefined {
+    return this.sites.get(name);
+  }
+
+  /** A site and those it is part of, from itself outwards. */
+  siteChain(name: string): SiteDocument[] {
+    const chain: SiteDocument[] = [];
+    for (let at = this.sites.get(name); at !== undefined;) {
+      chain.push(at);
+      at = at.spec.parent === undefined ? undefined : this.sites.get(at.spec.parent);
+    }
+    return chain;
+  }
+
+  /** Where a site is, in degrees: its own coordinates, else those of the nearest parent. */
+  coordinatesOf(name: string): SiteDocument["spec"]["coordinates"] {
+    return this.siteChain(name).find(({ spec }) => spec.coordinates !== undefined)?.spec
+      .coordinates;
+  }
+
+  pool(namespace: string, name: string): Pool | undefined {
+    return this.pools.get(indexKey(namespace, name));
+  }
+
+  policy(namespace: string, name: string): TrafficPolicyDocument | undefined {
+    return this.policies.get(indexKey(namespace, name));
+  }
+
+  check(namespace: string, name: string): HealthCheckDocument | undefined {
+    return this.checks.get(indexKey(namespace, name));
+  }
+
+  dataSet(name: string): DataSet | undefined {
+    return this.dataSets.get(name);
+  }
+
+  /** The zone of an origin, in any letter case, with or without the last dot. */
+  zone(origin: string): Zone | undefined {
+    return this.zones.get(plainName(origin));
+  }
+
+  /** The deepest zone that a name lies in. */
+  zoneOf(name: string): Zone | undefined {
+    return this.#zoneTable.zoneOf(name);
+  }
+}
+
+function poolsOf(index: ModelIndex, report: Report): Map<string, Pool> {
+  const pools = new Map<string, Pool & { readonly members: Map<string, Member> }>();
+  for (const [key, document] of index.Pool) {
+    const pool = { key: `pool/${key}`, document, members: new Map<string, Member>() };
+    for (const [name, spec] of Object.entries(document.spec.members)) {
+      pool.members.set(name, { name, key: `endpoint/${key}/${name}`, spec, document });
+    }
+    pools.set(key, pool);
+  }
+  for (const document of index.EndpointSet.values()) {
+    const key = indexKey(document.metadata.namespace, document.spec.pool);
+    const pool = pools.get(key);
+    if (pool === undefined) continue;
+    for (const [name, spec] of Object.entries(document.spec.members)) {
+      const first = pool.members.get(name);
+      if (first === undefined) {
+        pool.members.set(name, { name, key: `endpoint/${key}/${name}`, spec, document });
+      } else reportMember(document, name, first, report);
+    }
+  }
+  for (const { document, members } of pools.values()) {
+    if (members.size <= limits.poolMembersMax) continue;
+    report.error(document, {
+      code: "value-wrong",
+      path: ["spec", "members"],
+      found: `${members.size} members with those of EndpointSets`,
+      said: true,
+      wanted: `at most ${limits.poolMembersMax}`,
+    });
+  }
+  return pools;
+}
+
+function reportMember(
+  document: EndpointSetDocument,
+  name: string,
+  first: Member,
+  report: Report,
+): void {
+  const { kind, metadata, source } = first.document;
+  report.error(document, {
+    code: "member-duplicate",
+    path: ["spec", "members", name],
+    found: `in the pool already, from ${kind} "${metadata.name}" at ${source.file}:${source.line}`,
+    said: true,
+    wanted: "another name",
+  });
+}
+
+function dataSetsOf(index: ModelIndex): Map<string, DataSet> {
+  const dataSets = new Map<string, DataSet>();
+  for (const [name, kind] of Object.entries(builtinDataSets)) {
+    dataSets.set(name, { name, kind, document: undefined });
+  }
+  for (const [name, document] of index.DataSet) {
+    dataSets.set(name, { name, kind: dataSetKindOf(document.spec), document });
+  }
+  return dataSets;
+}
