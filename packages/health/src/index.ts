@@ -49,3 +49,13 @@ export {
 } from "./runner.ts";
 export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
 export { icmpAvailability } from "./probes/icmp/ping-program.ts";
+export {
+  defaultCapacityRule,
+  initialCapacity,
+  stepCapacity,
+  targetFactor,
+  type CapacityInput,
+  type CapacityRule,
+  type CapacityState,
+} from "./load/capacity-factor.ts";
+export { CapacityTracker } from "./load/capacity-tracker.ts";

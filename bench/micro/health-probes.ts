@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How many HTTP probes a second one core of a prober does, with a new connection for each and with kept connections, against
+// servers in another process. Two figures for each mode: the CPU time of the prober a probe (from which the most that one core can do follows),
+// and whether a whole HealthRunner keeps its cadence at the demanded rate.
+//
+//   node bench/micro/health-probes.ts [--targets 5000] [--seconds 5] [--interval 1000]
+
+import { Pcg32, systemClock } from "@meridian/core";
+import { defaultHttpFields, defaultTiming, HealthRunner, type ProbeTarget } from "@meridian/health";
+import { fork, type ChildProcess } from "node:child_process";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+/** One measured run. */
+export interface ProbeBenchResult {
+  readonly mode: "new connections" | "kept connections";
+  readonly targets: number;
+  readonly demandedPerSecond: number;
+  readonly probesPerSecond: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly userMicrosPerProbe: number;
+  readonly systemMicrosPerProbe: number;
+  readonly corePercent: number;
+}
+
+const serverMode = "serve";
+const answer = Buffer.from(
+  "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nok\n",
+);
+
+/** Measures one mode for `seconds`, after a first round and one second of warming up. */
+export async function benchProbes(options: {
+  readonly keepAlive: boolean;
+  readonly targets: number;
+  readonly intervalMs: number;
+  readonly seconds: number;
+}): Promise<ProbeBenchResult> {
+  const { child, ports } = await startServer();
+  const runner = new HealthRunner({
+    clock: systemClock,
+    random: new Pcg32(1),
+    vantage: "bench",
+    onTransitions: () => undefined,
+  });
+  runner.setTargets(makeTargets(options, ports));
+  runner.start();
+  await runner.whenFirstRound();
+  await sleep(1000);
+  const before = { ...runner.counters };
+  const cpuBefore = process.cpuUsage();
+  const startMs = performance.now();
+  await sleep(options.seconds * 1000);
+  const cpu = process.cpuUsage(cpuBefore);
+  const elapsedMs = performance.now() - startMs;
+  const { probesPassed, probesFailed, probesSkipped } = runner.counters;
+  const done = probesPassed + probesFailed - before.probesPassed - before.probesFailed;
+  await runner.close();
+  child.kill();
+  return {
+    mode: options.keepAlive ? "kept connections" : "new connections",
+    targets: options.targets,
+    demandedPerSecond: Math.round((options.targets * 1000) / options.intervalMs),
+    probesPerSecond: Math.round((done * 1000) / elapsedMs),
+    failed: probesFailed - before.probesFailed,
+    skipped: probesSkipped - before.probesSkipped,
+    userMicrosPerProbe: round(cpu.user / done),
+    systemMicrosPerProbe: round(cpu.system / done),
+    corePercent: round((cpu.user + cpu.system) / elapsedMs / 10),
+  };
+}
+
+function makeTargets(
+  options: { readonly keepAlive: boolean; readonly targets: number; readonly intervalMs: number },
+  ports: readonly number[],
+): ProbeTarget[] {
+  const check = {
+    ...defaultTiming,
+    ...defaultHttpFields,
+    kind: "http",
+    keepAlive: options.keepAlive,
+    intervalMs: options.intervalMs,
+    timeoutMs: Math.min(1000, options.intervalMs),
+  } as const;
+  return Array.from({ length: options.targets }, (_, index) => ({
+    key: `endpoint/default/bench/${index}`,
+    checkName: "bench",
+    check,
+    // Different loopback addresses and ports, so that ports in TIME_WAIT do not run out.
+    address: `127.0.0.${1 + (index % 250)}`,
+    port: ports[index % ports.length] ?? 0,
+  }));
+}
+
+async function startServer(): Promise<{ child: ChildProcess; ports: readonly number[] }> {
+  const child = fork(fileURLToPath(import.meta.url), [serverMode], { stdio: "inherit" });
+  const { promise, resolve } = Promise.withResolvers<readonly number[]>();
+  child.once("message", (ports) => {
+    resolve(Array.isArray(ports) ? ports.map(Number) : []);
+  });
+  return { child, ports: await promise };
+}
+
+/** Answers whatever arrives, as cheaply as it can. */
+function serve(): void {
+  const ports: number[] = [];
+  const serverCount = 8;
+  for (let index = 0; index < serverCount; index++) {
+    const server = createServer({ noDelay: true }, (socket) => {
+      socket.on("data", () => socket.write(answer));
+      socket.on("error", () => socket.destroy());
+    });
+    server.listen({ port: 0, host: "0.0.0.0", backlog: 4096 }, () => {
+      const address = server.address();
+      if (typeof address === "object" && address !== null) ports.push(address.port);
+      if (ports.length === serverCount) process.send?.(ports);
+    });
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      targets: { type: "string", default: "5000" },
+      seconds: { type: "string", default: "5" },
+      interval: { type: "string", default: "1000" },
+    },
+  });
+  for (const keepAlive of [false, true]) {
+    const result = await benchProbes({
+      keepAlive,
+      targets: Number(values.targets),
+      intervalMs: Number(values.interval),
+      seconds: Number(values.seconds),
+    });
+    console.log(JSON.stringify(result));
+  }
+}
+
+if (process.argv[2] === serverMode) serve();
+else if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

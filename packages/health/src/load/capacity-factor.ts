@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// From load readings to the capacity factor of the `capacity` policy: share ∝ weight × capacity × factor. Pure.
+//
+//   reading ──► EWMA ──► watermarks ──► at most maxStep a time ──► factor in 1/1000
+//
+//   factor 1000 ┤■■■■■■■■■╲
+//               │          ╲
+//             0 ┤           ╲■■■■■
+//               └────────┬───┬────►  smoothed load      low 0 and high 1 give 1 − load
+//                       low high
+
+/** How load becomes a factor. */
+export interface CapacityRule {
+  /** A reading this old counts half as much as a new one; 0 for no smoothing. */
+  readonly halfLifeMs: number;
+  /** Load up to which an endpoint gets its full share. */
+  readonly lowWatermark: number;
+  /** Load from which it gets nothing, > lowWatermark. */
+  readonly highWatermark: number;
+  /** The most that the factor moves at one input, 1 to 1000. */
+  readonly maxStep: number;
+  /** When nothing was read for staleAfterMs: keep the factor, go to 1000 (ignore load), or go to 0. */
+  readonly onNoData: "hold" | "neutral" | "drain";
+  readonly staleAfterMs: number;
+}
+
+/** 1 − load, smoothed over ten seconds, moving at most a fifth at a time. */
+export const defaultCapacityRule: CapacityRule = {
+  halfLifeMs: 10_000,
+  lowWatermark: 0,
+  highWatermark: 1,
+  maxStep: 200,
+  onNoData: "hold",
+  staleAfterMs: 60_000,
+};
+
+/** What is remembered of one endpoint. Times are monotonic milliseconds. */
+export interface CapacityState {
+  /** Share of the configured capacity that is left, an integer from 0 to 1000. */
+  readonly factor: number;
+  /** Smoothed load; undefined before the first reading. */
+  readonly load: number | undefined;
+  /** Time of the last reading, or of the start. */
+  readonly readAtMs: number;
+  readonly isStale: boolean;
+}
+
+/** A reading, or just time that passed (at any cadence; once an interval is meant). */
+export type CapacityInput =
+  | { readonly kind: "reading"; readonly load: number; readonly atMs: number }
+  | { readonly kind: "time"; readonly atMs: number };
+
+/** Full capacity until something is read. */
+export function initialCapacity(atMs: number): CapacityState {
+  return { factor: 1000, load: undefined, readAtMs: atMs, isStale: false };
+}
+
+/** One step. */
+export function stepCapacity(
+  rule: CapacityRule,
+  state: CapacityState,
+  input: CapacityInput,
+): CapacityState {
+  if (input.kind === "reading") return takeReading(rule, state, input.load, input.atMs);
+  const isStale = input.atMs - state.readAtMs >= rule.staleAfterMs;
+  if (!isStale) return state.isStale ? { ...state, isStale } : state;
+  switch (rule.onNoData) {
+    case "hold":
+      return { ...state, isStale };
+    case "neutral":
+      return { ...state, isStale, factor: approach(state.factor, 1000, rule.maxStep) };
+    case "drain":
+      return { ...state, isStale, factor: approach(state.factor, 0, rule.maxStep) };
+  }
+}
+
+/** Where the factor goes under a steady load: 1000 up to the low watermark, 0 from the high one, straight between. */
+export function targetFactor(rule: CapacityRule, load: number): number {
+  const part = (rule.highWatermark - load) / (rule.highWatermark - rule.lowWatermark);
+  return Math.round(1000 * Math.min(1, Math.max(0, part)));
+}
+
+function takeReading(
+  rule: CapacityRule,
+  state: CapacityState,
+  reading: number,
+  atMs: number,
+): CapacityState {
+  if (!Number.isFinite(reading) || reading < 0) return state;
+  const isFirst = state.load === undefined;
+  // What was true before a gap says nothing: begin anew.
+  const isStale = atMs - state.readAtMs >= rule.staleAfterMs;
+  const load =
+    state.load === undefined || isStale
+      ? reading
+      : smooth(state.load, reading, atMs - state.readAtMs, rule.halfLifeMs);
+  const target = targetFactor(rule, load);
+  // The first reading is believed at once: the full capacity before it was a guess.
+  const factor = isFirst ? target : approach(state.factor, target, rule.maxStep);
+  return { factor, load, readAtMs: atMs, isStale: false };
+}
+
+function smooth(previous: number, reading: number, elapsedMs: number, halfLifeMs: number): number {
+  if (halfLifeMs <= 0) return reading;
+  const keep = 2 ** (-Math.max(0, elapsedMs) / halfLifeMs);
+  return keep * previous + (1 - keep) * reading;
+}
+
+function approach(from: number, to: number, maxStep: number): number {
+  return Math.round(from + Math.min(maxStep, Math.max(-maxStep, to - from)));
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import {
+  initialCapacity,
+  stepCapacity,
+  type CapacityInput,
+  type CapacityRule,
+  type CapacityState,
+} from "./capacity-factor.ts";
+
+/** Keeps the capacity factors of many endpoints and tells which have changed. */
+export class CapacityTracker {
+  readonly #onFactor: (key: string, factor: number) => void;
+  readonly #entries = new Map<string, { rule: CapacityRule; state: CapacityState }>();
+
+  /** `onFactor` is called whenever a factor (0 to 1000) changes. */
+  constructor(onFactor: (key: string, factor: number) => void) {
+    this.#onFactor = onFactor;
+  }
+
+  /** The whole set of endpoints and their rules; known ones keep their state. */
+  setRules(rules: ReadonlyMap<string, CapacityRule>, nowMs: number): void {
+    for (const key of this.#entries.keys()) {
+      if (!rules.has(key)) this.#entries.delete(key);
+    }
+    for (const [key, rule] of rules) {
+      const entry = this.#entries.get(key);
+      if (entry === undefined) this.#entries.set(key, { rule, state: initialCapacity(nowMs) });
+      else entry.rule = rule;
+    }
+  }
+
+  /** A load that was read (ProbeReport.load); nothing where the key has no rule. */
+  reading(key: string, load: number, atMs: number): void {
+    this.#step(key, { kind: "reading", load, atMs });
+  }
+
+  /** Time has passed; call it about once an interval, so that stale factors move. */
+  tick(atMs: number): void {
+    for (const key of this.#entries.keys()) this.#step(key, { kind: "time", atMs });
+  }
+
+  /** State of one endpoint. */
+  state(key: string): CapacityState | undefined {
+    return this.#entries.get(key)?.state;
+  }
+
+  #step(key: string, input: CapacityInput): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const before = entry.state.factor;
+    entry.state = stepCapacity(entry.rule, entry.state, input);
+    if (entry.state.factor !== before) this.#onFactor(key, entry.state.factor);
+  }
+}
