@@ -83,7 +83,7 @@ describe("turn()", { skip }, () => {
     meta.set([0, 0, 6], size);
     const answered = once(client, "message");
     batch.turn(3, TURN_SEND);
-    const [message] = await answered;
+    const message: unknown = (await answered)[0];
     assert.equal(String(message), "answer");
     client.close();
     native().closeSocket(fd);

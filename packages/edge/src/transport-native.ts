@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The turn loop: UDP over the add-on, in a worker thread that does nothing else.
+ *
+ *   turn(answers) ──► n queries ──► control word moved? read commands ──► beginBatch, handle × n, endBatch ──┐
+ *      ▲                                                                                                    │
+ *      └──────────────────────────────── n answers in place ◄───────────────────────────────────────────────┘
+ *
+ * Commands are read after the packets arrived and before they are answered, so a snapshot or an overlay that was
+ * posted before a query was sent is in force for it, although the worker slept in the kernel meanwhile.
+ */
+
+import { TURN_POLL, TURN_SEND, TURN_WAIT } from "@meridian/native";
+import type { Native, NativeBatch, TurnMode } from "@meridian/native";
+
+import type { PacketHandler } from "./packet-handler.ts";
+import type { StopMode, WorkerControl } from "./transport-control.ts";
+import type { TransportCounters } from "./transport-counters.ts";
+
+/** Packets a turn. Past some tens nothing is gained: the system calls are already shared out. */
+export const BATCH_SIZE = 64;
+/** The longest query taken over UDP: padding and cookies go beyond 1,232, nothing sensible beyond this. */
+export const QUERY_BYTES_MAX = 4096;
+/** The longest answer over UDP: what fits an IPv6 packet of the minimum MTU of 1,280. */
+export const UDP_ANSWER_BYTES_MAX = 1232;
+/**
+ * Strides are not multiples of 4,096: at such a stride the heads of all slots would fall into the same few sets of the
+ * first-level cache.
+ */
+export const INPUT_STRIDE: number = QUERY_BYTES_MAX + 64;
+export const OUTPUT_STRIDE: number = UDP_ANSWER_BYTES_MAX + 112;
+/** After a stop, how long queued queries are still answered if more keep coming. */
+const DRAIN_MS_MAX = 1000;
+
+/** Runs until told to stop; blocks the thread. An exception of the handler comes out after its batch-mates are sent. */
+export function runNativeTransport(
+  native: Native,
+  fds: readonly number[],
+  handler: PacketHandler,
+  control: WorkerControl,
+  counters: TransportCounters,
+): void {
+  const batch = native.createBatch(fds, BATCH_SIZE, INPUT_STRIDE, OUTPUT_STRIDE);
+  const loop = new TurnLoop(batch, handler, counters);
+  let received = 0;
+  let stop: StopMode | undefined = control.read();
+  while (stop === undefined) {
+    received = loop.turn(received, TURN_WAIT);
+    if (control.hasMoved()) stop = control.read();
+    loop.answer(received);
+  }
+  const deadline = performance.now() + (stop === "drain" ? DRAIN_MS_MAX : 0);
+  while (performance.now() < deadline) {
+    received = loop.turn(received, TURN_POLL);
+    if (received === 0) break;
+    loop.answer(received);
+  }
+  loop.turn(received, TURN_SEND);
+}
+
+/** A batch, its handler and its counters. Views are made once; a turn allocates nothing. */
+class TurnLoop {
+  readonly #batch: NativeBatch;
+  readonly #handler: PacketHandler;
+  readonly #counters: TurnCounters;
+  readonly #input: Uint8Array;
+  readonly #output: Uint8Array;
+  readonly #sources: Uint8Array;
+  readonly #inputLength: Int32Array;
+  readonly #outputLength: Int32Array;
+  readonly #sourceStart: Int32Array;
+  readonly #family: Int32Array;
+
+  constructor(batch: NativeBatch, handler: PacketHandler, counters: TransportCounters) {
+    this.#batch = batch;
+    this.#handler = handler;
+    this.#counters = new TurnCounters(counters, new Float64Array(batch.stats));
+    this.#input = new Uint8Array(batch.input);
+    this.#output = new Uint8Array(batch.output);
+    this.#sources = new Uint8Array(batch.sources);
+    const meta = new Int32Array(batch.meta);
+    this.#inputLength = meta.subarray(0, BATCH_SIZE);
+    this.#outputLength = meta.subarray(BATCH_SIZE, 2 * BATCH_SIZE);
+    this.#sourceStart = meta.subarray(2 * BATCH_SIZE, 3 * BATCH_SIZE);
+    this.#family = meta.subarray(3 * BATCH_SIZE, 4 * BATCH_SIZE);
+  }
+
+  /** Sends the answers of the batch before and takes the next; returns how many packets came. */
+  turn(sendCount: number, mode: TurnMode): number {
+    const received = this.#batch.turn(sendCount, mode);
+    this.#counters.record(received);
+    return received;
+  }
+
+  /** Writes an answer, or silence, for each packet of the batch. */
+  answer(received: number): void {
+    if (received === 0) return;
+    let done = 0;
+    try {
+      this.#handler.beginBatch();
+      for (; done < received; done += 1) this.#outputLength[done] = this.#handle(done);
+      this.#handler.endBatch();
+    } catch (error) {
+      // A programmer error. The answers before it are good: send them, then let this worker be replaced.
+      this.#batch.turn(done, TURN_SEND);
+      throw error;
+    }
+  }
+
+  #handle(slot: number): number {
+    return this.#handler.handle(
+      this.#input,
+      slot * INPUT_STRIDE,
+      this.#inputLength[slot] ?? 0,
+      this.#output,
+      slot * OUTPUT_STRIDE,
+      UDP_ANSWER_BYTES_MAX,
+      this.#sources,
+      this.#sourceStart[slot] ?? 0,
+      this.#family[slot] ?? 0,
+      false,
+    );
+  }
+}
+
+/** Adds what a turn did to the shared counters. */
+class TurnCounters {
+  readonly #values: Float64Array;
+  readonly #received: number;
+  readonly #turns: number;
+  readonly #errors: number;
+  /** The add-on's own counters: answers dropped, packets too long, receive errors. */
+  readonly #stats: Float64Array;
+  /** What earlier workers of this index had counted there; the add-on's begin at 0 with each batch. */
+  readonly #statsBefore: Float64Array;
+
+  constructor(counters: TransportCounters, stats: Float64Array) {
+    [this.#values, this.#received] = counters.slot("packetsReceived");
+    this.#turns = counters.slot("turns")[1];
+    this.#errors = counters.slot("answersDropped")[1];
+    this.#stats = stats;
+    this.#statsBefore = this.#values.slice(this.#errors, this.#errors + stats.length);
+  }
+
+  record(received: number): void {
+    const values = this.#values;
+    values[this.#received] = (values[this.#received] ?? 0) + received;
+    values[this.#turns] = (values[this.#turns] ?? 0) + 1;
+    for (let i = 0; i < this.#stats.length; i += 1) {
+      values[this.#errors + i] = (this.#statsBefore[i] ?? 0) + (this.#stats[i] ?? 0);
+    }
+  }
+}

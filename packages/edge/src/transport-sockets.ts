@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Opening what an edge listens on: for each address one UDP socket a worker, which share the port by SO_REUSEPORT, and
+ * one TCP listener. SO_REUSEPORT alone would let a second process of the same user bind a port that is in use and take
+ * half of its queries, so each address is first bound without it, as a question.
+ *
+ * A packet waits in the socket that the kernel chose for it, and closing that socket loses it. So sockets that were
+ * handed over are all kept, whatever the number of workers is now.
+ */
+
+import { createServer } from "node:net";
+
+import type { Native } from "@meridian/native";
+
+import { formatListenAddress } from "./transport-address.ts";
+import type { ListenAddress } from "./transport-address.ts";
+import { bindUdp } from "./transport-dgram.ts";
+import { errorCode, listenError } from "./transport-error.ts";
+import type { Protocol } from "./transport-error.ts";
+
+const RECEIVE_BUFFER_BYTES = 4 << 20;
+/** How long a worker may sleep in the kernel: the bound on reading a command while no query comes. */
+const RECEIVE_TIMEOUT_MS = 50;
+/** Tries to find a port that is free for UDP and TCP, where the kernel is asked to choose. */
+const PORT_TRIES_MAX = 16;
+
+/** An open listening socket of this process. */
+export interface OpenSocket {
+  readonly protocol: Protocol;
+  readonly listen: ListenAddress;
+  readonly fd: number;
+}
+
+/** Opens all sockets or none; `inherited` ones are used where they fit and closed where nothing listens there now. */
+export function openSockets(
+  native: Native,
+  listens: readonly ListenAddress[],
+  workers: number,
+  inherited: readonly OpenSocket[],
+  backlog: number,
+): OpenSocket[] {
+  const opened: OpenSocket[] = [];
+  const kept = inherited.filter((socket) =>
+    listens.some((listen) => isSame(listen, socket.listen)),
+  );
+  try {
+    for (const listen of listens) {
+      const udp = kept.filter((socket) => isFor(socket, "udp", listen));
+      const tcp = kept.filter((socket) => isFor(socket, "tcp", listen));
+      const bound = udp.length > 0 ? listen : probePort(native, listen);
+      for (let count = udp.length; count < workers; count += 1) {
+        opened.push(open("udp", bound, () => openUdp(native, bound, 1)));
+      }
+      if (tcp.length === 0) {
+        opened.push(
+          open("tcp", bound, () => native.openTcp(bound.address, bound.port, 1, backlog)),
+        );
+      }
+    }
+  } catch (error) {
+    closeSockets(native, opened);
+    throw error;
+  }
+  closeSockets(
+    native,
+    inherited.filter((socket) => !kept.includes(socket)),
+  );
+  return [...kept, ...opened];
+}
+
+export function closeSockets(native: Native, sockets: readonly OpenSocket[]): void {
+  for (const socket of sockets) native.closeSocket(socket.fd);
+}
+
+/** The descriptors that worker `index` of `workers` reads: its share of each address's sockets. */
+export function shareOfWorker(
+  sockets: readonly OpenSocket[],
+  index: number,
+  workers: number,
+): number[] {
+  const positions = new Map<string, number>();
+  return sockets
+    .filter((socket) => socket.protocol === "udp")
+    .filter((socket) => {
+      const key = formatListenAddress(socket.listen);
+      const position = positions.get(key) ?? 0;
+      positions.set(key, position + 1);
+      return position % workers === index;
+    })
+    .map((socket) => socket.fd);
+}
+
+/** The same question without the add-on. Resolves to the address with the port that was found free. */
+export async function probeWithoutNative(listen: ListenAddress): Promise<ListenAddress> {
+  for (let tries = 1; ; tries += 1) {
+    const bound = await probeUdp(listen);
+    try {
+      await probeTcp(bound);
+      return bound;
+    } catch (error) {
+      const mayTryAgain = listen.port === 0 && tries < PORT_TRIES_MAX;
+      if (!mayTryAgain) throw listenError(formatListenAddress(bound), "tcp", error);
+    }
+  }
+}
+
+async function probeUdp(listen: ListenAddress): Promise<ListenAddress> {
+  try {
+    const socket = await bindUdp(listen, false, 0);
+    const { port } = socket.address();
+    await new Promise<void>((resolve) => socket.close(resolve));
+    return { ...listen, port };
+  } catch (error) {
+    throw listenError(formatListenAddress(listen), "udp", error);
+  }
+}
+
+function probeTcp(listen: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host: listen.address, port: listen.port, ipv6Only: true }, () => {
+      server.close(() => resolve());
+    });
+  });
+}
+
+/** Binds alone, for UDP and TCP, and lets go again; returns the address with the port that was found free. */
+function probePort(native: Native, listen: ListenAddress): ListenAddress {
+  for (let tries = 1; ; tries += 1) {
+    const udp = open("udp", listen, () => openUdp(native, listen, 0));
+    const bound = { ...listen, port: native.socketPort(udp.fd) };
+    try {
+      native.closeSocket(native.openTcp(bound.address, bound.port, 0, 1));
+      return bound;
+    } catch (error) {
+      const mayTryAgain = listen.port === 0 && errorCode(error) === "EADDRINUSE";
+      if (!mayTryAgain || tries === PORT_TRIES_MAX) {
+        throw listenError(formatListenAddress(bound), "tcp", error);
+      }
+    } finally {
+      native.closeSocket(udp.fd);
+    }
+  }
+}
+
+function openUdp(native: Native, listen: ListenAddress, reusePort: 0 | 1): number {
+  const { address, port } = listen;
+  return native.openUdp(address, port, reusePort, RECEIVE_BUFFER_BYTES, RECEIVE_TIMEOUT_MS);
+}
+
+function open(protocol: Protocol, listen: ListenAddress, bind: () => number): OpenSocket {
+  try {
+    return { protocol, listen, fd: bind() };
+  } catch (error) {
+    throw listenError(formatListenAddress(listen), protocol, error);
+  }
+}
+
+function isFor(socket: OpenSocket, protocol: Protocol, listen: ListenAddress): boolean {
+  return socket.protocol === protocol && isSame(socket.listen, listen);
+}
+
+function isSame(one: ListenAddress, other: ListenAddress): boolean {
+  return one.address === other.address && one.port === other.port;
+}

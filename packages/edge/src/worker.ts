@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The entry of the edge's worker threads: loads the handler module, then serves its sockets until told to stop. */
+
+import { parentPort, workerData } from "node:worker_threads";
+import type { MessagePort } from "node:worker_threads";
+
+import { assert } from "@meridian/core";
+import { loadNative } from "@meridian/native";
+import type { Native } from "@meridian/native";
+
+import type { HandlerModule, PacketHandler } from "./packet-handler.ts";
+import { TcpServer } from "./tcp-server.ts";
+import type { TcpListen } from "./tcp-server.ts";
+import { WorkerControl } from "./transport-control.ts";
+import type { StopMode, WorkerReport } from "./transport-control.ts";
+import { TransportCounters } from "./transport-counters.ts";
+import { DgramTransport } from "./transport-dgram.ts";
+import { runNativeTransport } from "./transport-native.ts";
+import { isWorkerStart } from "./transport-worker.ts";
+import type { WorkerSockets, WorkerStart } from "./transport-worker.ts";
+
+/** How long TCP connections may go on after a stop, and how long one must have been quiet to be closed before. */
+const LINGER_MS: Readonly<Record<StopMode, number>> = { drain: 500, leave: 2000 };
+const QUIET_MS: Readonly<Record<StopMode, number>> = { drain: 50, leave: 250 };
+
+const data: unknown = workerData;
+assert(
+  parentPort !== null && isWorkerStart(data),
+  "The worker module runs only in a worker of Edge",
+);
+await serve(parentPort, data);
+// What a handler module left behind, a timer say, must not keep the thread.
+process.exit(0);
+
+async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
+  const report = (message: WorkerReport): void => port.postMessage(message);
+  const module: unknown = await import(start.handlerModule);
+  assert(isHandlerModule(module), `"${start.handlerModule}" exports no function createHandler`);
+  const binding = await module.createHandler(start.handlerData, {
+    index: start.index,
+    role: start.sockets.kind === "tcp" ? "tcp" : "udp",
+    post: (message) => report({ kind: "message", message }),
+  });
+  const control = new WorkerControl(port, start.controlWord, (message) =>
+    binding.onMessage(message),
+  );
+  // The state that was posted before this worker began is in force before its first packet.
+  control.read();
+  const counters = new TransportCounters(start.counters);
+  const ready = (): void => report({ kind: "ready" });
+  await run(start.sockets, binding.handler, control, counters, ready);
+}
+
+async function run(
+  sockets: WorkerSockets,
+  handler: PacketHandler,
+  control: WorkerControl,
+  counters: TransportCounters,
+  ready: () => void,
+): Promise<void> {
+  switch (sockets.kind) {
+    case "native": {
+      const native = requireNative(sockets.addonPath);
+      ready();
+      runNativeTransport(native, sockets.fds, handler, control, counters);
+      return;
+    }
+    case "dgram": {
+      const transport = new DgramTransport(sockets.addresses, handler, counters);
+      await transport.start();
+      ready();
+      await Promise.race([control.listen(), transport.failed]);
+      await transport.stop();
+      return;
+    }
+    case "tcp": {
+      const server = new TcpServer(handler, counters, sockets.limits);
+      await server.start(ownListens(sockets.listens, sockets.addonPath));
+      ready();
+      const mode = await control.listen();
+      await server.stop(QUIET_MS[mode], LINGER_MS[mode]);
+    }
+  }
+}
+
+/** node:net closes the descriptor it is given, and the main thread's must outlive this worker: it gets a copy. */
+function ownListens(listens: readonly TcpListen[], addonPath: string | undefined): TcpListen[] {
+  return listens.map((listen) =>
+    listen.kind === "fd"
+      ? { ...listen, fd: requireNative(addonPath).duplicate(listen.fd) }
+      : listen,
+  );
+}
+
+function requireNative(addonPath: string | undefined): Native {
+  const loaded = loadNative(addonPath);
+  assert(loaded.kind === "loaded", "The add-on that the main thread loaded is gone");
+  return loaded.native;
+}
+
+function isHandlerModule(module: unknown): module is HandlerModule {
+  return (
+    typeof module === "object" &&
+    module !== null &&
+    "createHandler" in module &&
+    typeof module.createHandler === "function"
+  );
+}
