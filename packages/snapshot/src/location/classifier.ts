@@ -76,7 +76,7 @@ export class Classifier {
     this.key = section.key;
     this.classCount = section.count(ClassifierTableId.classes);
     this.map = map;
-    const hasRanges = section.count(RangeTableId.ipv4Starts) > 0;
+    const hasRanges = section.count(RangeTableId.ipv4Ranges) > 0;
     this.ranges = hasRanges ? new RangeTable(section) : undefined;
     this.#words = section.words;
     this.#classBase = section.wordBase(ClassifierTableId.classes);

@@ -136,49 +136,56 @@ export function flattenPrefixes(
 export function writeRanges(writer: SectionWriter, partition: RangePartition): void {
   const four = merged4(partition);
   const six = merged6(partition);
-  assert(four.starts.length <= RANGES_MAX && six.values.length <= RANGES_MAX, "ranges are bounded");
-  const bits4 = indexBits(four.starts.length);
+  assert(four.length / 2 <= RANGES_MAX && six.count <= RANGES_MAX, "ranges are bounded");
+  const bits4 = indexBits(four.length / 2);
   writer.bound(RangeTableBound.ipv4IndexBits, bits4);
-  writer.table(RangeTableId.ipv4Starts, 4, four.starts);
-  writer.table(RangeTableId.ipv4Values, 4, four.values);
-  writer.table(RangeTableId.ipv4Index, 4, index4(four.starts, bits4));
-  const coarseBits = Math.min(COARSE_BITS_MAX, indexBits(six.values.length));
+  writer.table(RangeTableId.ipv4Ranges, 8, four);
+  writer.table(RangeTableId.ipv4Index, 4, index4(four, bits4));
+  const coarseBits = Math.min(COARSE_BITS_MAX, indexBits(six.count));
   const index6 = twoLevels(six, coarseBits);
   writer.bound(RangeTableBound.ipv6IndexBits, coarseBits);
-  writer.table(RangeTableId.ipv6High, 8, six.high);
-  if (six.low.some((word) => word !== 0)) writer.table(RangeTableId.ipv6Low, 8, six.low);
-  writer.table(RangeTableId.ipv6Values, 4, six.values);
+  writer.table(RangeTableId.ipv6Ranges, 12, six.ranges);
+  const lowEnd = six.low.findLastIndex((word) => word !== 0) + 1;
+  writer.table(RangeTableId.ipv6Low, 8, six.low.subarray(0, (lowEnd + 1) & ~1));
   writer.table(RangeTableId.ipv6Index, 4, index6.coarse);
   writer.table(RangeTableId.ipv6Fine, 4, index6.fine);
 }
 
-function merged4(partition: RangePartition): { starts: Uint32Array; values: Uint32Array } {
-  const { starts4, values4 } = partition;
-  const kept = values4.flatMap((value, index) => (value === values4[index - 1] ? [] : [index]));
-  return {
-    starts: Uint32Array.from(kept, (index) => starts4[index] ?? 0),
-    values: Uint32Array.from(kept, (index) => values4[index] ?? 0),
-  };
+/** Start and value of each range, neighbours of one value joined. */
+function merged4({ starts4, values4 }: RangePartition): Uint32Array {
+  const ranges = new Uint32Array(values4.length * 2);
+  let count = 0;
+  values4.forEach((value, index) => {
+    if (count > 0 && value === ranges[count * 2 - 1]) return;
+    ranges[count * 2] = starts4[index] ?? 0;
+    ranges[count * 2 + 1] = value;
+    count++;
+  });
+  return ranges.subarray(0, count * 2);
 }
 
 interface MergedIpv6 {
-  readonly high: Uint32Array;
+  readonly count: number;
+  /** Words 0 and 1 of the start, value. */
+  readonly ranges: Uint32Array;
+  /** Words 2 and 3 of the start. */
   readonly low: Uint32Array;
-  readonly values: Uint32Array;
 }
 
-function merged6(partition: RangePartition): MergedIpv6 {
-  const { starts6, values6 } = partition;
-  const kept = values6.flatMap((value, index) => (value === values6[index - 1] ? [] : [index]));
-  const high = new Uint32Array(kept.length * 2);
-  const low = new Uint32Array(kept.length * 2);
-  kept.forEach((from, to) => {
-    high[to * 2] = starts6[from * 4] ?? 0;
-    high[to * 2 + 1] = starts6[from * 4 + 1] ?? 0;
-    low[to * 2] = starts6[from * 4 + 2] ?? 0;
-    low[to * 2 + 1] = starts6[from * 4 + 3] ?? 0;
+function merged6({ starts6, values6 }: RangePartition): MergedIpv6 {
+  const ranges = new Uint32Array(values6.length * 3);
+  const low = new Uint32Array(values6.length * 2);
+  let count = 0;
+  values6.forEach((value, index) => {
+    if (count > 0 && value === ranges[count * 3 - 1]) return;
+    ranges[count * 3] = starts6[index * 4] ?? 0;
+    ranges[count * 3 + 1] = starts6[index * 4 + 1] ?? 0;
+    ranges[count * 3 + 2] = value;
+    low[count * 2] = starts6[index * 4 + 2] ?? 0;
+    low[count * 2 + 1] = starts6[index * 4 + 3] ?? 0;
+    count++;
   });
-  return { high, low, values: Uint32Array.from(kept, (index) => values6[index] ?? 0) };
+  return { count, ranges: ranges.subarray(0, count * 3), low: low.subarray(0, count * 2) };
 }
 
 /** About one bucket a range. */
@@ -186,16 +193,17 @@ function indexBits(rangeCount: number): number {
   return Math.min(INDEX_BITS_MAX, Math.max(1, 32 - Math.clz32(rangeCount)));
 }
 
-function index4(starts: Uint32Array, bits: number): Uint32Array {
+function index4(ranges: Uint32Array, bits: number): Uint32Array {
+  const rangeCount = ranges.length / 2;
   const bucketCount = 2 ** bits;
   const index = new Uint32Array(bucketCount + 1);
   let range = 0;
   for (let bucket = 0; bucket < bucketCount; bucket++) {
     const first = bucket * 2 ** (32 - bits);
-    while (range + 1 < starts.length && (starts[range + 1] ?? 0) <= first) range++;
+    while (range + 1 < rangeCount && (ranges[range * 2 + 2] ?? 0) <= first) range++;
     index[bucket] = range;
   }
-  index[bucketCount] = starts.length - 1;
+  index[bucketCount] = rangeCount - 1;
   return index;
 }
 
@@ -223,7 +231,7 @@ function twoLevels(
       fine.push(cursor.rangeAt(first + part * (step / 2 ** bits)));
     }
   }
-  fine.push(six.values.length - 1);
+  fine.push(six.count - 1);
   return { coarse, fine: Uint32Array.from(fine) };
 }
 
@@ -238,7 +246,7 @@ class StartCursor {
 
   /** The last range that begins at or before the address `word0::`. */
   rangeAt(word0: number): number {
-    while (this.#range + 1 < this.#six.values.length && this.#beginsBy(this.#range + 1, word0)) {
+    while (this.#range + 1 < this.#six.count && this.#beginsBy(this.#range + 1, word0)) {
       this.#range++;
     }
     return this.#range;
@@ -247,15 +255,15 @@ class StartCursor {
   /** Ranges behind the cursor that begin below `word0::`. */
   countBelow(word0: number): number {
     let next = this.#range + 1;
-    while (next < this.#six.values.length && (this.#six.high[next * 2] ?? 0) < word0) next++;
+    while (next < this.#six.count && (this.#six.ranges[next * 3] ?? 0) < word0) next++;
     return next - this.#range - 1;
   }
 
   #beginsBy(range: number, word0: number): boolean {
-    const { high, low } = this.#six;
-    const start0 = high[range * 2] ?? 0;
+    const { ranges, low } = this.#six;
+    const start0 = ranges[range * 3] ?? 0;
     if (start0 !== word0) return start0 < word0;
-    return high[range * 2 + 1] === 0 && low[range * 2] === 0 && low[range * 2 + 1] === 0;
+    return ranges[range * 3 + 1] === 0 && low[range * 2] === 0 && low[range * 2 + 1] === 0;
   }
 }
 

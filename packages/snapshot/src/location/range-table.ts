@@ -12,8 +12,9 @@
 //
 // IPv6 needs two levels, because its ranges crowd into a few /16: the first has at most 2¹³ buckets in 2000::/3, where all
 // global unicast is, and one each below and above; each says where its own buckets begin in the second and how many more bits
-// of word 0 choose among them, about as many buckets as it has ranges. (350,000 ranges: 500 ns with one level of 2¹⁶.) Starts
-// are kept as two tables: the high 64 bits, which decide nearly every comparison, and the low 64, absent where all are zero.
+// of word 0 choose among them, about as many buckets as it has ranges. A start's high 64 bits, which decide nearly every
+// comparison, lie beside its value, as a look-up's time goes into memory it has not seen; the low 64 bits are a table of their
+// own that ends with the last start that has any. (Both together halved it at 350,000 ranges.)
 //
 // Beside the value a look-up yields the scope: the length of the widest prefix that contains the address and lies wholly
 // inside its range. An address and a range [first, last] need no search for that: a prefix leaves out `first - 1` as soon
@@ -24,17 +25,16 @@ import type { Section } from "../section.ts";
 
 /** Table ids that location maps and classifiers share. */
 export const RangeTableId = {
-  ipv4Starts: 16,
-  ipv4Values: 17,
-  ipv4Index: 18,
-  /** Words 0 and 1 of each IPv6 start. */
-  ipv6High: 19,
-  /** Words 2 and 3 of each IPv6 start; absent where all are zero. */
-  ipv6Low: 20,
-  ipv6Values: 21,
+  /** Start, value. */
+  ipv4Ranges: 16,
+  ipv4Index: 17,
+  /** Words 0 and 1 of the start, value. */
+  ipv6Ranges: 18,
+  /** Words 2 and 3 of the first ranges' starts; those behind the table are zero. */
+  ipv6Low: 19,
   /** First level: place in `ipv6Fine` × 32 + bits that choose there. */
-  ipv6Index: 22,
-  ipv6Fine: 23,
+  ipv6Index: 20,
+  ipv6Fine: 21,
 } as const;
 
 /** Header bounds that a range table uses. */
@@ -60,14 +60,13 @@ export class RangeTable {
   readonly ipv4Count: number;
   readonly ipv6Count: number;
   readonly #words: Uint32Array;
-  readonly #starts4: number;
-  readonly #values4: number;
+  readonly #ranges4: number;
   readonly #index4: number;
   readonly #shift4: number;
-  readonly #high6: number;
-  /** −1 where the low halves of all starts are zero. */
+  readonly #ranges6: number;
   readonly #low6: number;
-  readonly #values6: number;
+  /** Ranges from this one on begin at a multiple of a /64. */
+  readonly #lowCount: number;
   readonly #index6: number;
   readonly #fine6: number;
   readonly #shift6: number;
@@ -75,17 +74,15 @@ export class RangeTable {
 
   constructor(section: Section) {
     this.scope = 0;
-    this.ipv4Count = section.count(RangeTableId.ipv4Starts);
-    this.ipv6Count = section.count(RangeTableId.ipv6High);
+    this.ipv4Count = section.count(RangeTableId.ipv4Ranges);
+    this.ipv6Count = section.count(RangeTableId.ipv6Ranges);
     this.#words = section.words;
-    this.#starts4 = section.wordBase(RangeTableId.ipv4Starts);
-    this.#values4 = section.wordBase(RangeTableId.ipv4Values);
+    this.#ranges4 = section.wordBase(RangeTableId.ipv4Ranges);
     this.#index4 = section.wordBase(RangeTableId.ipv4Index);
     this.#shift4 = 32 - section.bound(RangeTableBound.ipv4IndexBits);
-    this.#high6 = section.wordBase(RangeTableId.ipv6High);
-    const hasLow = section.count(RangeTableId.ipv6Low) > 0;
-    this.#low6 = hasLow ? section.wordBase(RangeTableId.ipv6Low) : -1;
-    this.#values6 = section.wordBase(RangeTableId.ipv6Values);
+    this.#ranges6 = section.wordBase(RangeTableId.ipv6Ranges);
+    this.#low6 = section.wordBase(RangeTableId.ipv6Low);
+    this.#lowCount = section.count(RangeTableId.ipv6Low);
     this.#index6 = section.wordBase(RangeTableId.ipv6Index);
     this.#fine6 = section.wordBase(RangeTableId.ipv6Fine);
     this.#shift6 = GLOBAL_BITS - section.bound(RangeTableBound.ipv6IndexBits);
@@ -103,24 +100,25 @@ export class RangeTable {
   /** The value of an IPv4 address, as an unsigned word. */
   lookupIpv4(address: number): number {
     const words = this.#words;
-    const starts = this.#starts4;
+    const ranges = this.#ranges4;
     const wanted = address >>> 0;
     const bucket = this.#index4 + (wanted >>> this.#shift4);
     let low = words[bucket]!;
     let high = words[bucket + 1]!;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if (words[starts + middle]! <= wanted) low = middle;
+      if (words[ranges + middle * 2]! <= wanted) low = middle;
       else high = middle - 1;
     }
     let scope = 0;
-    if (low > 0) scope = Math.clz32(wanted ^ (words[starts + low]! - 1)) + 1;
+    const at = ranges + low * 2;
+    if (low > 0) scope = Math.clz32(wanted ^ (words[at]! - 1)) + 1;
     if (low + 1 < this.ipv4Count) {
-      const after = Math.clz32(wanted ^ words[starts + low + 1]!) + 1;
+      const after = Math.clz32(wanted ^ words[at + 2]!) + 1;
       if (after > scope) scope = after;
     }
     this.scope = scope;
-    return words[this.#values4 + low]!;
+    return words[at + 1]!;
   }
 
   /** The value of an IPv6 address in four unsigned words, as stored (no embedded IPv4 address is looked up). */
@@ -134,10 +132,10 @@ export class RangeTable {
     const fine = this.#fine6 + (coarse >>> 5) + fineBucket;
     let low = words[fine]!;
     let high = words[fine + 1]!;
-    const highBase = this.#high6;
+    const ranges = this.#ranges6;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      const at = highBase + middle * 2;
+      const at = ranges + middle * 3;
       const start0 = words[at]!;
       let begins = start0 < a0;
       if (start0 === a0) {
@@ -148,29 +146,29 @@ export class RangeTable {
       else high = middle - 1;
     }
     this.scope =
-      this.#low6 < 0
+      low >= this.#lowCount
         ? this.#scopeOfHigh(low, a0, a1)
         : this.#scopeOfWhole(low, a0, a1, word2 >>> 0, word3 >>> 0);
-    return words[this.#values6 + low]!;
+    return words[ranges + low * 3 + 2]!;
   }
 
   /** First address of IPv4 range `index`. */
   ipv4Start(index: number): number {
-    return this.#words[this.#starts4 + index]!;
+    return this.#words[this.#ranges4 + index * 2]!;
   }
 
   ipv4Value(index: number): number {
-    return this.#words[this.#values4 + index]!;
+    return this.#words[this.#ranges4 + index * 2 + 1]!;
   }
 
   /** Word `word` (0..3) of the first address of IPv6 range `index`. */
   ipv6Start(index: number, word: number): number {
-    if (word < 2) return this.#words[this.#high6 + index * 2 + word]!;
-    return this.#low6 < 0 ? 0 : this.#words[this.#low6 + index * 2 + word - 2]!;
+    if (word < 2) return this.#words[this.#ranges6 + index * 3 + word]!;
+    return index >= this.#lowCount ? 0 : this.#words[this.#low6 + index * 2 + word - 2]!;
   }
 
   ipv6Value(index: number): number {
-    return this.#words[this.#values6 + index]!;
+    return this.#words[this.#ranges6 + index * 3 + 2]!;
   }
 
   #bucketOf(word0: number): number {
@@ -181,17 +179,17 @@ export class RangeTable {
 
   /** Whether range `index`, whose high half equals the address's, begins at or before its low half. */
   #lowBegins(index: number, word2: number, word3: number): boolean {
-    if (this.#low6 < 0) return true;
+    if (index >= this.#lowCount) return true;
     const at = this.#low6 + index * 2;
     const start2 = this.#words[at]!;
     const a2 = word2 >>> 0;
     return start2 < a2 || (start2 === a2 && this.#words[at + 1]! <= word3 >>> 0);
   }
 
-  /** The scope where all starts are multiples of a /64: the neighbours then differ from the address in the high half. */
+  /** The scope of a range whose start and end are multiples of a /64: the neighbours then differ from the address in the high half. */
   #scopeOfHigh(index: number, a0: number, a1: number): number {
     const words = this.#words;
-    const at = this.#high6 + index * 2;
+    const at = this.#ranges6 + index * 3;
     let scope = 0;
     if (index > 0) {
       const start1 = words[at + 1]!;
@@ -199,8 +197,8 @@ export class RangeTable {
       scope = x0 === 0 ? 33 + Math.clz32(a1 ^ (start1 - 1)) : 1 + Math.clz32(x0);
     }
     if (index + 1 < this.ipv6Count) {
-      const x0 = a0 ^ words[at + 2]!;
-      const after = x0 === 0 ? 33 + Math.clz32(a1 ^ words[at + 3]!) : 1 + Math.clz32(x0);
+      const x0 = a0 ^ words[at + 3]!;
+      const after = x0 === 0 ? 33 + Math.clz32(a1 ^ words[at + 4]!) : 1 + Math.clz32(x0);
       if (after > scope) scope = after;
     }
     return scope;
