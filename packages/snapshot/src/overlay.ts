@@ -29,12 +29,31 @@ export const CHANGE_SHIFT = 25;
 export const PER_MILLE = 1000;
 
 /** Packs an endpoint slot. `capacity` and `dial` in thousandths (0..1000), `changeLog2` 0..31. */
-export function endpointSlot(verdict: number, admin: number, capacity: number, dial: number, changeLog2: number): number {
-  return (verdict | (admin << 2) | (capacity << CAPACITY_SHIFT) | (dial << DIAL_SHIFT) | (changeLog2 << CHANGE_SHIFT)) >>> 0;
+export function endpointSlot(
+  verdict: number,
+  admin: number,
+  capacity: number,
+  dial: number,
+  changeLog2: number,
+): number {
+  return (
+    (verdict |
+      (admin << 2) |
+      (capacity << CAPACITY_SHIFT) |
+      (dial << DIAL_SHIFT) |
+      (changeLog2 << CHANGE_SHIFT)) >>>
+    0
+  );
 }
 
 /** The slot of an endpoint nobody has judged yet. */
-export const INITIAL_ENDPOINT_SLOT: number = endpointSlot(Verdict.unknown, Admin.active, PER_MILLE, PER_MILLE, 0);
+export const INITIAL_ENDPOINT_SLOT: number = endpointSlot(
+  Verdict.unknown,
+  Admin.active,
+  PER_MILLE,
+  PER_MILLE,
+  0,
+);
 
 /** Branch slot: weight 0..1,000,000 in 20 bits, dial 0..1000 above. */
 export function branchSlot(weight: number, dial: number): number {

@@ -2,7 +2,15 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { assert } from "@meridian/core";
-import { SECTION_BYTES_MAX, SECTION_FLAG_REQUIRED, SECTION_HEADER_BYTES, SECTION_MAGIC, SECTION_TABLES_MAX, SECTION_VERSION, SharedTable } from "./section.ts";
+import {
+  SECTION_BYTES_MAX,
+  SECTION_FLAG_REQUIRED,
+  SECTION_HEADER_BYTES,
+  SECTION_MAGIC,
+  SECTION_TABLES_MAX,
+  SECTION_VERSION,
+  SharedTable,
+} from "./section.ts";
 
 /** A finished section: its bytes and the SHA-256 (hex) that names it. */
 export interface WrittenSection {
@@ -41,7 +49,11 @@ export class SectionWriter {
   }
 
   /** Adds a table of whole entries; `data` is copied as it lies in memory (little-endian hosts only, as Node's all are). */
-  table(id: number, stride: number, data: Uint8Array | Uint16Array | Uint32Array | BigUint64Array): void {
+  table(
+    id: number,
+    stride: number,
+    data: Uint8Array | Uint16Array | Uint32Array | BigUint64Array,
+  ): void {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     assert(bytes.length % stride === 0, "a table holds whole entries");
     this.#tables.push({ id, stride, bytes });
@@ -113,7 +125,12 @@ export class SectionWriter {
 
   #allTables(): PendingTable[] {
     const tables = [...this.#tables];
-    if (this.#heapLength > 0) tables.push({ id: SharedTable.heap, stride: 1, bytes: this.#heap.subarray(0, this.#heapLength) });
+    if (this.#heapLength > 0)
+      tables.push({
+        id: SharedTable.heap,
+        stride: 1,
+        bytes: this.#heap.subarray(0, this.#heapLength),
+      });
     if (this.#links.size > 0) {
       const links = new BigUint64Array(this.#links.size);
       for (const [key, index] of this.#links) links[index] = key;

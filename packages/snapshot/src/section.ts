@@ -22,7 +22,7 @@ export const SECTION_HEADER_BYTES = 64;
 /** Most tables that a section may have. */
 export const SECTION_TABLES_MAX = 32;
 /** Largest section: offsets are 32-bit and typed-array indices must stay small integers. */
-export const SECTION_BYTES_MAX = 1 << 30;
+export const SECTION_BYTES_MAX = 0x4000_0000;
 /** Set where a reader that does not know the kind must refuse the snapshot. */
 export const SECTION_FLAG_REQUIRED = 1;
 
@@ -122,13 +122,17 @@ export interface SectionError {
 export function openSection(buffer: ArrayBufferLike): Section | SectionError {
   const length = buffer.byteLength;
   if (length < SECTION_HEADER_BYTES || length % 8 !== 0 || length > SECTION_BYTES_MAX) {
-    return { error: `Section has ${length} bytes, expected a multiple of 8 from 64 to ${SECTION_BYTES_MAX}` };
+    return {
+      error: `Section has ${length} bytes, expected a multiple of 8 from 64 to ${SECTION_BYTES_MAX}`,
+    };
   }
   const view = new DataView(buffer);
   const magic = view.getUint32(0, true);
-  if (magic !== SECTION_MAGIC) return { error: `Section starts with 0x${magic.toString(16)}, expected "MSEC"` };
+  if (magic !== SECTION_MAGIC)
+    return { error: `Section starts with 0x${magic.toString(16)}, expected "MSEC"` };
   const version = view.getUint16(4, true);
-  if (version !== SECTION_VERSION) return { error: `Section format is ${version}, expected ${SECTION_VERSION}` };
+  if (version !== SECTION_VERSION)
+    return { error: `Section format is ${version}, expected ${SECTION_VERSION}` };
   const stated = view.getUint32(8, true);
   if (stated !== length) return { error: `Section has ${length} bytes, its header says ${stated}` };
   const tables = readDirectory(view, length);
@@ -139,17 +143,31 @@ export function openSection(buffer: ArrayBufferLike): Section | SectionError {
   return new Section(buffer, tables.tables);
 }
 
-function readDirectory(view: DataView, length: number): { tables: Map<number, Table> } | SectionError {
+function readDirectory(
+  view: DataView,
+  length: number,
+): { tables: Map<number, Table> } | SectionError {
   const count = view.getUint32(12, true);
   const end = SECTION_HEADER_BYTES + count * 16;
-  if (count > SECTION_TABLES_MAX || end > length) return { error: `Section has ${count} tables, expected ≤ ${SECTION_TABLES_MAX}` };
+  if (count > SECTION_TABLES_MAX || end > length)
+    return { error: `Section has ${count} tables, expected ≤ ${SECTION_TABLES_MAX}` };
   const tables = new Map<number, Table>();
   for (let index = 0; index < count; index++) {
     const at = SECTION_HEADER_BYTES + index * 16;
     const id = view.getUint32(at, true);
-    const table = { offset: view.getUint32(at + 4, true), count: view.getUint32(at + 8, true), stride: view.getUint32(at + 12, true) };
-    if (table.offset % 8 !== 0 || table.offset < end || table.offset + table.count * table.stride > length) {
-      return { error: `Section table ${id} lies at ${table.offset}, expected inside ${length} bytes` };
+    const table = {
+      offset: view.getUint32(at + 4, true),
+      count: view.getUint32(at + 8, true),
+      stride: view.getUint32(at + 12, true),
+    };
+    if (
+      table.offset % 8 !== 0 ||
+      table.offset < end ||
+      table.offset + table.count * table.stride > length
+    ) {
+      return {
+        error: `Section table ${id} lies at ${table.offset}, expected inside ${length} bytes`,
+      };
     }
     tables.set(id, table);
   }

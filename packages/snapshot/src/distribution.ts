@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The slow twin of selection: not one draw but the chance of every outcome, by plain recursion over maps. Explain states these
+// chances, tests compare them with what the selector does. It follows the words of design §5, not the selector's code.
+
+import { isConfigured, isEligible, Mode } from "./pools/candidates.ts";
+import type { Client } from "./client.ts";
+import { CAPACITY_SHIFT, DIAL_SHIFT, PER_MILLE } from "./overlay.ts";
+import {
+  BranchFlag,
+  BranchTarget,
+  BranchWord,
+  NodeKind,
+  NodeWord,
+  NO_LINK,
+  OnAllUnhealthy,
+} from "./policies/policies-format.ts";
+import { EndpointFlag, EndpointWord, PoolWord, healthyNeeded } from "./pools/pools-format.ts";
+import { TargetKind, type World } from "./world.ts";
+
+/**
+ * Chance of each outcome of a decision that gives one answer: keys are `endpoint/…`, `name@OFFSET` for an alias, or one of `unhealthy`,
+ * `dialed`, `stopped`, `noMatch`. The chances add up to 1.
+ */
+export type Distribution = ReadonlyMap<string, number>;
+
+interface Question {
+  readonly world: World;
+  readonly slots: Uint32Array;
+  readonly client: Client;
+  readonly family: number;
+  readonly ignoresDials: boolean;
+}
+
+/** Distribution of the first answer of (target, client). Sticky nodes give no chances: their choice is a function of the client. */
+export function distribution(
+  world: World,
+  slots: Uint32Array,
+  targetKind: number,
+  targetIndex: number,
+  client: Client,
+  family: number,
+): Distribution {
+  const run = (mode: number, ignoresDials: boolean): Map<string, number> => {
+    const question: Question = { world, slots, client, family, ignoresDials };
+    return targetKind === TargetKind.pool
+      ? ofPool(question, targetIndex, mode)
+      : ofNode(question, world.policies.rootOf(targetIndex), mode);
+  };
+  let result = run(Mode.verdict, false);
+  if (targetKind === TargetKind.pool)
+    result = follow(result, "unhealthy", () => run(Mode.open, true));
+  return follow(result, "dialed", () => run(Mode.verdict, true));
+}
+
+/** Replaces the chance of `outcome` by what `next` gives, in proportion. */
+function follow(
+  from: Map<string, number>,
+  outcome: string,
+  next: () => Map<string, number>,
+): Map<string, number> {
+  const chance = from.get(outcome) ?? 0;
+  if (chance === 0) return from;
+  from.delete(outcome);
+  for (const [key, own] of next()) from.set(key, (from.get(key) ?? 0) + own * chance);
+  return from;
+}
+
+function certain(outcome: string): Map<string, number> {
+  return new Map([[outcome, 1]]);
+}
+
+function ofNode(question: Question, node: number, mode: number): Map<string, number> {
+  const policies = question.world.policies;
+  const settings = policies.nodeWord(node, NodeWord.settings);
+  const action = (settings >>> 8) & 0xff;
+  const meets =
+    mode !== Mode.verdict || healthyCount(question, node) >= neededCount(question, node);
+  const first = meets ? ofKind(question, node, settings & 0xff, mode) : certain("unhealthy");
+  if (mode !== Mode.verdict || action === OnAllUnhealthy.parent) return first;
+  return follow(first, "unhealthy", () => backOut(question, node, settings & 0xff, action));
+}
+
+function backOut(
+  question: Question,
+  node: number,
+  kind: number,
+  action: number,
+): Map<string, number> {
+  const policies = question.world.policies;
+  if (action === OnAllUnhealthy.closed) return certain("stopped");
+  if (action === OnAllUnhealthy.open) return ofKind(question, node, kind, Mode.open);
+  if (action === OnAllUnhealthy.lastKnown) {
+    return follow(ofKind(question, node, kind, Mode.lastKnown), "unhealthy", () =>
+      ofKind(question, node, kind, Mode.open),
+    );
+  }
+  const branch =
+    policies.nodeWord(node, NodeWord.branchStart) + policies.nodeWord(node, NodeWord.branchCount);
+  return follow(ofBranch(question, branch, Mode.verdict), "unhealthy", () =>
+    ofBranch(question, branch, Mode.open),
+  );
+}
+
+function ofKind(question: Question, node: number, kind: number, mode: number): Map<string, number> {
+  const policies = question.world.policies;
+  const first = policies.nodeWord(node, NodeWord.branchStart);
+  const branches = Array.from(
+    { length: policies.nodeWord(node, NodeWord.branchCount) },
+    (_, index) => first + index,
+  );
+  if (kind === NodeKind.failover) return inTiers(question, node, branches, mode);
+  if (policies.nodeWord(node, NodeWord.classifier) !== NO_LINK) {
+    const ranked = rankedBranches(question, node, first);
+    return ranked.length === 0
+      ? certain("noMatch")
+      : inOrder(
+          question,
+          ranked.map((branch) => () => ofBranch(question, branch, mode)),
+        );
+  }
+  const weightOf = (branch: number): number => {
+    if (kind === NodeKind.roundRobin) return 1;
+    const weight = (question.slots[question.world.branchSlots + branch] ?? 0) & 0xf_ffff;
+    return kind === NodeKind.capacity ? weight * capacityOf(question, branch, mode) : weight;
+  };
+  return byWeight(
+    question,
+    branches.map((branch) => ({ branch, weight: weightOf(branch) })),
+    mode,
+  );
+}
+
+function rankedBranches(question: Question, node: number, first: number): number[] {
+  const { world, client } = question;
+  const classifier =
+    world.classifiers[
+      world.classifierOfLink[world.policies.nodeWord(node, NodeWord.classifier)] ?? -1
+    ];
+  if (classifier === undefined) return [];
+  const audience = classifier.classify(client);
+  const start = classifier.orderStart(audience);
+  return [...classifier.orders.subarray(start, start + classifier.orderCount(audience))].map(
+    (index) => first + index,
+  );
+}
+
+function inTiers(
+  question: Question,
+  node: number,
+  branches: number[],
+  mode: number,
+): Map<string, number> {
+  const policies = question.world.policies;
+  const tiers = [...new Set(branches.map((branch) => policies.tierOf(branch)))];
+  const latch = question.slots[question.world.latchSlots + node] ?? 0;
+  const at = latch === 0 ? 0 : Math.max(0, tiers.indexOf(latch - 1));
+  const ordered = [...tiers.slice(at), ...tiers.slice(0, at)];
+  return inOrder(
+    question,
+    ordered.map((tier) => () => {
+      const members = branches.filter((branch) => policies.tierOf(branch) === tier);
+      const weights = members.map((branch) => ({
+        branch,
+        weight: (question.slots[question.world.branchSlots + branch] ?? 0) & 0xf_ffff,
+      }));
+      return members.length === 1
+        ? ofBranch(question, members[0] ?? 0, mode)
+        : byWeight(question, weights, mode);
+    }),
+  );
+}
+
+/** The first that answers; `dialed` wins over `unhealthy` where nothing does. */
+function inOrder(
+  _question: Question,
+  choices: readonly (() => Map<string, number>)[],
+): Map<string, number> {
+  let result = certain("unhealthy");
+  let wasDialed = 0;
+  for (const choice of choices) {
+    const reach = result.get("unhealthy") ?? 0;
+    if (reach === 0) break;
+    result.delete("unhealthy");
+    const own = choice();
+    for (const [key, chance] of own) {
+      const failed = key === "noMatch" || key === "dialed" ? "unhealthy" : key;
+      if (key === "dialed") wasDialed = 1 - (1 - wasDialed) * (1 - chance);
+      result.set(failed, (result.get(failed) ?? 0) + chance * reach);
+    }
+  }
+  return splitDialed(result, wasDialed);
+}
+
+/** Of the chance that nothing answered, everything counts as dialed as soon as a dial took part in it. */
+function splitDialed(result: Map<string, number>, wasDialed: number): Map<string, number> {
+  const failed = result.get("unhealthy") ?? 0;
+  if (failed > 0 && wasDialed > 0) {
+    result.delete("unhealthy");
+    result.set("dialed", failed);
+  }
+  return result;
+}
+
+/** Chances of the loop "choose by weight, try, drop, renormalise", summed over the orders in which branches can fail. */
+function byWeight(
+  question: Question,
+  all: readonly { branch: number; weight: number }[],
+  mode: number,
+): Map<string, number> {
+  const weighty = all.filter(({ weight }) => weight > 0);
+  const zero = all.filter(({ weight }) => weight <= 0).map(({ branch }) => ({ branch, weight: 1 }));
+  const outcomes = new Map(all.map(({ branch }) => [branch, ofBranch(question, branch, mode)]));
+  const chooseAmong = (
+    left: readonly { branch: number; weight: number }[],
+    then: () => Map<string, number>,
+  ): Map<string, number> => {
+    const certainFailures = left.filter(({ branch }) => isFailure(outcomes.get(branch)));
+    const live = left.filter((entry) => !certainFailures.includes(entry));
+    // Branches that fail for certain only hand their share on, so they can be left out at once.
+    if (live.length === 0) return then();
+    const total = live.reduce((sum, { weight }) => sum + weight, 0);
+    const result = new Map<string, number>();
+    for (const entry of live) {
+      const own = new Map(outcomes.get(entry.branch));
+      const failed =
+        (own.get("unhealthy") ?? 0) + (own.get("dialed") ?? 0) + (own.get("noMatch") ?? 0);
+      for (const key of ["unhealthy", "dialed", "noMatch"]) own.delete(key);
+      for (const [key, chance] of own) add(result, key, (chance * entry.weight) / total);
+      if (failed > 0) {
+        const rest = chooseAmong(
+          live.filter((other) => other !== entry),
+          then,
+        );
+        for (const [key, chance] of rest)
+          add(result, key, (chance * failed * entry.weight) / total);
+      }
+    }
+    return result;
+  };
+  const anyDialed = [...outcomes.values()].some((own) => (own.get("dialed") ?? 0) > 0) ? 1 : 0;
+  const useZero = weighty.length === 0 || mode !== Mode.open;
+  const result = chooseAmong(weighty, () =>
+    useZero ? chooseAmong(zero, () => certain("unhealthy")) : certain("unhealthy"),
+  );
+  return splitDialed(result, anyDialed);
+}
+
+function isFailure(outcome: Map<string, number> | undefined): boolean {
+  return (
+    outcome !== undefined &&
+    (outcome.get("unhealthy") ?? 0) +
+      (outcome.get("noMatch") ?? 0) +
+      (outcome.get("dialed") ?? 0) >=
+      1 - 1e-12
+  );
+}
+
+function add(map: Map<string, number>, key: string, chance: number): void {
+  map.set(key, (map.get(key) ?? 0) + chance);
+}
+
+function ofBranch(question: Question, branch: number, mode: number): Map<string, number> {
+  const { world, slots } = question;
+  const settings = world.policies.branchWord(branch, BranchWord.settings);
+  const flags = (settings >>> 8) & 0xff;
+  const evaluates = (flags & BranchFlag.evaluateHealth) !== 0;
+  const taken =
+    !evaluates && mode === Mode.verdict && !isHealthy(question, branch) ? Mode.open : mode;
+  let result = ofTarget(question, branch, taken);
+  if ((flags & BranchFlag.fence) !== 0) {
+    const stay = (): Map<string, number> => {
+      const open = ofTarget(question, branch, Mode.open);
+      for (const key of ["unhealthy", "noMatch", "dialed"])
+        follow(open, key, () => certain("stopped"));
+      return open;
+    };
+    result = follow(follow(result, "unhealthy", stay), "noMatch", stay);
+  }
+  const dial = question.ignoresDials ? PER_MILLE : (slots[world.branchSlots + branch] ?? 0) >>> 20;
+  return withDial(result, dial);
+}
+
+function withDial(result: Map<string, number>, dial: number): Map<string, number> {
+  if (dial >= PER_MILLE) return result;
+  const scaled = new Map([...result].map(([key, chance]) => [key, (chance * dial) / PER_MILLE]));
+  add(scaled, "dialed", 1 - dial / PER_MILLE);
+  return scaled;
+}
+
+function ofTarget(question: Question, branch: number, mode: number): Map<string, number> {
+  const policies = question.world.policies;
+  const kind = policies.branchWord(branch, BranchWord.settings) & 0xff;
+  const target = policies.branchWord(branch, BranchWord.target);
+  if (kind === BranchTarget.name) return certain(`name@${policies.heap + target}`);
+  if (kind === BranchTarget.node) return ofNode(question, target, mode);
+  return ofPool(question, policies.poolOfLink[target] ?? -1, mode);
+}
+
+/** Members by weight in the serving tier, each with its dial; what is dialed away goes to the other members first. */
+function ofPool(question: Question, pool: number, mode: number): Map<string, number> {
+  const { world } = question;
+  const members = pool < 0 ? [] : candidateMembers(question, pool, mode);
+  if (members.length === 0) return certain("unhealthy");
+  const familyFlag =
+    EndpointFlag.hostName | (question.family === 4 ? EndpointFlag.ipv4 : EndpointFlag.ipv6);
+  const usable = members.filter(
+    ({ endpoint }) => question.family === 0 || (world.pools.flags(endpoint) & familyFlag) !== 0,
+  );
+  const result = usable.length === 0 ? certain("noAddress") : amongMembers(question, usable);
+  const dial = question.ignoresDials ? PER_MILLE : world.pools.poolWord(pool, PoolWord.dial);
+  return withDial(result, dial);
+}
+
+function amongMembers(
+  question: Question,
+  left: readonly { endpoint: number; weight: number }[],
+): Map<string, number> {
+  if (left.length === 0) return certain("dialed");
+  const total = left.reduce((sum, { weight }) => sum + weight, 0);
+  const result = new Map<string, number>();
+  for (const member of left) {
+    const share = member.weight / total;
+    const dial = question.ignoresDials
+      ? 1
+      : Math.min(1, (((question.slots[member.endpoint] ?? 0) >>> DIAL_SHIFT) & 0x3ff) / PER_MILLE);
+    add(result, question.world.endpointName(member.endpoint), share * dial);
+    if (dial < 1) {
+      const rest = amongMembers(
+        question,
+        left.filter((other) => other !== member),
+      );
+      for (const [key, chance] of rest) add(result, key, share * (1 - dial) * chance);
+    }
+  }
+  return result;
+}
+
+function candidateMembers(
+  question: Question,
+  pool: number,
+  mode: number,
+): { endpoint: number; weight: number }[] {
+  const { world, slots } = question;
+  const start = world.pools.memberStart(pool);
+  const all = Array.from({ length: world.pools.memberCount(pool) }, (_, index) => {
+    const endpoint = start + index;
+    const packed = world.pools.endpointWord(endpoint, EndpointWord.weight);
+    const slot = slots[endpoint] ?? 0;
+    const factor = mode === Mode.open ? PER_MILLE : (slot >>> CAPACITY_SHIFT) & 0x3ff;
+    const serve = (packed >>> 27) & 3;
+    return {
+      endpoint,
+      flags: world.pools.flags(endpoint),
+      configured: isConfigured(serve, slot),
+      eligible:
+        isConfigured(serve, slot) && isEligible(serve, world.pools.flags(endpoint), slot, mode),
+      priority: (packed >>> 20) & 0x7f,
+      declared: packed & 0xf_ffff,
+      weight: (packed & 0xf_ffff) * factor,
+    };
+  });
+  const eligible = all.filter((member) => member.eligible);
+  const minimum = world.pools.poolWord(pool, PoolWord.minHealthy);
+  const families = minimum >>> 31 === 1 ? [EndpointFlag.ipv4, EndpointFlag.ipv6] : [0];
+  for (const family of families) {
+    const configured = all.filter(
+      (member) => member.configured && (member.flags & family) === family,
+    );
+    const healthy = eligible.filter((member) => (member.flags & family) === family);
+    if (
+      mode === Mode.verdict &&
+      configured.length > 0 &&
+      healthy.length < healthyNeeded(minimum, configured.length)
+    )
+      return [];
+  }
+  const weighty = eligible.filter((member) => member.weight > 0);
+  if (weighty.length > 0) {
+    const priority = Math.min(...weighty.map((member) => member.priority));
+    return weighty.filter((member) => member.priority === priority);
+  }
+  if (mode === Mode.open && all.some((member) => member.declared > 0)) return [];
+  const priority = Math.min(...eligible.map((member) => member.priority));
+  return eligible
+    .filter((member) => member.priority === priority)
+    .map((member) => ({ ...member, weight: 1 }));
+}
+
+function isHealthy(question: Question, branch: number): boolean {
+  const policies = question.world.policies;
+  const kind = policies.branchWord(branch, BranchWord.settings) & 0xff;
+  const target = policies.branchWord(branch, BranchWord.target);
+  if (kind === BranchTarget.name) return true;
+  if (kind === BranchTarget.pool)
+    return candidateMembers(question, policies.poolOfLink[target] ?? -1, Mode.verdict).length > 0;
+  const action = (policies.nodeWord(target, NodeWord.settings) >>> 8) & 0xff;
+  return (
+    action !== OnAllUnhealthy.parent ||
+    (healthyCount(question, target) > 0 &&
+      healthyCount(question, target) >= neededCount(question, target))
+  );
+}
+
+/** Branches that are healthy (under `weighted` with a minimum: their weight). */
+function healthyCount(question: Question, node: number): number {
+  return shareOf(question, node, (branch) => {
+    const evaluates =
+      ((question.world.policies.branchWord(branch, BranchWord.settings) >>> 8) &
+        BranchFlag.evaluateHealth) !==
+      0;
+    return !evaluates || isHealthy(question, branch);
+  });
+}
+
+function neededCount(question: Question, node: number): number {
+  return healthyNeeded(
+    question.world.policies.nodeWord(node, NodeWord.minHealthy),
+    shareOf(question, node, () => true),
+  );
+}
+
+function shareOf(question: Question, node: number, counts: (branch: number) => boolean): number {
+  const { world, slots } = question;
+  const first = world.policies.nodeWord(node, NodeWord.branchStart);
+  const isWeighted =
+    world.policies.kindOf(node) === NodeKind.weighted &&
+    world.policies.nodeWord(node, NodeWord.minHealthy) !== 0;
+  let share = 0;
+  for (
+    let branch = first;
+    branch < first + world.policies.nodeWord(node, NodeWord.branchCount);
+    branch++
+  ) {
+    if (counts(branch))
+      share += isWeighted ? (slots[world.branchSlots + branch] ?? 0) & 0xf_ffff : 1;
+  }
+  return share;
+}
+
+function capacityOf(question: Question, branch: number, mode: number): number {
+  const { world, slots } = question;
+  const kind = world.policies.branchWord(branch, BranchWord.settings) & 0xff;
+  const target = world.policies.branchWord(branch, BranchWord.target);
+  if (kind === BranchTarget.name) return 1;
+  if (kind === BranchTarget.pool) {
+    const pool = world.policies.poolOfLink[target] ?? -1;
+    return pool < 0
+      ? 0
+      : candidateMembers(question, pool, mode === Mode.open ? Mode.open : Mode.verdict).reduce(
+          (sum, { endpoint }) =>
+            sum +
+            (Math.max(1, world.pools.endpointWord(endpoint, EndpointWord.capacity)) *
+              (((slots[endpoint] ?? 0) >>> CAPACITY_SHIFT) & 0x3ff)) /
+              PER_MILLE,
+          0,
+        );
+  }
+  const first = world.policies.nodeWord(target, NodeWord.branchStart);
+  let total = 0;
+  for (
+    let inner = first;
+    inner < first + world.policies.nodeWord(target, NodeWord.branchCount);
+    inner++
+  )
+    total += capacityOf(question, inner, mode);
+  return total;
+}

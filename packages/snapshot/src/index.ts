@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+export { Client, FAMILY_IPV4, FAMILY_IPV6, maskWord } from "./client.ts";
+export { distribution, type Distribution } from "./distribution.ts";
+export { Classifier } from "./location/classifier.ts";
+export { LocationMap } from "./location/location-map.ts";
+export {
+  Admin,
+  CAPACITY_SHIFT,
+  CHANGE_SHIFT,
+  DIAL_SHIFT,
+  INITIAL_ENDPOINT_SLOT,
+  OVERLAY_WORKERS_MAX,
+  OverlayReader,
+  OverlayWriter,
+  PER_MILLE,
+  Verdict,
+  branchSlot,
+  endpointSlot,
+  overlayBytes,
+  type SlotChange,
+} from "./overlay.ts";
+export {
+  BranchFlag,
+  BranchTarget,
+  BranchWord,
+  CANDIDATES_MAX,
+  DEPTH_MAX,
+  NodeKind,
+  NodeWord,
+  OnAllUnhealthy,
+  nodeKindName,
+} from "./policies/policies-format.ts";
+export { PolicyTable } from "./policies/policy-table.ts";
+export { LAST_KNOWN_BIT, Mode, Standing, isConfigured, isEligible } from "./pools/candidates.ts";
+export { PoolTable } from "./pools/pool-table.ts";
+export { EndpointFlag, EndpointWord, PoolWord, Serve } from "./pools/pools-format.ts";
+export {
+  SECTION_BYTES_MAX,
+  Section,
+  SectionKind,
+  openSection,
+  type SectionError,
+} from "./section.ts";
+export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
+export { Status, type Trace, type TraceEvent } from "./trace.ts";
+export { TargetKind, World, type FailoverNode } from "./world.ts";

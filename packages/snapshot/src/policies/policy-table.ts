@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import { hash32 } from "@meridian/core";
+import { KeyIndex } from "../key-index.ts";
+import { SharedTable, type Section } from "../section.ts";
+import type { PoolTable } from "../pools/pool-table.ts";
+import {
+  BRANCH_WORDS,
+  BranchWord,
+  NODE_WORDS,
+  NodeKind,
+  NodeWord,
+  POLICY_WORDS,
+  PoliciesTable,
+  PolicyWord,
+} from "./policies-format.ts";
+
+/** The policies section opened for reading, its links to pools resolved to pool indices (−1: no such pool in this snapshot). */
+export class PolicyTable {
+  readonly policyCount: number;
+  readonly nodeCount: number;
+  readonly branchCount: number;
+  readonly words: Uint32Array;
+  readonly bytes: Uint8Array;
+  readonly policyBase: number;
+  readonly nodeBase: number;
+  readonly branchBase: number;
+  readonly heap: number;
+  readonly section: Section;
+  /** Pool index by link index; links that name classifiers are −1 here. */
+  readonly poolOfLink: Int32Array;
+  readonly #policyKeys: KeyIndex;
+
+  constructor(section: Section, pools: PoolTable) {
+    this.section = section;
+    this.words = section.words;
+    this.bytes = section.bytes;
+    this.policyCount = section.count(PoliciesTable.policies);
+    this.nodeCount = section.count(PoliciesTable.nodes);
+    this.branchCount = section.count(PoliciesTable.branches);
+    this.policyBase = section.wordBase(PoliciesTable.policies);
+    this.nodeBase = section.wordBase(PoliciesTable.nodes);
+    this.branchBase = section.wordBase(PoliciesTable.branches);
+    this.heap = section.table(SharedTable.heap).offset;
+    this.#policyKeys = new KeyIndex(section, PoliciesTable.policyKeys);
+    this.poolOfLink = new Int32Array(section.count(SharedTable.links));
+    for (let link = 0; link < this.poolOfLink.length; link++) {
+      this.poolOfLink[link] = pools.poolIndexOf(section.keyAt(SharedTable.links, link));
+    }
+  }
+
+  policyIndexOf(key: bigint): number {
+    return this.#policyKeys.findKey(key);
+  }
+
+  /** Index of the policy with the key of these halves, or −1. */
+  policyAt(low: number, high: number): number {
+    return this.#policyKeys.find(low, high);
+  }
+
+  rootOf(policy: number): number {
+    return this.words[this.policyBase + policy * POLICY_WORDS + PolicyWord.root]!;
+  }
+
+  nodeWord(node: number, word: number): number {
+    return this.words[this.nodeBase + node * NODE_WORDS + word]!;
+  }
+
+  branchWord(branch: number, word: number): number {
+    return this.words[this.branchBase + branch * BRANCH_WORDS + word]!;
+  }
+
+  kindOf(node: number): number {
+    return this.nodeWord(node, NodeWord.settings) & 0xff;
+  }
+
+  isFailover(node: number): boolean {
+    return this.kindOf(node) === NodeKind.failover;
+  }
+
+  tierOf(branch: number): number {
+    return this.branchWord(branch, BranchWord.settings) >>> 16;
+  }
+
+  policyName(policy: number): string {
+    const start = this.words[this.policyBase + policy * POLICY_WORDS + PolicyWord.nodeStart]!;
+    return this.#text(start + policy);
+  }
+
+  nodeName(node: number): string {
+    return this.#text(node + this.nodeWord(node, NodeWord.policy) + 1);
+  }
+
+  /** Hash of the wire name at a heap offset, as a branch's target has it. */
+  nameHash(offset: number): number {
+    let end = this.heap + offset;
+    while (this.bytes[end]! !== 0) end += this.bytes[end]! + 1;
+    return hash32(this.bytes, this.heap + offset, end, 0);
+  }
+
+  branchKeyAt(branch: number): bigint {
+    return this.section.keyAt(PoliciesTable.branchKeys, branch);
+  }
+
+  latchKeyAt(node: number): bigint {
+    return this.section.keyAt(PoliciesTable.latchKeys, node);
+  }
+
+  #text(index: number): string {
+    const base = this.section.wordBase(PoliciesTable.texts) + index * 2;
+    return this.section.text(this.words[base]!, this.words[base + 1]!);
+  }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A world is a snapshot as one thread reads it: the shared sections with their links resolved into this thread's typed arrays.
+
+import { Classifier } from "./location/classifier.ts";
+import { LocationMap } from "./location/location-map.ts";
+import { INITIAL_ENDPOINT_SLOT, PER_MILLE, branchSlot } from "./overlay.ts";
+import { BranchWord, NO_LINK, NodeKind, NodeWord } from "./policies/policies-format.ts";
+import { PolicyTable } from "./policies/policy-table.ts";
+import { PoolTable } from "./pools/pool-table.ts";
+import { PoolWord, PoolsTable } from "./pools/pools-format.ts";
+import {
+  SECTION_FLAG_REQUIRED,
+  SectionKind,
+  SharedTable,
+  type Section,
+  type SectionError,
+} from "./section.ts";
+import { ZoneTable } from "./zone/zone-table.ts";
+
+/** What a binding points at. */
+export const TargetKind = { policy: 0, pool: 1 } as const;
+
+/** A failover node whose active tier the control plane latches. */
+export interface FailoverNode {
+  readonly node: number;
+  readonly slot: number;
+  readonly key: bigint;
+  readonly tierCount: number;
+}
+
+const knownKinds: ReadonlySet<number> = new Set(Object.values(SectionKind));
+
+export class World {
+  readonly seed: number;
+  readonly pools: PoolTable;
+  readonly policies: PolicyTable;
+  readonly zones: ZoneTable;
+  readonly classifiers: readonly Classifier[];
+  /** Classifier index by link index of the policies section, −1 elsewhere. */
+  readonly classifierOfLink: Int32Array;
+  readonly slotCount: number;
+  readonly #endpointKeys: number;
+  /** First slots of each kind: endpoints at 0, then pool epochs, branches, latches. */
+  readonly poolEpochSlots: number;
+  readonly branchSlots: number;
+  readonly latchSlots: number;
+
+  private constructor(parts: {
+    seed: number;
+    pools: PoolTable;
+    policies: PolicyTable;
+    zones: ZoneTable;
+    classifiers: readonly Classifier[];
+    classifierOfLink: Int32Array;
+  }) {
+    this.seed = parts.seed;
+    this.pools = parts.pools;
+    this.policies = parts.policies;
+    this.zones = parts.zones;
+    this.classifiers = parts.classifiers;
+    this.classifierOfLink = parts.classifierOfLink;
+    this.#endpointKeys = this.pools.section.wordBase(PoolsTable.endpointKeys);
+    this.poolEpochSlots = this.pools.endpointCount;
+    this.branchSlots = this.poolEpochSlots + this.pools.poolCount;
+    this.latchSlots = this.branchSlots + this.policies.branchCount;
+    this.slotCount = this.latchSlots + this.policies.nodeCount;
+  }
+
+  /** Loads opened sections. Refuses a required section of an unknown kind and a policy whose pool or classifier is missing. */
+  static load(sections: readonly Section[], seed: number): World | SectionError {
+    const byKind = (kind: number): Section[] => sections.filter((section) => section.kind === kind);
+    for (const section of sections) {
+      if (!knownKinds.has(section.kind) && (section.flags & SECTION_FLAG_REQUIRED) !== 0) {
+        return {
+          error: `Section kind is ${section.kind}, expected one of ${[...knownKinds].join(", ")}`,
+        };
+      }
+    }
+    const [poolsSection] = byKind(SectionKind.pools);
+    const [policiesSection] = byKind(SectionKind.policies);
+    if (poolsSection === undefined || policiesSection === undefined) {
+      return {
+        error: `Snapshot has ${sections.length} sections, expected one of pools and one of policies among them`,
+      };
+    }
+    const pools = new PoolTable(poolsSection);
+    const policies = new PolicyTable(policiesSection, pools);
+    const maps = new Map(
+      byKind(SectionKind.locationMap).map((section) => [section.key, LocationMap.open(section)]),
+    );
+    const classifierSections = byKind(SectionKind.classifier);
+    const classifiers = classifierSections.map((section) =>
+      Classifier.open(section, (key) => maps.get(key)),
+    );
+    const classifierIndex = new Map(
+      classifierSections.map((section, index) => [section.key, index]),
+    );
+    const classifierOfLink = Int32Array.from(
+      policies.poolOfLink,
+      (_, link) => classifierIndex.get(policies.section.keyAt(SharedTable.links, link)) ?? -1,
+    );
+    const dangling = danglingLink(policies, classifierOfLink);
+    if (dangling !== undefined) return { error: dangling };
+    const zoneSections = [...byKind(SectionKind.zone), ...byKind(SectionKind.names)];
+    const zones = ZoneTable.load(zoneSections, (kind, low, high) =>
+      kind === TargetKind.policy ? policies.policyAt(low, high) : pools.poolAt(low, high),
+    );
+    if ("error" in zones) return zones;
+    return new World({ seed, pools, policies, zones, classifiers, classifierOfLink });
+  }
+
+  /** Slot of an endpoint, pool epoch, branch or latch key; −1 where this snapshot has none. */
+  slotOfKey(key: bigint): number {
+    return this.#slotIndex().get(key) ?? -1;
+  }
+
+  #slots: Map<bigint, number> | undefined;
+  /** Built on first use: only the overlay's writer looks slots up by key. */
+  #slotIndex(): ReadonlyMap<bigint, number> {
+    if (this.#slots !== undefined) return this.#slots;
+    const slots = new Map<bigint, number>();
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      if (slot < this.poolEpochSlots || slot >= this.branchSlots)
+        slots.set(this.slotKey(slot), slot);
+    }
+    this.#slots = slots;
+    return slots;
+  }
+
+  /** The stable key of a slot (pool epochs: the pool's key). */
+  slotKey(slot: number): bigint {
+    if (slot < this.poolEpochSlots) return this.pools.endpointKeyAt(slot);
+    if (slot < this.branchSlots) return this.pools.poolKeyAt(slot - this.poolEpochSlots);
+    if (slot < this.latchSlots) return this.policies.branchKeyAt(slot - this.branchSlots);
+    return this.policies.latchKeyAt(slot - this.latchSlots);
+  }
+
+  /** The overlay before anything was observed: unknown verdicts, declared weights and dials, no latch. */
+  initialSlots(): Uint32Array {
+    const slots = new Uint32Array(this.slotCount);
+    slots.fill(INITIAL_ENDPOINT_SLOT, 0, this.poolEpochSlots);
+    for (let branch = 0; branch < this.policies.branchCount; branch++) {
+      const weight = this.policies.branchWord(branch, BranchWord.weight);
+      const dial = this.policies.branchWord(branch, BranchWord.dial);
+      slots[this.branchSlots + branch] = branchSlot(weight, Math.min(dial, PER_MILLE));
+    }
+    return slots;
+  }
+
+  /** Lower half of a pool's key (0: no such pool). */
+  poolSalt(pool: number): number {
+    return pool < 0 ? 0 : this.pools.poolWord(pool, PoolWord.salt);
+  }
+
+  /** Lower half of an endpoint's key. */
+  endpointSalt(endpoint: number): number {
+    return this.pools.words[this.#endpointKeys + endpoint * 2]!;
+  }
+
+  /** Upper half of an endpoint's key. */
+  endpointSaltHigh(endpoint: number): number {
+    return this.pools.words[this.#endpointKeys + endpoint * 2 + 1]!;
+  }
+
+  failoverNodes(): FailoverNode[] {
+    const nodes: FailoverNode[] = [];
+    for (let node = 0; node < this.policies.nodeCount; node++) {
+      if (this.policies.kindOf(node) !== NodeKind.failover) continue;
+      const slot = this.latchSlots + node;
+      nodes.push({
+        node,
+        slot,
+        key: this.slotKey(slot),
+        tierCount: this.policies.nodeWord(node, NodeWord.extra),
+      });
+    }
+    return nodes;
+  }
+
+  /** `endpoint/NAMESPACE/POOL/MEMBER`. */
+  endpointName(endpoint: number): string {
+    const pool = this.pools.poolOfEndpoint(endpoint);
+    return `endpoint/${this.pools.poolName(pool)}/${this.pools.memberName(endpoint)}`;
+  }
+}
+
+/** What a policy needs and the snapshot lacks, in words, or undefined. */
+function danglingLink(policies: PolicyTable, classifierOfLink: Int32Array): string | undefined {
+  for (let node = 0; node < policies.nodeCount; node++) {
+    const link = policies.nodeWord(node, NodeWord.classifier);
+    if (link !== NO_LINK && (classifierOfLink[link] ?? -1) < 0) {
+      return `Node "${policies.nodeName(node)}" refers to a classifier section that is missing`;
+    }
+  }
+  return undefined;
+}
