@@ -4,13 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import type { Probe, ProbeResult } from "./probe.ts";
 import { phaseOf } from "./schedule.ts";
-import {
-  earliestChangeMs,
-  initialState,
-  restoredState,
-  type Condition,
-  type VerdictState,
-} from "./verdict.ts";
+import { initialState, restoredState, type Condition, type VerdictState } from "./verdict.ts";
 
 /** What is known of an endpoint now. */
 export interface EndpointState {
@@ -104,7 +98,7 @@ export class Entry {
     return same && known.check.kind === target.check.kind;
   }
 
-  view(nowMs: number): EndpointState {
+  view(earliestChangeMs: number): EndpointState {
     const { target, state } = this;
     return {
       key: target.key,
@@ -121,7 +115,7 @@ export class Entry {
       lastDurationMs: this.lastDurationMs,
       failures: state.failures,
       successes: state.successes,
-      earliestChangeMs: earliestChangeMs(target.check, state, nowMs),
+      earliestChangeMs,
       sequence: state.sequence,
     };
   }

@@ -13,7 +13,7 @@ import type { Clock, Random } from "@meridian/core";
 import { calculate } from "./calculated.ts";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import { Entry, type EndpointState } from "./entry.ts";
-import { CALCULATED_DEPTH_MAX, PROBES_IN_FLIGHT_MAX } from "./limits.ts";
+import { CALCULATED_DEPTH_MAX, EARLIEST_CHANGE_MAX_MS, PROBES_IN_FLIGHT_MAX } from "./limits.ts";
 import type { LoadReading, ProbeOutcome, ProbeResult } from "./probe.ts";
 import { createProbe } from "./probes/create-probe.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
@@ -172,13 +172,16 @@ export class HealthRunner {
   /** State of one endpoint, or undefined where it is no target. */
   state(key: string): EndpointState | undefined {
     const entry = this.#byKey.get(key);
-    return entry?.view(this.#options.clock.monotonicMs());
+    if (entry === undefined) return undefined;
+    const nowMs = this.#options.clock.monotonicMs();
+    return entry.view(this.#earliestChangeMs(entry, nowMs));
   }
 
   /** States of all targets. */
   *states(): Iterable<EndpointState> {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const entry of this.#byKey.values()) yield entry.view(nowMs);
+    for (const entry of this.#byKey.values())
+      yield entry.view(this.#earliestChangeMs(entry, nowMs));
   }
 
   /** Number of targets. */
@@ -361,7 +364,7 @@ export class HealthRunner {
     const wakeTimer = entry.index * timersPerEntry + timerWake;
     if (result.wakeAtMs === undefined) this.#wheel.cancel(wakeTimer);
     else this.#wheel.set(wakeTimer, result.wakeAtMs);
-    const changeMs = earliestChangeMs(rule, result.state, input.atMs);
+    const changeMs = this.#earliestChangeMs(entry, input.atMs);
     const bucket = Math.floor(Math.log2(Math.max(1, changeMs / 1000)));
     if (result.change !== undefined) {
       entry.sinceMs = this.#options.clock.wallMs();
@@ -381,6 +384,20 @@ export class HealthRunner {
       this.#outlooks.push({ key: entry.target.key, earliestChangeMs: changeMs });
     }
     entry.outlookBucket = bucket;
+  }
+
+  /** A push may come at any moment; a calculated check changes no sooner than one of its children. */
+  #earliestChangeMs(entry: Entry, nowMs: number, depth = 0): number {
+    const { check } = entry.target;
+    if (check.disabled || entry.isProbed) return earliestChangeMs(check, entry.state, nowMs);
+    if (check.kind !== "calculated" || depth === CALCULATED_DEPTH_MAX) return 0;
+    let earliestMs = EARLIEST_CHANGE_MAX_MS;
+    for (const key of check.children) {
+      const child = this.#byKey.get(key);
+      if (child === undefined) continue;
+      earliestMs = Math.min(earliestMs, this.#earliestChangeMs(child, nowMs, depth + 1));
+    }
+    return earliestMs;
   }
 
   #add(target: ProbeTarget, restored: Verdict | undefined, nowMs: number): void {
