@@ -2,7 +2,7 @@
 export { Client, FAMILY_IPV4, FAMILY_IPV6, maskWord } from "./client.ts";
 export { distribution, type Distribution } from "./distribution.ts";
 export { Classifier } from "./location/classifier.ts";
-export { LocationMap } from "./location/location-map.ts";
+export { LocationMap, NOWHERE, type Place } from "./location/location-map.ts";
 export {
   Admin,
   CAPACITY_SHIFT,

@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 export {
+  ClassNumbers,
+  MERGED_RANGES_MAX,
+  writeClassifier,
+  type ClassifiedPrefix,
+  type ClassifierDraft,
+} from "./location/classifier-writer.ts";
+export { LocationMapWriter } from "./location/location-map-writer.ts";
+export { formatPrefix, parsePrefix, wordsOf, type AddressPrefix } from "./location/prefix.ts";
+export { RangePartition } from "./location/range-partition.ts";
+export {
   writePolicies,
   type BranchInput,
   type NodeInput,
