@@ -79,3 +79,9 @@ export {
   type TwinAnswer,
   type TwinZone,
 } from "./authority-twin.ts";
+export {
+  ZONE_PROBLEMS_MAX,
+  checkZone,
+  type ZoneProblem,
+  type ZoneProblemCode,
+} from "./zone-check.ts";
