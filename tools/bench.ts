@@ -12,13 +12,14 @@ const root = resolve(import.meta.dirname, "..");
 const names = process.argv.slice(2).filter((flag) => !flag.startsWith("--"));
 const isSmoke = process.argv.includes("--smoke");
 
-const files = globSync("bench/micro/**/*.bench.ts", { cwd: root })
+const files = globSync("bench/micro/**/*.ts", { cwd: root })
+  .filter((file) => !file.endsWith(".test.ts"))
   .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
   .toSorted();
 
 if (files.length === 0) {
   process.stderr.write(
-    `Cannot run benchmarks: no bench/micro/*.bench.ts matches ${names.join(", ")}\n`,
+    `Cannot run benchmarks: no file of bench/micro matches ${names.join(", ")}\n`,
   );
   process.exitCode = 1;
 }

@@ -28,7 +28,7 @@ const quickSteps: readonly Step[] = [
   { name: "lint", command: [tool("oxlint"), "--type-aware", "--deny-warnings"] },
   { name: "types", command: [tool("tsc"), "-b"] },
   { name: "tidy", command: [node, "--test", "test/tidy/**/*.test.ts"] },
-  { name: "unused", command: [tool("knip"), "--no-progress"] },
+  { name: "unused", command: [tool("knip"), "--no-progress", "--no-config-hints"] },
   { name: "markdown", command: [tool("markdownlint-cli2")] },
   { name: "spelling", command: [tool("cspell"), "--no-progress", "--no-summary"] },
 ];

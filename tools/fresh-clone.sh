@@ -35,12 +35,14 @@ done
 
 git clone --quiet "$root" "$folder/meridian"
 cd "$folder/meridian"
-status=0
+failed=0
 for command in "$@"; do
+  status=0
   echo "\$ $command"
   started=$(date +%s%N)
   env -i HOME="$folder/home" PATH="$folder/bin" LANG=C.UTF-8 npm_config_cache="$folder/cache" \
     sh -c "$command" || status=$?
   echo "= exit $status after $((($(date +%s%N) - started) / 1000000)) ms"
+  [ "$status" = 0 ] || failed=1
 done
-exit "$status"
+exit "$failed"

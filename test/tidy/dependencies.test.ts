@@ -36,9 +36,11 @@ test("docs/internals/dependencies.md gives a reason for each dependency, and for
 });
 
 test("the platforms' Node.js packages have the version of the package node", () => {
-  const [rootPackage] = packages().filter((one) => one.folder === ".");
+  const rootPackage = packages().find((one) => one.folder === ".");
   const wanted = rootPackage?.devDependencies.get("node");
-  const platforms = [...(rootPackage?.dependencies ?? [])].filter(([name]) => /^node-/.test(name));
+  const platforms = [...(rootPackage?.dependencies ?? [])].filter(([name]) =>
+    name.startsWith("node-"),
+  );
   assert.ok(platforms.length > 0);
   assert.deepEqual(
     platforms.filter(([, version]) => version !== wanted),

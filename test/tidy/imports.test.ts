@@ -28,17 +28,18 @@ const mayReach: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 /** Packages whose process holds no third-party module. */
-const withoutThirdParty: readonly string[] = [
+const withoutThirdParty: ReadonlySet<string> = new Set([
   "core",
   "native",
   "dns",
   "snapshot",
   "health",
   "edge",
-];
+]);
 
 const all = packages();
 const shortName = (name: string): string => name.replace("@meridian/", "");
+const rootPackage = all.find((one) => one.folder === ".") ?? assert.fail("package.json is missing");
 const members = all.filter((one) => one.folder !== ".");
 
 /** Test files may also use what the root declares for development. */
@@ -46,8 +47,6 @@ const isTest = (file: string): boolean => /\.(test|contract|bench)\.ts$/.test(fi
 
 function ownerOf(file: string): Package {
   const owner = members.find((one) => file.startsWith(`${one.folder}/`));
-  const [rootPackage] = all.filter((one) => one.folder === ".");
-  assert.ok(rootPackage !== undefined);
   return owner ?? rootPackage;
 }
 
@@ -89,7 +88,7 @@ test("tsconfig.json references what package.json declares, so that the compiler 
 
 test("the data plane declares no third-party dependency", () => {
   const wrong = members
-    .filter((one) => withoutThirdParty.includes(shortName(one.name)))
+    .filter((one) => withoutThirdParty.has(shortName(one.name)))
     .flatMap((one) =>
       [...one.dependencies.keys()]
         .filter((name) => !name.startsWith("@meridian/"))
@@ -99,8 +98,7 @@ test("the data plane declares no third-party dependency", () => {
 });
 
 test("every import is declared by the package that makes it", () => {
-  const [rootPackage] = all.filter((one) => one.folder === ".");
-  const rootTools = new Set(rootPackage?.devDependencies.keys());
+  const rootTools = new Set(rootPackage.devDependencies.keys());
   const workspace = new Set(members.map((one) => one.name));
   const wrong = moduleFiles().flatMap((file) => {
     const owner = ownerOf(file);
