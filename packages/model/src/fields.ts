@@ -146,21 +146,25 @@ export function time(): z.ZodString {
 }
 
 /**
- * Lets exactly one of some optional members be there. Checked whatever else is wrong with the
+ * Lets exactly one of some optional members be there, in each of some groups. Checked whatever else is wrong with the
  * object, so that all its problems are told at once; in the JSON schema it becomes a `oneOf` of
  * `required`, which a structural schema may hold.
  */
 export function exactlyOne<Schema extends z.ZodObject>(
   schema: Schema,
-  members: readonly string[],
+  ...groups: readonly (readonly string[])[]
 ): Schema {
-  const error = `exactly one of ${members.join(", ")}`;
-  return schema
-    .refine((value) => presentMembers(value, members).length === 1, {
-      error,
+  let checked = schema;
+  for (const members of groups) {
+    checked = checked.refine((value) => presentMembers(value, members).length === 1, {
+      error: `exactly one of ${members.join(", ")}`,
       when: (payload) => isObject(payload.value),
-    })
-    .meta({ oneOf: members.map((member) => ({ required: [member] })) });
+    });
+  }
+  const rules = groups.map((members) => ({
+    oneOf: members.map((member) => ({ required: [member] })),
+  }));
+  return checked.meta(rules.length === 1 ? { ...rules[0] } : { allOf: rules });
 }
 
 /** The members of an object, of those named, that are there. */

@@ -96,3 +96,6 @@ export {
 } from "./policy-graph.ts";
 export { pathBeside, wholeSeconds, type ReadFile, type StaticRecord } from "./zone-data.ts";
 export type { Zone } from "./zone-table.ts";
+export { examples } from "./examples.ts";
+export { crdSchemaOf, jsonSchemaOf, structuralViolations, type JsonSchema } from "./json-schema.ts";
+export { referenceFileOf, renderReference, renderReferences } from "./reference.ts";

@@ -48,6 +48,8 @@ const dataSetKindsFor = {
 class References {
   readonly #index: ModelIndex;
   readonly #report: Report;
+  /** By namespace. */
+  readonly #knownPolicies = new Map<string, Set<string>>();
 
   constructor(index: ModelIndex, report: Report) {
     this.#index = index;
@@ -72,8 +74,19 @@ class References {
 
   record(record: RecordDocument): void {
     const { policy, pool } = record.spec;
-    if (policy !== undefined) this.named(record, ["spec", "policy"], "TrafficPolicy", policy);
+    if (policy !== undefined && !this.#isKnownPolicy(record.metadata.namespace, policy)) {
+      this.named(record, ["spec", "policy"], "TrafficPolicy", policy);
+    }
     if (pool !== undefined) this.named(record, ["spec", "pool"], "Pool", pool);
+  }
+
+  /** Whether a policy is there; a million Records name few, so a key is made for each only once. */
+  #isKnownPolicy(namespace: string, name: string): boolean {
+    const known = this.#knownPolicies.get(namespace) ?? new Set<string>();
+    if (known.has(name)) return true;
+    if (!this.#index.TrafficPolicy.has(indexKey(namespace, name))) return false;
+    this.#knownPolicies.set(namespace, known.add(name));
+    return true;
   }
 
   uncalculated(document: Document, path: Path, name: string): void {

@@ -38,15 +38,7 @@ function checkZone(zone: Zone, table: ZoneTable, report: Report): void {
     addType(owner, record.type, placeOf(zone.document, record.path), types, report);
   }
   const { document } = zone;
-  for (const record of zone.dynamicRecords) {
-    const name = plainName(record.spec.name);
-    const types = owners.get(name) ?? new Map<number, Place>();
-    owners.set(name, types);
-    for (const word of record.spec.types) {
-      const place = { document: record, path: ["spec", "name"], key: record.metadata.name };
-      addType(name, RRType[word], place, types, report);
-    }
-  }
+  addDynamic(zone, owners, report);
   for (const [owner, types] of owners) checkCname(zone, owner, types, report);
   checkCuts(zone, owners, report);
   const hasServers = owners.get(zone.origin)?.has(RRType.NS) === true;
@@ -55,6 +47,38 @@ function checkZone(zone: Zone, table: ZoneTable, report: Report): void {
     const wanted = "at least one name server";
     report.error(document, { code: "zone-wrong", path, found: [], wanted });
   }
+}
+
+/**
+ * Adds the types of Records. Most stand alone at their name, and then nothing can be wrong: only
+ * names with a second definition, and CNAMEs, get their types looked at.
+ */
+function addDynamic(zone: Zone, owners: Map<string, Types>, report: Report): void {
+  const alone = new Map<string, RecordDocument>();
+  const add = (name: string, record: RecordDocument): void => {
+    const types = owners.get(name) ?? new Map<number, Place>();
+    owners.set(name, types);
+    for (const word of record.spec.types) {
+      const place = { document: record, path: ["spec", "name"], key: record.metadata.name };
+      addType(name, RRType[word], place, types, report);
+    }
+  };
+  const servers = serversOf(zone);
+  for (const record of zone.dynamicRecords) {
+    const name = plainName(record.spec.name);
+    const first = alone.get(name);
+    if (first === undefined) alone.set(name, record);
+    const isAlone = first === undefined && !owners.has(name) && !servers.has(name);
+    if (isAlone && record.spec.types[0] !== "CNAME") continue;
+    if (first !== undefined && !owners.has(name)) add(name, first);
+    add(name, record);
+  }
+}
+
+/** The names of all name servers, whose addresses may come from Records. */
+function serversOf(zone: Zone): Set<string> {
+  const servers = zone.records.filter(({ type }) => type === RRType.NS);
+  return new Set(servers.map(({ rdata }) => nameText(rdata)));
 }
 
 /** The name of a Record, as `nameText` has it. */

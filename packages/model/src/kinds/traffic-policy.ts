@@ -115,17 +115,15 @@ const proximity = object({
     .describe("How a bias acts on distance: Route 53's pair of formulas, or its newer single one."),
   branches: list(
     exactlyOne(
-      exactlyOne(
-        object({
-          ...branchFields,
-          site: name().optional().describe("Site whose coordinates count."),
-          coordinates: coarseCoordinates.optional().describe("Coordinates of the place."),
-          bias: wholeNumber(-99, 99)
-            .default(0)
-            .describe("Grows (above 0) or shrinks the area that comes here, -99 to 99."),
-        }),
-        branchTargets,
-      ),
+      object({
+        ...branchFields,
+        site: name().optional().describe("Site whose coordinates count."),
+        coordinates: coarseCoordinates.optional().describe("Coordinates of the place."),
+        bias: wholeNumber(-99, 99)
+          .default(0)
+          .describe("Grows (above 0) or shrinks the area that comes here, -99 to 99."),
+      }),
+      branchTargets,
       ["site", "coordinates"],
     ),
     1,

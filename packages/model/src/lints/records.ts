@@ -13,25 +13,34 @@ const ttlMsMax = 300_000;
 interface Behind {
   readonly budget: FailoverBudget | undefined;
   readonly places: number;
+  /** The longest TTL in milliseconds by its text. */
+  readonly ttlMs: Map<string, number>;
 }
 
 /** Warns of names that fail over too slowly, or cannot at all. */
 export function lintRecords(model: Model, report: Report): void {
-  const known = new Map<string, Behind>();
+  const known = new Map<string, Map<string, Behind>>();
   for (const record of model.records.values()) {
-    const { policy = "", pool = "" } = record.spec;
-    const key = `${record.metadata.namespace}/${policy}/${pool}`;
-    const behind = known.get(key) ?? {
-      budget: failoverBudget(model, record),
-      places: countPlaces(model, record),
-    };
-    known.set(key, behind);
+    const { policy, pool = "" } = record.spec;
+    // Names of policies and pools share a map, so the latter get a sign that no name has.
+    const target = policy ?? `/${pool}`;
+    const inNamespace = known.get(record.metadata.namespace) ?? new Map<string, Behind>();
+    if (inNamespace.size === 0) known.set(record.metadata.namespace, inNamespace);
+    let behind = inNamespace.get(target);
+    if (behind === undefined) {
+      const places = countPlaces(model, record);
+      behind = { budget: failoverBudget(model, record), places, ttlMs: new Map() };
+      inNamespace.set(target, behind);
+    }
     lintRecord(record, behind, report);
   }
 }
 
-function lintRecord(record: RecordDocument, { budget, places }: Behind, report: Report): void {
-  const ttlMs = parseDuration(record.spec.ttl.max) ?? 0;
+function lintRecord(record: RecordDocument, behind: Behind, report: Report): void {
+  const { budget, places } = behind;
+  const ttlMax = record.spec.ttl.max;
+  const ttlMs = behind.ttlMs.get(ttlMax) ?? parseDuration(ttlMax) ?? 0;
+  behind.ttlMs.set(ttlMax, ttlMs);
   const target = record.spec.policy === undefined ? "pool" : "policy";
   if (places < 2) {
     report.warning(record, {

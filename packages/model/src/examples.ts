@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Kind } from "./documents.ts";
+
+/** One whole document of each kind; together, all but the Shift make a model. */
+export const examples: Readonly<Record<Kind, string>> = {
+  Site: `apiVersion: meridian.dev/v1alpha1
+kind: Site
+metadata:
+  name: eu-west
+spec:
+  coordinates: { latitude: 53.35, longitude: -6.26 }
+  country: IE
+  continent: EU
+`,
+  Pool: `apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata:
+  name: web-eu
+spec:
+  healthCheck: web
+  members:
+    a: { address: 192.0.2.10, site: eu-west }
+    b: { address: 192.0.2.11, site: eu-west, weight: 2 }
+`,
+  EndpointSet: `apiVersion: meridian.dev/v1alpha1
+kind: EndpointSet
+metadata:
+  name: web-eu-cluster-2
+spec:
+  pool: web-eu
+  members:
+    c: { address: "2001:db8::12", site: eu-west }
+`,
+  HealthCheck: `apiVersion: meridian.dev/v1alpha1
+kind: HealthCheck
+metadata:
+  name: web
+spec:
+  https: { path: /healthz, host: www.example.org }
+  interval: 5s
+  timeout: 2s
+`,
+  TrafficPolicy: `apiVersion: meridian.dev/v1alpha1
+kind: TrafficPolicy
+metadata:
+  name: web
+spec:
+  root: where
+  nodes:
+    where:
+      geo:
+        branches:
+          - { pool: web-eu, continents: [EU] }
+          - { node: order, default: true }
+    order:
+      failover:
+        tiers:
+          - branches: [{ pool: web-eu }]
+          - branches: [{ name: www.example.net }]
+`,
+  Zone: `apiVersion: meridian.dev/v1alpha1
+kind: Zone
+metadata:
+  name: example.org
+spec:
+  origin: example.org
+  nameServers:
+    - { name: ns1.example.org, addresses: [192.0.2.53] }
+  records:
+    - { name: "@", type: MX, values: ["10 mail.example.net."] }
+`,
+  Record: `apiVersion: meridian.dev/v1alpha1
+kind: Record
+metadata:
+  name: www.example.org
+spec:
+  name: www.example.org
+  policy: web
+  ttl: { min: 5s, max: 30s }
+  objective: { recoveryTime: 2m }
+`,
+  DataSet: `apiVersion: meridian.dev/v1alpha1
+kind: DataSet
+metadata:
+  name: countries
+spec:
+  country: { path: data/countries.mmdb }
+  maxAge: 720h
+`,
+  Shift: `apiVersion: meridian.dev/v1alpha1
+kind: Shift
+metadata:
+  name: eu-west-maintenance
+spec:
+  target: site/eu-west
+  percent: 100
+  reason: Change of switches
+  actor: operator@example.org
+  expiresAt: 2026-01-31T18:00:00Z
+`,
+};

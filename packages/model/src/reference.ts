@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reference pages of the kinds, made from the schemas so that they cannot say anything else.
+import { examples } from "./examples.ts";
+import { type Kind, kinds } from "./documents.ts";
+import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
+
+const summaries: Readonly<Record<Kind, string>> = {
+  Site: "A place that serves: a zone, cluster or region. Sites form a tree by `parent`.",
+  Pool: "Endpoints that can stand in for one another.",
+  EndpointSet: "Members of a Pool contributed by one owner, such as a cluster.",
+  HealthCheck: "How an endpoint is judged: the kind of probe, its cadence, thresholds and quorum.",
+  TrafficPolicy:
+    "A graph of named nodes that picks endpoints for a client. Nodes may be shared but not lead back; at most 16 follow one another.",
+  Zone: "Static authoritative data of a domain, written here or in a master file.",
+  Record: "A name bound to a TrafficPolicy or Pool. It lies in a Zone of the same namespace.",
+  DataSet: "External data, such as countries by prefix.",
+  Shift:
+    "A temporary, expiring move of traffic away from a site, pool or endpoint. It is made by `meridian drain` or the API, never by a file.",
+};
+
+/** The name of the page of a kind within the reference, as in `traffic-policy.md`. */
+export function referenceFileOf(kind: Kind): string {
+  return `${kind.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase()}.md`;
+}
+
+/** The page of a kind in Markdown. */
+export function renderReference(kind: Kind): string {
+  const { metadata, spec } = jsonSchemaOf(kind).properties ?? {};
+  const variants = spec === undefined ? "" : variantText(spec).trim();
+  return `# ${kind}
+
+${summaries[kind]}
+
+\`\`\`yaml
+${examples[kind].trimEnd()}
+\`\`\`
+
+A field that is not listed here is an error. A duration is a number with one of the units \`ms\`,
+\`s\`, \`m\` and \`h\`, as in \`10s\`. This page is made from the schema.
+
+## Metadata
+
+${renderFields(metadata, "metadata")}
+
+## Spec
+${variants === "" ? "" : `\n${variants}\n`}
+${renderFields(spec, "spec")}
+`;
+}
+
+/** The pages of all kinds, by file name. */
+export function renderReferences(): Map<string, string> {
+  const pages = new Map<string, string>();
+  for (const kind of kinds) {
+    pages.set(referenceFileOf(kind), renderReference(kind));
+  }
+  return pages;
+}
+
+function renderFields(schema: JsonSchema | undefined, path: string): string {
+  const rows = [...fieldRows(schema ?? {}, path)];
+  return ["| field | type | default | description |", "| --- | --- | --- | --- |", ...rows].join(
+    "\n",
+  );
+}
+
+function* fieldRows(schema: JsonSchema, path: string): Generator<string> {
+  const isRequired = new Set(schema.required);
+  for (const [name, field] of Object.entries(schema.properties ?? {})) {
+    const at = `${path}.${name}`;
+    const fallback = isRequired.has(name) ? "required" : defaultText(field);
+    const text = `${field.description ?? ""}${variantText(field)}`;
+    const cells = [`\`${at}\``, typeText(field), fallback, text];
+    yield `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+    yield* innerRows(field, at);
+  }
+}
+
+function* innerRows(field: JsonSchema, at: string): Generator<string> {
+  yield* fieldRows({ ...field, required: field.required ?? [] }, at);
+  if (field.items !== undefined) yield* innerRows(field.items, `${at}[]`);
+  if (field.additionalProperties !== undefined) {
+    yield* innerRows(field.additionalProperties, `${at}.NAME`);
+  }
+}
+
+function typeText(schema: JsonSchema): string {
+  if (schema.enum !== undefined) {
+    return schema.enum.map((word) => `\`${String(word)}\``).join(", ");
+  }
+  if (schema.items !== undefined) return `list of ${typeText(schema.items)}`;
+  if (schema.additionalProperties !== undefined) {
+    return `map of ${typeText(schema.additionalProperties)}`;
+  }
+  if (schema.pattern === durationPattern) return "duration";
+  return typeNames[schema.type ?? ""] ?? "any";
+}
+
+const durationPattern = "^[0-9]{1,9}(ms|s|m|h)$";
+
+const typeNames: Readonly<Record<string, string>> = {
+  object: "mapping",
+  string: "text",
+  integer: "whole number",
+  number: "number",
+  boolean: "`true`, `false`",
+};
+
+function defaultText(schema: JsonSchema): string {
+  return schema.default === undefined ? "" : `\`${JSON.stringify(schema.default)}\``;
+}
+
+/** Which fields exclude one another, of a mapping, the items of a list or the values of a map. */
+function variantText(schema: JsonSchema): string {
+  const inner = schema.items ?? schema.additionalProperties ?? schema;
+  const rules = inner.oneOf === undefined ? (inner.allOf ?? []) : [inner];
+  const texts = rules.map(({ oneOf = [] }) => {
+    const members = oneOf.flatMap(({ required = [] }) => required);
+    return ` Exactly one of ${members.map((member) => `\`${member}\``).join(", ")}.`;
+  });
+  return texts.join("");
+}
