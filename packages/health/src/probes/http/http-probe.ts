@@ -133,7 +133,11 @@ export class HttpProbe implements Probe {
   }
 
   #onEnd(): void {
-    if (this.#done === undefined || this.#retriesOnce()) return;
+    if (this.#done === undefined) {
+      this.#drop();
+      return;
+    }
+    if (this.#retriesOnce()) return;
     if (this.#parser.end() === "complete") this.#onAnswer();
     else this.#finish({ outcome: "fail", reason: this.#parser.problem });
   }
