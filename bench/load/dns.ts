@@ -41,6 +41,9 @@ const quickMillionSize: PlanSize = {
   endpoints: 5000,
 };
 
+/** Few names and one endpoint a tier: each name is watched often, and its answer changes with that endpoint alone. */
+const FLIP_NAMES = 4;
+
 const small = { queries: 100_000, checkIntervalSeconds: 2, checkThreshold: 2 };
 
 function scenarioOf(name: string, run: Options): Scenario {
@@ -96,7 +99,7 @@ function scenarioOf(name: string, run: Options): Scenario {
         workload: "failover",
         hasPrefixes: false,
         checkThreshold: 1,
-        plan: (seed) => smallPlan("failover", seed),
+        plan: (seed) => smallPlan("failover", seed, FLIP_NAMES, 1),
       };
     case "reload":
       return {

@@ -12,7 +12,8 @@ import { startAll } from "./throughput.ts";
 
 const DETECT_TIMEOUT_MS = 15_000;
 const ANSWER_TIMEOUT_MS = 5000;
-const WATCH_RATE = 20_000;
+// With four names each is asked every 0.1 ms, which is how exact the times are.
+const WATCH_RATE = 40_000;
 const PAUSE_MS = 200;
 
 /** Flips the first tier of failover names down and up while a client watches every name. */

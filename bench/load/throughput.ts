@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from "node:timers/promises";
-import { cpuBetween, readCpu, residentBytes } from "./measure/cpu.ts";
+import { cpuBetween, readBusy, readCpu, residentBytes } from "./measure/cpu.ts";
 import { runDnsperf } from "./measure/dnsperf.ts";
 import { turns } from "./measure/statistics.ts";
 import type { Options } from "./options.ts";
@@ -80,6 +80,9 @@ export async function saturate(
   server: RunningServer,
   run: Options,
 ): Promise<SaturatedTurn> {
+  const { cores } = server.serving;
+  const start = performance.now();
+  const busy = readBusy(cores);
   const before = readCpu(server.pids());
   const found = await runDnsperf({
     port: server.serving.port,
@@ -88,6 +91,7 @@ export async function saturate(
     core: run.clientCore,
   });
   const spent = cpuBetween(before, readCpu(server.pids()));
+  const others = Math.max(0, readBusy(cores) - busy - spent.total);
   const answered = Math.max(1, found.completed);
   return {
     queriesPerSecond: found.queriesPerSecond,
@@ -99,6 +103,7 @@ export async function saturate(
     cpuBusiest: spent.busiest.total / answered,
     busiest: spent.busiest.name,
     rcodes: found.rcodes,
+    others: others / ((performance.now() - start) * 1000),
   };
 }
 
@@ -134,5 +139,6 @@ function describeTurn(server: RunningServer, { round, saturated, fixed }: Turn):
     `p50 ${fixed.p50} p99 ${fixed.p99} µs`,
     `lost ${fixed.lost}`,
     `wrong ${fixed.wrong}/${fixed.checked}`,
+    `others ${Math.round(saturated.others * 100)} %`,
   ].join("  ");
 }

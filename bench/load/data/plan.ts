@@ -83,16 +83,15 @@ export const millionSize: PlanSize = {
 const POOLS_PER_POLICY = 3;
 const DOWN_ONE_IN = 100;
 
-/** Ten names of one kind; under `failover`, the first tier of every second name is down, so half of the endpoints are. */
-export function smallPlan(kind: PolicyKind, seed: number): ServicePlan {
-  const names = 10;
+/** A few names of one kind; under `failover`, the first tier of every second name is down, so half of the endpoints are. */
+export function smallPlan(kind: PolicyKind, seed: number, names = 10, members = 2): ServicePlan {
   const origin = "small.bench.example";
   let next = 0;
   const policies = Array.from({ length: names }, (_, index): PolicyPlan => {
     const tiers = kind === "failover" ? 2 : POOLS_PER_POLICY;
     const pools = Array.from({ length: tiers }, (_unused, pool): PoolPlan => {
       const isDown = kind === "failover" && pool === index % 2;
-      const endpoints = Array.from({ length: 2 }, (_none, member): EndpointPlan => {
+      const endpoints = Array.from({ length: members }, (_none, member): EndpointPlan => {
         next += 1;
         return { name: `e${member}`, address: endpointAddress(next), isDown };
       });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  parseBusy,
   cpuBetween,
   parseSchedstat,
   parseStat,
@@ -56,3 +57,9 @@ test(
     assert.ok(processTree(process.pid).includes(process.pid));
   },
 );
+
+test("parseBusy() adds what was not idle on the cores named", () => {
+  const text = "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 3 100 50 4 5 6 0 0\ncpu1 10 0 0 7 0 0 0 0 0 0\n";
+  assert.equal(parseBusy(text, "0"), 210_000);
+  assert.equal(parseBusy(text, "0,1"), 310_000);
+});

@@ -78,6 +78,24 @@ export function cpuBetween(
   return { total, user: user * scale, system: system * scale, busiest };
 }
 
+/** Busy time of some cores ("0", "0,1") in a text of `/proc/stat`, in microseconds, whoever spent it. */
+export function parseBusy(text: string, cores: string): number {
+  let ticks = 0;
+  for (const core of cores.split(",")) {
+    const fields =
+      new RegExp(`^cpu${core} (.*)$`, "m").exec(text)?.[1]?.split(" ").map(Number) ?? [];
+    // user, nice, system, idle, iowait, irq, softirq, steal; the guest fields are in user already.
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = fields;
+    ticks += user + nice + system + irq + softirq + steal;
+  }
+  return (ticks * 1e6) / TICKS_PER_SECOND;
+}
+
+/** Busy time of some cores so far, in microseconds. */
+export function readBusy(cores: string): number {
+  return parseBusy(readFileSync("/proc/stat", "utf8"), cores);
+}
+
 /** A process and all its descendants that are alive. */
 export function processTree(root: number): readonly number[] {
   const found = [root];

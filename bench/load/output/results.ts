@@ -20,6 +20,8 @@ export interface SaturatedTurn {
   readonly busiest: string;
   /** Answers by rcode. */
   readonly rcodes: Readonly<Record<string, number>>;
+  /** What others used of the server's cores meanwhile, in cores: above 0.1 the rate says little. */
+  readonly others: number;
 }
 
 /** One server's turn in one round. */

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { scenarioNames } from "./options.ts";
+import { formatReport, replaceSection } from "./output/report-text.ts";
+import { newestResults } from "./output/results.ts";
+
+// Writes the newest result of every scenario into README.md, between `<!-- bench:begin -->` and `<!-- bench:end -->`.
+
+const root = join(import.meta.dirname, "../..");
+const folder = join(root, "bench/results");
+const readme = join(root, "README.md");
+
+const found = existsSync(folder) ? newestResults(folder, scenarioNames) : [];
+const text = existsSync(readme) ? readFileSync(readme, "utf8") : "";
+const next = replaceSection(text, formatReport(found));
+if (next === undefined) {
+  console.error(
+    "Cannot update README.md: it has no line <!-- bench:begin --> before a line <!-- bench:end -->",
+  );
+  process.exitCode = 1;
+} else {
+  writeFileSync(readme, next);
+  console.log(`README.md: ${found.length} of ${scenarioNames.length} scenarios`);
+}
