@@ -44,3 +44,4 @@ export {
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
 export { Status, type Trace, type TraceEvent } from "./trace.ts";
 export { TargetKind, World, type FailoverNode } from "./world.ts";
+export { ClientLocation } from "./zone/zone-format.ts";

@@ -16,10 +16,10 @@ import {
   type Section,
   type SectionError,
 } from "./section.ts";
+import { TargetKind } from "./zone/zone-format.ts";
 import { ZoneTable } from "./zone/zone-table.ts";
 
-/** What a binding points at. */
-export const TargetKind = { policy: 0, pool: 1 } as const;
+export { TargetKind } from "./zone/zone-format.ts";
 
 /** A failover node whose active tier the control plane latches. */
 export interface FailoverNode {

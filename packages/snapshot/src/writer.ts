@@ -23,3 +23,10 @@ export {
   type PoolInput,
 } from "./pools/pools-writer.ts";
 export { SectionWriter, type WrittenSection } from "./section-writer.ts";
+export {
+  ZoneWriter,
+  type Binding,
+  type ServiceBinding,
+  type SrvBinding,
+  type ZoneOptions,
+} from "./zone/zone-writer.ts";

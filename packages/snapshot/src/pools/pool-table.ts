@@ -70,6 +70,11 @@ export class PoolTable {
     return this.words[this.endpointBase + endpoint * ENDPOINT_WORDS + EndpointWord.flags]!;
   }
 
+  /** Port of the service, 0 where none is stated. */
+  portOf(endpoint: number): number {
+    return this.flags(endpoint) >>> 16;
+  }
+
   hasIpv4(endpoint: number): boolean {
     return (this.flags(endpoint) & EndpointFlag.ipv4) !== 0;
   }

@@ -33,7 +33,7 @@ export const ENDPOINT_WORDS = 8;
 export const EndpointWord = {
   /** weight (20 bits) | priority << 20 (7 bits) | serve << 27 (2 bits). */
   weight: 0,
-  /** flags. */
+  /** flags | port << 16 (0: not stated). */
   flags: 1,
   /** The four address bytes as they go on the wire. */
   ipv4: 2,

@@ -29,6 +29,8 @@ export interface EndpointInput {
   readonly site: string;
   readonly failureDomain: string;
   readonly capacity: number;
+  /** 0 where none is stated. */
+  readonly port: number;
 }
 
 export interface PoolInput {
@@ -118,7 +120,7 @@ class EndpointTables {
     if (member.isChecked) flags |= EndpointFlag.checked;
     if (member.resolve) flags |= EndpointFlag.resolve;
     if (member.unknownServes) flags |= EndpointFlag.unknownServes;
-    words[at + EndpointWord.flags] = flags;
+    words[at + EndpointWord.flags] = (flags | (member.port << 16)) >>> 0;
     words[at + EndpointWord.weight] =
       (member.weight | (member.priority << 20) | (member.serve << 27)) >>> 0;
     words[at + EndpointWord.site] = this.#site(member.site);

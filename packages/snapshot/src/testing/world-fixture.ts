@@ -26,6 +26,7 @@ export function member(
     site: "here",
     failureDomain: name,
     capacity: 0,
+    port: 0,
     ...settings,
   };
 }

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import { key64, parseDuration } from "@meridian/core";
+import { RRType, parseRdata } from "@meridian/dns";
+import type { Model, RecordDocument, Zone } from "@meridian/model";
+import { ClientLocation, TargetKind } from "@meridian/snapshot";
+import {
+  ZoneWriter,
+  type Binding,
+  type ServiceBinding,
+  type WrittenSection,
+} from "@meridian/snapshot/writer";
+import { wireName } from "./compile-pools.ts";
+
+const locationModes = {
+  "prefer-ecs": ClientLocation.preferEcs,
+  resolver: ClientLocation.resolver,
+  "ecs-only": ClientLocation.ecsOnly,
+} as const;
+
+/** Types that a Record may be bound for, by their presentation name. */
+const boundTypes: Readonly<Record<RecordDocument["spec"]["types"][number], number>> = {
+  A: RRType.A,
+  AAAA: RRType.AAAA,
+  CNAME: RRType.CNAME,
+  HTTPS: RRType.HTTPS,
+  SVCB: RRType.SVCB,
+  SRV: RRType.SRV,
+};
+
+/** A zone that was written, or why it cannot be. */
+export type CompiledZone =
+  | { readonly origin: string; readonly sections: readonly WrittenSection[] }
+  | { readonly origin: string; readonly error: string };
+
+/** Sections of one zone. `seed` is that of the name hashes, one for all zones of a snapshot. */
+export function compileZone(model: Model, zone: Zone, seed: number): CompiledZone {
+  const spec = zone.document.spec;
+  try {
+    const writer = new ZoneWriter(zone.apex, {
+      clientLocation: locationModes[spec.clientLocation ?? "prefer-ecs"],
+      ...(trustsEveryone(spec.ecsTrust) ? {} : { ecsTrust: spec.ecsTrust }),
+      seed,
+    });
+    for (const record of zone.records)
+      writer.addRecord(record.owner, record.type, record.ttl, record.rdata);
+    for (const record of zone.dynamicRecords) addRecord(model, writer, record);
+    return { origin: zone.origin, sections: writer.finish() };
+  } catch (error) {
+    // One zone that cannot be compiled keeps its last good sections; the others go on.
+    return { origin: zone.origin, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function trustsEveryone(prefixes: readonly string[]): boolean {
+  return prefixes.includes("0.0.0.0/0") && prefixes.includes("::/0");
+}
+
+function addRecord(model: Model, writer: ZoneWriter, record: RecordDocument): void {
+  const { spec, metadata } = record;
+  const isPolicy = spec.policy !== undefined;
+  const policyLocation =
+    spec.policy === undefined
+      ? undefined
+      : model.policy(metadata.namespace, spec.policy)?.spec.clientLocation;
+  const location = spec.clientLocation ?? policyLocation;
+  const target = isPolicy
+    ? `policy/${metadata.namespace}/${spec.policy}`
+    : `pool/${metadata.namespace}/${spec.pool}`;
+  const binding: Binding = {
+    targetKind: isPolicy ? TargetKind.policy : TargetKind.pool,
+    targetKey: key64(target),
+    ttlMin: seconds(spec.ttl.min),
+    ttlMax: seconds(spec.ttl.max),
+    answers: spec.answers ?? 0,
+    clientLocation: location === undefined ? ClientLocation.inherit : locationModes[location],
+    ...(spec.types.some((type) => type === "HTTPS" || type === "SVCB")
+      ? { service: serviceOf(spec.https) }
+      : {}),
+    ...(spec.types.includes("SRV") ? { srv: srvOf(spec.srv) } : {}),
+    ...(spec.objective === undefined
+      ? {}
+      : { objectiveSeconds: seconds(spec.objective.recoveryTime) }),
+  };
+  writer.addBinding(
+    wireName(spec.name),
+    spec.types.map((type) => boundTypes[type]),
+    binding,
+  );
+}
+
+function serviceOf(spec: RecordDocument["spec"]["https"]): ServiceBinding {
+  const fields = [String(spec?.priority ?? 1), dotted(spec?.target ?? ".")];
+  if (spec?.alpn !== undefined) fields.push(`alpn=${spec.alpn.join(",")}`);
+  if (spec?.port !== undefined) fields.push(`port=${spec.port}`);
+  const target = wireName(spec?.target ?? ".");
+  const parsed = parseRdata(RRType.HTTPS, fields, new Uint8Array([0]));
+  if (!("rdata" in parsed))
+    throw new TypeError(`Cannot encode the service parameters ${fields.join(" ")}`);
+  // Rdata is priority (2), target name, parameters.
+  return {
+    priority: spec?.priority ?? 1,
+    target,
+    params: parsed.rdata.subarray(2 + target.length),
+    hasHints: spec?.hints ?? true,
+  };
+}
+
+function srvOf(spec: RecordDocument["spec"]["srv"]): NonNullable<Binding["srv"]> {
+  return {
+    priority: spec?.priority ?? 0,
+    weight: spec?.weight ?? 0,
+    port: spec?.port ?? 0,
+    ...(spec?.target === undefined ? {} : { target: wireName(spec.target) }),
+  };
+}
+
+function dotted(name: string): string {
+  return name.endsWith(".") ? name : `${name}.`;
+}
+
+/** Whole seconds, rounded up, at least one. */
+function seconds(duration: string): number {
+  return Math.max(1, Math.ceil((parseDuration(duration) ?? 0) / 1000));
+}
