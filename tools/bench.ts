@@ -13,7 +13,7 @@ const names = process.argv.slice(2).filter((flag) => !flag.startsWith("--"));
 const isSmoke = process.argv.includes("--smoke");
 
 const files = globSync("bench/micro/**/*.ts", { cwd: root })
-  .filter((file) => !file.endsWith(".test.ts"))
+  .filter((file) => !file.endsWith(".test.ts") && !file.endsWith("harness.ts"))
   .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
   .toSorted();
 
