@@ -10,18 +10,7 @@ import { runAs } from "./bootstrap/run.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 
-const folders: readonly string[] = [
-  "packages",
-  "native",
-  "apps",
-  "tools",
-  "bench",
-  "test/tidy",
-  "test/conformance",
-  "test/e2e",
-  "test/simulation",
-  "test/fuzz",
-];
+const folders: readonly string[] = ["packages", "native", "apps", "tools", "bench", "test"];
 
 /** How many test files run at once. The end-to-end tests start several processes each. */
 const concurrency = 2;

@@ -14,7 +14,7 @@ import {
   type Package,
 } from "./repository.ts";
 
-/** What each package may import of the others. docs/internals/packages.md draws it. */
+/** What each package may import of the others. ARCHITECTURE.md draws it. */
 const mayReach: ReadonlyMap<string, readonly string[]> = new Map([
   ["core", []],
   ["native", []],
