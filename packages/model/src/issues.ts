@@ -33,7 +33,8 @@ export function describeValue(value: unknown): string {
   if (value === null) return "empty";
   if (typeof value === "string") return JSON.stringify(shorten(value));
   if (Array.isArray(value)) return value.length === 1 ? "a list of 1" : `a list of ${value.length}`;
-  if (typeof value !== "object") return shorten(String(value));
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value !== "object") return typeof value;
   const keys = Object.keys(value);
   if (keys.length === 0) return "{}";
   const shown = keys.slice(0, 4).map(shorten).join(", ");
@@ -56,13 +57,13 @@ export function fieldsAt(schema: z.core.$ZodType, path: Path): string[] {
   let at: z.core.$ZodType | undefined = schema;
   for (const step of path) {
     const inner = unwrap(at);
-    if (inner instanceof z.ZodObject) at = inner.shape[String(step)];
+    if (inner instanceof z.ZodObject) at = shapeOf(inner)[String(step)];
     else if (inner instanceof z.ZodRecord) at = inner.valueType;
     else if (inner instanceof z.ZodArray) at = inner.element;
     else return [];
   }
   const inner = unwrap(at);
-  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
+  return inner instanceof z.ZodObject ? Object.keys(shapeOf(inner)) : [];
 }
 
 function findingsOfIssue(
@@ -97,8 +98,7 @@ function unknownField(
   subject: string,
 ): Finding {
   const fields = fieldsAt(schema, path);
-  const present = new Set(Object.keys(Object(valueAt(raw, path))));
-  const free = fields.filter((field) => !present.has(field));
+  const free = fields.filter((field) => valueAt(raw, [...path, field]) === undefined);
   const wanted = fields.length === 0 ? "no fields" : `one of ${fields.join(", ")}`;
   const message = `${subject}: ${formatPath([...path, key])} is no field, expected ${wanted}`;
   const suggestion = suggest(key, free);
@@ -127,6 +127,10 @@ function unwrap(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefine
     at = at.unwrap();
   }
   return at;
+}
+
+function shapeOf(schema: z.ZodObject): Readonly<Record<string, z.core.$ZodType>> {
+  return schema.shape;
 }
 
 function shorten(value: string): string {

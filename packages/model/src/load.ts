@@ -30,7 +30,9 @@ export function loadModel(files: readonly InputFile[], options: LoadOptions): Lo
   const { documents, broken, problems: unread } = parseDocuments(files);
   const { readFile } = options;
   const built = Model.build(documents, { broken, ...(readFile === undefined ? {} : { readFile }) });
-  const lints = built.model === undefined ? [] : lint(built.model, options.now, options.facts);
+  // Lints of a model of which parts are missing would warn of just that.
+  const isWhole = built.model !== undefined && !hasErrors(unread);
+  const lints = isWhole ? lint(built.model, options.now, options.facts) : [];
   const located = locateProblems([...built.problems, ...lints], files);
   const problems = inOrder([...unread, ...located], files);
   if (built.model === undefined || hasErrors(problems)) return { documents, problems };

@@ -75,9 +75,14 @@ function valueOf(document: YamlDocument.Parsed, start: Position, reading: Readin
     return document.toJS({ maxAliasCount: limits.yamlAliasesMax });
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
-    const wanted = `aliases that expand to at most ${limits.yamlAliasesMax} nodes each`;
-    const message = `Cannot read YAML: ${sentence(cause)}, expected ${wanted}`;
-    reading.problem({ code: "alias-refused", ...start, message, wanted });
+    if (/^Excessive alias count/.test(cause)) {
+      const wanted = `aliases that expand to at most ${limits.yamlAliasesMax} nodes each`;
+      const message = `Cannot read YAML: its aliases expand to more, expected ${wanted}`;
+      reading.problem({ code: "alias-refused", ...start, message, wanted });
+    } else {
+      const message = `Cannot read YAML: ${sentence(cause)}`;
+      reading.problem({ code: "syntax-wrong", ...start, message });
+    }
     return undefined;
   }
 }

@@ -10,12 +10,12 @@ const summaries: Readonly<Record<Kind, string>> = {
   EndpointSet: "Members of a Pool contributed by one owner, such as a cluster.",
   HealthCheck: "How an endpoint is judged: the kind of probe, its cadence, thresholds and quorum.",
   TrafficPolicy:
-    "A graph of named nodes that picks endpoints for a client. Nodes may be shared but not lead back; at most 16 follow one another.",
+    "A graph of named nodes that picks endpoints for a client. Nodes may be shared but not lead\nback; at most 16 follow one another.",
   Zone: "Static authoritative data of a domain, written here or in a master file.",
   Record: "A name bound to a TrafficPolicy or Pool. It lies in a Zone of the same namespace.",
   DataSet: "External data, such as countries by prefix.",
   Shift:
-    "A temporary, expiring move of traffic away from a site, pool or endpoint. It is made by `meridian drain` or the API, never by a file.",
+    "A temporary, expiring move of traffic away from a site, pool or endpoint. It is made by\n`meridian drain` or the API, never by a file.",
 };
 
 /** The name of the page of a kind within the reference, as in `traffic-policy.md`. */

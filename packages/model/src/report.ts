@@ -18,6 +18,17 @@ export interface Fault {
   readonly candidates?: Iterable<string>;
 }
 
+/** A mistake in a file that a document names. */
+export interface Mistake {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** A whole sentence. */
+  readonly message: string;
+  readonly found: string;
+  readonly wanted: string;
+}
+
 /** Problems found in documents that are right by themselves, up to a limit. */
 export class Report {
   readonly #problems: Problem[] = [];
@@ -31,6 +42,15 @@ export class Report {
   /** Notes a warning, in the same words without the `Cannot use`. */
   warning(document: Document, fault: Fault): void {
     this.#add(document, "warning", fault, "");
+  }
+
+  /** Notes an error in a file that a document names, at its place there. */
+  mistake(code: ProblemCode, { file, line, column, message, found, wanted }: Mistake): void {
+    if (this.#problems.length >= limits.problemsMax) this.#unshown += 1;
+    else {
+      const place = { file, line, column, path: "" };
+      this.#problems.push({ severity: "error", code, ...place, message, found, wanted });
+    }
   }
 
   finish(): Problem[] {

@@ -140,17 +140,15 @@ class ZoneReader {
         } else outside += 1;
       },
     });
-    for (const mistake of mistakes) {
-      this.#report.error(this.#zone, {
-        code: "zone-wrong",
-        path,
-        found: `wrong: ${mistake.message}`,
-        said: true,
-        wanted: "a master file without mistakes",
-      });
-    }
+    for (const mistake of mistakes) this.#report.mistake("zone-wrong", mistake);
     if (outside === 0) return;
-    this.#outside(path, `a file with ${outside} records of other zones`);
+    this.#report.error(this.#zone, {
+      code: "name-outside-zone",
+      path,
+      found: `a file with ${outside} records outside the zone`,
+      said: true,
+      wanted: `names in the zone ${this.#zone.spec.origin}`,
+    });
   }
 
   /** Adds the start of authority, unless the file has one. */

@@ -87,7 +87,7 @@ function lintNode(
     report.warning(policy, {
       code: "weight-zero",
       path: [...at, kind],
-      found: "weight 0 everywhere, which shares equally",
+      found: "of weight 0 everywhere, which shares equally",
       said: true,
       wanted: "a weight above 0",
     });
@@ -107,7 +107,7 @@ function lintNode(
       code: "threshold-unreachable",
       path: [...at, "minHealthy", "count"],
       found: count,
-      wanted: `at most the ${branches.length} branches there are`,
+      wanted: `at most ${branches.length}, as many as there are branches`,
     });
   }
 }

@@ -13,7 +13,7 @@ export function lintPools(model: Model, report: Report): void {
         code: "threshold-unreachable",
         path: ["spec", "calculated", "minHealthy"],
         found: calculated.minHealthy,
-        wanted: `at most the ${children} children there are, else it is never healthy`,
+        wanted: `at most ${children}, as many as there are children; else it is never healthy`,
       });
     }
     if (disabled) {
@@ -36,7 +36,7 @@ function lintPool(model: Model, { document, members }: Pool, report: Report): vo
     report.warning(document, {
       code: "weight-zero",
       path: ["spec", "members"],
-      found: "weight 0 everywhere, which shares equally",
+      found: "of weight 0 everywhere, which shares equally",
       said: true,
       wanted: "a weight above 0",
     });
@@ -47,7 +47,7 @@ function lintPool(model: Model, { document, members }: Pool, report: Report): vo
       code: "threshold-unreachable",
       path: ["spec", "minHealthy", "count"],
       found: count,
-      wanted: `at most the ${specs.length} members there are, else it is never healthy`,
+      wanted: `at most ${specs.length}, as many as there are members; else it is never healthy`,
     });
   }
   const vantages = healthCheck === undefined ? undefined : checkVantages(model, document);
@@ -57,7 +57,7 @@ function lintPool(model: Model, { document, members }: Pool, report: Report): vo
       path: ["spec", "healthCheck"],
       found: `a check with minVantages ${vantages.wanted}`,
       said: true,
-      wanted: `at most the ${vantages.there} vantages it names`,
+      wanted: `at most ${vantages.there}, as many as it names`,
     });
   }
 }

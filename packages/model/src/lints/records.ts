@@ -46,7 +46,7 @@ function lintRecord(record: RecordDocument, behind: Behind, report: Report): voi
     report.warning(record, {
       code: "endpoint-single",
       path: ["spec", target],
-      found: places === 0 ? "without any endpoint" : "one endpoint only",
+      found: places === 0 ? "answered without any endpoint" : "answered from one endpoint only",
       said: true,
       wanted: "two at least, so that there is one to fail over to",
     });
@@ -78,14 +78,23 @@ function lintBudget(
   report: Report,
 ): void {
   if (totalMs <= (parseDuration(objective) ?? 0)) return;
-  const parts = `detection ${formatDuration(detectionMs)}, decision ${formatDuration(decisionMs)}, publishing ${formatDuration(publishMs)}, TTL ${formatDuration(ttlMs)}`;
+  const parts = [
+    `detection ${seconds(detectionMs)}`,
+    `decision ${seconds(decisionMs)}`,
+    `publishing ${seconds(publishMs)}`,
+    `TTL ${seconds(ttlMs)}`,
+  ].join(", ");
   report.warning(record, {
     code: "budget-exceeded",
     path: ["spec", "objective", "recoveryTime"],
-    found: `${objective} while failing over takes ${formatDuration(totalMs)} (${parts})`,
+    found: `${objective} while failing over takes ${seconds(totalMs)} (${parts})`,
     said: true,
-    wanted: `${formatDuration(totalMs)} or more, or shorter parts`,
+    wanted: `${formatDuration(Math.ceil(totalMs / 1000) * 1000)} or more, or shorter parts`,
   });
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1000} s`;
 }
 
 /** Endpoints and other names that a name may be answered with. */
