@@ -30,6 +30,7 @@ export {
   OnAllUnhealthy,
   nodeKindName,
 } from "./policies/policies-format.ts";
+export { healthyTiers } from "./policies/failover/tiers.ts";
 export { PolicyTable } from "./policies/policy-table.ts";
 export { LAST_KNOWN_BIT, Mode, Standing, isConfigured, isEligible } from "./pools/candidates.ts";
 export { PoolTable } from "./pools/pool-table.ts";
@@ -44,4 +45,8 @@ export {
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
 export { Status, type Trace, type TraceEvent } from "./trace.ts";
 export { TargetKind, World, type FailoverNode } from "./world.ts";
-export { ClientLocation } from "./zone/zone-format.ts";
+export { Found, NameLookup } from "./zone/name-lookup.ts";
+export type { NamesChunk } from "./zone/names-chunk.ts";
+export { QueryName } from "./zone/query-name.ts";
+export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone/zone-format.ts";
+export { ZoneTable, type LoadedZone, type ResolveTarget } from "./zone/zone-table.ts";

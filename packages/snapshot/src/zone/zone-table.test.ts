@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { parseName, RRType } from "@meridian/dns";
 import { openSection, Section } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
-import { Found, NameLookup } from "./name-lookup.ts";
+import { NameLookup } from "./name-lookup.ts";
 import { QueryName } from "./query-name.ts";
 import { TargetKind } from "./zone-format.ts";
 import { ZoneTable } from "./zone-table.ts";

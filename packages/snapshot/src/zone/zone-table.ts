@@ -62,6 +62,14 @@ export class LoadedZone {
     this.#trustCount = section.count(ZoneTableId.trust);
   }
 
+  /** Whether the name is the origin or below it. */
+  contains(name: QueryName): boolean {
+    const label = name.labelCount - this.originLabels;
+    return (
+      label >= 0 && name.hashes[label] === this.originHash && isOrigin(this.origin, name, label)
+    );
+  }
+
   /** Whether ECS from this source is believed. The words are the source's whole address. */
   trusts(family: number, word0: number, word1: number, word2: number, word3: number): boolean {
     if (this.trustsEveryone) return true;
