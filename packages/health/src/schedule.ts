@@ -36,6 +36,9 @@ export function nextProbeMs(
 ): number {
   const originMs = baseMs + phase * timing.intervalMs;
   const turn = Math.floor((nowMs - originMs) / timing.intervalMs) + 1;
+  const gridMs = originMs + turn * timing.intervalMs;
+  // Rounding may take a start at a grid point for one just before it.
+  const nextMs = gridMs > nowMs ? gridMs : gridMs + timing.intervalMs;
   const jitterMs = timing.jitter * timing.intervalMs * (random.next32() / 2 ** 32);
-  return originMs + turn * timing.intervalMs + jitterMs;
+  return nextMs + jitterMs;
 }
