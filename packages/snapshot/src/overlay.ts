@@ -101,6 +101,15 @@ export class OverlayWriter {
     return this.#words[FIRST_BANK + this.#bank * this.slotCount + slot] ?? 0;
   }
 
+  /** The newest bank, valid until the next `publish()`: for explain and for the writer's own decisions. */
+  current(): Uint32Array {
+    return new Uint32Array(
+      this.buffer,
+      (FIRST_BANK + this.#bank * this.slotCount) * 4,
+      this.slotCount,
+    );
+  }
+
   /** True where every worker is idle or reads the newest bank, so that the spare one may be rewritten. */
   isSpareFree(): boolean {
     const published = Atomics.load(this.#words, 0);

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The one writer of the overlay. Everybody who changes something (verdicts, shifts, latches, load) hands over slot values by key; the
+// driver turns them into change sets, keeps what follows from them (pool epochs, last-known bits) and publishes each set whole.
+
+import {
+  LAST_KNOWN_BIT,
+  Mode,
+  OverlayWriter,
+  isConfigured,
+  isEligible,
+  EndpointWord,
+  type SlotChange,
+  type World,
+} from "@meridian/snapshot";
+
+/** Why slots changed: kept in the journal and shown by explain. */
+export interface Cause {
+  /** `health`, `shift`, `latch`, `load`, `snapshot`, `restore`. */
+  readonly kind: string;
+  readonly text: string;
+}
+
+/** A published change set. */
+export interface ChangeSet {
+  readonly sequence: number;
+  readonly revision: number;
+  readonly atMs: number;
+  readonly cause: Cause;
+  /** (key, value) pairs, pool epochs left out. */
+  readonly changes: readonly { readonly key: bigint; readonly value: number }[];
+}
+
+export interface OverlayDriverOptions {
+  readonly wallMs: () => number;
+  readonly onChangeSet: (changeSet: ChangeSet) => void;
+}
+
+/** Longest time for which a change set waits for readers of the spare bank, before the driver gives up on a worker that hangs. */
+const SPARE_WAIT_MS_MAX = 1000;
+
+export class OverlayDriver {
+  readonly #options: OverlayDriverOptions;
+  #world: World | undefined;
+  #writer: OverlayWriter | undefined;
+  #revision = 0;
+  #pending = new Map<number, number>();
+  #pendingCause: Cause = { kind: "restore", text: "" };
+  #waitingSinceMs: number | undefined;
+  #retry: NodeJS.Immediate | undefined;
+
+  constructor(options: OverlayDriverOptions) {
+    this.#options = options;
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.#required().buffer;
+  }
+
+  get slotCount(): number {
+    return this.#required().slotCount;
+  }
+
+  get sequence(): number {
+    return this.#writer?.sequence ?? 0;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The newest published slots; valid until the next change. */
+  get slots(): Uint32Array {
+    return this.#required().current();
+  }
+
+  /** Newest value of a slot, published or about to be. */
+  read(slot: number): number {
+    return this.#pending.get(slot) ?? this.#required().read(slot);
+  }
+
+  /**
+   * Starts an overlay for a new snapshot. Endpoint and latch slots that existed keep their values by key (`stored` serves keys that the
+   * running overlay lacks); weights and dials of branches are the documents'. Returns the keys of endpoints that nobody judged yet.
+   */
+  adopt(world: World, revision: number, stored?: ReadonlyMap<bigint, number>): void {
+    this.#flushNow();
+    const slots = world.initialSlots();
+    const old = this.#world;
+    const oldWriter = this.#writer;
+    const carry = (slot: number): void => {
+      const key = world.slotKey(slot);
+      const oldSlot = old === undefined ? -1 : old.slotOfKey(key);
+      const value =
+        oldSlot >= 0 && oldWriter !== undefined ? oldWriter.read(oldSlot) : stored?.get(key);
+      if (value !== undefined) slots[slot] = value;
+    };
+    if (old !== undefined || stored !== undefined) {
+      for (let slot = 0; slot < world.poolEpochSlots; slot++) carry(slot);
+      for (let slot = world.latchSlots; slot < world.slotCount; slot++) carry(slot);
+    }
+    this.#world = world;
+    this.#revision = revision;
+    this.#writer = new OverlayWriter(slots, (oldWriter?.sequence ?? 0) + 1);
+  }
+
+  /** Adds values to the next change set, which leaves as soon as no worker reads the spare bank. Later values of a slot win. */
+  apply(changes: Iterable<SlotChange>, cause: Cause): void {
+    const before = this.#pending.size;
+    for (const { slot, value } of changes) {
+      if (this.read(slot) !== value) this.#pending.set(slot, value);
+    }
+    if (this.#pending.size === before && before === 0) return;
+    this.#pendingCause = cause;
+    this.#publish();
+  }
+
+  /** The worker is gone: its acknowledgement must not hold a bank. */
+  forget(worker: number): void {
+    this.#writer?.forget(worker);
+  }
+
+  close(): void {
+    if (this.#retry !== undefined) clearImmediate(this.#retry);
+    this.#retry = undefined;
+  }
+
+  #publish(): void {
+    const writer = this.#required();
+    const nowMs = performance.now();
+    if (!writer.isSpareFree()) {
+      this.#waitingSinceMs ??= nowMs;
+      if (nowMs - this.#waitingSinceMs < SPARE_WAIT_MS_MAX) {
+        this.#retry ??= setImmediate(() => {
+          this.#retry = undefined;
+          if (this.#pending.size > 0) this.#publish();
+        });
+        return;
+      }
+      // A worker hangs in the middle of a batch: it answers nobody, so its claim on the bank counts no more.
+      for (let worker = 0; worker < 64; worker++) writer.forget(worker);
+    }
+    this.#waitingSinceMs = undefined;
+    this.#publishNow();
+  }
+
+  #publishNow(): void {
+    const world = this.#world;
+    if (world === undefined || this.#pending.size === 0) return;
+    const changes = new Map(this.#pending);
+    this.#pending.clear();
+    this.#followPools(world, changes);
+    const writer = this.#required();
+    writer.publish([...changes].map(([slot, value]) => ({ slot, value })));
+    this.#options.onChangeSet({
+      sequence: writer.sequence,
+      revision: this.#revision,
+      atMs: this.#options.wallMs(),
+      cause: this.#pendingCause,
+      changes: [...changes]
+        .filter(([slot]) => slot < world.poolEpochSlots || slot >= world.branchSlots)
+        .map(([slot, value]) => ({ key: world.slotKey(slot), value })),
+    });
+  }
+
+  #flushNow(): void {
+    if (this.#pending.size > 0 && this.#writer?.isSpareFree() === true) this.#publishNow();
+    this.#pending.clear();
+  }
+
+  /** Adds what follows from changed endpoints: their pools' epochs move, and last-known bits are set or cleared. */
+  #followPools(world: World, changes: Map<number, number>): void {
+    const pools = new Set<number>();
+    for (const slot of changes.keys())
+      if (slot < world.poolEpochSlots) pools.add(world.pools.poolOfEndpoint(slot));
+    for (const pool of pools) {
+      this.#keepLastKnown(world, pool, changes);
+      const epoch = world.poolEpochSlots + pool;
+      changes.set(epoch, (this.#required().read(epoch) + 1) & 0x7fff_ffff);
+    }
+  }
+
+  #keepLastKnown(world: World, pool: number, changes: Map<number, number>): void {
+    const writer = this.#required();
+    const start = world.pools.memberStart(pool);
+    const members = Array.from(
+      { length: world.pools.memberCount(pool) },
+      (_, index) => start + index,
+    );
+    const after = (endpoint: number): number => changes.get(endpoint) ?? writer.read(endpoint);
+    const serves = (endpoint: number, slot: number): boolean => {
+      const serve = (world.pools.endpointWord(endpoint, EndpointWord.weight) >>> 27) & 3;
+      return (
+        isConfigured(serve, slot) &&
+        isEligible(serve, world.pools.flags(endpoint), slot, Mode.verdict)
+      );
+    };
+    const isAnyLeft = members.some((endpoint) => serves(endpoint, after(endpoint)));
+    for (const endpoint of members) {
+      const slot = after(endpoint);
+      const was = writer.read(endpoint);
+      const keep = !isAnyLeft && (serves(endpoint, was) || (was & LAST_KNOWN_BIT) !== 0);
+      const value = keep ? (slot | LAST_KNOWN_BIT) >>> 0 : (slot & ~LAST_KNOWN_BIT) >>> 0;
+      if (value !== writer.read(endpoint)) changes.set(endpoint, value);
+      else changes.delete(endpoint);
+    }
+  }
+
+  #required(): OverlayWriter {
+    if (this.#writer === undefined)
+      throw new TypeError("The overlay is read before a snapshot was adopted");
+    return this.#writer;
+  }
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// HealthCheck documents and pools → what the health runner probes.
+
+import { readFileSync } from "node:fs";
+import { parseDuration } from "@meridian/core";
+import type {
+  CheckSpec,
+  CheckTiming,
+  HttpFields,
+  LoadSource,
+  ProbeTarget,
+  StatusRange,
+  TlsFields,
+} from "@meridian/health";
+import {
+  addressKind,
+  probeKindOf,
+  probeTiming,
+  type HealthCheckDocument,
+  type HealthCheckSpec,
+  type LoadSpec,
+  type Member,
+  type Model,
+  type Pool,
+} from "@meridian/model";
+
+/** Addresses of host-name members, by name; a member whose name is not in it yet is not probed. */
+export type ResolvedHosts = ReadonlyMap<string, string>;
+
+/** Every endpoint that a check judges, under its endpoint key, and the children of calculated checks under `KEY#CHECK`. */
+export function probeTargets(model: Model, hosts: ResolvedHosts): ProbeTarget[] {
+  const targets: ProbeTarget[] = [];
+  for (const pool of model.pools.values()) {
+    const { spec, metadata } = pool.document;
+    const check =
+      spec.healthCheck === undefined
+        ? undefined
+        : model.check(metadata.namespace, spec.healthCheck);
+    if (check === undefined) continue;
+    for (const member of pool.members.values())
+      targets.push(...targetsOf(model, pool, member, check, hosts));
+  }
+  return targets;
+}
+
+function targetsOf(
+  model: Model,
+  pool: Pool,
+  member: Member,
+  check: HealthCheckDocument,
+  hosts: ResolvedHosts,
+): ProbeTarget[] {
+  const address =
+    addressKind(member.spec.address) === undefined
+      ? hosts.get(member.spec.address)
+      : member.spec.address;
+  if (address === undefined || member.spec.serve === "never") return [];
+  const target = (key: string, own: HealthCheckDocument): ProbeTarget => ({
+    key,
+    checkName: `${own.metadata.namespace}/${own.metadata.name}`,
+    check: checkSpec(own.spec, key, own === check ? pool.document.spec.load : undefined),
+    address,
+    ...(address === member.spec.address ? {} : { hostName: member.spec.address }),
+    port: portOf(own.spec) ?? member.spec.port ?? 0,
+    ...(member.spec.site === undefined ? {} : { site: member.spec.site }),
+  });
+  const children = (check.spec.calculated?.children ?? []).flatMap((name) => {
+    const child = model.check(check.metadata.namespace, name);
+    return child === undefined ? [] : [target(`${member.key}#${name}`, child)];
+  });
+  return [target(member.key, check), ...children];
+}
+
+function portOf(spec: HealthCheckSpec): number | undefined {
+  return (
+    spec.http?.port ??
+    spec.https?.port ??
+    spec.tcp?.port ??
+    spec.tls?.port ??
+    spec.grpc?.port ??
+    spec.dns?.port
+  );
+}
+
+/** The runner's view of a check. `key` names the children of a calculated one; `load` is read from the answers of the probe itself. */
+export function checkSpec(spec: HealthCheckSpec, key: string, load?: LoadSpec): CheckSpec {
+  const timing = timingOf(spec);
+  switch (probeKindOf(spec)) {
+    case "http":
+      return { kind: "http", ...timing, ...httpFields(spec.http, load) };
+    case "https":
+      return {
+        kind: "https",
+        ...timing,
+        ...httpFields(spec.https, load),
+        ...tlsFields(spec.https),
+        http2: spec.https?.http2 ?? true,
+      };
+    case "tcp":
+      return {
+        kind: "tcp",
+        ...timing,
+        ...present({ send: spec.tcp?.send, expect: spec.tcp?.expect }),
+      };
+    case "tls":
+      return {
+        kind: "tls",
+        ...timing,
+        ...tlsFields(spec.tls),
+        minDaysToExpiry: spec.tls?.minDaysToExpiry ?? 0,
+      };
+    case "grpc":
+      return {
+        kind: "grpc",
+        ...timing,
+        ...tlsFields(spec.grpc?.tls),
+        service: spec.grpc?.service ?? "",
+        tls: spec.grpc?.tls !== undefined,
+      };
+    case "dns":
+      return {
+        kind: "dns",
+        ...timing,
+        queryName: spec.dns?.name ?? ".",
+        queryType: spec.dns?.recordType ?? "A",
+        rcodes: spec.dns?.expectedRcodes ?? ["NOERROR"],
+        ...present({ answerContains: spec.dns?.contains }),
+      };
+    case "icmp":
+      return { kind: "icmp", ...timing };
+    case "prometheus":
+      return { kind: "prometheus", ...timing, ...prometheusFields(spec) };
+    case "push":
+      return {
+        kind: "push",
+        ...timing,
+        staleAfterMs: ms(spec.push?.staleAfter ?? "30s"),
+        onStale: "unknown",
+      };
+    case "calculated": {
+      const children = (spec.calculated?.children ?? []).map((name) => `${key}#${name}`);
+      return {
+        kind: "calculated",
+        ...timing,
+        children,
+        threshold: spec.calculated?.minHealthy ?? 1,
+      };
+    }
+  }
+}
+
+function timingOf(spec: HealthCheckSpec): CheckTiming {
+  const { intervalMs, timeoutMs } = probeTiming(spec);
+  const damping = spec.flapDamping;
+  return {
+    intervalMs,
+    timeoutMs,
+    unhealthyThreshold: spec.unhealthyThreshold,
+    healthyThreshold: spec.healthyThreshold,
+    initial: spec.initial,
+    holdDownMs: ms(spec.holdDown ?? "0s"),
+    ...(damping === undefined
+      ? {}
+      : {
+          flapDamping: {
+            maxFlips: damping.maxFlips,
+            windowMs: ms(damping.window),
+            holdMs: ms(damping.hold),
+          },
+        }),
+    inverted: spec.inverted,
+    disabled: spec.disabled,
+    failFast: spec.failFast,
+    jitter: spec.jitter / 100,
+  };
+}
+
+function httpFields(spec: HealthCheckSpec["http"], load: LoadSpec | undefined): HttpFields {
+  const source = loadSource(load);
+  return {
+    method: spec?.method ?? "GET",
+    path: spec?.path ?? "/",
+    headers: spec?.headers ?? {},
+    ...present({ host: spec?.host, bodyContains: spec?.bodyContains }),
+    statusRanges: (spec?.expectedStatus ?? ["200-299"]).map(statusRange),
+    keepAlive: false,
+    ...(source === undefined ? {} : { load: source }),
+  };
+}
+
+function loadSource(load: LoadSpec | undefined): LoadSource | undefined {
+  if (load?.orca !== undefined) return { kind: "orca", metric: load.orca.metric };
+  if (load?.json !== undefined)
+    return {
+      kind: "json",
+      path: load.json.pointer.slice(1).replaceAll("/", "."),
+      full: load.scale,
+    };
+  return undefined;
+}
+
+function statusRange(text: string): StatusRange {
+  const [from = "200", to = from] = text.split("-");
+  return { from: Number(from), to: Number(to) };
+}
+
+function tlsFields(
+  spec:
+    | {
+        readonly serverName?: string | undefined;
+        readonly insecureSkipVerify: boolean;
+        readonly ca?: string | undefined;
+      }
+    | undefined,
+): TlsFields {
+  const caPem = spec?.ca === undefined ? undefined : readFileSync(spec.ca, "utf8");
+  return {
+    insecureSkipVerify: spec?.insecureSkipVerify ?? false,
+    ...present({ serverName: spec?.serverName, caPem }),
+  };
+}
+
+function prometheusFields(
+  spec: HealthCheckSpec,
+): Omit<Extract<CheckSpec, { kind: "prometheus" }>, "kind" | keyof CheckTiming> {
+  const own = spec.prometheus;
+  const comparisons = ["gt", "ge", "lt", "le", "eq"] as const;
+  const comparison = comparisons.find((name) => own?.comparison[name] !== undefined) ?? "gt";
+  return {
+    url: own?.url ?? "",
+    query: own?.query ?? "",
+    comparison,
+    threshold: own?.comparison[comparison] ?? 0,
+    insufficientData: own?.insufficientData ?? "lastKnown",
+  };
+}
+
+/** The members that have a value: what is undefined is left out. */
+function present<Fields extends object>(
+  fields: Fields,
+): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as {
+    [Name in keyof Fields]?: Exclude<Fields[Name], undefined>;
+  };
+}
+
+function ms(duration: string): number {
+  return parseDuration(duration) ?? 0;
+}
