@@ -7,7 +7,14 @@ export {
   type ClassifierDraft,
 } from "./location/classifier-writer.ts";
 export { LocationMapWriter } from "./location/location-map-writer.ts";
-export { formatPrefix, parsePrefix, wordsOf, type AddressPrefix } from "./location/prefix.ts";
+export {
+  comparePrefixes,
+  containsPrefix,
+  formatPrefix,
+  parsePrefix,
+  wordsOf,
+  type AddressPrefix,
+} from "./location/prefix.ts";
 export { RangePartition } from "./location/range-partition.ts";
 export {
   writePolicies,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createHash } from "node:crypto";
 import { assert } from "@meridian/core";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
 import { SectionKind } from "../section.ts";
@@ -61,12 +62,16 @@ export class ClassNumbers {
 
 /** Writes a classifier. Its key comes from its content, so that policies with equal inputs share one section. */
 export function writeClassifier(draft: ClassifierDraft): WrittenSection {
-  const { name } = layOut(draft, 0n);
-  return layOut(draft, BigInt(`0x${name.slice(0, 16)}`));
+  const { kind, name, buffer } = layOut(draft);
+  const key = BigInt(`0x${name.slice(0, 16)}`);
+  // The checksum starts behind the header, so the key can be set in place.
+  new DataView(buffer).setBigUint64(16, key, true);
+  const bytes = new Uint8Array(buffer);
+  return { kind, key, name: createHash("sha256").update(bytes).digest("hex"), buffer };
 }
 
-function layOut(draft: ClassifierDraft, key: bigint): WrittenSection {
-  const writer = new SectionWriter(SectionKind.classifier, key);
+function layOut(draft: ClassifierDraft): WrittenSection {
+  const writer = new SectionWriter(SectionKind.classifier, 0n);
   const { locations } = draft;
   assert(draft.orders.length <= CLASSES_MAX, "classes are bounded");
   assert(draft.isExactPrefix !== true || locations === undefined, "exact prefixes need no map");
@@ -157,17 +162,12 @@ function writeLocationClasses(writer: SectionWriter, classes: Uint16Array): void
 }
 
 function commonest(classes: Uint16Array): number {
-  const counts = new Map<number, number>();
+  const counts = new Uint32Array(CLASSES_MAX + 1);
+  for (const cls of classes) counts[cls] = (counts[cls] ?? 0) + 1;
   let best = 0;
-  let bestCount = 0;
-  for (const cls of classes) {
-    const count = (counts.get(cls) ?? 0) + 1;
-    counts.set(cls, count);
-    if (count > bestCount || (count === bestCount && cls < best)) {
-      best = cls;
-      bestCount = count;
-    }
-  }
+  counts.forEach((count, cls) => {
+    if (count > (counts[best] ?? 0)) best = cls;
+  });
   return best;
 }
 

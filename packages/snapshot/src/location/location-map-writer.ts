@@ -21,7 +21,8 @@ export const LOCATIONS_MAX: number = 1 << 22;
  * prefixes that may nest; equal places share one id. The same input gives the same bytes.
  */
 export class LocationMapWriter {
-  readonly ranges: RangePartition = new RangePartition(NOWHERE);
+  /** Ranges added in address order; not used where prefixes are. */
+  ranges: RangePartition = new RangePartition(NOWHERE);
   readonly #key: bigint;
   readonly #places: Place[] = [{}];
   readonly #ids = new Map<string, number>([[placeKey({}), NOWHERE]]);
@@ -47,6 +48,11 @@ export class LocationMapWriter {
   /** Puts a prefix somewhere; inside it longer prefixes win, of equal ones the last given. */
   add(prefix: AddressPrefix, location: number): void {
     this.#prefixes.push({ prefix, value: location });
+  }
+
+  /** Takes ranges that were cut elsewhere, their values location ids of this writer. */
+  useRanges(ranges: RangePartition): void {
+    this.ranges = ranges;
   }
 
   finish(): WrittenSection {

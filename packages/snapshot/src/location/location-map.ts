@@ -51,6 +51,8 @@ export class LocationMap {
   readonly ranges: RangeTable;
   readonly #section: Section;
   readonly #placeBase: number;
+  #places: readonly Place[] | undefined;
+  #locationOfAsn: ReadonlyMap<number, number> | undefined;
 
   constructor(section: Section) {
     this.scope = 0;
@@ -59,6 +61,8 @@ export class LocationMap {
     this.ranges = new RangeTable(section);
     this.#section = section;
     this.#placeBase = section.wordBase(LocationTableId.places);
+    this.#places = undefined;
+    this.#locationOfAsn = undefined;
   }
 
   /** Opens a section of kind 4. */
@@ -94,6 +98,20 @@ export class LocationMap {
       }),
       ...(asn !== 0 && { asn }),
     };
+  }
+
+  /** The places of all location ids, kept once asked for: for the compiler. */
+  places(): readonly Place[] {
+    this.#places ??= Array.from({ length: this.locationCount }, (_, id) => this.place(id));
+    return this.#places;
+  }
+
+  /** Location id of an autonomous system, where the map has it: for the compiler. */
+  locationOfAsn(asn: number): number | undefined {
+    this.#locationOfAsn ??= new Map(
+      this.places().flatMap((place, id) => (place.asn === undefined ? [] : [[place.asn, id]])),
+    );
+    return this.#locationOfAsn.get(asn);
   }
 
   /** A location as people read it: `NA/US/US-CA`, `EU/DE`, `AS64500`, `nowhere`. */

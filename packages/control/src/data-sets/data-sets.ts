@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { LocationMap, openSection } from "@meridian/snapshot";
+import type { WrittenSection } from "@meridian/snapshot/writer";
+import { type LatencyTable, mergeLatencySamples, readLatencyCsv } from "./latency-table.ts";
+import { contentSha256, isMmdb, type LocationMapKind } from "./location-maps.ts";
+import { MapCache } from "./map-cache.ts";
+import { openMmdb } from "./mmdb-tree.ts";
+import { unreadable } from "./unreadable.ts";
+
+/** Largest file of a data set (GeoIP2 City has some 120 MB). */
+export const DATA_SET_BYTES_MAX: number = 512 * 1024 * 1024;
+
+/** The files of a data set, with what is stated of their content. */
+export interface DataSetSource {
+  readonly paths: readonly string[];
+  /** SHA-256 (hex) that the content must have. */
+  readonly sha256?: string | undefined;
+  /** When the data were gathered; else the data say, else the file's time. */
+  readonly builtAt?: Date | undefined;
+}
+
+/** A data set's location map: the section to publish, and the same opened. */
+export interface LoadedMap {
+  readonly section: WrittenSection;
+  readonly map: LocationMap;
+  readonly sha256: string;
+  readonly builtAt: Date;
+}
+
+/** A data set of measured round-trip times. */
+export interface LoadedLatency {
+  readonly table: LatencyTable;
+  readonly sha256: string;
+  readonly builtAt: Date;
+}
+
+/**
+ * Reads data sets, each content once. Files are read again on each call, so that a changed file shows; building is skipped where content is
+ * known. Throws `DATA_SET_UNREADABLE` for what cannot be read; what was loaded before stays valid.
+ */
+export class DataSets {
+  readonly #cache: MapCache;
+  readonly #maps = new Map<string, LoadedMap>();
+  readonly #tables = new Map<string, LoadedLatency>();
+
+  /** `cacheFolder` keeps built maps over restarts. */
+  constructor(cacheFolder?: string) {
+    this.#cache = new MapCache(cacheFolder);
+  }
+
+  loadMap(kind: LocationMapKind, source: DataSetSource): LoadedMap {
+    const { files, sha256, builtAt } = readSource(source);
+    const known = this.#maps.get(`${kind}/${sha256}`);
+    if (known !== undefined) return known;
+    const section = this.#cache.get(kind, files);
+    const opened = openSection(section.buffer);
+    if ("error" in opened) throw unreadable(`Cannot open a built location map: ${opened.error}`);
+    const loaded = { section, map: LocationMap.open(opened), sha256, builtAt };
+    this.#maps.set(`${kind}/${sha256}`, loaded);
+    return loaded;
+  }
+
+  loadLatency(source: DataSetSource): LoadedLatency {
+    const { files, sha256, builtAt } = readSource(source);
+    let loaded = this.#tables.get(sha256);
+    if (loaded === undefined) {
+      const samples = files.flatMap((bytes) => readLatencyCsv(bytes));
+      loaded = { table: mergeLatencySamples(new Map(), samples), sha256, builtAt };
+      this.#tables.set(sha256, loaded);
+    }
+    return loaded;
+  }
+
+  /** Forgets contents that are no longer in use, by SHA-256. */
+  keepOnly(sha256s: ReadonlySet<string>): void {
+    for (const [key, { sha256 }] of this.#maps) if (!sha256s.has(sha256)) this.#maps.delete(key);
+    for (const key of this.#tables.keys()) if (!sha256s.has(key)) this.#tables.delete(key);
+  }
+}
+
+/** The demo data set shipped for `demo-country` or `demo-asn`, dated by its package's version (2.3.YYYYMMDDhh). */
+export function demoSource(kind: "country" | "asn"): DataSetSource {
+  const [packageName, files] =
+    kind === "country"
+      ? ["@ip-location-db/geo-whois-asn-country-mmdb", ["geo-whois-asn-country.mmdb"]]
+      : ["@ip-location-db/asn", ["asn-ipv4-num.csv", "asn-ipv6.csv"]];
+  const manifest = createRequire(import.meta.url).resolve(`${packageName}/package.json`);
+  const builtAt = dateOfVersion(readFileSync(manifest, "utf8"));
+  return { paths: files.map((file) => join(dirname(manifest), file)), builtAt };
+}
+
+/** The time in a `"version": "2.3.YYYYMMDDhh"`, UTC. */
+export function dateOfVersion(manifest: string): Date | undefined {
+  const match = /"version":\s*"[0-9]+\.[0-9]+\.(\d{4})(\d\d)(\d\d)(\d\d)"/.exec(manifest);
+  if (match === null) return undefined;
+  const [, year, month, day, hour] = match;
+  return new Date(`${year}-${month}-${day}T${hour}:00:00Z`);
+}
+
+function readSource(source: DataSetSource): {
+  files: Uint8Array[];
+  sha256: string;
+  builtAt: Date;
+} {
+  const files = source.paths.map((path) => readDataFile(path));
+  const sha256 = contentSha256(files);
+  if (source.sha256 !== undefined && source.sha256 !== sha256) {
+    throw unreadable(
+      `Cannot use data set "${source.paths.join(", ")}": its SHA-256 is ${sha256}, expected ${source.sha256}`,
+    );
+  }
+  return { files, sha256, builtAt: source.builtAt ?? builtAtOf(source, files) };
+}
+
+function readDataFile(path: string): Uint8Array {
+  try {
+    const { size } = statSync(path);
+    if (size > DATA_SET_BYTES_MAX) {
+      throw new RangeError(`it has ${size} bytes, expected at most ${DATA_SET_BYTES_MAX}`);
+    }
+    return readFileSync(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw unreadable(`Cannot read data set "${path}": ${reason}`, { cause: error });
+  }
+}
+
+function builtAtOf(source: DataSetSource, files: readonly Uint8Array[]): Date {
+  const [first] = files;
+  if (first !== undefined && isMmdb(first)) return openMmdb(first).builtAt;
+  const times = source.paths.map((path) => statSync(path).mtimeMs);
+  return new Date(Math.max(0, ...times));
+}
