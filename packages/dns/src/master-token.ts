@@ -34,6 +34,11 @@ export interface Entry {
 /** Tokens in one entry; the largest rdata as single hexadecimal bytes stays below. */
 export const ENTRY_TOKENS_MAX = 65_600;
 
+/** Bytes of one token; the longest rdata with every byte as `\DDD`, and its quotes, stays below. */
+export const TOKEN_BYTES_MAX = 262_400;
+
+const FAULT_BYTES_SHOWN = 100;
+
 const TAB = 0x09;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -156,7 +161,9 @@ class EntryReader {
     if (quoted) {
       this.#fail(token, "text", "a closing quote on the same line");
     }
-    if (this.#tokens.length < ENTRY_TOKENS_MAX) {
+    if (at - start > TOKEN_BYTES_MAX) {
+      this.#fail(token, "field", `at most ${TOKEN_BYTES_MAX} bytes`);
+    } else if (this.#tokens.length < ENTRY_TOKENS_MAX) {
       this.#tokens.push(token);
     } else {
       this.#fail(token, "entry", `at most ${ENTRY_TOKENS_MAX} fields`);
@@ -168,7 +175,9 @@ class EntryReader {
   }
 
   #fail(at: Token, what: string, wanted: string): void {
-    this.#fault ??= { at, what, wanted };
+    // A faulty token may be as long as the file: its beginning is enough for the message.
+    const shown = { ...at, end: Math.min(at.end, at.start + FAULT_BYTES_SHOWN) };
+    this.#fault ??= { at: shown, what, wanted };
   }
 }
 

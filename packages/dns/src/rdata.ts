@@ -91,13 +91,14 @@ function parseParts(
   const extra = fields[parts.length];
   return extra === undefined
     ? finish(writer, fields)
-    : textError("extra field", extra, `${parts.length} fields: ${listParts(parts)}`, parts.length);
+    : textError("extra field", extra, `only ${listParts(parts)}`, parts.length);
 }
 
 function missing(parts: readonly Part[], index: number, fields: readonly string[]): TextError {
   const what = parts[index]?.[0] ?? "field";
-  const error = `${what} is missing, expected ${listParts(parts)}`;
-  return { error, found: fields.join(" "), wanted: listParts(parts), field: index };
+  const wanted = parts.length === 1 ? `one ${what}` : listParts(parts);
+  const found = fields.join(" ");
+  return { error: `${what} is missing, expected ${wanted}`, found, wanted, field: index };
 }
 
 function listParts(parts: readonly Part[]): string {
