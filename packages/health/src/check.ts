@@ -138,7 +138,7 @@ export interface PrometheusCheck extends CheckTiming {
   readonly kind: "prometheus";
   /** Address of the server, for example `http://prometheus.example.org:9090`. */
   readonly url: string;
-  /** Instant query of one number. `{{address}}`, `{{host}}`, `{{port}}` and `{{key}}` stand for the target's. */
+  /** Instant query of one number. `{address}`, `{host}`, `{port}`, `{site}` and `{endpoint}` (its key) stand for the target's. */
   readonly query: string;
   readonly comparison: "gt" | "ge" | "lt" | "le" | "eq";
   /** The endpoint is healthy while `value comparison threshold` holds. */

@@ -14,7 +14,7 @@ function probeAt(port: number, fields: Partial<PrometheusCheck> = {}): Prometheu
     ...defaultTiming,
     kind: "prometheus",
     url: `http://127.0.0.1:${port}/prom/`,
-    query: 'up{instance="{{address}}:{{port}}"}',
+    query: 'up{instance="{address}:{port}"}',
     comparison: "ge",
     threshold: 1,
     insufficientData: "lastKnown",

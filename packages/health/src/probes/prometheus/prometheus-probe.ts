@@ -121,10 +121,11 @@ function queryUrl(base: URL, query: string): URL {
 
 function expandQuery(query: string, target: ProbeTarget): string {
   return query
-    .replaceAll("{{address}}", target.address)
-    .replaceAll("{{host}}", target.hostName ?? target.address)
-    .replaceAll("{{port}}", String(target.port))
-    .replaceAll("{{key}}", target.key);
+    .replaceAll("{address}", target.address)
+    .replaceAll("{host}", target.hostName ?? target.address)
+    .replaceAll("{port}", String(target.port))
+    .replaceAll("{site}", target.site ?? "")
+    .replaceAll("{endpoint}", target.key);
 }
 
 function noData(reason: string): PrometheusValue {
