@@ -2,7 +2,7 @@
 
 // How many HTTP probes a second one core of a prober does, with a new connection for each and with kept connections, against
 // servers in another process. Two figures for each mode: the CPU time of the prober a probe (from which the most that one core can do follows),
-// and whether a whole HealthRunner keeps its cadence at the demanded rate.
+// and whether a whole HealthRunner keeps its cadence at the demanded rate. The third mode judges every answer a failure: work should be the same.
 //
 //   node bench/micro/health-probes.ts [--targets 5000] [--seconds 5] [--interval 1000]
 
@@ -13,13 +13,20 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+/** How probes connect, and whether the answers pass. */
+export type ProbeBenchMode =
+  | "new connections"
+  | "kept connections"
+  | "new connections, all failing";
+
 /** One measured run. */
 export interface ProbeBenchResult {
-  readonly mode: "new connections" | "kept connections";
+  readonly mode: ProbeBenchMode;
   readonly targets: number;
   readonly demandedPerSecond: number;
   readonly probesPerSecond: number;
   readonly failed: number;
+  readonly timedOut: number;
   readonly skipped: number;
   readonly userMicrosPerProbe: number;
   readonly systemMicrosPerProbe: number;
@@ -33,7 +40,7 @@ const answer = Buffer.from(
 
 /** Measures one mode for `seconds`, after a first round and one second of warming up. */
 export async function benchProbes(options: {
-  readonly keepAlive: boolean;
+  readonly mode: ProbeBenchMode;
   readonly targets: number;
   readonly intervalMs: number;
   readonly seconds: number;
@@ -55,16 +62,17 @@ export async function benchProbes(options: {
   await sleep(options.seconds * 1000);
   const cpu = process.cpuUsage(cpuBefore);
   const elapsedMs = performance.now() - startMs;
-  const { probesPassed, probesFailed, probesSkipped } = runner.counters;
+  const { probesPassed, probesFailed, probesSkipped, probesTimedOut } = runner.counters;
   const done = probesPassed + probesFailed - before.probesPassed - before.probesFailed;
   await runner.close();
   child.kill();
   return {
-    mode: options.keepAlive ? "kept connections" : "new connections",
+    mode: options.mode,
     targets: options.targets,
     demandedPerSecond: Math.round((options.targets * 1000) / options.intervalMs),
     probesPerSecond: Math.round((done * 1000) / elapsedMs),
     failed: probesFailed - before.probesFailed,
+    timedOut: probesTimedOut - before.probesTimedOut,
     skipped: probesSkipped - before.probesSkipped,
     userMicrosPerProbe: round(cpu.user / done),
     systemMicrosPerProbe: round(cpu.system / done),
@@ -73,14 +81,17 @@ export async function benchProbes(options: {
 }
 
 function makeTargets(
-  options: { readonly keepAlive: boolean; readonly targets: number; readonly intervalMs: number },
+  options: { readonly mode: ProbeBenchMode; readonly targets: number; readonly intervalMs: number },
   ports: readonly number[],
 ): ProbeTarget[] {
   const check = {
     ...defaultTiming,
     ...defaultHttpFields,
     kind: "http",
-    keepAlive: options.keepAlive,
+    keepAlive: options.mode === "kept connections",
+    ...(options.mode === "new connections, all failing"
+      ? { statusRanges: [{ from: 204, to: 204 }] }
+      : {}),
     intervalMs: options.intervalMs,
     timeoutMs: Math.min(1000, options.intervalMs),
   } as const;
@@ -138,9 +149,14 @@ async function main(): Promise<void> {
       interval: { type: "string", default: "1000" },
     },
   });
-  for (const keepAlive of [false, true]) {
+  const modes: ProbeBenchMode[] = [
+    "new connections",
+    "new connections, all failing",
+    "kept connections",
+  ];
+  for (const mode of modes) {
     const result = await benchProbes({
-      keepAlive,
+      mode,
       targets: Number(values.targets),
       intervalMs: Number(values.interval),
       seconds: Number(values.seconds),

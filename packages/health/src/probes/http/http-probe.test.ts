@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import { defaultHttpFields, defaultTiming, type HttpCheck } from "../../check.ts";
-import { closedPort, listenTcp, runProbe, targetAt } from "../../testing/probe-run.ts";
+import { closedPort, listenTcp, portOf, runProbe, targetAt } from "../../testing/probe-run.ts";
 import { HttpProbe } from "./http-probe.ts";
 
 function check(fields: Partial<HttpCheck> = {}): HttpCheck {
@@ -172,4 +173,29 @@ test("HttpProbe with keepAlive uses one connection, and a new one once the serve
   assert.equal((await runProbe(probe)).outcome, "pass");
   assert.equal(connections, 2);
   probe.close();
+});
+
+test("HttpProbe reaches IPv6 addresses and brackets them in Host", async (context) => {
+  let host = "";
+  const server = createServer((request, response) => {
+    host = request.headers.host ?? "";
+    response.end("ok");
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.on("error", reject);
+  server.listen(0, "::1", resolve);
+  const isListening = await promise.then(
+    () => true,
+    () => false,
+  );
+  if (!isListening) {
+    context.skip("needs IPv6 on loopback");
+    return;
+  }
+  context.after(() => server.close());
+  const port = portOf(server.address());
+  const spec = check();
+  const probe = new HttpProbe({ ...targetAt(port, spec), address: "::1" }, spec);
+  assert.equal((await runProbe(probe)).outcome, "pass");
+  assert.equal(host, `[::1]:${port}`);
 });
