@@ -24,3 +24,20 @@ export { formatListenAddress, parseListenAddress } from "./transport-address.ts"
 export type { ListenAddress } from "./transport-address.ts";
 export type { TransportCounter, TransportCounts } from "./transport-counters.ts";
 export type { OpenSocket } from "./transport-sockets.ts";
+export { CounterSum, FixedCounter, RCODES, SnapshotCounters } from "./counter-layout.ts";
+export type { CounterShape } from "./counter-layout.ts";
+export { WorkerCounters } from "./counters.ts";
+export { openWorld } from "./handler.ts";
+export type { HandlerData, HandlerReport, SnapshotMessage } from "./handler.ts";
+export { formatLogLine } from "./query-log-line.ts";
+export type { LogLine } from "./query-log-line.ts";
+export { QueryLogReader, QueryLogWriter, makeLogBuffer } from "./query-log.ts";
+export type { LogPrivacy, LogRecord } from "./query-log.ts";
+export { QueryHandler, UDP_BYTES_MAX } from "./query-handler.ts";
+export type { QueryHandlerOptions } from "./query-handler.ts";
+export { ServedSnapshot } from "./query-state.ts";
+export { TOP_NAMES_BYTES, TopNames, topNames } from "./top-names.ts";
+export type { TopName } from "./top-names.ts";
+
+/** The handler module for `EdgeOptions.handlerModule`: Meridian's own query path (`HandlerData`, `SnapshotMessage`). */
+export const queryHandlerModule: URL = new URL("./handler.ts", import.meta.url);
