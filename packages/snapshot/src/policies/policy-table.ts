@@ -86,6 +86,11 @@ export class PolicyTable {
     return this.#text(start + policy);
   }
 
+  /** Index of the policy that a node belongs to. */
+  policyOf(node: number): number {
+    return this.nodeWord(node, NodeWord.policy);
+  }
+
   nodeName(node: number): string {
     return this.#text(node + this.nodeWord(node, NodeWord.policy) + 1);
   }

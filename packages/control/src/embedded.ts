@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The embedded control plane: everything between files and the edge, in one process.
+//
+//   files ─► model ─► compile ─► sections ─┐
+//                                          ├─► publish to the edge link, store
+//   probes ─► verdicts ─► overlay ─────────┘
+//
+// A change of files is all or nothing: with any error the last good revision stays, and the problems are a condition.
+
+import { randomUUID } from "node:crypto";
+import { Pcg32, systemClock, type Clock } from "@meridian/core";
+import type { IcmpSender, Transition } from "@meridian/health";
+import { hasErrors, loadModel, type Model, type Problem } from "@meridian/model";
+import { World, openSection, type Section } from "@meridian/snapshot";
+import type { WrittenSection } from "@meridian/snapshot/writer";
+import { capacityRules } from "./capacity-rules.ts";
+import { compile } from "./compile.ts";
+import type { ClassifierCompiler } from "./compile-policies.ts";
+import { readBounded, readDocumentFiles } from "./file-loader.ts";
+import { FileWatcher } from "./file-watcher.ts";
+import { HealthDriver } from "./health-driver.ts";
+import { HostResolver } from "./host-resolver.ts";
+import { LatchDriver } from "./latch-driver.ts";
+import { OverlayDriver, type ChangeSet } from "./overlay-driver.ts";
+import { probeTargets } from "./probe-targets.ts";
+import { shiftChanges, type Shift } from "./shift-effects.ts";
+
+/** What an edge needs to serve a revision. Buffers are shared. */
+export interface Publication {
+  readonly revision: number;
+  readonly seed: number;
+  readonly sections: readonly SharedArrayBuffer[];
+  readonly overlay: SharedArrayBuffer;
+  readonly slotCount: number;
+}
+
+/** The edges that this control plane feeds; the application wires it. */
+export interface EdgeLink {
+  publish(publication: Publication): void;
+}
+
+/** A revision as it is kept on disk. */
+export interface StoredRevision {
+  readonly revision: number;
+  readonly seed: number;
+  readonly sections: readonly WrittenSection[];
+}
+
+/** Where revisions, overlay and shifts outlive the process. */
+export interface Persistence {
+  /** The newest complete revision, or undefined. */
+  loadRevision(): StoredRevision | undefined;
+  saveRevision(revision: StoredRevision): void;
+  /** Slot values by key as they were, stale verdicts already taken as unknown. */
+  loadOverlay(): ReadonlyMap<bigint, number> | undefined;
+  recordChangeSet(changeSet: ChangeSet): void;
+  loadShifts(): readonly Shift[];
+  saveShifts(shifts: readonly Shift[]): void;
+}
+
+export interface Logger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface EmbeddedOptions {
+  /** Files and folders of documents. */
+  readonly files: readonly string[];
+  readonly edge: EdgeLink;
+  readonly logger: Logger;
+  readonly persistence: Persistence;
+  readonly classify: ClassifierCompiler;
+  readonly probing: boolean;
+  /** Accept files that no longer declare anything. */
+  readonly allowEmpty: boolean;
+  readonly vantage: string;
+  readonly clock?: Clock;
+  readonly icmpSender?: IcmpSender;
+  readonly onTransitions?: (batch: readonly Transition[]) => void;
+}
+
+/** Longest wait for a first round of probes before answers start without one. */
+const FIRST_ROUND_MS_MAX = 5000;
+
+/** What came of reading the files. */
+export interface Reload {
+  readonly changed: boolean;
+  readonly problems: readonly Problem[];
+  readonly errors: readonly string[];
+}
+
+export class Embedded {
+  readonly overlay: OverlayDriver;
+  readonly health: HealthDriver;
+  readonly latches: LatchDriver;
+  model: Model | undefined;
+  world: World | undefined;
+  revision = 0;
+  /** Errors and warnings of the files as they are now; with errors, the revision served is an older one. */
+  problems: readonly Problem[] = [];
+  fileErrors: readonly string[] = [];
+  /** When the served revision was compiled or restored, wall milliseconds. */
+  servedSinceMs = 0;
+  isReady = false;
+  readonly #options: EmbeddedOptions;
+  readonly #clock: Clock;
+  readonly #hosts: HostResolver;
+  readonly #sectionsOfZone = new Map<string, readonly WrittenSection[]>();
+  #published: readonly WrittenSection[] = [];
+  #seed: number;
+  #shifts: Shift[] = [];
+  #shiftTimer: NodeJS.Timeout | undefined;
+  #watcher: FileWatcher | undefined;
+  #watched: string[] = [];
+  #isClosed = false;
+
+  constructor(options: EmbeddedOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    // Fixed, so that the same documents give the same bytes everywhere; a section's probe bound guards against crafted names.
+    this.#seed = 0x6d65_7269;
+    this.overlay = new OverlayDriver({
+      wallMs: () => this.#clock.wallMs(),
+      onChangeSet: (changeSet) => this.#changed(changeSet),
+    });
+    this.latches = new LatchDriver(this.overlay, () => this.#clock.monotonicMs());
+    this.health = new HealthDriver({
+      clock: this.#clock,
+      random: new Pcg32((Math.random() * 2 ** 32) >>> 0),
+      vantage: options.vantage,
+      overlay: this.overlay,
+      ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
+      onTransitions: (batch) => this.#transitions(batch),
+    });
+    this.#hosts = new HostResolver(() => this.#retarget());
+  }
+
+  /**
+   * Serves the stored revision at once where there is one, then what the files say, and goes on watching them. Resolves when the edge
+   * has something to serve that probes or the stored overlay vouch for; rejects where there is neither a stored revision nor good files.
+   */
+  async start(): Promise<void> {
+    this.#shifts = [...this.#options.persistence.loadShifts()];
+    const stored = this.#options.persistence.loadOverlay();
+    const isRestored = this.#restore(stored);
+    const reload = this.reload();
+    if (this.world === undefined) {
+      const reasons = [
+        ...reload.errors,
+        ...reload.problems
+          .filter(({ severity }) => severity === "error")
+          .map(({ message }) => message),
+      ];
+      throw new Error(
+        `Cannot start: ${reasons.length === 0 ? "the files declare nothing" : reasons.join("; ")}`,
+      );
+    }
+    if (this.#options.probing) this.health.start();
+    if (!isRestored) await this.#firstRound();
+    this.#publish();
+    this.isReady = true;
+    this.#watcher = new FileWatcher(
+      this.#options.files,
+      () => this.#watched,
+      () => void this.reload(),
+    );
+    this.#watcher.start();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#watcher?.close();
+    this.#hosts.close();
+    this.latches.close();
+    clearTimeout(this.#shiftTimer);
+    this.overlay.close();
+    await this.health.close();
+  }
+
+  /** Reads the files anew. All or nothing: with any error nothing changes but `problems` and `fileErrors`. */
+  reload(): Reload {
+    const { files, errors } = readDocumentFiles(this.#options.files);
+    const readFile = (path: string): Uint8Array | undefined => {
+      this.#watched.push(path);
+      const bytes = readBounded(path);
+      return bytes instanceof Uint8Array ? bytes : undefined;
+    };
+    this.#watched = files.map(({ path }) => path);
+    const loaded = loadModel(files, { now: this.#clock.wallMs(), readFile });
+    this.#watched.push(...this.#options.files);
+    this.problems = loaded.problems;
+    this.fileErrors = errors.map(({ message }) => message);
+    const guarded = this.#guardEmptying(loaded.documents.length);
+    if (guarded !== undefined) this.fileErrors = [...this.fileErrors, guarded];
+    const { model } = loaded;
+    if (model === undefined || hasErrors(loaded.problems) || this.fileErrors.length > 0) {
+      this.#options.logger.error(
+        { errors: this.fileErrors, problems: loaded.problems.length, revision: this.revision },
+        "Refused the files: the last good revision stays",
+      );
+      return { changed: false, problems: loaded.problems, errors: this.fileErrors };
+    }
+    return { changed: this.#adopt(model), problems: loaded.problems, errors: this.fileErrors };
+  }
+
+  shifts(): readonly Shift[] {
+    return this.#shifts;
+  }
+
+  addShift(shift: Omit<Shift, "id" | "createdAtMs">): Shift {
+    const added = { ...shift, id: randomUUID().slice(0, 8), createdAtMs: this.#clock.wallMs() };
+    this.#shifts.push(added);
+    this.#shiftsChanged(
+      `${shift.percent} % moved away from ${shift.target} by ${shift.actor}: ${shift.reason}`,
+    );
+    return added;
+  }
+
+  /** Ends the shifts of a target (or one by id); returns those that were running. */
+  removeShifts(targetOrId: string): Shift[] {
+    const removed = this.#shifts.filter(
+      ({ id, target }) => id === targetOrId || target === targetOrId,
+    );
+    this.#shifts = this.#shifts.filter((shift) => !removed.includes(shift));
+    if (removed.length > 0) this.#shiftsChanged(`shift of ${targetOrId} ended`);
+    return removed;
+  }
+
+  failback(node: string): boolean {
+    return this.latches.failback(node);
+  }
+
+  #guardEmptying(documents: number): string | undefined {
+    const had = this.model?.documents.length ?? 0;
+    if (documents > 0 || had === 0 || this.#options.allowEmpty) return undefined;
+    return `Cannot apply the files: they declare nothing, while ${had} documents are served; start with --allow-empty to mean it`;
+  }
+
+  /** Serves what the state folder holds; true where an overlay came with it, so that answers need not wait for probes. */
+  #restore(overlay: ReadonlyMap<bigint, number> | undefined): boolean {
+    const stored = this.#options.persistence.loadRevision();
+    if (stored === undefined) return false;
+    const world = worldOf(stored.sections, stored.seed);
+    if (typeof world === "string") {
+      this.#options.logger.warn({ reason: world }, "Cannot serve the stored revision");
+      return false;
+    }
+    this.revision = stored.revision;
+    this.#seed = stored.seed;
+    this.#published = stored.sections;
+    this.#take(world, overlay);
+    if (overlay !== undefined) {
+      this.#publish();
+      this.isReady = true;
+    }
+    this.#options.logger.info({ revision: stored.revision }, "Serving the stored revision");
+    return overlay !== undefined;
+  }
+
+  #adopt(model: Model): boolean {
+    this.#hosts.want(model);
+    const compiled = compile(model, {
+      seed: this.#seed,
+      classify: this.#options.classify,
+      lastGood: this.#sectionsOfZone,
+    });
+    for (const { subject, message } of compiled.problems)
+      this.#options.logger.error({ subject }, message);
+    this.model = model;
+    const isSame =
+      this.world !== undefined &&
+      compiled.sections.length === this.#published.length &&
+      compiled.sections.every(({ name }, index) => name === this.#published[index]?.name);
+    if (!isSame) {
+      const world = worldOf(compiled.sections, this.#seed);
+      if (typeof world === "string")
+        throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
+      this.revision += 1;
+      this.#published = compiled.sections;
+      this.#take(world, undefined);
+      if (this.isReady) this.#publish();
+      this.#options.persistence.saveRevision({
+        revision: this.revision,
+        seed: this.#seed,
+        sections: compiled.sections,
+      });
+      this.#options.logger.info(
+        { revision: this.revision, sections: compiled.sections.length },
+        "Compiled the files",
+      );
+    }
+    this.#retarget();
+    this.#applyShifts(`shifts that are running`);
+    if (this.world !== undefined) this.latches.adopt(this.world, model);
+    return !isSame;
+  }
+
+  #take(world: World, stored: ReadonlyMap<bigint, number> | undefined): void {
+    this.world = world;
+    this.servedSinceMs = this.#clock.wallMs();
+    this.overlay.adopt(world, this.revision, stored);
+  }
+
+  #publish(): void {
+    this.#options.edge.publish({
+      revision: this.revision,
+      seed: this.#seed,
+      sections: this.#published.map(({ buffer }) => buffer),
+      overlay: this.overlay.buffer,
+      slotCount: this.overlay.slotCount,
+    });
+  }
+
+  #retarget(): void {
+    if (this.model === undefined || this.world === undefined || this.#isClosed) return;
+    this.health.adopt(
+      this.world,
+      probeTargets(this.model, this.#hosts.addresses),
+      capacityRules(this.model),
+    );
+  }
+
+  async #firstRound(): Promise<void> {
+    if (!this.#options.probing) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, FIRST_ROUND_MS_MAX);
+    await Promise.race([this.health.runner.whenFirstRound(), promise]);
+    clearTimeout(timer);
+  }
+
+  #transitions(batch: readonly Transition[]): void {
+    for (const { key, verdict, reason } of batch)
+      this.#options.logger.info({ endpoint: key, verdict, reason }, "Verdict changed");
+    this.#options.onTransitions?.(batch);
+  }
+
+  #changed(changeSet: ChangeSet): void {
+    this.#options.persistence.recordChangeSet(changeSet);
+    if (changeSet.cause.kind !== "latch") this.latches.step();
+  }
+
+  #shiftsChanged(text: string): void {
+    this.#options.persistence.saveShifts(this.#shifts);
+    this.#applyShifts(text);
+  }
+
+  /** Brings the overlay in line with the running shifts and comes back when the next one expires. */
+  #applyShifts(text: string): void {
+    const nowMs = this.#clock.wallMs();
+    const running = this.#shifts.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
+    if (running.length < this.#shifts.length) {
+      this.#shifts = running;
+      this.#options.persistence.saveShifts(running);
+    }
+    if (this.model !== undefined && this.world !== undefined) {
+      this.overlay.apply(shiftChanges(this.model, this.world, this.overlay, running), {
+        kind: "shift",
+        text,
+      });
+    }
+    clearTimeout(this.#shiftTimer);
+    if (running.length === 0) return;
+    const next = Math.min(...running.map(({ expiresAtMs }) => expiresAtMs));
+    this.#shiftTimer = setTimeout(
+      () => this.#applyShifts("a shift expired"),
+      Math.max(1, next - nowMs),
+    );
+    this.#shiftTimer.unref();
+  }
+}
+
+/** Opens and loads sections; the reason where the reader refuses them. */
+export function worldOf(
+  sections: readonly { readonly buffer: SharedArrayBuffer }[],
+  seed: number,
+): World | string {
+  const opened: Section[] = [];
+  for (const { buffer } of sections) {
+    const section = openSection(buffer);
+    if ("error" in section) return section.error;
+    opened.push(section);
+  }
+  const world = World.load(opened, seed);
+  return "error" in world ? world.error : world;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Between the health runner and the overlay: verdicts, their earliest change and load become endpoint slots.
+
+import { key64, type Clock, type Random } from "@meridian/core";
+import {
+  CapacityTracker,
+  HealthRunner,
+  type CapacityRule,
+  type IcmpSender,
+  type ProbeTarget,
+  type Transition,
+  type Verdict as VerdictWord,
+} from "@meridian/health";
+import {
+  CAPACITY_SHIFT,
+  CHANGE_SHIFT,
+  Verdict,
+  type SlotChange,
+  type World,
+} from "@meridian/snapshot";
+import type { OverlayDriver } from "./overlay-driver.ts";
+
+/** How often capacity factors move where no reading comes. */
+const CAPACITY_TICK_MS = 1000;
+
+export interface HealthDriverOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly vantage: string;
+  readonly overlay: OverlayDriver;
+  readonly icmpSender?: IcmpSender;
+  readonly onTransitions: (batch: readonly Transition[]) => void;
+}
+
+export class HealthDriver {
+  readonly runner: HealthRunner;
+  readonly #options: HealthDriverOptions;
+  readonly #capacity: CapacityTracker;
+  #world: World | undefined;
+  #slotOf = new Map<string, number>();
+  readonly #factors = new Map<number, number>();
+  #tick: NodeJS.Timeout | undefined;
+
+  constructor(options: HealthDriverOptions) {
+    this.#options = options;
+    this.#capacity = new CapacityTracker((key, factor) => this.#factorChanged(key, factor));
+    this.runner = new HealthRunner({
+      clock: options.clock,
+      random: options.random,
+      vantage: options.vantage,
+      ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
+      onTransitions: (batch) => this.#transitions(batch),
+      onOutlook: (batch) => this.#apply(batch, "when verdicts can change"),
+      onReport: (report) => {
+        if (report.load !== undefined)
+          this.#capacity.reading(report.key, report.load.load, options.clock.monotonicMs());
+      },
+    });
+  }
+
+  /** Verdicts go to this world's slots from now on. */
+  adopt(
+    world: World,
+    targets: readonly ProbeTarget[],
+    rules: ReadonlyMap<string, CapacityRule>,
+  ): void {
+    this.#world = world;
+    this.#slotOf = new Map(targets.map(({ key }) => [key, world.slotOfKey(key64(key))]));
+    const restored = new Map<string, VerdictWord>();
+    for (const { key } of targets) {
+      const slot = this.#slotOf.get(key) ?? -1;
+      if (slot >= 0) restored.set(key, verdictWord(this.#options.overlay.read(slot) & 3));
+    }
+    this.#capacity.setRules(rules, this.#options.clock.monotonicMs());
+    this.runner.setTargets(targets, restored);
+    this.#apply(
+      [...this.runner.states()].filter(({ verdict }) => verdict !== "unknown"),
+      "verdicts known before this snapshot",
+    );
+  }
+
+  start(): void {
+    this.runner.start();
+    this.#tick = setInterval(() => {
+      this.#capacity.tick(this.#options.clock.monotonicMs());
+      this.#flushFactors();
+    }, CAPACITY_TICK_MS);
+    this.#tick.unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#tick);
+    await this.runner.close();
+  }
+
+  #transitions(batch: readonly Transition[]): void {
+    const [first] = batch;
+    if (first === undefined) return;
+    const more = batch.length > 1 ? ` and ${batch.length - 1} more` : "";
+    this.#apply(batch, `${first.key} ${first.verdict}: ${first.reason}${more}`);
+    this.#options.onTransitions(batch);
+  }
+
+  #apply(
+    batch: readonly {
+      readonly key: string;
+      readonly earliestChangeMs: number;
+      readonly verdict?: VerdictWord;
+    }[],
+    text: string,
+  ): void {
+    const changes: SlotChange[] = [];
+    for (const { key, verdict, earliestChangeMs } of batch) {
+      const slot = this.#slotOf.get(key) ?? -1;
+      if (slot < 0) continue;
+      const was = this.#options.overlay.read(slot);
+      const cleared = (was & ~(0x1f << CHANGE_SHIFT)) >>> 0;
+      const judged = verdict === undefined ? cleared : ((cleared & ~3) | Verdict[verdict]) >>> 0;
+      changes.push({
+        slot,
+        value: (judged | (secondsLog2(earliestChangeMs) << CHANGE_SHIFT)) >>> 0,
+      });
+    }
+    if (this.#world !== undefined) this.#options.overlay.apply(changes, { kind: "health", text });
+  }
+
+  #factorChanged(key: string, factor: number): void {
+    const slot = this.#slotOf.get(key) ?? -1;
+    if (slot < 0) return;
+    this.#factors.set(slot, factor);
+  }
+
+  #flushFactors(): void {
+    if (this.#factors.size === 0) return;
+    const changes = [...this.#factors].map(([slot, factor]): SlotChange => {
+      const was = this.#options.overlay.read(slot);
+      return {
+        slot,
+        value: ((was & ~(0x3ff << CAPACITY_SHIFT)) | (factor << CAPACITY_SHIFT)) >>> 0,
+      };
+    });
+    this.#factors.clear();
+    this.#options.overlay.apply(changes, {
+      kind: "load",
+      text: `${changes.length} capacity factors moved`,
+    });
+  }
+}
+
+/** Whole power of two seconds not above `ms`, 0..31. */
+function secondsLog2(ms: number): number {
+  return Math.max(0, Math.min(31, Math.floor(Math.log2(Math.max(1, ms / 1000)))));
+}
+
+function verdictWord(code: number): VerdictWord {
+  return code === Verdict.healthy
+    ? "healthy"
+    : code === Verdict.unhealthy
+      ? "unhealthy"
+      : "unknown";
+}

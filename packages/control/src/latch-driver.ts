@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  Selector,
+  healthyTiers,
+  type FailoverNode,
+  type SlotChange,
+  type World,
+} from "@meridian/snapshot";
+import { parseDuration } from "@meridian/core";
+import type { Model } from "@meridian/model";
+import { nextLatchMs, stepLatch, unlatched, type LatchRule, type LatchState } from "./latch.ts";
+import type { OverlayDriver } from "./overlay-driver.ts";
+
+interface Latched {
+  readonly failover: FailoverNode;
+  readonly name: string;
+  readonly rule: LatchRule;
+  state: LatchState;
+}
+
+/** Keeps the latches of failover nodes that do not fall back by themselves. */
+export class LatchDriver {
+  readonly #overlay: OverlayDriver;
+  readonly #nowMs: () => number;
+  #nodes: Latched[] = [];
+  #selector: Selector | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(overlay: OverlayDriver, nowMs: () => number) {
+    this.#overlay = overlay;
+    this.#nowMs = nowMs;
+  }
+
+  adopt(world: World, model: Model): void {
+    this.#selector = new Selector(world);
+    this.#nodes = world.failoverNodes().flatMap((failover): Latched[] => {
+      const policy = world.policies.policyName(world.policies.policyOf(failover.node));
+      const nodeName = world.policies.nodeName(failover.node);
+      const spec = model.policies.get(policy)?.spec.nodes[nodeName]?.failover;
+      if (spec === undefined || spec.failback === "auto") return [];
+      const rule = { failback: spec.failback, holdForMs: parseDuration(spec.holdFor ?? "0s") ?? 0 };
+      const state = { ...unlatched, latch: this.#overlay.read(failover.slot) };
+      return [{ failover, name: `${policy}/${nodeName}`, rule, state }];
+    });
+    this.step();
+  }
+
+  /** Looks at health as it is now; called after every change of verdicts and when a hold ends. */
+  step(): void {
+    const selector = this.#selector;
+    if (selector === undefined || this.#nodes.length === 0) return;
+    const nowMs = this.#nowMs();
+    const changes: SlotChange[] = [];
+    const moved: string[] = [];
+    for (const entry of this.#nodes) {
+      const healthy = healthyTiers(selector, entry.failover.node, this.#overlay.slots);
+      const before = entry.state.latch;
+      entry.state = stepLatch(entry.state, entry.rule, healthy, nowMs);
+      if (entry.state.latch === before) continue;
+      changes.push({ slot: entry.failover.slot, value: entry.state.latch });
+      moved.push(`${entry.name} to tier ${Math.max(1, entry.state.latch)}`);
+    }
+    if (changes.length > 0) this.#overlay.apply(changes, { kind: "latch", text: moved.join(", ") });
+    this.#arm(nowMs);
+  }
+
+  /** Goes back to the first tier by command. Returns false where `NAMESPACE/POLICY/NODE` names no latched failover. */
+  failback(name: string): boolean {
+    const entry = this.#nodes.find((node) => node.name === name);
+    if (entry === undefined) return false;
+    entry.state = { ...entry.state, latch: 0 };
+    this.#overlay.apply([{ slot: entry.failover.slot, value: 0 }], {
+      kind: "latch",
+      text: `${name} back to tier 1 by command`,
+    });
+    return true;
+  }
+
+  /** Active tier (from 1) of each latched node. */
+  latches(): { readonly name: string; readonly tier: number }[] {
+    return this.#nodes.map(({ name, state }) => ({ name, tier: Math.max(1, state.latch) }));
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #arm(nowMs: number): void {
+    clearTimeout(this.#timer);
+    const ends = this.#nodes.flatMap(({ state, rule }) => nextLatchMs(state, rule) ?? []);
+    if (ends.length === 0) return;
+    this.#timer = setTimeout(() => this.step(), Math.max(1, Math.min(...ends) - nowMs));
+    this.#timer.unref();
+  }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Admin, DIAL_SHIFT, PER_MILLE, type SlotChange, type World } from "@meridian/snapshot";
+import type { Model } from "@meridian/model";
+import type { OverlayDriver } from "./overlay-driver.ts";
+
+/** A temporary move of traffic away from a target, as it is kept and shown. */
+export interface Shift {
+  readonly id: string;
+  /** `site/NAME`, `pool/NS/NAME` or `endpoint/NS/POOL/NAME`. */
+  readonly target: string;
+  /** Share moved away, 1..100; 100 is a drain. */
+  readonly percent: number;
+  readonly reason: string;
+  readonly actor: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** True where a shift of `target` reaches the endpoint: itself, its pool, its site or a site around that. */
+export function shiftReaches(
+  model: Model,
+  world: World,
+  target: string,
+  endpoint: number,
+): boolean {
+  const name = world.endpointName(endpoint);
+  if (target === name) return true;
+  const [kind = "", ...rest] = target.split("/");
+  if (kind === "pool") return name.startsWith(`endpoint/${rest.join("/")}/`);
+  if (kind !== "site") return false;
+  return model
+    .siteChain(world.pools.siteOf(endpoint))
+    .some(({ metadata }) => metadata.name === rest.join("/"));
+}
+
+/** Slot changes that bring every endpoint's admin state and dial to what the running shifts say; the strongest shift counts. */
+export function shiftChanges(
+  model: Model,
+  world: World,
+  overlay: OverlayDriver,
+  shifts: readonly Shift[],
+): SlotChange[] {
+  const changes: SlotChange[] = [];
+  for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++) {
+    const percent = shifts.reduce(
+      (most, shift) =>
+        shift.percent > most && shiftReaches(model, world, shift.target, endpoint)
+          ? shift.percent
+          : most,
+      0,
+    );
+    const admin = percent >= 100 ? Admin.drained : Admin.active;
+    const dial = percent >= 100 ? PER_MILLE : Math.round(((100 - percent) * PER_MILLE) / 100);
+    const was = overlay.read(endpoint);
+    const cleared = (was & ~((7 << 2) | (0x3ff << DIAL_SHIFT))) >>> 0;
+    const value = (cleared | (admin << 2) | (dial << DIAL_SHIFT)) >>> 0;
+    if (value !== was) changes.push({ slot: endpoint, value });
+  }
+  return changes;
+}
