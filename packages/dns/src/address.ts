@@ -3,23 +3,23 @@
 // IP addresses between text and bytes. IPv6 is written in the form of RFC 5952: lower case, the
 // longest run of two or more zero groups as `::`, an IPv4-mapped address with its last 32 bits dotted.
 
+import { utf8Bytes } from "./text-bytes.ts";
+
 const ZERO = 0x30;
 const NINE = 0x39;
 const DOT = 0x2e;
 const COLON = 0x3a;
 
-const encoder = new TextEncoder();
-
 /** The four bytes of a dotted quad, or undefined. Leading zeros (`01`) are refused: their base is ambiguous. */
 export function parseIpv4(text: string): Uint8Array | undefined {
-  const bytes = encoder.encode(text);
+  const bytes = utf8Bytes(text);
   const out = new Uint8Array(4);
   return readIpv4(bytes, 0, bytes.length, out, 0) ? out : undefined;
 }
 
 /** The sixteen bytes of an IPv6 address without zone index (RFC 4291 §2.2), or undefined. */
 export function parseIpv6(text: string): Uint8Array | undefined {
-  const bytes = encoder.encode(text);
+  const bytes = utf8Bytes(text);
   const out = new Uint8Array(16);
   return readIpv6(bytes, 0, bytes.length, out, 0) ? out : undefined;
 }

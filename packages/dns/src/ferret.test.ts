@@ -44,7 +44,7 @@ test("resolveAuthority() answers every recorded case as four servers do", { skip
   assert.equal(lines.length, CASES);
   const wrong: string[] = [];
   for (const line of lines) {
-    const recorded: Case = JSON.parse(line);
+    const recorded = parseCase(line);
     const expected = comparableRecorded(recorded);
     const actual = comparableTwin(recorded);
     if (!isDeepStrictEqual(actual, expected)) {
@@ -53,6 +53,23 @@ test("resolveAuthority() answers every recorded case as four servers do", { skip
   }
   assert.ok(wrong.length === 0, `${wrong.length} cases differ, the first: ${wrong[0]}`);
 });
+
+function parseCase(line: string): Case {
+  const value: unknown = JSON.parse(line);
+  assert.ok(isCase(value), line);
+  return value;
+}
+
+function isCase(value: unknown): value is Case {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "id" in value &&
+    "query" in value &&
+    "response" in value &&
+    "zone" in value
+  );
+}
 
 function comparableTwin(recorded: Case): Comparable {
   const records: ZoneRecord[] = [];

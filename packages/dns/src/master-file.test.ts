@@ -140,7 +140,7 @@ test("parseMasterFile() never throws, whatever the bytes", () => {
       assert.ok(errors.length <= MasterFileLimits.errorsMax);
       assert.ok(errors.every(({ line, column }) => line >= 1 && column >= 1));
     }),
-    { numRuns: 3000 },
+    { numRuns: 5000 },
   );
 });
 

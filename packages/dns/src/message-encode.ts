@@ -5,10 +5,11 @@
 // Only names in owner position and in rdata of the types of RFC 1035 are compressed (RFC 3597 §4).
 // Suffixes are matched byte for byte, so the case of a name survives (RFC 4343 §4.1 allows either).
 
+import { assert } from "@meridian/core";
 import { ByteWriter } from "./byte-writer.ts";
 import { DnsLimits, RRType } from "./constants.ts";
 import type { Edns, HeaderFlags, Message, ResourceRecord } from "./message.ts";
-import { nameLength, rootName } from "./name.ts";
+import { isName, nameLength, rootName } from "./name.ts";
 import { rdataNames } from "./rdata-layout.ts";
 
 const POINTER_OFFSET_MAX = 0x3fff;
@@ -21,7 +22,8 @@ export interface EncodeOptions {
 
 /**
  * The message on the wire. Where it would be longer than 65,535 bytes, a section ends before its
- * first record that does not fit, and the message is marked TC.
+ * first record that does not fit, and the message is marked TC. Owners and question names must be
+ * well-formed (an assertion): decodeMessage and parseName give no others.
  */
 export function encodeMessage(message: Message, options: EncodeOptions = {}): Uint8Array {
   const encoder = new Encoder(options.compress ?? true);
@@ -121,6 +123,7 @@ class Encoder {
   }
 
   #name(name: Uint8Array): void {
+    assert(isName(name), "name is not in wire form");
     const offsets = this.#offsets;
     if (offsets === undefined) {
       this.#writer.bytes(name);

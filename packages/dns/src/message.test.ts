@@ -273,6 +273,10 @@ test("encodeMessage() marks TC where records do not fit, and stays decodable", (
   );
 });
 
+test("encodeMessage() asserts that names are in wire form", () => {
+  assert.throws(() => encodeMessage(makeQuery(Uint8Array.of(3, 97), 1)), /wire form/);
+});
+
 test("fullRcode() joins header and EDNS bits", () => {
   const edns = { extendedRcode: 1 };
   assert.equal(fullRcode(makeQuery(name("."), 1, { edns })), Rcode.BADVERS);

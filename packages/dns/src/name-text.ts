@@ -7,6 +7,7 @@
 
 import { DnsLimits } from "./constants.ts";
 import { rootName } from "./name.ts";
+import { utf8Bytes } from "./text-bytes.ts";
 import { textError, type NameError } from "./text-error.ts";
 
 const DOT = 0x2e;
@@ -15,15 +16,15 @@ const AT = 0x40;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const none: Uint8Array = new Uint8Array(0);
 
 /**
  * Wire form of a name in presentation form. A relative name without `origin` is taken as relative
  * to the root, so `parseName("www.example.org")` is `www.example.org.`
  */
 export function parseName(text: string, origin: Uint8Array = rootName): Uint8Array | NameError {
-  const bytes = encoder.encode(text);
+  const bytes = utf8Bytes(text);
   return parseNameBytes(bytes, 0, bytes.length, origin);
 }
 
@@ -45,7 +46,8 @@ export function parseNameBytes(
   if (end === start) {
     return fail('a domain name, "@" or "."');
   }
-  const wire = new Uint8Array(DnsLimits.nameBytesMax);
+  // As long as the text at most: a length byte takes the place of each dot, and of the first label.
+  const wire = new Uint8Array(Math.min(end - start + 2, DnsLimits.nameBytesMax));
   let labelAt = 0;
   let out = 1;
   let absolute = false;
@@ -81,14 +83,25 @@ export function parseNameBytes(
     // `out` is one past the place of the root label's zero byte, which is there already.
     return out > DnsLimits.nameBytesMax
       ? fail("at most 255 bytes on the wire")
-      : wire.slice(0, out);
+      : join(wire, out, none);
   }
   wire[labelAt] = out - labelAt - 1;
   if (out + origin.length > DnsLimits.nameBytesMax) {
     return fail("at most 255 bytes on the wire, origin included");
   }
-  wire.set(origin, out);
-  return wire.slice(0, out + origin.length);
+  return join(wire, out, origin);
+}
+
+/** The first bytes of one array and all of another. For so few bytes a loop beats `set`. */
+function join(head: Uint8Array, headBytes: number, tail: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(headBytes + tail.length);
+  for (let i = 0; i < headBytes; i++) {
+    joined[i] = head[i]!;
+  }
+  for (let i = 0; i < tail.length; i++) {
+    joined[headBytes + i] = tail[i]!;
+  }
+  return joined;
 }
 
 /** The byte that the escape at `at` (a backslash) stands for; -1 if it is malformed. */

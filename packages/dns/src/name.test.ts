@@ -151,7 +151,7 @@ test("names have counts, parents, wildcards and lower case", () => {
   assert.deepEqual(parentName(name("a.b")), name("b"));
   assert.deepEqual(wildcardOf(name("a.b")), name("*.a.b"));
   assert.ok(isWildcard(name("*.a")) && !isWildcard(name("**.a")) && !isWildcard(rootName));
-  assert.equal(wildcardOf(name(`${"x.".repeat(127)}`)), undefined);
+  assert.equal(wildcardOf(name("x.".repeat(127))), undefined);
   assert.deepEqual(lowerName(name("A-Z@[`{.")), name("a-z@[`{."));
 });
 

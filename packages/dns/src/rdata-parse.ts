@@ -71,7 +71,13 @@ export function parsePart(
         writer,
       );
     case "hash32":
-      return putCounted(what, field, "base 32 (extended hex)", decodeBase32Hex(field), writer);
+      return putCounted(
+        what,
+        field,
+        "base 32 (extended hex)",
+        field === "" ? undefined : decodeBase32Hex(field),
+        writer,
+      );
     default:
       return textError(what, field, "one field");
   }
@@ -93,11 +99,11 @@ export function parseRest(
         ? putBytes(what, joined, "well-formed escapes", fieldBytes(joined), writer)
         : textError(what, fields.join(" "), "one field");
     case "hexRest":
-      return fields.length === 0
+      return joined === ""
         ? textError(what, "", "hexadecimal digits")
         : putBytes(what, joined, "an even number of hexadecimal digits", decodeHex(joined), writer);
     case "base64Rest":
-      return fields.length === 0
+      return joined === ""
         ? textError(what, "", "base 64")
         : putBytes(what, joined, "base 64", decodeBase64(joined), writer);
     case "typesRest":

@@ -174,6 +174,13 @@ test("parseRdata() never throws and gives only rdata of its type", () => {
   );
 });
 
+test("parseRdata() refuses empty fields where data is needed", () => {
+  for (const type of [RRType.OPENPGPKEY, RRType.DS, RRType.NSEC3, RRType.A, RRType.MX]) {
+    assert.ok("error" in parseRdata(type, ["1", "1", "1", "", "", ""]), typeToText(type));
+  }
+  assert.ok("error" in parseRdata(RRType.OPENPGPKEY, [""]));
+});
+
 test("TXT strings of any bytes survive", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 255 }), (bytes) => {

@@ -5,12 +5,11 @@
 // `alpn="h2,h\\,3"` of SVCB they are undone twice, in a name a dot may be escaped.
 
 import { escapeLength, unescapeAt } from "./name-text.ts";
+import { utf8Bytes } from "./text-bytes.ts";
 import { textError, type TextError } from "./text-error.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-
-const encoder = new TextEncoder();
 
 /** Splits text at blanks outside quotes into fields as written; a quote left open is an error. */
 export function splitFields(text: string): string[] | TextError {
@@ -49,7 +48,7 @@ export function splitFields(text: string): string[] | TextError {
 
 /** The bytes a field stands for, quotes removed and escapes undone; undefined if an escape is malformed. */
 export function fieldBytes(field: string): Uint8Array | undefined {
-  const text = encoder.encode(field);
+  const text = utf8Bytes(field);
   const out = new Uint8Array(text.length);
   let length = 0;
   for (let at = 0; at < text.length; at++) {
