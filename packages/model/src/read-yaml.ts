@@ -15,6 +15,8 @@ import {
   type Node,
   Parser,
   type Range,
+  type Scalar,
+  visit,
 } from "yaml";
 import { limits } from "./limits.ts";
 import type { Path } from "./problem.ts";
@@ -23,7 +25,13 @@ import type { Position, Reading } from "./reading.ts";
 /** Reads a file of YAML documents, empty ones skipped. */
 export function readYaml(text: string, reading: Reading): void {
   const lines = new LineCounter();
-  const composer = new Composer({ lineCounter: lines, prettyErrors: false, stringKeys: true });
+  const composer = new Composer({
+    lineCounter: lines,
+    prettyErrors: false,
+    stringKeys: true,
+    // The library compares each key with all before it: 25,000 keys cost 6 s. `repeatedKeys` does not.
+    uniqueKeys: false,
+  });
   for (const token of readTokens(text, lines, reading)) {
     for (const document of composer.next(token)) readDocument(document, lines, reading);
   }
@@ -60,6 +68,14 @@ function readDocument(document: YamlDocument.Parsed, lines: LineCounter, reading
   }
   const { contents } = document;
   if (faults.length > 0 || contents === null) return;
+  const repeated = repeatedKeys(contents);
+  for (const key of repeated) {
+    const found = JSON.stringify(key.value);
+    const message = `Cannot read YAML: found the key ${found} again, expected each key once`;
+    const position = positionAt(key.range?.[0] ?? 0, lines);
+    reading.problem({ code: "syntax-wrong", ...position, message, found, wanted: "each key once" });
+  }
+  if (repeated.length > 0 || !hasFewAliases(contents, lines, reading)) return;
   if (isScalar(contents) && contents.value === null) return;
   const start = positionAt(contents.range[0], lines);
   const raw = valueOf(document, start, reading);
@@ -70,13 +86,46 @@ function readDocument(document: YamlDocument.Parsed, lines: LineCounter, reading
   });
 }
 
+/** The keys that a mapping has already, of all mappings. */
+function repeatedKeys(contents: Node): Scalar[] {
+  const repeated: Scalar[] = [];
+  visit(contents, {
+    Map: (_key, map) => {
+      const known = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (known.has(key.value)) repeated.push(key);
+        known.add(key.value);
+      }
+    },
+  });
+  return repeated;
+}
+
+/** Each alias is looked up among all anchors before it, so there may not be many. */
+function hasFewAliases(contents: Node, lines: LineCounter, reading: Reading): boolean {
+  let count = 0;
+  visit(contents, {
+    Alias: (_key, alias) => {
+      count += 1;
+      if (count <= limits.yamlAliasesMax) return undefined;
+      const wanted = `at most ${limits.yamlAliasesMax} aliases in a document`;
+      const message = `Cannot read YAML: there are more aliases, expected ${wanted}`;
+      const position = positionAt(alias.range?.[0] ?? 0, lines);
+      reading.problem({ code: "alias-refused", ...position, message, wanted });
+      return visit.BREAK;
+    },
+  });
+  return count <= limits.yamlAliasesMax;
+}
+
 function valueOf(document: YamlDocument.Parsed, start: Position, reading: Reading): unknown {
   try {
-    return document.toJS({ maxAliasCount: limits.yamlAliasesMax });
+    return document.toJS({ maxAliasCount: limits.yamlExpansionMax });
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     if (/^Excessive alias count/.test(cause)) {
-      const wanted = `aliases that expand to at most ${limits.yamlAliasesMax} nodes each`;
+      const wanted = `aliases that expand to at most ${limits.yamlExpansionMax} nodes each`;
       const message = `Cannot read YAML: its aliases expand to more, expected ${wanted}`;
       reading.problem({ code: "alias-refused", ...start, message, wanted });
     } else {
