@@ -42,7 +42,7 @@ const quickMillionSize: PlanSize = {
 };
 
 /** Few names and one endpoint a tier: each name is watched often, and its answer changes with that endpoint alone. */
-const FLIP_NAMES = 4;
+const flipSize = { names: 2, members: 1, hasDown: false };
 
 const small = { queries: 100_000, checkIntervalSeconds: 2, checkThreshold: 2 };
 
@@ -99,7 +99,7 @@ function scenarioOf(name: string, run: Options): Scenario {
         workload: "failover",
         hasPrefixes: false,
         checkThreshold: 1,
-        plan: (seed) => smallPlan("failover", seed, FLIP_NAMES, 1),
+        plan: (seed) => smallPlan("failover", seed, flipSize),
       };
     case "reload":
       return {

@@ -83,14 +83,28 @@ export const millionSize: PlanSize = {
 const POOLS_PER_POLICY = 3;
 const DOWN_ONE_IN = 100;
 
-/** A few names of one kind; under `failover`, the first tier of every second name is down, so half of the endpoints are. */
-export function smallPlan(kind: PolicyKind, seed: number, names = 10, members = 2): ServicePlan {
+/** The size of a small plan. */
+export interface SmallSize {
+  readonly names: number;
+  /** Endpoints of each pool. */
+  readonly members: number;
+  /** Whether one pool of each name is down: the first of even names, the second of odd ones. */
+  readonly hasDown: boolean;
+}
+
+/** A few names of one kind, by default ten, and under `failover` half of the endpoints down. */
+export function smallPlan(
+  kind: PolicyKind,
+  seed: number,
+  size: SmallSize = { names: 10, members: 2, hasDown: kind === "failover" },
+): ServicePlan {
+  const { names, members, hasDown } = size;
   const origin = "small.bench.example";
   let next = 0;
   const policies = Array.from({ length: names }, (_, index): PolicyPlan => {
     const tiers = kind === "failover" ? 2 : POOLS_PER_POLICY;
     const pools = Array.from({ length: tiers }, (_unused, pool): PoolPlan => {
-      const isDown = kind === "failover" && pool === index % 2;
+      const isDown = hasDown && pool === index % 2;
       const endpoints = Array.from({ length: members }, (_none, member): EndpointPlan => {
         next += 1;
         return { name: `e${member}`, address: endpointAddress(next), isDown };
