@@ -49,7 +49,7 @@ export function readAsnCsv(
 
 function readRows(bytes: Uint8Array, valueOf: (asn: number) => number): Row[] {
   const rows: Row[] = [];
-  for (const { number: line, fields } of csvLines(bytes, "start")) {
+  for (const { number: line, fields } of csvLines(bytes, "start", 3)) {
     const [first = "", second = "", third = ""] = fields;
     const isPrefix = first.includes("/");
     const asn = Number((isPrefix ? second : third).replace(/^AS/i, ""));
