@@ -22,7 +22,11 @@ export function expectedLine(plan: ServicePlan, owner: number, mode: AnswerMode)
 
 function allowedSets(policy: PolicyPlan): readonly string[] {
   switch (policy.kind) {
+    // Networks, places, autonomous systems and round trips are all laid out by region.
     case "geo":
+    case "proximity":
+    case "latency":
+    case "asn":
       return regions.map((_region, index) =>
         healthy(policy.pools.filter((pool) => pool.region === index)),
       );
@@ -31,10 +35,7 @@ function allowedSets(policy: PolicyPlan): readonly string[] {
       return [healthy(tier === undefined ? policy.pools : [tier])];
     }
     case "weighted":
-    case "proximity":
-    case "latency":
     case "subnet":
-    case "asn":
     case "multivalue":
     case "roundRobin":
     case "capacity":

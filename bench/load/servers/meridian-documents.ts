@@ -7,6 +7,7 @@ import type { Serving } from "./adapter.ts";
 
 const PLACES = "bench-places";
 const LATENCIES = "bench-latency";
+const NETWORKS = "bench-asn";
 const CHECK = "bench-web";
 const ASN_FIRST = 64_500;
 
@@ -29,6 +30,7 @@ export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generato
     yield document("Site", name, { country, continent, coordinates: { latitude, longitude } });
   }
   yield document("DataSet", PLACES, { prefixes: { path: "places.csv" } });
+  yield document("DataSet", NETWORKS, { asn: { path: "networks.csv" } });
   yield document("DataSet", LATENCIES, { latency: { path: "latency.csv" } });
   const { intervalSeconds, threshold, port } = serving.check;
   yield document("HealthCheck", CHECK, {
@@ -59,10 +61,17 @@ export function* recordDocuments(plan: ServicePlan): Generator<string> {
   }
 }
 
-/** The network map as a prefix table, `prefix,country`. */
+/** The network map as places, `prefix,country,latitude,longitude`. */
 export function placesText({ nets }: Serving): string {
-  const lines = nets.map((net) => `${formatNet(net)},${regions[net.region]?.country ?? ""}\n`);
-  return lines.join("");
+  const places = regions.map(
+    ({ country, latitude, longitude }) => `${country},${latitude},${longitude}`,
+  );
+  return nets.map((net) => `${formatNet(net)},${places[net.region] ?? ""}\n`).join("");
+}
+
+/** The network map as autonomous systems, one a region: `prefix,asn`. */
+export function networksText({ nets }: Serving): string {
+  return nets.map((net) => `${formatNet(net)},${ASN_FIRST + net.region}\n`).join("");
 }
 
 /** Measured round trips: each network is nearest to the site of its region. */
@@ -112,7 +121,9 @@ function nodeSpec(policy: PolicyPlan): Json {
         },
       };
     case "proximity":
-      return { proximity: { branches: branches((pool) => ({ site: siteOf(pool) })) } };
+      return {
+        proximity: { dataSet: PLACES, branches: branches((pool) => ({ site: siteOf(pool) })) },
+      };
     case "latency":
       return {
         latency: { dataSet: LATENCIES, branches: branches((pool) => ({ site: siteOf(pool) })) },
@@ -129,8 +140,9 @@ function nodeSpec(policy: PolicyPlan): Json {
     case "asn":
       return {
         asn: {
-          branches: branches((_pool, index) => ({
-            asns: [ASN_FIRST + index],
+          dataSet: NETWORKS,
+          branches: branches((pool, index) => ({
+            asns: [ASN_FIRST + pool.region],
             ...isDefault(index),
           })),
         },

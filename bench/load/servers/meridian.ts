@@ -6,6 +6,7 @@ import { outputOf, startPinned } from "../measure/program.ts";
 import type { ServerAdapter, Serving, Workload } from "./adapter.ts";
 import {
   baseDocuments,
+  networksText,
   placesText,
   policyDocuments,
   recordDocuments,
@@ -57,6 +58,7 @@ function configure(serving: Serving, hasPolicies: boolean): void {
   writePieces(join(documents, "base.jsonl"), baseDocuments(serving, hasPolicies));
   if (hasPolicies) {
     writePieces(join(documents, "places.csv"), [placesText(serving)]);
+    writePieces(join(documents, "networks.csv"), [networksText(serving)]);
     writePieces(join(documents, "latency.csv"), [tableText(serving)]);
     writePieces(join(documents, "policies.jsonl"), policyDocuments(serving));
   }
