@@ -60,15 +60,24 @@ function optional<Value>(arbitrary: fc.Arbitrary<Value>, name: string): fc.Arbit
 }
 
 function merged(...parts: fc.Arbitrary<object>[]): fc.Arbitrary<object> {
-  return fc.tuple(...parts).map((objects) => Object.assign({}, ...objects) as object);
+  const none: fc.Arbitrary<object> = fc.constant({});
+  return parts.reduce(
+    (whole, part) => fc.tuple(whole, part).map(([a, b]) => ({ ...a, ...b })),
+    none,
+  );
 }
 
 const seconds = fc.integer({ min: 1, max: 100 }).map((count) => `${count}s`);
 
+/** Without -0, which JSON does not tell from 0. */
+function degreesUpTo(max: number): fc.Arbitrary<number> {
+  return fc.double({ min: -max, max, noNaN: true }).map((value) => value + 0);
+}
+
 function site(index: number): fc.Arbitrary<RawDocument> {
   const degrees = fc.record({
-    latitude: fc.double({ min: -90, max: 90, noNaN: true }),
-    longitude: fc.double({ min: -180, max: 180, noNaN: true }),
+    latitude: degreesUpTo(90),
+    longitude: degreesUpTo(180),
   });
   // A site is part of one before it, so that parents end.
   const parent = fc

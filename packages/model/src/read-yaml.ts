@@ -124,7 +124,7 @@ function valueOf(document: YamlDocument.Parsed, start: Position, reading: Readin
     return document.toJS({ maxAliasCount: limits.yamlExpansionMax });
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
-    if (/^Excessive alias count/.test(cause)) {
+    if (cause.startsWith("Excessive alias count")) {
       const wanted = `aliases that expand to at most ${limits.yamlExpansionMax} nodes each`;
       const message = `Cannot read YAML: its aliases expand to more, expected ${wanted}`;
       reading.problem({ code: "alias-refused", ...start, message, wanted });
