@@ -45,7 +45,7 @@ function post(edge: Edge, value: number): void {
 }
 
 for (const { transport, skip } of TRANSPORTS) {
-  describe(`Edge over ${transport}`, { skip }, () => {
+  describe(`Edge over ${transport}`, { skip, timeout: 60_000 }, () => {
     let edge: Edge;
     let clients: Readonly<Record<4 | 6, UdpClient>>;
     const posted: unknown[] = [];

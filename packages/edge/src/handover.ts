@@ -27,6 +27,7 @@ import type { Native } from "@meridian/native";
 import type { Edge } from "./edge.ts";
 import type { EdgeLogger } from "./edge-logger.ts";
 import { errorCode, errorMessage } from "./transport-error.ts";
+import { closeSockets } from "./transport-sockets.ts";
 import type { OpenSocket } from "./transport-sockets.ts";
 
 const VERSION = 1;
@@ -163,7 +164,7 @@ export interface Takeover {
   readonly joinExisting: boolean;
   /** Tells the old process that this one serves; resolves when the old one has stopped reading. */
   finish(): Promise<void>;
-  /** Gives up: the old process goes on. The sockets are closed here unless an edge was given them. */
+  /** Gives up before an edge was given the sockets, and closes them: the old process goes on. */
   abandon(): void;
 }
 
@@ -186,7 +187,10 @@ export async function takeOver(path: string, addonPath?: string): Promise<Takeov
       sockets,
       joinExisting: sockets.length === 0,
       finish: () => finish(lines),
-      abandon: () => socket.destroy(),
+      abandon: () => {
+        socket.destroy();
+        if (loaded.kind === "loaded") closeSockets(loaded.native, sockets);
+      },
     };
   } catch (error) {
     socket.destroy();
@@ -275,7 +279,10 @@ class MessageLines {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.#lines = createInterface({ input: socket, crlfDelay: Infinity })[Symbol.asyncIterator]();
+    const lines = createInterface({ input: socket, crlfDelay: Infinity });
+    // A socket that was destroyed ends without "end", which is all that readline looks for.
+    socket.once("close", () => lines.close());
+    this.#lines = lines[Symbol.asyncIterator]();
   }
 
   send(message: HandoverMessage): void {

@@ -91,7 +91,7 @@ export class TcpClient {
   }
 
   static async open(address: string, port: number): Promise<TcpClient> {
-    const client = new TcpClient(connect({ host: address, port, allowHalfOpen: true }));
+    const client = new TcpClient(connect({ host: address, port }));
     await Promise.race([once(client.socket, "connect"), once(client.socket, "close")]);
     return client;
   }
@@ -102,17 +102,17 @@ export class TcpClient {
   }
 
   /** Waits until `count` messages came or the connection closed; false after the time-out. */
-  async waitFor(count: number, timeoutMs = 3000): Promise<boolean> {
-    return await this.#until(() => this.messages.length >= count || this.isClosed, timeoutMs);
+  waitFor(count: number, timeoutMs = 3000): Promise<boolean> {
+    return this.#until(() => this.messages.length >= count || this.isClosed, timeoutMs);
   }
 
-  async waitForClose(timeoutMs = 3000): Promise<boolean> {
-    return await this.#until(() => this.isClosed, timeoutMs);
+  waitForClose(timeoutMs = 3000): Promise<boolean> {
+    return this.#until(() => this.isClosed, timeoutMs);
   }
 
-  async #until(isDone: () => boolean, timeoutMs: number): Promise<boolean> {
-    if (isDone()) return true;
-    return await new Promise((resolve) => {
+  #until(isDone: () => boolean, timeoutMs: number): Promise<boolean> {
+    if (isDone()) return Promise.resolve(true);
+    return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeoutMs);
       this.#onChange = () => {
         if (!isDone()) return;
