@@ -27,7 +27,7 @@ export interface ProbeBenchResult {
   readonly probesPerSecond: number;
   readonly failed: number;
   readonly timedOut: number;
-  readonly skipped: number;
+  readonly delayed: number;
   readonly userMicrosPerProbe: number;
   readonly systemMicrosPerProbe: number;
   readonly corePercent: number;
@@ -62,7 +62,7 @@ export async function benchProbes(options: {
   await sleep(options.seconds * 1000);
   const cpu = process.cpuUsage(cpuBefore);
   const elapsedMs = performance.now() - startMs;
-  const { probesPassed, probesFailed, probesSkipped, probesTimedOut } = runner.counters;
+  const { probesPassed, probesFailed, probesDelayed, probesTimedOut } = runner.counters;
   const done = probesPassed + probesFailed - before.probesPassed - before.probesFailed;
   await runner.close();
   child.kill();
@@ -73,7 +73,7 @@ export async function benchProbes(options: {
     probesPerSecond: Math.round((done * 1000) / elapsedMs),
     failed: probesFailed - before.probesFailed,
     timedOut: probesTimedOut - before.probesTimedOut,
-    skipped: probesSkipped - before.probesSkipped,
+    delayed: probesDelayed - before.probesDelayed,
     userMicrosPerProbe: round(cpu.user / done),
     systemMicrosPerProbe: round(cpu.system / done),
     corePercent: round((cpu.user + cpu.system) / elapsedMs / 10),

@@ -41,6 +41,8 @@ export class Entry {
   state: VerdictState;
   probe: Probe | undefined;
   inFlight: boolean;
+  /** The next probe is due while one is on its way. */
+  isDueAgain: boolean;
   startedAtMs: number;
   lastAtMs: number | undefined;
   lastDurationMs: number | undefined;
@@ -67,6 +69,7 @@ export class Entry {
       restored === undefined ? initialState(rule, nowMs) : restoredState(rule, restored, nowMs);
     this.probe = undefined;
     this.inFlight = false;
+    this.isDueAgain = false;
     this.startedAtMs = nowMs;
     this.lastAtMs = undefined;
     this.lastDurationMs = undefined;

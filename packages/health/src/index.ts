@@ -23,7 +23,7 @@ export {
   type Verdict,
 } from "./check.ts";
 export { DETECTION_SLACK_MS, EARLIEST_CHANGE_MAX_MS, PROBES_IN_FLIGHT_MAX } from "./limits.ts";
-export type { LoadReading, ProbeOutcome, ProbeResult } from "./probe.ts";
+export type { LoadReading, Probe, ProbeOutcome, ProbeResult } from "./probe.ts";
 export {
   initialState,
   restoredState,
@@ -45,8 +45,8 @@ export {
   type HealthRunnerOptions,
   type Outlook,
   type ProbeReport,
-  type Transition,
 } from "./runner.ts";
+export type { Transition } from "./transition.ts";
 export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
 export { icmpAvailability } from "./probes/icmp/ping-program.ts";
 export {

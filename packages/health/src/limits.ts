@@ -43,3 +43,6 @@ export const FLIPS_REMEMBERED_MAX = 64;
 
 /** Added to interval and timeout in the promised detection bound: scheduling and delivery. */
 export const DETECTION_SLACK_MS = 100;
+
+/** Transitions that a runner keeps in memory. */
+export const TRANSITIONS_REMEMBERED_MAX = 10_000;

@@ -16,7 +16,8 @@ import {
   type Verdict,
 } from "./check.ts";
 import { DETECTION_SLACK_MS } from "./limits.ts";
-import { HealthRunner, type HealthRunnerOptions, type Transition } from "./runner.ts";
+import { HealthRunner, type HealthRunnerOptions } from "./runner.ts";
+import type { Transition } from "./transition.ts";
 import { closedPort, listen, listenTcp } from "./testing/probe-run.ts";
 
 function httpCheck(fields: Partial<HttpCheck> = {}): HttpCheck {
@@ -147,6 +148,7 @@ test("HealthRunner sees HTTP 500 within the bound, and the way back", async (con
   answer.status = 200;
   await until(key, "healthy");
   assert.equal(runner.counters.transitions, 3);
+  assert.deepEqual(runner.history(key), transitions);
 });
 
 test("HealthRunner sees a stopped process (SIGSTOP) and a killed one within the bound", async (context) => {

@@ -13,8 +13,13 @@ import type { Clock, Random } from "@meridian/core";
 import { calculate } from "./calculated.ts";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import { Entry, type EndpointState } from "./entry.ts";
-import { CALCULATED_DEPTH_MAX, EARLIEST_CHANGE_MAX_MS, PROBES_IN_FLIGHT_MAX } from "./limits.ts";
-import type { LoadReading, ProbeOutcome, ProbeResult } from "./probe.ts";
+import {
+  CALCULATED_DEPTH_MAX,
+  EARLIEST_CHANGE_MAX_MS,
+  PROBES_IN_FLIGHT_MAX,
+  TRANSITIONS_REMEMBERED_MAX,
+} from "./limits.ts";
+import type { LoadReading, Probe, ProbeOutcome, ProbeResult } from "./probe.ts";
 import { createProbe } from "./probes/create-probe.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
 import { insufficientOutcome } from "./probes/prometheus/prometheus-probe.ts";
@@ -22,22 +27,8 @@ import { firstProbeMs, nextProbeMs } from "./schedule.ts";
 import { SuspicionWatch } from "./suspicion-watch.ts";
 import { defaultSuspicionPolicy, type SuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 import { TimerWheel } from "./timer-wheel.ts";
+import { TransitionHistory, type Transition } from "./transition.ts";
 import { earliestChangeMs, step, type VerdictInput } from "./verdict.ts";
-
-/** A changed verdict. */
-export interface Transition {
-  readonly key: string;
-  readonly verdict: Verdict;
-  readonly previous: Verdict;
-  readonly reason: string;
-  readonly vantage: string;
-  /** Wall time. */
-  readonly atMs: number;
-  /** Time until the verdict could change again at the earliest, for the TTL of answers. */
-  readonly earliestChangeMs: number;
-  /** Counts the transitions of this runner, from 1. */
-  readonly sequence: number;
-}
 
 /** One result, for load collection, logs and other vantages. */
 export interface ProbeReport {
@@ -72,6 +63,8 @@ export interface HealthRunnerOptions {
   readonly probesInFlightMax?: number;
   /** `manual`: the caller moves the clock and calls `advance`. */
   readonly timers?: "real" | "manual";
+  /** Makes probes in place of the real ones: for simulations. */
+  readonly createProbe?: (target: ProbeTarget) => Probe | undefined;
 }
 
 /** Totals since the start. */
@@ -82,8 +75,8 @@ export interface HealthCounters {
   probesHeld: number;
   /** Failed by their deadline. */
   probesTimedOut: number;
-  /** Not started because the one before was on its way still. */
-  probesSkipped: number;
+  /** Started late, right after the one before, which was on its way still. */
+  probesDelayed: number;
   /** Started late because too many were on their way. */
   probesQueued: number;
   transitions: number;
@@ -119,6 +112,7 @@ export class HealthRunner {
   #armedForMs = 0;
   #inFlightCount = 0;
   #sequence = 0;
+  readonly #history = new TransitionHistory(TRANSITIONS_REMEMBERED_MAX);
   #transitions: Transition[] = [];
   #outlooks: Outlook[] = [];
   #flushQueued = false;
@@ -147,6 +141,7 @@ export class HealthRunner {
       else if (!known.equals(target)) this.#replace(known, target, nowMs);
     }
     this.#linkParents();
+    this.#launchQueued(nowMs);
     this.#changed();
   }
 
@@ -182,6 +177,11 @@ export class HealthRunner {
     const nowMs = this.#options.clock.monotonicMs();
     for (const entry of this.#byKey.values())
       yield entry.view(this.#earliestChangeMs(entry, nowMs));
+  }
+
+  /** The last transitions, oldest first; of one target where a key is given. At most 10,000 are kept, in memory. */
+  history(key?: string): readonly Transition[] {
+    return this.#history.list(key);
   }
 
   /** Number of targets. */
@@ -258,8 +258,10 @@ export class HealthRunner {
       return;
     }
     this.#scheduleNext(entry, nowMs);
-    if (entry.inFlight || this.#queue.has(entry)) {
-      this.counters.probesSkipped++;
+    if (entry.inFlight) {
+      // Never left out, or a timeout as long as the interval would cost every other round and break the detection bound.
+      this.counters.probesDelayed++;
+      entry.isDueAgain = true;
     } else if (this.#inFlightCount >= this.#inFlightMax) {
       this.counters.probesQueued++;
       this.#queue.add(entry);
@@ -269,6 +271,7 @@ export class HealthRunner {
   }
 
   #launch(entry: Entry, nowMs: number): void {
+    this.#queue.delete(entry);
     const probe = entry.probe;
     if (probe === undefined) return;
     entry.inFlight = true;
@@ -305,6 +308,10 @@ export class HealthRunner {
     if (this.#wantsRetry(entry, result.outcome)) {
       this.#wheel.set(entry.index * timersPerEntry + timerProbe, nowMs);
     }
+    if (entry.isDueAgain) {
+      entry.isDueAgain = false;
+      this.#queue.add(entry);
+    }
     this.#launchQueued(nowMs);
     this.#changed();
   }
@@ -318,7 +325,6 @@ export class HealthRunner {
   #launchQueued(nowMs: number): void {
     for (const entry of this.#queue) {
       if (this.#inFlightCount >= this.#inFlightMax) return;
-      this.#queue.delete(entry);
       this.#launch(entry, nowMs);
     }
   }
@@ -368,14 +374,16 @@ export class HealthRunner {
     const bucket = Math.floor(Math.log2(Math.max(1, changeMs / 1000)));
     if (result.change !== undefined) {
       entry.sinceMs = this.#options.clock.wallMs();
-      this.#transitions.push({
+      const transition: Transition = {
         key: entry.target.key,
         ...result.change,
         vantage: this.#options.vantage,
         atMs: entry.sinceMs,
         earliestChangeMs: changeMs,
         sequence: ++this.#sequence,
-      });
+      };
+      this.#transitions.push(transition);
+      this.#history.add(transition);
       this.counters.transitions++;
       for (const parent of this.#parentsByChild.get(entry.target.key) ?? []) {
         this.#dirtyParents.add(parent);
@@ -407,7 +415,7 @@ export class HealthRunner {
     });
     this.#byIndex[index] = entry;
     this.#byKey.set(target.key, entry);
-    entry.probe = createProbe(target, this.#options);
+    entry.probe = this.#createProbe(target);
     if (entry.isProbed && this.#state === "made") this.#unseen.add(entry);
     if (this.#state === "running") this.#schedule(entry, nowMs);
   }
@@ -433,6 +441,7 @@ export class HealthRunner {
     this.#queue.delete(entry);
     if (entry.inFlight) {
       entry.inFlight = false;
+      entry.isDueAgain = false;
       this.#inFlightCount--;
       entry.probe?.cancel();
     }
@@ -450,11 +459,17 @@ export class HealthRunner {
     this.#stop(entry);
     if (!target.check.disabled && entry.target.check.disabled) this.#suspicion.forget(entry);
     entry.target = target;
-    entry.probe = createProbe(target, this.#options);
+    entry.probe = this.#createProbe(target);
     this.#wheel.cancel(entry.index * timersPerEntry + timerProbe);
     this.#wheel.cancel(entry.index * timersPerEntry + timerDeadline);
     this.#step(entry, { kind: "rule", atMs: nowMs });
     if (this.#state === "running") this.#schedule(entry, nowMs);
+  }
+
+  #createProbe(target: ProbeTarget): Probe | undefined {
+    const make = this.#options.createProbe;
+    if (make === undefined) return createProbe(target, this.#options);
+    return target.check.disabled ? undefined : make(target);
   }
 
   #schedule(entry: Entry, nowMs: number): void {
@@ -554,7 +569,7 @@ function emptyCounters(): HealthCounters {
     probesFailed: 0,
     probesHeld: 0,
     probesTimedOut: 0,
-    probesSkipped: 0,
+    probesDelayed: 0,
     probesQueued: 0,
     transitions: 0,
     freezes: 0,
