@@ -95,16 +95,14 @@ export function mergeLatencySamples(
 
 /**
  * Sites in order of preference, given their times in ms and the order so far. The site that was next keeps its place unless the
- * quickest one left is clearly better; sites that were in no order come by their times. Ties: by name.
+ * quickest one left is clearly better; sites that were in no order come by their times. Ties: as given.
  */
 export function preferenceOrder(
   times: ReadonlyMap<string, number>,
   previous: readonly string[],
 ): string[] {
   const timeOf = (site: string): number => times.get(site) ?? 0;
-  const byTime = [...times.keys()].toSorted(
-    (a, b) => timeOf(a) - timeOf(b) || (a < b ? -1 : Number(a > b)),
-  );
+  const byTime = [...times.keys()].toSorted((a, b) => timeOf(a) - timeOf(b));
   const incumbents = previous.filter((site) => times.has(site));
   const order = new Set<string>();
   while (order.size < times.size) {

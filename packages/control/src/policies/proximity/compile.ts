@@ -59,9 +59,10 @@ export function classesByOrder(
   map: LocationMap,
   branchCount: number,
   orderOf: (from: Coordinates) => readonly number[],
+  entriesMax: number = ORDER_ENTRIES_MAX,
 ): ClassifierDraft {
   const listed = Array.from({ length: branchCount }, (_, index) => index);
-  const ordersMax = Math.min(ORDERS_MAX, Math.floor(ORDER_ENTRIES_MAX / Math.max(1, branchCount)));
+  const ordersMax = Math.min(ORDERS_MAX, Math.floor(entriesMax / Math.max(1, branchCount)));
   for (const grid of GRIDS) {
     const numbers = new ClassNumbers();
     const defaultClass = numbers.of(listed);
