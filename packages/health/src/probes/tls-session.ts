@@ -4,32 +4,48 @@
 // result: only so can the reason name the date on which a certificate expired, which is what an operator wants to read.
 
 import { isIP } from "node:net";
-import { connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import {
+  connect,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
 import type { ProbeTarget, TlsFields } from "../check.ts";
 import { socketReason } from "./socket-reason.ts";
 
 const dayMs = 86_400_000;
 
-/** Starts a TLS connection to `target`; `secured` is called when the handshake is done, whatever the certificate. */
-export function openTls(
-  target: ProbeTarget,
-  fields: TlsFields,
-  alpn: readonly string[],
-  secured: () => void,
-): TLSSocket {
-  const name = fields.serverName ?? target.hostName ?? target.address;
-  const socket = connect({
-    host: target.address,
-    port: target.port,
-    rejectUnauthorized: false,
-    ALPNProtocols: [...alpn],
-    // SNI carries names only (RFC 6066 section 3); the identity is checked against the address then.
-    ...(isIP(name) === 0 ? { servername: name } : {}),
-    ...(fields.caPem === undefined ? {} : { ca: fields.caPem }),
-  });
-  socket.setNoDelay(true);
-  socket.on("secureConnect", secured);
-  return socket;
+/** Starts TLS connections to one target. */
+export class TlsDialer {
+  readonly #target: ProbeTarget;
+  readonly #name: string;
+  readonly #alpn: string[];
+  readonly #context: SecureContext;
+
+  constructor(target: ProbeTarget, fields: TlsFields, alpn: readonly string[]) {
+    this.#target = target;
+    this.#name = fields.serverName ?? target.hostName ?? target.address;
+    this.#alpn = [...alpn];
+    // Made once: node would make one for each connection, at 180 µs of CPU time.
+    this.#context = createSecureContext(fields.caPem === undefined ? {} : { ca: fields.caPem });
+  }
+
+  /** `secured` is called when the handshake is done, whatever the certificate. */
+  open(secured: () => void): TLSSocket {
+    const socket = connect({
+      host: this.#target.address,
+      port: this.#target.port,
+      rejectUnauthorized: false,
+      ALPNProtocols: this.#alpn,
+      secureContext: this.#context,
+      // SNI carries names only (RFC 6066 section 3); the identity is checked against the address then.
+      ...(isIP(this.#name) === 0 ? { servername: this.#name } : {}),
+    });
+    socket.setNoDelay(true);
+    socket.on("secureConnect", secured);
+    return socket;
+  }
 }
 
 /** Why the certificate of a finished handshake is not acceptable, or undefined where it is. */

@@ -13,7 +13,7 @@ import type { GrpcCheck, ProbeTarget } from "../../check.ts";
 import { GRPC_MESSAGE_BYTES_MAX, HTTP_HEAD_BYTES_MAX } from "../../limits.ts";
 import type { Probe, ProbeResult } from "../../probe.ts";
 import { socketReason } from "../socket-reason.ts";
-import { certificateProblem, openTls, tlsReason } from "../tls-session.ts";
+import { certificateProblem, TlsDialer, tlsReason } from "../tls-session.ts";
 import { decodeHealthStatus, encodeHealthRequest, servingStatusNames } from "./health-message.ts";
 
 const servingStatus = 1;
@@ -22,6 +22,7 @@ const servingStatus = 1;
 export class GrpcProbe implements Probe {
   readonly #target: ProbeTarget;
   readonly #check: GrpcCheck;
+  readonly #dialer: TlsDialer | undefined;
   readonly #request: Buffer;
   readonly #authority: string;
   #socket: Duplex | undefined;
@@ -31,6 +32,7 @@ export class GrpcProbe implements Probe {
   constructor(target: ProbeTarget, check: GrpcCheck) {
     this.#target = target;
     this.#check = check;
+    this.#dialer = check.tls ? new TlsDialer(target, check, ["h2"]) : undefined;
     this.#request = encodeHealthRequest(check.service);
     const name = target.hostName ?? target.address;
     this.#authority = `${name.includes(":") ? `[${name}]` : name}:${target.port}`;
@@ -38,8 +40,8 @@ export class GrpcProbe implements Probe {
 
   run(done: (result: ProbeResult) => void): void {
     this.#done = done;
-    if (this.#check.tls) this.#openTls();
-    else this.#openPlain();
+    if (this.#dialer === undefined) this.#openPlain();
+    else this.#openTls(this.#dialer);
   }
 
   cancel(): void {
@@ -63,8 +65,8 @@ export class GrpcProbe implements Probe {
     });
   }
 
-  #openTls(): void {
-    const socket = openTls(this.#target, this.#check, ["h2"], () => {
+  #openTls(dialer: TlsDialer): void {
+    const socket = dialer.open(() => {
       if (this.#socket !== socket) return;
       const problem = certificateProblem(socket, this.#check);
       if (problem !== undefined) this.#fail(problem);

@@ -22,13 +22,13 @@ import {
 } from "../http/http-expectation.ts";
 import { ResponseParser } from "../http/response-parser.ts";
 import { socketReason } from "../socket-reason.ts";
-import { certificateProblem, openTls, tlsReason } from "../tls-session.ts";
+import { certificateProblem, TlsDialer, tlsReason } from "../tls-session.ts";
 
 const httpsPort = 443;
 
 /** Probes one target over HTTPS. */
 export class HttpsProbe implements Probe {
-  readonly #target: ProbeTarget;
+  readonly #dialer: TlsDialer;
   readonly #check: HttpsCheck;
   readonly #authority: string;
   readonly #expectation: HttpExpectation;
@@ -41,7 +41,8 @@ export class HttpsProbe implements Probe {
   #isReused = false;
 
   constructor(target: ProbeTarget, check: HttpsCheck) {
-    this.#target = target;
+    const alpn = check.http2 ? ["h2", "http/1.1"] : ["http/1.1"];
+    this.#dialer = new TlsDialer(target, check, alpn);
     this.#check = check;
     this.#authority = authorityOf(target, check, httpsPort);
     this.#expectation = new HttpExpectation(check);
@@ -73,8 +74,7 @@ export class HttpsProbe implements Probe {
   }
 
   #connect(): void {
-    const alpn = this.#check.http2 ? ["h2", "http/1.1"] : ["http/1.1"];
-    const socket = openTls(this.#target, this.#check, alpn, () => {
+    const socket = this.#dialer.open(() => {
       if (this.#socket === socket) this.#onSecured(socket);
     });
     this.#socket = socket;

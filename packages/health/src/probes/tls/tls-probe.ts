@@ -4,17 +4,23 @@ import type { Clock } from "@meridian/core";
 import type { TLSSocket } from "node:tls";
 import type { ProbeTarget, TlsCheck } from "../../check.ts";
 import type { Probe, ProbeResult } from "../../probe.ts";
-import { certificateProblem, dateText, daysToExpiry, openTls, tlsReason } from "../tls-session.ts";
+import {
+  certificateProblem,
+  dateText,
+  daysToExpiry,
+  TlsDialer,
+  tlsReason,
+} from "../tls-session.ts";
 
 /** Handshakes, and looks at the certificate. */
 export class TlsProbe implements Probe {
-  readonly #target: ProbeTarget;
+  readonly #dialer: TlsDialer;
   readonly #check: TlsCheck;
   readonly #clock: Clock;
   #socket: TLSSocket | undefined;
 
   constructor(target: ProbeTarget, check: TlsCheck, clock: Clock) {
-    this.#target = target;
+    this.#dialer = new TlsDialer(target, check, []);
     this.#check = check;
     this.#clock = clock;
   }
@@ -26,7 +32,7 @@ export class TlsProbe implements Probe {
       socket.destroy();
       done(result);
     };
-    const socket = openTls(this.#target, this.#check, [], () => {
+    const socket = this.#dialer.open(() => {
       finish(this.#judge(socket));
     });
     this.#socket = socket;
