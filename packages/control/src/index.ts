@@ -15,3 +15,15 @@ export {
 export { readDocumentFiles } from "./file-loader.ts";
 export type { Cause, ChangeSet } from "./overlay-driver.ts";
 export type { Shift } from "./shift-effects.ts";
+export { DiskPersistence } from "./disk-persistence.ts";
+export { OverlayJournal, type JournalEntry, type Moment } from "./overlay-journal.ts";
+export { SnapshotStore } from "./snapshot-store.ts";
+export { StateDir, defaultStateDir } from "./state-dir.ts";
+export { classifierCompiler } from "./data-sets/classifier-compiler.ts";
+export { DataSets, demoSource, sourceOf, type DataSetSource } from "./data-sets/data-sets.ts";
+export {
+  mergeLatencySamples,
+  readLatencyCsv,
+  type LatencySample,
+  type LatencyTable,
+} from "./data-sets/latency-table.ts";

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { type DataSet, pathBeside } from "@meridian/model";
 import { LocationMap, openSection } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { type LatencyTable, mergeLatencySamples, readLatencyCsv } from "./latency-table.ts";
@@ -63,6 +64,11 @@ export class DataSets {
     return loaded;
   }
 
+  /** When the data of a source were gathered, without building anything. */
+  builtAt(source: DataSetSource): Date {
+    return source.builtAt ?? readSource(source).builtAt;
+  }
+
   loadLatency(source: DataSetSource): LoadedLatency {
     const { files, sha256, builtAt } = readSource(source);
     let loaded = this.#tables.get(sha256);
@@ -79,6 +85,17 @@ export class DataSets {
     for (const [key, { sha256 }] of this.#maps) if (!sha256s.has(sha256)) this.#maps.delete(key);
     for (const key of this.#tables.keys()) if (!sha256s.has(key)) this.#tables.delete(key);
   }
+}
+
+/** Where a data set of the model has its files: beside its document, or in the demo data shipped. */
+export function sourceOf({ name, kind, document }: DataSet): DataSetSource {
+  const spec = document?.spec;
+  const files = spec?.[kind];
+  if (document === undefined || files === undefined || files.path === undefined) {
+    if (kind === "country" || kind === "asn") return demoSource(kind);
+    throw unreadable(`Cannot read data set "${name}": it has no path`);
+  }
+  return { paths: [pathBeside(document, files.path)], sha256: spec?.sha256 };
 }
 
 /** The demo data set shipped for `demo-country` or `demo-asn`, dated by its package's version (2.3.YYYYMMDDhh). */

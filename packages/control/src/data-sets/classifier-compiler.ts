@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { DataSet, Model, NodeSpec } from "@meridian/model";
+import { type ClassifierDraft, writeClassifier } from "@meridian/snapshot/writer";
+import type { ClassifierCompiler } from "../compile-policies.ts";
+import { compileAsn } from "../policies/asn/compile.ts";
+import { compileGeo } from "../policies/geo/compile.ts";
+import { compileLatency } from "../policies/latency/compile.ts";
+import { compileProximity } from "../policies/proximity/compile.ts";
+import { compileSubnet } from "../policies/subnet/compile.ts";
+import {
+  type DataSets,
+  type DataSetSource,
+  type LoadedLatency,
+  type LoadedMap,
+  sourceOf,
+} from "./data-sets.ts";
+import type { LocationMapKind } from "./location-maps.ts";
+import { unreadable } from "./unreadable.ts";
+
+/** Where clients are of whom nothing is measured, unless a latency node names another data set. */
+const DISTANCE_DATA_SET = "demo-country";
+
+/**
+ * Compiles the nodes that look at where a client is. Data sets are read when the first node of a model asks for them, and once a model; a
+ * data set that no policy uses is never read.
+ */
+export function classifierCompiler(dataSets: DataSets): ClassifierCompiler {
+  const loaders = new WeakMap<Model, ModelData>();
+  return (model, node) => {
+    let data = loaders.get(model);
+    if (data === undefined) {
+      data = new ModelData(model, dataSets);
+      loaders.set(model, data);
+    }
+    const draft = data.draftOf(node);
+    const map = draft.locations === undefined ? undefined : data.sectionOf(draft.locations.map.key);
+    return { classifier: writeClassifier(draft), maps: map === undefined ? [] : [map] };
+  };
+}
+
+/** The data sets of one model, each read once. */
+class ModelData {
+  readonly #model: Model;
+  readonly #dataSets: DataSets;
+  readonly #maps = new Map<string, LoadedMap>();
+  readonly #tables = new Map<string, LoadedLatency>();
+
+  constructor(model: Model, dataSets: DataSets) {
+    this.#model = model;
+    this.#dataSets = dataSets;
+  }
+
+  draftOf({ geo, proximity, latency, subnet, asn }: NodeSpec): ClassifierDraft {
+    if (geo !== undefined) return compileGeo(geo.branches, this.#map(geo.dataSet));
+    if (asn !== undefined) return compileAsn(asn.branches, this.#map(asn.dataSet));
+    if (subnet !== undefined) return compileSubnet(subnet.branches);
+    if (proximity !== undefined) {
+      const branches = proximity.branches.map(({ site, coordinates, bias }) => ({
+        coordinates: site === undefined ? coordinates : this.#model.coordinatesOf(site),
+        bias,
+      }));
+      return compileProximity(branches, proximity.formula, this.#map(proximity.dataSet));
+    }
+    if (latency !== undefined) {
+      const branches = latency.branches.map(({ site }) => ({
+        site,
+        coordinates: this.#model.coordinatesOf(site),
+      }));
+      const { table } = this.#table(latency.dataSet);
+      const map = this.#map(latency.geoDataSet ?? DISTANCE_DATA_SET);
+      return compileLatency({ branches, table, map });
+    }
+    throw new TypeError("A node without a place came to the classifier's compiler");
+  }
+
+  /** The section of a location map that a draft of this model links to. */
+  sectionOf(key: bigint): LoadedMap["section"] | undefined {
+    return [...this.#maps.values()].find(({ section }) => section.key === key)?.section;
+  }
+
+  #map(name: string): LoadedMap["map"] {
+    let loaded = this.#maps.get(name);
+    if (loaded === undefined) {
+      const { dataSet, source } = this.#source(name);
+      loaded = this.#dataSets.loadMap(mapKindOf(dataSet), source);
+      this.#maps.set(name, loaded);
+    }
+    return loaded.map;
+  }
+
+  #table(name: string): LoadedLatency {
+    let loaded = this.#tables.get(name);
+    if (loaded === undefined) {
+      loaded = this.#dataSets.loadLatency(this.#source(name).source);
+      this.#tables.set(name, loaded);
+    }
+    return loaded;
+  }
+
+  #source(name: string): { dataSet: DataSet; source: DataSetSource } {
+    const dataSet = this.#model.dataSet(name);
+    if (dataSet === undefined) throw unreadable(`Cannot find data set "${name}"`);
+    return { dataSet, source: sourceOf(dataSet) };
+  }
+}
+
+function mapKindOf({ name, kind }: DataSet): LocationMapKind {
+  if (kind === "latency" || kind === "resolvers") {
+    throw unreadable(`Cannot place clients by data set "${name}": its kind is ${kind}`);
+  }
+  return kind;
+}
