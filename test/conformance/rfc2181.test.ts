@@ -26,7 +26,12 @@ test("§5.2: the TTLs of all RRs in an RRSet must be the same", () => {
 
 test("§5: records in an RRSet are distinct", () => {
   const doubled = new TestServer({
-    zones: [{ origin: "example.org.", text: "x.example.org. 60 IN A 192.0.2.1\nX.example.org. 60 IN A 192.0.2.1" }],
+    zones: [
+      {
+        origin: "example.org.",
+        text: "x.example.org. 60 IN A 192.0.2.1\nX.example.org. 60 IN A 192.0.2.1",
+      },
+    ],
   });
   assert.equal(doubled.ask("x.example.org.", RRType.A).answer.length, 1);
 });
@@ -37,8 +42,14 @@ test("§6.1: the authoritative servers for a zone are those below the cut: a ref
     rcode: "NOERROR",
     flags: "",
     answer: [],
-    authority: ["cut.example.org. 3600 NS ns.cut.example.org.", "cut.example.org. 3600 NS ns.elsewhere.example.com."],
-    additional: ["ns.cut.example.org. 3600 A 192.0.2.40", "ns.cut.example.org. 3600 AAAA 2001:db8::40"],
+    authority: [
+      "cut.example.org. 3600 NS ns.cut.example.org.",
+      "cut.example.org. 3600 NS ns.elsewhere.example.com.",
+    ],
+    additional: [
+      "ns.cut.example.org. 3600 A 192.0.2.40",
+      "ns.cut.example.org. 3600 AAAA 2001:db8::40",
+    ],
   });
 });
 

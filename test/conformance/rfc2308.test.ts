@@ -8,8 +8,7 @@ import { answerText } from "./message-text.ts";
 import { TestServer } from "./test-server.ts";
 
 const server = new TestServer({ zones: [exampleZone] });
-const soa =
-  "example.org. 300 SOA ns1.example.org. hostmaster.example.org. 7 3600 900 604800 300";
+const soa = "example.org. 300 SOA ns1.example.org. hostmaster.example.org. 7 3600 900 604800 300";
 
 test("§3: name servers authoritative for a zone MUST include the SOA record of the zone in the authority section (NXDOMAIN)", () => {
   assert.deepEqual(answerText(server.ask("nowhere.example.org.", RRType.A)), {

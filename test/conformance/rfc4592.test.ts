@@ -40,7 +40,12 @@ const synthesized: readonly (readonly [string, number, string])[] = [
 const notSynthesized: readonly (readonly [string, number, string, string])[] = [
   ["host1.example.", RRType.MX, "NOERROR", "because host1.example. exists"],
   ["sub.*.example.", RRType.MX, "NOERROR", "because sub.*.example. exists"],
-  ["_telnet._tcp.host1.example.", RRType.SRV, "NXDOMAIN", "because _tcp.host1.example. exists (without data)"],
+  [
+    "_telnet._tcp.host1.example.",
+    RRType.SRV,
+    "NXDOMAIN",
+    "because _tcp.host1.example. exists (without data)",
+  ],
   ["ghost.*.example.", RRType.MX, "NXDOMAIN", "because *.example. exists"],
 ];
 
@@ -70,7 +75,9 @@ test("§2.2.2: an empty non-terminal exists", () => {
 });
 
 test("§2.3: a query for the wildcard itself gets it", () => {
-  assert.deepEqual(answerText(server.ask("*.example.", RRType.TXT)).answer, ['*.example. 3600 TXT "this is a wildcard"']);
+  assert.deepEqual(answerText(server.ask("*.example.", RRType.TXT)).answer, [
+    '*.example. 3600 TXT "this is a wildcard"',
+  ]);
 });
 
 test("§4.1: an SRV is not turned into a wildcard by its underscores", () => {

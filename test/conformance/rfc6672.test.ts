@@ -45,7 +45,9 @@ test("§2.2: if the resulting name would be longer than 255 octets, the server r
 });
 
 test("§5.2: a DNAME that leads below itself ends", () => {
-  const own = new TestServer({ zones: [{ origin: "example.org.", text: "a.example.org. 60 IN DNAME b.a.example.org." }] });
+  const own = new TestServer({
+    zones: [{ origin: "example.org.", text: "a.example.org. 60 IN DNAME b.a.example.org." }],
+  });
   const text = answerText(own.ask("x.a.example.org.", RRType.A));
   assert.equal(text.rcode, "NOERROR");
   assert.equal(text.answer.filter((line) => line.includes("DNAME")).length, 1);

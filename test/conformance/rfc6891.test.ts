@@ -7,7 +7,8 @@ import { exampleZone } from "./example-zone.ts";
 import { TestServer, wire } from "./test-server.ts";
 
 const server = new TestServer({ zones: [exampleZone] }, { nsid: "edge-1" });
-const query = (edns: object): Uint8Array => encodeMessage(makeQuery(wire("www.example.org."), RRType.A, { edns }));
+const query = (edns: object): Uint8Array =>
+  encodeMessage(makeQuery(wire("www.example.org."), RRType.A, { edns }));
 
 function rcodeOf(packet: Uint8Array): number {
   const bytes = server.askBytes(packet);
@@ -24,14 +25,18 @@ test("§7: lack of presence of an OPT record in a request MUST be taken as no ED
 });
 
 test("§6.2.3: values lower than 512 MUST be treated as equal to 512", () => {
-  const packet = encodeMessage(makeQuery(wire("www.example.org."), RRType.A, { edns: { udpSize: 0 } }));
+  const packet = encodeMessage(
+    makeQuery(wire("www.example.org."), RRType.A, { edns: { udpSize: 0 } }),
+  );
   const bytes = server.askBytes(packet);
   assert.ok(bytes !== undefined && bytes.length > 60);
 });
 
 test("a response never exceeds what the client offers, nor 1232 bytes", () => {
   for (const udpSize of [0, 512, 600, 900, 1232, 4096, 65_535]) {
-    const packet = encodeMessage(makeQuery(wire("big.example.org."), RRType.TXT, { edns: { udpSize } }));
+    const packet = encodeMessage(
+      makeQuery(wire("big.example.org."), RRType.TXT, { edns: { udpSize } }),
+    );
     const bytes = server.askBytes(packet);
     assert.ok(bytes !== undefined && bytes.length <= Math.min(1232, Math.max(512, udpSize)));
   }
@@ -47,7 +52,12 @@ test("§6.1.1: if a query message with more than one OPT RR is received, a FORME
 
 test("§6.1.2: the name of an OPT record MUST be 0 (root domain)", () => {
   const packet = query({});
-  const named = Uint8Array.from([...packet.subarray(0, packet.length - 11), 1, 0x78, ...packet.subarray(packet.length - 11)]);
+  const named = Uint8Array.from([
+    ...packet.subarray(0, packet.length - 11),
+    1,
+    0x78,
+    ...packet.subarray(packet.length - 11),
+  ]);
   assert.equal(rcodeOf(named), Rcode.FORMERR);
 });
 
@@ -58,8 +68,12 @@ test("an option that runs past the OPT record is FORMERR", () => {
 });
 
 test("RFC 5001 §2.1: NSID is sent where it is asked for, and only there", () => {
-  const asked = server.ask("www.example.org.", RRType.A, { edns: { options: [{ code: 3, data: new Uint8Array(0) }] } });
-  assert.deepEqual(asked.edns?.options, [{ code: 3, data: Uint8Array.from(Buffer.from("edge-1")) }]);
+  const asked = server.ask("www.example.org.", RRType.A, {
+    edns: { options: [{ code: 3, data: new Uint8Array(0) }] },
+  });
+  assert.deepEqual(asked.edns?.options, [
+    { code: 3, data: Uint8Array.from(Buffer.from("edge-1")) },
+  ]);
   assert.deepEqual(server.ask("www.example.org.", RRType.A, { edns: {} }).edns?.options, []);
 });
 

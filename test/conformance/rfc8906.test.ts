@@ -123,25 +123,28 @@ const probes: readonly Probe[] = [
     query: { ...soa, flags: { ...noFlags, z: true } },
     expect: expectPlainSoa,
   },
-  ...[1, 2, 3, 4, 5, 6, 7, 15].map(
-    (opcode): Probe => ({
-      section: "8.1.4",
-      name: `opcode ${opcode}: NOTIMP with empty sections`,
-      query: soa,
-      patch: (packet) => {
-        packet[2] = opcode << 3;
-        return packet;
-      },
-      expect: (answer) => {
-        assert.equal(fullRcode(answer), Rcode.NOTIMP);
-        assert.equal(answer.opcode, opcode);
-        assert.ok(!answer.flags.aa);
-        assert.deepEqual([...answer.question, ...answer.answer, ...answer.authority], []);
-      },
-    }),
-  ),
+  ...[1, 2, 3, 4, 5, 6, 7, 15].map((opcode): Probe => ({
+    section: "8.1.4",
+    name: `opcode ${opcode}: NOTIMP with empty sections`,
+    query: soa,
+    patch: (packet) => {
+      packet[2] = opcode << 3;
+      return packet;
+    },
+    expect: (answer) => {
+      assert.equal(fullRcode(answer), Rcode.NOTIMP);
+      assert.equal(answer.opcode, opcode);
+      assert.ok(!answer.flags.aa);
+      assert.deepEqual([...answer.question, ...answer.answer, ...answer.authority], []);
+    },
+  })),
   { section: "8.2.1", name: "minimal EDNS", query: withEdns({}), expect: expectEdnsSoa },
-  { section: "8.2.2", name: "EDNS version 1", query: withEdns({ version: 1 }), expect: expectBadVersion },
+  {
+    section: "8.2.2",
+    name: "EDNS version 1",
+    query: withEdns({ version: 1 }),
+    expect: expectBadVersion,
+  },
   {
     section: "8.2.3",
     name: "unknown option 100 is ignored and not echoed",
@@ -229,7 +232,9 @@ test("RFC 8906 §8.1.5: TCP is answered as UDP is", async () => {
 });
 
 test("RFC 8906 §8.2.10: what does not fit 512 bytes is truncated, with OPT, and complete over TCP", async () => {
-  const query = encodeMessage(makeQuery(wire("big.example.org."), RRType.TXT, { edns: { udpSize: 512 } }));
+  const query = encodeMessage(
+    makeQuery(wire("big.example.org."), RRType.TXT, { edns: { udpSize: 512 } }),
+  );
   const [udp, tcp] = await Promise.all(clients.map((client) => client.ask(query)));
   const overUdp = decodeMessage(udp ?? new Uint8Array(0));
   const overTcp = decodeMessage(tcp ?? new Uint8Array(0));

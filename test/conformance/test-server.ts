@@ -64,6 +64,8 @@ export interface TestModel {
   readonly zones: readonly TestZone[];
   readonly pools?: readonly PoolInput[];
   readonly policies?: readonly PolicyInput[];
+  /** Classifiers and location maps. */
+  readonly sections?: readonly WrittenSection[];
 }
 
 export const SEED = 7;
@@ -130,6 +132,7 @@ export function writeModel(model: TestModel): WrittenSection[] {
   return [
     writePools(model.pools ?? []),
     writePolicies(model.policies ?? []),
+    ...(model.sections ?? []),
     ...model.zones.flatMap(writeZone),
   ];
 }
@@ -186,8 +189,15 @@ export class TestServer {
     return new ServedSnapshot(revision, this.world, reader);
   }
 
+  /** Publishes one endpoint's new slot, and the new epoch of its pool. */
   setEndpoint(slot: number, value: number): void {
-    assert.ok(this.overlay.publish([{ slot, value }]));
+    const { poolEpochSlots, pools } = this.world;
+    const epoch = poolEpochSlots + pools.poolOfEndpoint(slot);
+    const changes = [
+      { slot, value },
+      { slot: epoch, value: this.overlay.read(epoch) + 1 },
+    ];
+    assert.ok(this.overlay.publish(changes));
   }
 
   /** The response to a packet; undefined for silence. Checks that nothing outside its range was written. */
