@@ -50,3 +50,10 @@ export type { NamesChunk } from "./zone/names-chunk.ts";
 export { QueryName } from "./zone/query-name.ts";
 export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone/zone-format.ts";
 export { ZoneTable, type LoadedZone, type ResolveTarget } from "./zone/zone-table.ts";
+export {
+  encodeManifest,
+  makeManifest,
+  parseManifest,
+  type Manifest,
+  type ManifestSection,
+} from "./manifest.ts";

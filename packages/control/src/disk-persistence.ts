@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Verdict } from "@meridian/snapshot";
+import type { Logger, Persistence, StoredRevision } from "./embedded.ts";
+import type { ChangeSet } from "./overlay-driver.ts";
+import { OverlayJournal } from "./overlay-journal.ts";
+import type { Shift } from "./shift-effects.ts";
+import { SnapshotStore } from "./snapshot-store.ts";
+import { StateDir, writeDurably } from "./state-dir.ts";
+
+/** Verdicts older than this are unknown after a restart (`maxVerdictAge`). */
+const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
+
+/** What outlives the process, in a state folder that is locked already. */
+export class DiskPersistence implements Persistence {
+  readonly store: SnapshotStore;
+  readonly journal: OverlayJournal;
+  readonly #directory: StateDir;
+  readonly #logger: Logger;
+  readonly #wallMs: () => number;
+
+  constructor(directory: StateDir, logger: Logger, wallMs: () => number) {
+    this.#directory = directory;
+    this.#logger = logger;
+    this.#wallMs = wallMs;
+    this.store = new SnapshotStore(directory.path);
+    this.journal = new OverlayJournal(directory.path, wallMs);
+  }
+
+  loadRevision(): StoredRevision | undefined {
+    const { stored, refused } = this.store.load();
+    for (const { file, reason } of refused)
+      this.#logger.warn({ file, reason }, "Passed over a stored snapshot that is not whole");
+    return stored;
+  }
+
+  saveRevision(revision: StoredRevision): void {
+    this.store.save(revision);
+  }
+
+  loadOverlay(): ReadonlyMap<bigint, number> | undefined {
+    const overlay = this.journal.load();
+    if (typeof overlay === "string") return undefined;
+    const nowMs = this.#wallMs();
+    this.#logger.info(
+      { ageMs: Math.round(nowMs - overlay.savedAtMs), slots: overlay.slots.size },
+      "Restored the overlay from disk",
+    );
+    const oldestSeconds = (nowMs - VERDICT_AGE_MS_MAX) / 1000;
+    // The table is saved whenever anything changes, so an old file means old verdicts.
+    const isOld = nowMs - overlay.savedAtMs > VERDICT_AGE_MS_MAX;
+    return new Map(
+      [...overlay.slots].map(([key, { value, changedAtSeconds }]) => [
+        key,
+        isOld && changedAtSeconds < oldestSeconds ? ((value & ~3) | Verdict.unknown) >>> 0 : value,
+      ]),
+    );
+  }
+
+  recordChangeSet(changeSet: ChangeSet): void {
+    this.journal.record(changeSet);
+  }
+
+  loadShifts(): readonly Shift[] {
+    try {
+      const shifts: unknown = JSON.parse(
+        readFileSync(join(this.#directory.path, "shifts.json"), "utf8"),
+      );
+      return Array.isArray(shifts) ? shifts.filter(isShift) : [];
+    } catch {
+      return [];
+    }
+  }
+
+  saveShifts(shifts: readonly Shift[]): void {
+    writeDurably(
+      join(this.#directory.path, "shifts.json"),
+      `${JSON.stringify(shifts, undefined, 1)}\n`,
+    );
+  }
+
+  close(): void {
+    this.journal.close();
+  }
+}
+
+function isShift(raw: unknown): raw is Shift {
+  return (
+    typeof raw === "object" &&
+    raw !== null &&
+    "id" in raw &&
+    "target" in raw &&
+    "percent" in raw &&
+    "expiresAtMs" in raw
+  );
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { writePolicies, writePools } from "@meridian/snapshot/writer";
+import type { StoredRevision } from "./embedded.ts";
+import { SnapshotStore } from "./snapshot-store.ts";
+import { StateDir } from "./state-dir.ts";
+
+function makeStore(context: TestContext): { store: SnapshotStore; folder: string } {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-store-"));
+  const directory = new StateDir(folder);
+  directory.lock();
+  context.after(() => {
+    directory.unlock();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { store: new SnapshotStore(folder), folder };
+}
+
+function revisionOf(revision: number): StoredRevision {
+  const pool = { name: `default/p${revision}`, members: [], answers: 0, dial: 1000, minHealthy: undefined };
+  return { revision, seed: 7, sections: [writePools([pool]), writePolicies([])] };
+}
+
+/** Path of the section that only the newest revision has. */
+function newestSection(folder: string, revision: StoredRevision): string {
+  return join(folder, "sections", revision.sections[0]?.name ?? "");
+}
+
+test("load() gives back what save() kept", (context) => {
+  const { store } = makeStore(context);
+  const saved = revisionOf(1);
+  store.save(saved);
+  assert.deepEqual(store.load().stored, saved);
+  assert.deepEqual(store.load().refused, []);
+});
+
+for (const [name, harm] of [
+  ["torn", (path: string): void => writeFileSync(path, readFileSync(path).fill(0, 100))],
+  ["truncated", (path: string): void => truncateSync(path, 64)],
+  ["foreign", (path: string): void => writeFileSync(path, "not a section at all, but long enough to look like one; padded to eight")],
+  ["missing", (path: string): void => rmSync(path)],
+] as const) {
+  test(`load() falls back to the newest complete manifest where a section is ${name}`, (context) => {
+    const { store, folder } = makeStore(context);
+    const [first, second] = [revisionOf(1), revisionOf(2)];
+    store.save(first);
+    store.save(second);
+    harm(newestSection(folder, second));
+    const { stored, refused } = store.load();
+    assert.equal(stored?.revision, 1);
+    assert.deepEqual(refused.map(({ file }) => file), ["manifest.json"]);
+  });
+}
+
+test("load() falls back over a torn manifest", (context) => {
+  const { store, folder } = makeStore(context);
+  store.save(revisionOf(1));
+  store.save(revisionOf(2));
+  truncateSync(join(folder, "manifest.json"), 20);
+  assert.equal(store.load().stored?.revision, 1);
+});
+
+test("verify() names the section whose bytes are not what its name says", (context) => {
+  const { store, folder } = makeStore(context);
+  const saved = revisionOf(1);
+  store.save(saved);
+  const manifest = store.manifest("manifest.json");
+  assert.ok(typeof manifest === "object");
+  assert.deepEqual(store.verify(manifest), []);
+  const path = newestSection(folder, saved);
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 1] = 1;
+  writeFileSync(path, bytes);
+  assert.match(store.verify(manifest).join("\n"), /has the hash/);
+});
+
+test("sections that nothing names are pruned, older revisions are kept for explain", (context) => {
+  const { store, folder } = makeStore(context);
+  writeFileSync(join(folder, "sections", "f".repeat(64)), "");
+  for (let revision = 1; revision <= 5; revision++) store.save(revisionOf(revision));
+  assert.ok(!readdirSync(join(folder, "sections")).includes("f".repeat(64)));
+  const old = store.loadOld(1);
+  assert.ok(typeof old === "object" && old.revision === 1);
+});
+
+test("a locked folder is refused with one sentence", (context) => {
+  const { folder } = makeStore(context);
+  assert.throws(() => new StateDir(folder).lock(), /Cannot use the state folder ".*": process \d+ holds it/);
+});

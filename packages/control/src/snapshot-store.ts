@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Snapshots on disk:  sections/SHA256 (each written once) and manifest.json, manifest.1.json, manifest.2.json, newest first.
+
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+import {
+  encodeManifest,
+  makeManifest,
+  openSection,
+  parseManifest,
+  type Manifest,
+} from "@meridian/snapshot";
+import type { WrittenSection } from "@meridian/snapshot/writer";
+import type { StoredRevision } from "./embedded.ts";
+import { reasonOf } from "./file-loader.ts";
+import { syncFolder, writeDurably } from "./state-dir.ts";
+
+/** Manifests that are kept: the newest and the two before. */
+const MANIFEST_NAMES = ["manifest.json", "manifest.1.json", "manifest.2.json"] as const;
+/** How long, and how much of, older revisions are kept for explain (design §10). */
+const HISTORY_MS_MAX = 7 * 24 * 3_600_000;
+const HISTORY_BYTES_MAX = 2 * 1024 ** 3;
+
+/** A manifest that cannot be served, and why. */
+export interface RefusedManifest {
+  readonly file: string;
+  readonly reason: string;
+}
+
+export class SnapshotStore {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Keeps a revision: sections first, then the manifest; what no kept manifest names is removed. */
+  save(revision: StoredRevision): void {
+    const manifest = makeManifest(
+      revision.revision,
+      revision.seed,
+      revision.sections.map(({ kind, key, name, buffer }) => ({
+        kind,
+        key: key.toString(16).padStart(16, "0"),
+        name,
+        bytes: buffer.byteLength,
+      })),
+    );
+    let wrote = false;
+    for (const { name, buffer } of revision.sections) {
+      const path = this.#sectionPath(name);
+      if (existsSync(path)) continue;
+      writeDurably(path, new Uint8Array(buffer));
+      wrote = true;
+    }
+    if (wrote) syncFolder(join(this.#folder, "sections"));
+    this.#rotate();
+    const encoded = encodeManifest(manifest);
+    writeDurably(this.#path(MANIFEST_NAMES[0]), encoded);
+    writeDurably(this.#path(join("history", `manifest-${manifest.revision}.json`)), encoded);
+    this.#prune();
+  }
+
+  /** The newest manifest whose sections are all there and whole. */
+  load(): {
+    readonly stored: StoredRevision | undefined;
+    readonly refused: readonly RefusedManifest[];
+  } {
+    const refused: RefusedManifest[] = [];
+    for (const file of MANIFEST_NAMES) {
+      if (!existsSync(this.#path(file))) continue;
+      const manifest = this.manifest(file);
+      const stored = typeof manifest === "string" ? manifest : this.#read(manifest);
+      if (typeof stored !== "string") return { stored, refused };
+      refused.push({ file, reason: stored });
+    }
+    return { stored: undefined, refused };
+  }
+
+  manifest(file: string): Manifest | string {
+    try {
+      return parseManifest(readFileSync(this.#path(file), "utf8"));
+    } catch (error) {
+      return reasonOf(error);
+    }
+  }
+
+  /** Manifest files that exist, newest first. */
+  manifestFiles(): string[] {
+    return MANIFEST_NAMES.filter((name) => existsSync(this.#path(name)));
+  }
+
+  /** An older revision that is still kept, or why it cannot be had. */
+  loadOld(revision: number): StoredRevision | string {
+    const manifest = this.manifest(join("history", `manifest-${revision}.json`));
+    return typeof manifest === "string"
+      ? `Revision ${revision} is not kept: ${manifest}`
+      : this.#read(manifest);
+  }
+
+  /** Bytes of one section, as they are on disk. */
+  readSection(name: string): SharedArrayBuffer | string {
+    let handle: number | undefined;
+    try {
+      handle = openSync(this.#sectionPath(name), "r");
+      const { size } = fstatSync(handle);
+      const buffer = new SharedArrayBuffer(size);
+      const bytes = new Uint8Array(buffer);
+      for (let at = 0; at < size;) {
+        const count = readSync(handle, bytes, at, size - at, at);
+        if (count === 0) return `Section ${name} ends after ${at} bytes, expected ${size}`;
+        at += count;
+      }
+      return buffer;
+    } catch (error) {
+      return `Section ${name}: ${reasonOf(error)}`;
+    } finally {
+      if (handle !== undefined) closeSync(handle);
+    }
+  }
+
+  /** Every way in which a manifest's sections differ from what their names say; empty where all is well. Reads everything. */
+  verify(manifest: Manifest): string[] {
+    return manifest.sections.flatMap(({ name, bytes }) => {
+      const buffer = this.readSection(name);
+      if (typeof buffer === "string") return [buffer];
+      if (buffer.byteLength !== bytes)
+        return [`Section ${name} has ${buffer.byteLength} bytes, expected ${bytes}`];
+      const found = createHash("sha256").update(new Uint8Array(buffer)).digest("hex");
+      return found === name ? [] : [`Section ${name} has the hash ${found}`];
+    });
+  }
+
+  #read(manifest: Manifest): StoredRevision | string {
+    const sections: WrittenSection[] = [];
+    for (const { kind, key, name, bytes } of manifest.sections) {
+      const buffer = this.readSection(name);
+      if (typeof buffer === "string") return buffer;
+      if (buffer.byteLength !== bytes)
+        return `Section ${name} has ${buffer.byteLength} bytes, expected ${bytes}`;
+      const section = openSection(buffer);
+      if ("error" in section) return `Section ${name}: ${section.error}`;
+      if (section.kind !== kind || section.key !== BigInt(`0x${key}`))
+        return `Section ${name} is of kind ${section.kind}, expected ${kind}`;
+      sections.push({ kind, key: section.key, name, buffer });
+    }
+    return { revision: manifest.revision, seed: manifest.seed, sections };
+  }
+
+  #rotate(): void {
+    for (let index = MANIFEST_NAMES.length - 1; index > 0; index--) {
+      const from = this.#path(MANIFEST_NAMES[index - 1] ?? "");
+      if (existsSync(from)) renameSync(from, this.#path(MANIFEST_NAMES[index] ?? ""));
+    }
+  }
+
+  #prune(): void {
+    const kept = new Set<string>();
+    const keep = (manifest: Manifest | string): void => {
+      if (typeof manifest === "object") for (const { name } of manifest.sections) kept.add(name);
+    };
+    for (const file of this.manifestFiles()) keep(this.manifest(file));
+    for (const file of this.#keptHistory()) keep(this.manifest(file));
+    for (const name of readdirSync(join(this.#folder, "sections"))) {
+      if (!kept.has(name)) rmSync(this.#sectionPath(name), { force: true });
+    }
+  }
+
+  /** History manifests, newest first, as long as they are young and few enough; the others are removed. */
+  #keptHistory(): string[] {
+    const oldestMs = Date.now() - HISTORY_MS_MAX;
+    const files = readdirSync(this.#path("history")).filter((name) => name.startsWith("manifest-"));
+    const aged = files.map((name) => ({
+      file: join("history", name),
+      atMs: statSync(this.#path(join("history", name))).mtimeMs,
+    }));
+    const kept: string[] = [];
+    let bytes = 0;
+    for (const { file, atMs } of aged.toSorted((a, b) => b.atMs - a.atMs)) {
+      const manifest = this.manifest(file);
+      if (typeof manifest === "object")
+        bytes += manifest.sections.reduce((sum, section) => sum + section.bytes, 0);
+      if (kept.length > 0 && (atMs < oldestMs || bytes > HISTORY_BYTES_MAX))
+        rmSync(this.#path(file), { force: true });
+      else kept.push(file);
+    }
+    return kept;
+  }
+
+  #path(file: string): string {
+    return join(this.#folder, file);
+  }
+
+  #sectionPath(name: string): string {
+    return join(this.#folder, "sections", name);
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A manifest names the sections of one revision by their SHA-256. It is JSON with its members in one order, so that equal revisions
+// have equal bytes; `hash` is the SHA-256 of the section list and seed, which is what replicas compare.
+
+import { createHash } from "node:crypto";
+import { SECTION_BYTES_MAX, SECTION_VERSION } from "./section.ts";
+
+/** Most sections of a snapshot. */
+export const MANIFEST_SECTIONS_MAX = 1_048_576;
+
+export interface ManifestSection {
+  readonly kind: number;
+  /** Sixteen hex digits. */
+  readonly key: string;
+  /** SHA-256 of the bytes, 64 hex digits. */
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export interface Manifest {
+  readonly format: number;
+  readonly revision: number;
+  /** Seed of hashes and draws. */
+  readonly seed: number;
+  readonly hash: string;
+  readonly sections: readonly ManifestSection[];
+}
+
+/** Puts a manifest together; sections keep the order given. */
+export function makeManifest(
+  revision: number,
+  seed: number,
+  sections: readonly ManifestSection[],
+): Manifest {
+  const ordered = sections.map(({ kind, key, name, bytes }) => ({ kind, key, name, bytes }));
+  return {
+    format: SECTION_VERSION,
+    revision,
+    seed,
+    hash: hashOf(seed, ordered),
+    sections: ordered,
+  };
+}
+
+export function encodeManifest(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, undefined, 1)}\n`;
+}
+
+/** Reads a manifest; the text says what is wrong with bytes that are none. */
+export function parseManifest(text: string): Manifest | string {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (error) {
+    return `Manifest is not JSON: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  if (!isManifest(raw)) return "Manifest lacks a member or has one of another type";
+  if (raw.format !== SECTION_VERSION)
+    return `Manifest format is ${raw.format}, expected ${SECTION_VERSION}`;
+  const hash = hashOf(raw.seed, raw.sections);
+  if (hash !== raw.hash) return `Manifest hash is ${raw.hash}, its sections give ${hash}`;
+  return raw;
+}
+
+function hashOf(seed: number, sections: readonly ManifestSection[]): string {
+  const hash = createHash("sha256").update(`${seed}\n`);
+  for (const { kind, key, name, bytes } of sections)
+    hash.update(`${kind} ${key} ${name} ${bytes}\n`);
+  return hash.digest("hex");
+}
+
+function isManifest(raw: unknown): raw is Manifest {
+  return (
+    isRecord(raw) &&
+    isCount(raw["format"]) &&
+    isCount(raw["revision"]) &&
+    isCount(raw["seed"]) &&
+    typeof raw["hash"] === "string" &&
+    Array.isArray(raw["sections"]) &&
+    raw["sections"].length <= MANIFEST_SECTIONS_MAX &&
+    raw["sections"].every(isManifestSection)
+  );
+}
+
+function isManifestSection(raw: unknown): raw is ManifestSection {
+  return (
+    isRecord(raw) &&
+    isCount(raw["kind"]) &&
+    isHex(raw["key"], 16) &&
+    isHex(raw["name"], 64) &&
+    isCount(raw["bytes"]) &&
+    raw["bytes"] <= SECTION_BYTES_MAX
+  );
+}
+
+function isRecord(raw: unknown): raw is Record<string, unknown> {
+  return typeof raw === "object" && raw !== null;
+}
+
+function isCount(raw: unknown): raw is number {
+  return typeof raw === "number" && Number.isSafeInteger(raw) && raw >= 0;
+}
+
+function isHex(raw: unknown, digits: number): boolean {
+  return typeof raw === "string" && raw.length === digits && /^[0-9a-f]+$/.test(raw);
+}
