@@ -98,6 +98,7 @@ function scenarioOf(name: string, run: Options): Scenario {
         title: "Endpoint down to changed answer",
         workload: "failover",
         hasPrefixes: false,
+        checkIntervalSeconds: run.flipIntervalMs / 1000,
         checkThreshold: 1,
         plan: (seed) => smallPlan("failover", seed, flipSize),
       };
@@ -131,7 +132,7 @@ async function runScenario(name: string, run: Options): Promise<ScenarioResult> 
     name === "flip"
       ? {
           servers: [],
-          flips: await measureFlips({ ...stage, adapters: changing }, run, run.isQuick ? 4 : 40),
+          flips: await measureFlips({ ...stage, adapters: changing }, run, run.flips),
         }
       : name === "reload"
         ? {

@@ -13,6 +13,9 @@ export interface Options {
   /** Queries a second of the loader. */
   readonly rate: number;
   readonly seed: number;
+  readonly flips: number;
+  /** Interval of health checks under `flip`; servers that know only seconds round up. */
+  readonly flipIntervalMs: number;
   readonly serverCores: string;
   readonly clientCore: number;
   /** Where results go; undefined: bench/results after a full run, .build/bench-results after a quick one. */
@@ -48,6 +51,8 @@ export const usage = `npm run bench:dns -- [options]
   --rounds N         rounds, in each of which every server has a turn (default 9)
   --rate N           queries a second of the fixed-rate loader (default 40000)
   --seed N           seed of names, policies and clients (default 1)
+  --flips N          endpoint changes under flip (default 40, quick 4)
+  --flip-interval N  milliseconds between health checks under flip (default 2000); others round up to seconds
   --server-cores L   cores of the server as taskset takes them (default 0)
   --client-core N    core of the client (default 1)
   --out DIR          folder for results
@@ -68,6 +73,8 @@ export function readOptions(args: readonly string[]): Options | string {
         rounds: { type: "string" },
         rate: { type: "string" },
         seed: { type: "string" },
+        flips: { type: "string" },
+        "flip-interval": { type: "string" },
         "server-cores": { type: "string" },
         "client-core": { type: "string" },
         out: { type: "string" },
@@ -95,6 +102,8 @@ export function readOptions(args: readonly string[]): Options | string {
     rounds: Number(text("rounds") ?? (isQuick ? 1 : 9)),
     rate: Number(text("rate") ?? 40_000),
     seed: Number(text("seed") ?? 1),
+    flips: Number(text("flips") ?? (isQuick ? 4 : 40)),
+    flipIntervalMs: Number(text("flip-interval") ?? 2000),
     clientCore: Number(text("client-core") ?? 1),
   };
   for (const [name, value] of Object.entries(numbers)) {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pcg32 } from "@meridian/core";
 import { expectedLine } from "./data/answers.ts";
-import type { ServicePlan } from "./data/plan.ts";
+import type { PolicyPlan, ServicePlan } from "./data/plan.ts";
 import { queryName } from "./data/query-file.ts";
 import { ask } from "./measure/ask.ts";
 import type { Options } from "./options.ts";
@@ -18,7 +18,7 @@ const GAP_MS = 500;
 /** Time for one reload when the load's length is planned; a slower server is loaded for fewer reloads and says so. */
 const RELOAD_ALLOWANCE_MS = 1500;
 
-/** Reloads while under load, each changing one name in a hundred; counts lost queries and times each change. */
+/** Reloads while under load, each changing one name in a hundred and one pool; counts lost queries and times each change. */
 export async function measureReloads(
   stageOptions: StageOptions,
   run: Options,
@@ -38,7 +38,7 @@ export async function measureReloads(
   }
 }
 
-/** The plan with a share of its names bound to other policies, and one of those names. */
+/** The plan with a share of its names bound to other policies and one pool changed, and one of those names. */
 export function changePlan(
   plan: ServicePlan,
   seed: number,
@@ -55,7 +55,26 @@ export function changePlan(
   if (policyOf[changed] === plan.policyOf[changed]) {
     policyOf[changed] = ((policyOf[changed] ?? 0) + 1) % plan.policies.length;
   }
-  return { plan: { ...plan, policyOf }, changed };
+  const policies = changePool(plan.policies, random.next32() % plan.policies.length);
+  return { plan: { ...plan, policyOf, policies }, changed };
+}
+
+/** The first pool of one policy with its addresses moved on by one member. */
+function changePool(policies: readonly PolicyPlan[], index: number): readonly PolicyPlan[] {
+  return policies.with(index, changeFirstPool(policies[index]));
+}
+
+function changeFirstPool(policy: PolicyPlan | undefined): PolicyPlan {
+  const [pool, ...others] = policy?.pools ?? [];
+  if (policy === undefined || pool === undefined) {
+    throw new RangeError("Cannot change a pool: the policy has none");
+  }
+  const { endpoints } = pool;
+  const moved = endpoints.map((endpoint, at) => {
+    const { address, isDown } = endpoints[(at + 1) % endpoints.length] ?? endpoint;
+    return { ...endpoint, address, isDown };
+  });
+  return { ...policy, pools: [{ ...pool, endpoints: moved }, ...others] };
 }
 
 async function reloadServer(

@@ -65,11 +65,19 @@ export class Stage {
   readonly #loaders = new Set<LoaderRun>();
   health: HealthTarget | undefined;
 
+  /** No server outlives a run that is stopped by hand. */
+  readonly #abandon = (): void => {
+    for (const child of this.#children) child.kill("SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true });
+    process.exit(130);
+  };
+
   private constructor(options: StageOptions, run: Options) {
     this.options = options;
     this.#run = run;
     this.#folder = mkdtempSync(join(tmpdir(), `meridian-bench-${options.scenario}-`));
     this.#nets = regionNets(options.plan.seed);
+    process.once("SIGINT", this.#abandon).once("SIGTERM", this.#abandon);
   }
 
   /** Writes the files and starts the health target. Throws without a C compiler. */
@@ -167,6 +175,7 @@ export class Stage {
 
   /** Ends every process and removes the folder. */
   async close(): Promise<void> {
+    process.off("SIGINT", this.#abandon).off("SIGTERM", this.#abandon);
     for (const loader of this.#loaders) loader.stop();
     await Promise.all([...this.#children].map(stopProgram));
     await this.health?.close();

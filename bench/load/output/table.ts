@@ -39,6 +39,7 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
       `${sum((turn) => turn.fixed.wrong)} / ${sum((turn) => turn.fixed.checked)}`,
       `${(server.loadMs / 1000).toFixed(2)} / ${server.warmLoadMs === undefined ? "–" : (server.warmLoadMs / 1000).toFixed(2)}`,
       String(Math.round(server.residentBytes / (1 << 20))),
+      (server.idleCores * 100).toFixed(1),
     ];
   });
   const rate = `${settings.rate / 1000} K q/s`;
@@ -54,6 +55,7 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
       "wrong / checked",
       "load s (first / again)",
       "memory MiB",
+      "idle, % of a core",
     ],
     rows,
   );

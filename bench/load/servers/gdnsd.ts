@@ -65,10 +65,11 @@ ${pluginText(workload, plan.policies)}
 }
 
 function checkText({ port, intervalSeconds, threshold }: CheckPlan): string {
-  const timeout = Math.max(1, Math.floor(intervalSeconds / 2));
+  // Whole seconds, of which the timeout must be fewer.
+  const interval = Math.max(2, Math.ceil(intervalSeconds));
   return [
     `plugin => http_status, port => ${port}, url_path => "/"`,
-    `interval => ${Math.max(2, intervalSeconds)}, timeout => ${timeout}`,
+    `interval => ${interval}, timeout => ${Math.floor(interval / 2)}`,
     `up_thresh => ${threshold}, ok_thresh => ${threshold}, down_thresh => ${threshold}`,
   ].join(", ");
 }

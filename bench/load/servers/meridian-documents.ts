@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { poolsOf, type PolicyPlan, type PoolPlan, type ServicePlan } from "../data/plan.ts";
+import {
+  policyFor,
+  poolsOf,
+  type PolicyPlan,
+  type PoolPlan,
+  type ServicePlan,
+} from "../data/plan.ts";
 import { formatNet, regions } from "../data/regions.ts";
 import type { Serving } from "./adapter.ts";
 
@@ -29,14 +35,19 @@ export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generato
   for (const { name, country, continent, latitude, longitude } of regions) {
     yield document("Site", name, { country, continent, coordinates: { latitude, longitude } });
   }
-  yield document("DataSet", PLACES, { prefixes: { path: "places.csv" } });
-  yield document("DataSet", NETWORKS, { asn: { path: "networks.csv" } });
-  yield document("DataSet", LATENCIES, { latency: { path: "latency.csv" } });
+  const kinds = new Set(serving.plan.policies.map((policy) => policy.kind));
+  if (kinds.has("geo") || kinds.has("proximity")) {
+    yield document("DataSet", PLACES, { prefixes: { path: "places.csv" } });
+  }
+  if (kinds.has("asn")) yield document("DataSet", NETWORKS, { asn: { path: "networks.csv" } });
+  if (kinds.has("latency")) {
+    yield document("DataSet", LATENCIES, { latency: { path: "latency.csv" } });
+  }
   const { intervalSeconds, threshold, port } = serving.check;
   yield document("HealthCheck", CHECK, {
     http: { port, path: "/" },
-    interval: `${intervalSeconds}s`,
-    timeout: `${Math.min(5000, intervalSeconds * 500)}ms`,
+    interval: `${intervalSeconds * 1000}ms`,
+    timeout: `${Math.min(5000, Math.floor(intervalSeconds * 500))}ms`,
     unhealthyThreshold: threshold,
     healthyThreshold: threshold,
   });
@@ -53,11 +64,16 @@ export function* policyDocuments({ plan }: Serving): Generator<string> {
   }
 }
 
-/** One Record for each owner, bound to its policy. */
-export function* recordDocuments(plan: ServicePlan): Generator<string> {
-  for (const [index, name] of plan.owners.entries()) {
-    const policy = plan.policies[plan.policyOf[index] ?? 0];
-    yield document("Record", name, { name, types: ["A"], policy: policy?.name ?? "" });
+/** One Record for each owner from the first on, bound to its policy. */
+export function* recordDocuments(
+  plan: ServicePlan,
+  first: number,
+  count: number,
+): Generator<string> {
+  const end = Math.min(first + count, plan.owners.length);
+  for (let index = first; index < end; index += 1) {
+    const name = plan.owners[index] ?? "";
+    yield document("Record", name, { name, types: ["A"], policy: policyFor(plan, index).name });
   }
 }
 

@@ -14,6 +14,8 @@ import {
 } from "./meridian-documents.ts";
 
 const root = join(import.meta.dirname, "../../..");
+/** Meridian reads files of at most 64 MiB; a record takes about 200 bytes. */
+const RECORDS_PER_FILE = 50_000;
 const command = join(root, "bin/meridian");
 
 /** Meridian with one worker, policies and records as JSON lines, its own HTTP checks running. */
@@ -27,6 +29,7 @@ export const meridian: ServerAdapter = {
   start,
   ready,
   reload: (serving) => {
+    if (serving.workload !== "static") writePolicies(serving);
     writeRecords(serving, serving.workload !== "static");
     return Promise.resolve();
   },
@@ -60,18 +63,26 @@ function configure(serving: Serving, hasPolicies: boolean): void {
     writePieces(join(documents, "places.csv"), [placesText(serving)]);
     writePieces(join(documents, "networks.csv"), [networksText(serving)]);
     writePieces(join(documents, "latency.csv"), [tableText(serving)]);
-    writePieces(join(documents, "policies.jsonl"), policyDocuments(serving));
+    writePolicies(serving);
   }
   writeRecords(serving, hasPolicies);
+}
+
+function writePolicies(serving: Serving): void {
+  const next = join(serving.folder, "policies.next");
+  writePieces(next, policyDocuments(serving));
+  renameSync(next, join(serving.folder, "documents", "policies.jsonl"));
 }
 
 /** Written beside and renamed, so that a watcher never sees half a file. */
 function writeRecords({ plan, folder }: Serving, hasPolicies: boolean): void {
   const documents = join(folder, "documents");
   if (hasPolicies) {
-    const next = join(folder, "records.next");
-    writePieces(next, recordDocuments(plan));
-    renameSync(next, join(documents, "records.jsonl"));
+    for (let first = 0; first < plan.owners.length; first += RECORDS_PER_FILE) {
+      const next = join(folder, "records.next");
+      writePieces(next, recordDocuments(plan, first, RECORDS_PER_FILE));
+      renameSync(next, join(documents, `records-${first / RECORDS_PER_FILE}.jsonl`));
+    }
     return;
   }
   for (const [zone, origin] of plan.origins.entries()) {

@@ -48,7 +48,7 @@ guardian=no
 receiver-threads=1
 distributor-threads=1
 enable-lua-records=shared
-lua-health-checks-interval=${check.intervalSeconds}
+lua-health-checks-interval=${Math.max(1, Math.ceil(check.intervalSeconds))}
 edns-subnet-processing=yes
 loglevel=3
 `;
