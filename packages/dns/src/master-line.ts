@@ -210,7 +210,7 @@ function lineEnd(bytes: Uint8Array, start: number): number {
   if (bytes[at] === LINE_FEED) {
     return at + 1;
   }
-  if (bytes[at] !== SEMICOLON || at === start) {
+  if (bytes[at] !== SEMICOLON) {
     return -1;
   }
   const end = bytes.indexOf(LINE_FEED, at);

@@ -196,6 +196,11 @@ test("decodeMessage() refuses pointers that do not go back, and other malformed 
   assert.match(refused([...header, 0xc0, 12, ...tail]).error, /backwards/);
   assert.match(refused([...header, 0xc0, 14, ...tail]).error, /backwards/);
   assert.match(refused([...header, 1, 97, 0xc0, 12, ...tail]).error, /backwards/);
+  // Two pointers at 23 and 25, to each other; the next owner, at 27, points to the first.
+  const record = [0, 255, 0, 0, 1, 0, 0, 0, 0, 0, 4, 0xc0, 25, 0xc0, 23];
+  const twoAnswers = [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0];
+  const cycle = refused([...twoAnswers, ...record, 0xc0, 23, ...Array<number>(20).fill(0)]);
+  assert.deepEqual(cycle, { error: "compression pointer does not point backwards", offset: 23 });
   assert.match(refused([...header, 0x40, 0, ...tail]).error, /reserved/);
   assert.match(refused([...header, 0, ...tail, 0]).error, /after the end/);
   assert.match(refused([0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0]).error, /counts/);
@@ -271,6 +276,33 @@ test("encodeMessage() marks TC where records do not fit, and stays decodable", (
     [result.answer.length, result.authority.length, result.additional.length],
     [2, 0, 1],
   );
+});
+
+test("encodeMessage() never points into a record that it took back", () => {
+  const big = {
+    owner: name("big."),
+    type: 65_280,
+    class: 1,
+    ttl: 1,
+    rdata: new Uint8Array(14_000),
+  };
+  const lost = { ...big, owner: name("lost.example."), rdata: new Uint8Array(60_000) };
+  const kept = record("x.lost.example.", RRType.NS, 1, "lost.example.");
+  const message = { ...makeQuery(name("q."), 1), answer: [big, lost], authority: [kept, kept] };
+  assert.deepEqual(decoded(encodeMessage(message)).authority, [kept, kept]);
+});
+
+test("encodeMessage() never points past the first 16 KiB", () => {
+  const big = {
+    owner: name("big."),
+    type: 65_280,
+    class: 1,
+    ttl: 1,
+    rdata: new Uint8Array(16_370),
+  };
+  const late = record("a.late.example.", RRType.MX, 1, "1 b.late.example.");
+  const message = { ...makeQuery(name("q."), 1), answer: [big, late, late], authority: [late] };
+  assert.deepEqual(decoded(encodeMessage(message)), message);
 });
 
 test("encodeMessage() asserts that names are in wire form", () => {

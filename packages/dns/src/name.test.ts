@@ -140,6 +140,7 @@ test("isSubdomain() agrees with a walk over parents", () => {
 
 test("isSubdomain() respects label boundaries", () => {
   assert.ok(!isSubdomain(name("badexample.org"), name("example.org")));
+  assert.ok(!isSubdomain(name("a\\007example.org"), name("example.org")));
   assert.ok(isSubdomain(name("a.EXAMPLE.org"), name("example.ORG")));
   assert.ok(isSubdomain(name("a"), rootName));
 });

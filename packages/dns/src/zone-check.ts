@@ -49,23 +49,54 @@ export function checkZone(records: readonly ZoneRecord[], apex?: Uint8Array): Zo
   return check.run();
 }
 
-type Rrsets = Map<number, ZoneRecord[]>;
-
 interface Node {
   readonly owner: Uint8Array;
   readonly rrsets: Rrsets;
+}
+
+/** The records of one owner by type. Most owners have one or two types: a list beats a Map. */
+class Rrsets {
+  readonly #sets: ZoneRecord[][] = [];
+
+  add(record: ZoneRecord): void {
+    const rrset = this.get(record.type);
+    if (rrset === undefined) {
+      this.#sets.push([record]);
+    } else {
+      rrset.push(record);
+    }
+  }
+
+  get(type: number): ZoneRecord[] | undefined {
+    return this.#sets.find(([first]) => first?.type === type);
+  }
+
+  has(type: number): boolean {
+    return this.get(type) !== undefined;
+  }
+
+  types(): number[] {
+    return this.#sets.flatMap(([first]) => (first === undefined ? [] : [first.type]));
+  }
+
+  values(): readonly (readonly ZoneRecord[])[] {
+    return this.#sets;
+  }
 }
 
 class ZoneCheck {
   readonly #records: readonly ZoneRecord[];
   readonly #apex: Uint8Array | undefined;
   readonly #nodes: Map<string, Node>;
+  /** The nodes that hide what is below them: cuts and DNAMEs. Mostly few, so asked first. */
+  readonly #covers: Map<string, Node>;
   readonly #problems: ZoneProblem[];
 
   constructor(records: readonly ZoneRecord[], apex: Uint8Array | undefined) {
     this.#records = records;
     this.#apex = apex ?? records.find((record) => record.type === RRType.SOA)?.owner;
     this.#nodes = new Map();
+    this.#covers = new Map();
     this.#problems = [];
   }
 
@@ -77,7 +108,7 @@ class ZoneCheck {
     }
     for (const record of this.#records) {
       if (isSubdomain(record.owner, apex)) {
-        this.#file(record);
+        this.#file(record, apex);
       } else {
         const wanted = `expected ${formatName(apex)} or a name below it`;
         this.#add("error", "outside-zone", `Owner is ${quoted(record.owner)}, ${wanted}`, record);
@@ -93,18 +124,16 @@ class ZoneCheck {
     return this.#problems;
   }
 
-  #file(record: ZoneRecord): void {
+  #file(record: ZoneRecord, apex: Uint8Array): void {
     const key = nameKey(record.owner);
     let node = this.#nodes.get(key);
     if (node === undefined) {
-      node = { owner: record.owner, rrsets: new Map() };
+      node = { owner: record.owner, rrsets: new Rrsets() };
       this.#nodes.set(key, node);
     }
-    const rrset = node.rrsets.get(record.type);
-    if (rrset === undefined) {
-      node.rrsets.set(record.type, [record]);
-    } else {
-      rrset.push(record);
+    node.rrsets.add(record);
+    if (record.type === RRType.DNAME || isCut(node, apex)) {
+      this.#covers.set(key, node);
     }
   }
 
@@ -141,7 +170,7 @@ class ZoneCheck {
   /** CNAME alone at its name (RFC 1034 §3.6.2), DNAME once and not at a cut (RFC 6672 §2.4). */
   #checkAliases(node: Node, isApex: boolean): void {
     const cnames = node.rrsets.get(RRType.CNAME) ?? [];
-    const others = [...node.rrsets.keys()].filter((type) => !besideCname(type));
+    const others = node.rrsets.types().filter((type) => !besideCname(type));
     if (cnames.length > 0 && others.length > 0) {
       const types = others.map(typeToText).join(", ");
       const message = `CNAME at ${quoted(node.owner)} has other data beside it: ${types}`;
@@ -184,15 +213,15 @@ class ZoneCheck {
 
   /** Data that no query can reach: below a DNAME, or below or beside a cut. */
   #checkCover(node: Node, apex: Uint8Array): void {
-    const [record] = node.rrsets.values().next().value ?? [];
-    for (const ancestor of this.#ancestors(node.owner, apex)) {
+    const record = node.rrsets.values()[0]?.[0];
+    for (const ancestor of this.#coversOf(node.owner, apex)) {
       if (ancestor.rrsets.has(RRType.DNAME)) {
         const message = `${quoted(node.owner)} is below the DNAME at ${quoted(ancestor.owner)}`;
         this.#add("error", "below-dname", message, record);
         return;
       }
       if (isCut(ancestor, apex)) {
-        const hidden = [...node.rrsets.keys()].filter((type) => !isAddress(type));
+        const hidden = node.rrsets.types().filter((type) => !isAddress(type));
         if (hidden.length > 0) {
           const types = hidden.map(typeToText).join(", ");
           const message = `${types} at ${quoted(node.owner)} is hidden by the delegation of ${quoted(ancestor.owner)}`;
@@ -207,7 +236,7 @@ class ZoneCheck {
   }
 
   #checkBesideCut(node: Node): void {
-    const hidden = [...node.rrsets.keys()].filter((type) => !besideCut(type));
+    const hidden = node.rrsets.types().filter((type) => !besideCut(type));
     if (hidden.length > 0) {
       const types = hidden.map(typeToText).join(", ");
       const message = `${types} at ${quoted(node.owner)} is hidden by the delegation there`;
@@ -257,7 +286,7 @@ class ZoneCheck {
 
   /** True if another zone (a cut, a DNAME) or a wildcard may give the name its address. */
   #isCovered(name: Uint8Array, apex: Uint8Array): boolean {
-    for (const ancestor of this.#ancestors(name, apex)) {
+    for (const ancestor of this.#coversOf(name, apex)) {
       if (isCut(ancestor, apex) || ancestor.rrsets.has(RRType.DNAME)) {
         return true;
       }
@@ -268,15 +297,18 @@ class ZoneCheck {
     });
   }
 
-  /** Nodes with data strictly between the apex (included) and the name, from the top. */
-  #ancestors(name: Uint8Array, apex: Uint8Array): Node[] {
+  /** Cuts and DNAMEs above the name, the apex included, from the top. */
+  #coversOf(name: Uint8Array, apex: Uint8Array): Node[] {
     const nodes: Node[] = [];
+    if (this.#covers.size === 0) {
+      return nodes;
+    }
     for (const start of labelStarts(name)) {
       const ancestor = name.subarray(start + 1 + name[start]!);
       if (ancestor.length < apex.length) {
         break;
       }
-      const node = this.#nodes.get(nameKey(ancestor));
+      const node = this.#covers.get(nameKey(ancestor));
       if (node !== undefined) {
         nodes.push(node);
       }
