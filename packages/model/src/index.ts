@@ -51,7 +51,13 @@ export type {
   PoolSpec,
 } from "./kinds/pool.ts";
 export { recordTypes, type RecordSpec, type RecordType } from "./kinds/record.ts";
-export { parseShiftLength, parseTarget, type ShiftSpec, type ShiftTarget } from "./kinds/shift.ts";
+export {
+  parseShiftLength,
+  parseTarget,
+  shiftLengthUntil,
+  type ShiftSpec,
+  type ShiftTarget,
+} from "./kinds/shift.ts";
 export type { SiteSpec } from "./kinds/site.ts";
 export {
   branchTargets,
@@ -88,6 +94,7 @@ export { lint, type LintFacts } from "./lint.ts";
 export { loadModel, type Loaded, type LoadOptions } from "./load.ts";
 export { Model, type BuildOptions, type DataSet, type Member, type Pool } from "./model.ts";
 export {
+  backoutOf,
   branchesOf,
   nodeKindOf,
   reachableNodes,

@@ -57,10 +57,12 @@ export function indexDocuments(
     broken: brokenByKind(broken),
   };
   for (const document of documents) {
-    const { namespace, name } = documentIdOf(document);
-    const key = indexKey(namespace, name);
+    const { metadata } = document;
+    const key =
+      "namespace" in metadata ? indexKey(metadata.namespace, metadata.name) : metadata.name;
     const first: Document | undefined = index[document.kind].get(key);
     if (first !== undefined) {
+      const { name } = metadata;
       const where = `${first.source.file}:${first.source.line}`;
       report.error(document, {
         code: "document-duplicate",

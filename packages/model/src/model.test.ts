@@ -3,12 +3,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { formatName, RRType, typeToText } from "@meridian/dns";
 import {
+  apiVersion,
   examples,
   failoverBudget,
   loadModel,
-  type Model,
+  Model,
+  parseDocument,
+  parseDocuments,
   parseShiftLength,
   parseTarget,
+  shiftLengthUntil,
   type Problem,
 } from "./index.ts";
 import { formatPath, parsePath } from "./problem.ts";
@@ -149,6 +153,42 @@ describe("Shift", () => {
     }
     assert.deepEqual(parseShiftLength("72h"), { ms: 259_200_000 });
     assert.deepEqual(parseShiftLength("90m"), { ms: 5_400_000 });
+  });
+
+  test("expires at most 72 h from now", () => {
+    const now = Date.parse("2026-01-01T00:00:00Z");
+    assert.deepEqual(shiftLengthUntil("2026-01-04T00:00:00Z", now), { ms: 259_200_000 });
+    for (const refused of [
+      "2026-01-04T00:00:01Z",
+      "2026-01-01T00:00:00Z",
+      "2025-01-01T00:00:00Z",
+    ]) {
+      assert.ok("wanted" in shiftLengthUntil(refused, now), refused);
+    }
+  });
+
+  test("names what is there", () => {
+    const { documents } = parseDocuments([{ path: "a.yaml", bytes: Buffer.from(examples.Pool) }]);
+    const [pool] = documents;
+    assert.ok(pool?.kind === "Pool");
+    const messagesOf = (target: string): string[] => {
+      const spec = { target, reason: "r", actor: "a", expiresAt: "2026-01-31T18:00:00Z" };
+      const raw = { apiVersion, kind: "Shift", metadata: { name: "s" }, spec };
+      const shift = parseDocument(raw, { file: "api", line: 1 });
+      const built = Model.build([pool, ...shift.documents], { broken: allBut });
+      return built.problems.map(({ message }) => message);
+    };
+    const allBut = [
+      { kind: "HealthCheck", namespace: "default", name: "web" },
+      { kind: "Site", namespace: "", name: "eu-west" },
+    ] as const;
+    assert.deepEqual(messagesOf("endpoint/default/web-eu/b"), []);
+    assert.deepEqual(messagesOf("endpoint/default/web-eu/c"), [
+      'Cannot use Shift "s": spec.target is "c", expected the name of a member of default/web-eu',
+    ]);
+    assert.deepEqual(messagesOf("pool/default/web-us"), [
+      'Cannot use Shift "s": spec.target is "web-us", expected the name of a Pool in namespace "default"',
+    ]);
   });
 
   test("targets a site, pool or endpoint", () => {

@@ -47,6 +47,15 @@ export function branchesOf(node: NodeSpec): PlacedBranch[] {
   return placed.map((each, index) => ({ ...each, index }));
 }
 
+/** What a node does when nothing of it is healthy: as it says, else `open` at the root and `parent` below. */
+export function backoutOf(
+  spec: TrafficPolicySpec,
+  nodeName: string,
+): NonNullable<NodeSpec["onAllUnhealthy"]> {
+  const own = spec.nodes[nodeName]?.onAllUnhealthy;
+  return own ?? (nodeName === spec.root ? "open" : "parent");
+}
+
 /** The names of the nodes that are reached from the root, the root first. */
 export function reachableNodes(spec: TrafficPolicySpec): Set<string> {
   const reached = new Set<string>();

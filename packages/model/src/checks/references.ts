@@ -141,7 +141,26 @@ class References {
     else {
       const pool = target.kind === "pool" ? target.name : target.pool;
       this.#found(document, path, "Pool", target.namespace, pool);
+      if (target.kind === "endpoint")
+        this.#endpoint(document, indexKey(target.namespace, pool), target.name);
     }
+  }
+
+  #endpoint(document: Document, poolKey: string, name: string): void {
+    const pool = this.#index.Pool.get(poolKey);
+    if (pool === undefined) return;
+    const sets = [...this.#index.EndpointSet.values()].filter(
+      ({ metadata, spec }) => indexKey(metadata.namespace, spec.pool) === poolKey,
+    );
+    const names = [pool, ...sets].flatMap(({ spec }) => Object.keys(spec.members));
+    if (names.includes(name)) return;
+    this.#report.error(document, {
+      code: "reference-unknown",
+      path: ["spec", "target"],
+      found: name,
+      wanted: `the name of a member of ${poolKey}`,
+      candidates: names,
+    });
   }
 
   #node(policy: TrafficPolicyDocument, path: Path, name: string): void {

@@ -176,7 +176,8 @@ function reportBelowCut(record: RecordDocument, cuts: ReadonlySet<string>, repor
 
 /** Whether a name is another or below it. */
 export function isWithin(name: string, ancestor: string): boolean {
-  return name === ancestor || ancestor === "." || name.endsWith(`.${ancestor}`);
+  if (ancestor === "." || name === ancestor) return true;
+  return name.endsWith(ancestor) && name[name.length - ancestor.length - 1] === ".";
 }
 
 /** The name without its first label, empty for the last. */

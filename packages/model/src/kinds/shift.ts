@@ -60,3 +60,13 @@ export function parseShiftLength(
   if (ms === 0) return { wanted: `more than 0, at most ${most}` };
   return ms > limits.shiftMsMax ? { wanted: `at most ${most}` } : { ms };
 }
+
+/** How long a Shift made now (Unix milliseconds) lasts by its `expiresAt`; the same bounds hold. */
+export function shiftLengthUntil(
+  expiresAt: string,
+  nowMs: number,
+): { readonly ms: number } | { readonly wanted: string } {
+  const ms = Date.parse(expiresAt) - nowMs;
+  if (ms > 0 && ms <= limits.shiftMsMax) return { ms };
+  return { wanted: `a time in the future, at most ${formatDuration(limits.shiftMsMax)} from now` };
+}
