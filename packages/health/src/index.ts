@@ -39,13 +39,13 @@ export { judge, type Judgement, type JudgeRule, type VantageReport } from "./jud
 export { calculate, type Calculation } from "./calculated.ts";
 export { defaultSuspicionPolicy, type SuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 export type { EndpointState } from "./entry.ts";
-export {
-  HealthRunner,
-  type HealthCounters,
-  type HealthRunnerOptions,
-  type Outlook,
-  type ProbeReport,
-} from "./runner.ts";
+export { HealthRunner } from "./runner.ts";
+export type {
+  HealthCounters,
+  HealthRunnerOptions,
+  Outlook,
+  ProbeReport,
+} from "./runner-options.ts";
 export type { Transition } from "./transition.ts";
 export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
 export { icmpAvailability } from "./probes/icmp/ping-program.ts";

@@ -16,7 +16,8 @@ import {
   type Verdict,
 } from "./check.ts";
 import { DETECTION_SLACK_MS } from "./limits.ts";
-import { HealthRunner, type HealthRunnerOptions } from "./runner.ts";
+import type { HealthRunnerOptions } from "./runner-options.ts";
+import { HealthRunner } from "./runner.ts";
 import type { Transition } from "./transition.ts";
 import { closedPort, listen, listenTcp } from "./testing/probe-run.ts";
 
@@ -30,7 +31,7 @@ function target(name: string, port: number, check: CheckSpec = httpCheck()): Pro
   return { key, checkName: "web", check, address: "127.0.0.1", port, site: name.slice(0, 2) };
 }
 
-const serverFile = fileURLToPath(new URL("./testing/http-server-process.ts", import.meta.url));
+const serverFile = fileURLToPath(new URL("./testing/http-server-worker.ts", import.meta.url));
 
 interface Watched {
   readonly runner: HealthRunner;

@@ -9,8 +9,7 @@
 //
 // Work is constant: an endpoint that fails costs one probe an interval and one step, as one that answers does.
 
-import type { Clock, Random } from "@meridian/core";
-import { calculate } from "./calculated.ts";
+import { CalculatedChecks } from "./calculated-checks.ts";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import { Entry, type EndpointState } from "./entry.ts";
 import {
@@ -19,71 +18,21 @@ import {
   PROBES_IN_FLIGHT_MAX,
   TRANSITIONS_REMEMBERED_MAX,
 } from "./limits.ts";
-import type { LoadReading, Probe, ProbeOutcome, ProbeResult } from "./probe.ts";
+import type { Probe, ProbeOutcome, ProbeResult } from "./probe.ts";
 import { createProbe } from "./probes/create-probe.ts";
-import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
 import { insufficientOutcome } from "./probes/prometheus/prometheus-probe.ts";
+import {
+  emptyCounters,
+  type HealthCounters,
+  type HealthRunnerOptions,
+  type Outlook,
+} from "./runner-options.ts";
 import { firstProbeMs, nextProbeMs } from "./schedule.ts";
 import { SuspicionWatch } from "./suspicion-watch.ts";
-import { defaultSuspicionPolicy, type SuspicionPolicy, type SuspicionState } from "./suspicion.ts";
+import { defaultSuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 import { TransitionHistory, type Transition } from "./transition.ts";
 import { earliestChangeMs, step, type VerdictInput } from "./verdict.ts";
-
-/** One result, for load collection, logs and other vantages. */
-export interface ProbeReport {
-  readonly key: string;
-  readonly outcome: ProbeOutcome;
-  readonly reason: string;
-  readonly durationMs: number;
-  readonly load?: LoadReading;
-  /** Wall time. */
-  readonly atMs: number;
-}
-
-/** An endpoint whose earliest change moved to another power of two of seconds, without a new verdict. */
-export interface Outlook {
-  readonly key: string;
-  readonly earliestChangeMs: number;
-}
-
-/** What a runner needs and whom it tells. */
-export interface HealthRunnerOptions {
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Name of the place that probes. */
-  readonly vantage: string;
-  readonly onTransitions: (batch: readonly Transition[]) => void;
-  readonly onReport?: (report: ProbeReport) => void;
-  /** Told when TTLs should be shorter or longer though no verdict changed. */
-  readonly onOutlook?: (batch: readonly Outlook[]) => void;
-  readonly suspicion?: SuspicionPolicy;
-  /** Sends ICMP echoes; ICMP checks hold their verdict without one. */
-  readonly icmpSender?: IcmpSender;
-  readonly probesInFlightMax?: number;
-  /** `manual`: the caller moves the clock and calls `advance`. */
-  readonly timers?: "real" | "manual";
-  /** Makes probes in place of the real ones: for simulations. */
-  readonly createProbe?: (target: ProbeTarget) => Probe | undefined;
-}
-
-/** Totals since the start. */
-export interface HealthCounters {
-  probesStarted: number;
-  probesPassed: number;
-  probesFailed: number;
-  probesHeld: number;
-  /** Failed by their deadline. */
-  probesTimedOut: number;
-  /** Started late, right after the one before, which was on its way still. */
-  probesDelayed: number;
-  /** Started late because too many were on their way. */
-  probesQueued: number;
-  transitions: number;
-  freezes: number;
-  pushesAccepted: number;
-  pushesRefused: number;
-}
 
 const wheelTickMs = 10;
 const timersPerEntry = 3;
@@ -101,8 +50,7 @@ export class HealthRunner {
   readonly #byKey = new Map<string, Entry>();
   readonly #byIndex: (Entry | undefined)[] = [];
   readonly #freeIndices: number[] = [];
-  readonly #parentsByChild = new Map<string, Entry[]>();
-  readonly #dirtyParents = new Set<Entry>();
+  readonly #calculated = new CalculatedChecks();
   readonly #queue = new Set<Entry>();
   readonly #unseen = new Set<Entry>();
   readonly #firstRound = Promise.withResolvers<void>();
@@ -140,7 +88,7 @@ export class HealthRunner {
       if (known === undefined) this.#add(target, restored?.get(target.key), nowMs);
       else if (!known.equals(target)) this.#replace(known, target, nowMs);
     }
-    this.#linkParents();
+    this.#calculated.link(this.#byKey.values());
     this.#launchQueued(nowMs);
     this.#changed();
   }
@@ -385,9 +333,7 @@ export class HealthRunner {
       this.#transitions.push(transition);
       this.#history.add(transition);
       this.counters.transitions++;
-      for (const parent of this.#parentsByChild.get(entry.target.key) ?? []) {
-        this.#dirtyParents.add(parent);
-      }
+      this.#calculated.childChanged(entry.target.key);
     } else if (bucket !== entry.outlookBucket && this.#options.onOutlook !== undefined) {
       this.#outlooks.push({ key: entry.target.key, earliestChangeMs: changeMs });
     }
@@ -427,13 +373,11 @@ export class HealthRunner {
     this.#stop(entry);
     this.#suspicion.forget(entry);
     this.#unseen.delete(entry);
-    this.#dirtyParents.delete(entry);
+    this.#calculated.forget(entry);
     this.#byKey.delete(entry.target.key);
     this.#byIndex[entry.index] = undefined;
     this.#freeIndices.push(entry.index);
-    for (const parent of this.#parentsByChild.get(entry.target.key) ?? []) {
-      this.#dirtyParents.add(parent);
-    }
+    this.#calculated.childChanged(entry.target.key);
     this.#checkFirstRound();
   }
 
@@ -487,45 +431,16 @@ export class HealthRunner {
     this.#wheel.set(entry.index * timersPerEntry + timerProbe, dueMs);
   }
 
-  #linkParents(): void {
-    this.#parentsByChild.clear();
-    for (const entry of this.#byKey.values()) {
-      const check = entry.target.check;
-      if (check.kind !== "calculated") continue;
-      this.#dirtyParents.add(entry);
-      for (const child of check.children) {
-        const parents = this.#parentsByChild.get(child);
-        if (parents === undefined) this.#parentsByChild.set(child, [entry]);
-        else parents.push(entry);
-      }
-    }
-  }
-
-  /** Calculated checks whose children changed, and those above them, to a bounded depth. */
-  #calculate(): void {
-    for (let depth = 0; depth < CALCULATED_DEPTH_MAX && this.#dirtyParents.size > 0; depth++) {
-      const dirty = [...this.#dirtyParents];
-      this.#dirtyParents.clear();
-      for (const entry of dirty) {
-        const check = entry.target.check;
-        if (check.kind !== "calculated" || check.disabled) continue;
-        const verdicts = check.children.map(
-          (child) => this.#byKey.get(child)?.state.verdict ?? "unknown",
-        );
-        const atMs = this.#options.clock.monotonicMs();
-        this.#step(entry, { kind: "decided", ...calculate(check.threshold, verdicts), atMs });
-      }
-    }
-    this.#dirtyParents.clear();
-  }
-
   #checkFirstRound(): void {
     if (this.#state === "running" && this.#unseen.size === 0) this.#firstRound.resolve();
   }
 
   /** After anything happened: calculated checks, one batch for the listener, the timer. */
   #changed(): void {
-    if (this.#dirtyParents.size > 0) this.#calculate();
+    this.#calculated.evaluate(this.#byKey, (entry, calculation) => {
+      const atMs = this.#options.clock.monotonicMs();
+      this.#step(entry, { kind: "decided", ...calculation, atMs });
+    });
     const waiting = this.#transitions.length > 0 || this.#outlooks.length > 0;
     if (waiting && !this.#flushQueued && this.#state !== "closed") {
       this.#flushQueued = true;
@@ -559,21 +474,5 @@ export class HealthRunner {
   readonly #onTimer = (): void => {
     this.#timer = undefined;
     this.advance();
-  };
-}
-
-function emptyCounters(): HealthCounters {
-  return {
-    probesStarted: 0,
-    probesPassed: 0,
-    probesFailed: 0,
-    probesHeld: 0,
-    probesTimedOut: 0,
-    probesDelayed: 0,
-    probesQueued: 0,
-    transitions: 0,
-    freezes: 0,
-    pushesAccepted: 0,
-    pushesRefused: 0,
   };
 }
