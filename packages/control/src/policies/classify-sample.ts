@@ -15,7 +15,7 @@ import {
 /** The client of an address or prefix. */
 export function clientOf(prefix: AddressPrefix | string): Client {
   const parsed = typeof prefix === "string" ? parsePrefix(prefix) : prefix;
-  assert.ok(parsed !== undefined, String(prefix));
+  assert.ok(parsed !== undefined, "the text is a prefix");
   const client = new Client();
   client.family = parsed.family;
   client.prefixLength = parsed.length;
