@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { missing } from "./missing.ts";
 
 /** A leaf certificate with its key (PEM). */
 export interface Leaf {
@@ -42,7 +43,9 @@ commonName = supplied
 
 /** Why certificates cannot be made here, or false; for the `skip` option of a test. */
 export const opensslMissing: false | string =
-  spawnSync("openssl", ["version"]).status === 0 ? false : "needs the openssl program";
+  spawnSync("openssl", ["version"]).status === 0
+    ? false
+    : missing("openssl is not installed; apt-get install openssl");
 
 /** Makes them; about half a second. */
 export function makeCertificates(): TestCertificates {

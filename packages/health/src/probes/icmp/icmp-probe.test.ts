@@ -6,13 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { defaultTiming, type IcmpCheck } from "../../check.ts";
+import { missing } from "../../testing/missing.ts";
 import { runProbe, targetAt } from "../../testing/probe-run.ts";
 import { IcmpProbe } from "./icmp-probe.ts";
 import { icmpAvailability, PingProgramSender } from "./ping-program.ts";
 
 const check: IcmpCheck = { ...defaultTiming, kind: "icmp", timeoutMs: 500 };
 const available = await icmpAvailability();
-const needs = { skip: available.available ? false : available.reason };
+const needs = { skip: available.available ? false : missing(available.reason) };
 
 test("IcmpProbe over ping passes on loopback", needs, async () => {
   assert.ok(available.available);
