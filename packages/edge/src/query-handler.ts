@@ -224,23 +224,30 @@ export class QueryHandler implements PacketHandler {
   }
 
   #writeOpt(rcode: number): void {
-    const { message, response, input, ede, scope, usesEcs, isTcp } = this.#query;
-    const { edns } = message;
+    const { message, response } = this.#query;
     response.byte(0);
     response.u16(TYPE_OPT);
     response.u16(UDP_BYTES_MAX);
     response.byte(rcode >>> 4);
     response.byte(0);
     // Of the flags only DO is known, and copied (RFC 6891 §6.1.4, RFC 3225 §3).
-    response.u16(edns.isDo ? 0x8000 : 0);
+    response.u16(message.edns.isDo ? 0x8000 : 0);
     const lengthAt = response.at;
     response.u16(0);
+    // What is malformed gets no more bytes than it sent.
+    if (rcode !== Rcode.FORMERR) this.#writeOptions();
+    putU16(response.output, lengthAt, response.at - lengthAt - 2);
+  }
+
+  #writeOptions(): void {
+    const { message, response, input, ede, scope, usesEcs, isTcp } = this.#query;
+    const { edns } = message;
     if (edns.wantsNsid && this.#nsid.length > 0) {
       response.u16(EdnsOption.nsid);
       response.u16(this.#nsid.length);
       response.copy(this.#nsid, 0, this.#nsid.length);
     }
-    if (edns.ecs.isPresent && rcode !== Rcode.FORMERR) {
+    if (edns.ecs.isPresent) {
       // Echoed as sent; the scope says for whom the answer holds (RFC 7871 §7.2.1).
       response.u16(EdnsOption.clientSubnet);
       response.u16(4 + edns.ecs.addressBytes);
@@ -259,7 +266,6 @@ export class QueryHandler implements PacketHandler {
       response.u16(2);
       response.u16(ede);
     }
-    putU16(response.output, lengthAt, response.at - lengthAt - 2);
   }
 
   /** For what cannot be understood: never longer than what came. */

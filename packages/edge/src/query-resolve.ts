@@ -179,7 +179,6 @@ function answerDname(query: QueryState, chain: Chain, zone: LoadedZone): number 
   response.copy(target, 0, length);
   response.endRecord();
   response.commitSet();
-  if (query.message.type === RRType.CNAME) return Rcode.NOERROR;
   return follow(query, zone, target, 0, length, false);
 }
 
