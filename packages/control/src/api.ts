@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The API of the embedded control plane: everything over the state folder's Unix socket (file mode 0600), reading alone over HTTP.
+
+import { chmodSync, rmSync } from "node:fs";
+import Fastify, { type FastifyInstance } from "fastify";
+import type { EdgeFiguresSource } from "./edge-figures.ts";
+import type { Embedded } from "./embedded.ts";
+import { Metrics } from "./metrics.ts";
+import type { OverlayJournal } from "./overlay-journal.ts";
+import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
+import type { SnapshotStore } from "./snapshot-store.ts";
+import type { TransitionHistory } from "./transition-history.ts";
+import { explainRequest } from "./explain-request.ts";
+import { endpointViews, healthViews, policyViews, poolViews, recordViews, siteViews } from "./views.ts";
+
+export interface ApiOptions {
+  readonly embedded: Embedded;
+  readonly edge: EdgeFiguresSource;
+  readonly transitions: TransitionHistory;
+  readonly journal: OverlayJournal;
+  readonly store: SnapshotStore;
+  readonly version: string;
+  /** `HOST:PORT` of the read-only HTTP listener; undefined for none. */
+  readonly http: string | undefined;
+  readonly socketPath: string;
+}
+
+const BODY_BYTES_MAX = 1024 * 1024;
+const ROWS_MAX = 10_000;
+
+export class Api {
+  readonly #options: ApiOptions;
+  readonly #servers: FastifyInstance[] = [];
+  readonly #metrics: Metrics;
+
+  constructor(options: ApiOptions) {
+    this.#options = options;
+    this.#metrics = new Metrics(options);
+  }
+
+  /** Listens; returns the HTTP address that it got. */
+  async start(): Promise<string | undefined> {
+    const local = this.#server();
+    this.#writes(local);
+    rmSync(this.#options.socketPath, { force: true });
+    await local.listen({ path: this.#options.socketPath });
+    chmodSync(this.#options.socketPath, 0o600);
+    if (this.#options.http === undefined) return undefined;
+    const { host, port } = splitHost(this.#options.http);
+    return this.#server().listen({ host, port });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.close()));
+  }
+
+  /** A server with every route that only reads. */
+  #server(): FastifyInstance {
+    const server = Fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true });
+    this.#servers.push(server);
+    const { embedded, edge, transitions } = this.#options;
+    server.get("/healthz", () => ({ status: "ok" }));
+    server.get("/readyz", (_request, reply) => reply.code(embedded.isReady ? 200 : 503).send({ ready: embedded.isReady, revision: embedded.revision }));
+    server.get("/metrics", async (_request, reply) => reply.type("text/plain; version=0.0.4; charset=utf-8").send(await this.#metrics.text()));
+    server.get("/v1/status", () => this.#status());
+    server.get("/v1/endpoints", () => endpointViews(embedded, edge.figures()));
+    server.get("/v1/pools", () => poolViews(embedded, edge.figures()));
+    server.get("/v1/sites", () => siteViews(embedded, edge.figures()));
+    server.get("/v1/policies", () => policyViews(embedded, edge.figures()));
+    server.get("/v1/records", () => (embedded.model === undefined ? [] : recordViews(embedded.model)));
+    server.get("/v1/health", () => healthViews(embedded));
+    server.get("/v1/shifts", () => embedded.shifts());
+    server.get("/v1/latches", () => embedded.latches.latches());
+    server.get<{ Querystring: Record<string, string> }>("/v1/health/history", ({ query }) => transitions.list(query["endpoint"] ?? "", boundedCount(query["count"], 100)));
+    server.get<{ Querystring: Record<string, string> }>("/v1/top/names", ({ query }) => edge.topNames(boundedCount(query["count"], 20)));
+    server.get<{ Querystring: Record<string, string> }>("/v1/explain", ({ query }, reply) => {
+      const answer = explainRequest(this.#options, query);
+      return "error" in answer ? reply.code(answer.status).send({ error: answer.error }) : answer.explanation;
+    });
+    return server;
+  }
+
+  #writes(server: FastifyInstance): void {
+    const { embedded } = this.#options;
+    server.post("/v1/shifts", ({ body }, reply) => {
+      const request = parseShiftRequest(embedded, body, Date.now());
+      if ("error" in request) return reply.code(request.status).send({ error: request.error });
+      const reached = reachedEndpoints(embedded, request.shift.target);
+      if (request.isDryRun) return { reached };
+      return { shift: embedded.addShift(request.shift), reached };
+    });
+    server.delete<{ Querystring: Record<string, string> }>("/v1/shifts", ({ query }, reply) => {
+      const removed = embedded.removeShifts(query["target"] ?? "");
+      return removed.length === 0 ? reply.code(404).send({ error: `No shift of "${query["target"] ?? ""}" is running` }) : { removed };
+    });
+    server.post<{ Querystring: Record<string, string> }>("/v1/failback", ({ query }, reply) => {
+      const node = query["node"] ?? "";
+      if (embedded.failback(node)) return { node };
+      const known = embedded.latches.latches().map(({ name }) => name);
+      return reply.code(404).send({ error: `No failover node "${node}" holds a latch, expected one of: ${known.join(", ") || "none here"}` });
+    });
+    server.post<{ Body: unknown; Querystring: Record<string, string> }>("/v1/push", ({ query }, reply) => {
+      const status = query["status"];
+      if (status !== "healthy" && status !== "unhealthy") return reply.code(400).send({ error: `Status is "${status ?? ""}", expected healthy or unhealthy` });
+      const accepted = embedded.health.runner.push(query["check"] ?? "", query["endpoint"] ?? "", { status, reason: query["reason"] ?? "pushed" });
+      return accepted ? { accepted } : reply.code(404).send({ error: `No push check "${query["check"] ?? ""}" judges "${query["endpoint"] ?? ""}"` });
+    });
+    server.post("/v1/reload", () => embedded.reload());
+  }
+
+  #status(): object {
+    const { embedded, edge, version } = this.#options;
+    const { transport, workers, addresses } = edge.figures();
+    return {
+      version,
+      ready: embedded.isReady,
+      revision: embedded.revision,
+      overlaySequence: embedded.overlay.sequence,
+      servedSinceMs: embedded.servedSinceMs,
+      problems: embedded.problems.slice(0, ROWS_MAX),
+      fileErrors: embedded.fileErrors,
+      edge: { transport, workers, addresses },
+    };
+  }
+}
+
+function boundedCount(text: string | undefined, unless: number): number {
+  const count = Number(text ?? unless);
+  return Number.isInteger(count) && count > 0 ? Math.min(count, ROWS_MAX) : unless;
+}
+
+/** `127.0.0.1:8053` or `[::1]:8053`. */
+function splitHost(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(":");
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(text.slice(at + 1)) };
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Transition } from "@meridian/health";
+
+/** Transitions that are kept in memory; older ones are in the journal. */
+const TRANSITIONS_MAX = 10_000;
+
+/** The newest transitions, oldest first. */
+export class TransitionHistory {
+  readonly #kept: Transition[] = [];
+  /** How many became each verdict since the start. */
+  readonly counts: Record<Transition["verdict"], number> = { unknown: 0, healthy: 0, unhealthy: 0 };
+
+  add(batch: readonly Transition[]): void {
+    for (const transition of batch) this.counts[transition.verdict] += 1;
+    this.#kept.push(...batch);
+    if (this.#kept.length > TRANSITIONS_MAX) this.#kept.splice(0, this.#kept.length - TRANSITIONS_MAX);
+  }
+
+  /** Those of endpoints whose key starts with `prefix`, the newest `count`. */
+  list(prefix: string, count: number): Transition[] {
+    return this.#kept.filter(({ key }) => key.startsWith(prefix)).slice(-count);
+  }
+}
