@@ -31,7 +31,7 @@ async function withServer(
   const port = typeof address === "object" && address !== null ? address.port : 0;
   await new Promise((resolve) => free.close(resolve));
   const counters = new TransportCounters();
-  const binding = await createHandler(undefined, { index: 0, role: "tcp", post: () => undefined });
+  const binding = createHandler(undefined, { index: 0, role: "tcp", post: () => undefined });
   const server = new TcpServer(binding.handler, counters, { ...TCP_LIMITS, ...limits });
   await server.start([{ kind: "address", listen: { address: "127.0.0.1", port, family: 4 } }]);
   const clients: TcpClient[] = [];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from "node:assert/strict";
+import { isIPv4 } from "node:net";
 import { describe, it } from "node:test";
 
 import fc from "fast-check";
@@ -94,5 +95,20 @@ describe("writeAddress()", () => {
     for (const text of ["", "example.org", "1.2.3", "1::2::3"]) {
       assert.equal(writeAddress(text, target, 0), 0);
     }
+  });
+});
+
+describe("writeAddress() and node:net", () => {
+  it("agree on which texts are IPv4 addresses", () => {
+    const part = fc.oneof(
+      fc.nat(300).map(String),
+      fc.constantFrom("", "-1", "1e1", "0x1", "1.", "a"),
+    );
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 3, maxLength: 5 }), (parts) => {
+        const text = parts.join(".");
+        assert.equal(writeAddress(text, new Uint8Array(20), 0) === 4, isIPv4(text), text);
+      }),
+    );
   });
 });

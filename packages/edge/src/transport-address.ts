@@ -5,6 +5,9 @@ import { networkInterfaces } from "node:os";
 
 import { invalidListenError } from "./transport-error.ts";
 
+const DOT = 0x2e;
+const ZERO = 0x30;
+
 /** Where to listen: a numeric address (IPv6 with an optional %zone), its family and a port (0: the kernel chooses). */
 export interface ListenAddress {
   readonly address: string;
@@ -58,26 +61,38 @@ export function expandWildcard(listen: ListenAddress): ListenAddress[] {
 
 /**
  * Writes a numeric address to 4 or 16 bytes at `target[start]` in network order; returns its family, or 0 where the
- * text is none. An IPv4-mapped IPv6 address counts as the IPv4 address that it holds.
+ * text is none; what then lies there is undefined. An IPv4-mapped IPv6 address counts as the IPv4 address that it holds.
  */
 export function writeAddress(text: string, target: Uint8Array, start: number): 0 | 4 | 6 {
+  if (writeIpv4(text, 0, target, start)) return 4;
   const zone = text.indexOf("%");
   const bare = zone < 0 ? text : text.slice(0, zone);
-  if (isIPv4(bare)) {
-    writeIpv4(bare, target, start);
-    return 4;
-  }
   if (!isIPv6(bare)) return 0;
-  if (/^::ffff:[0-9.]+$/i.test(bare)) {
-    writeIpv4(bare.slice(7), target, start);
-    return 4;
-  }
+  if (bare.startsWith("::ffff:") && writeIpv4(bare, "::ffff:".length, target, start)) return 4;
   writeIpv6(bare, target, start);
   return 6;
 }
 
-function writeIpv4(text: string, target: Uint8Array, start: number): void {
-  target.set(text.split(".").map(Number), start);
+/** Parses four decimal numbers from `from` to the end of the text; false, with some bytes written, where it is not that. */
+function writeIpv4(text: string, from: number, target: Uint8Array, start: number): boolean {
+  let part = 0;
+  let value = 0;
+  let digits = 0;
+  for (let i = from; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code === DOT && digits > 0 && part < 3) {
+      target[start + part] = value;
+      part += 1;
+      value = 0;
+      digits = 0;
+    } else {
+      value = value * 10 + code - ZERO;
+      digits += 1;
+      if (code < ZERO || code > ZERO + 9 || value > 255 || digits > 3) return false;
+    }
+  }
+  target[start + part] = value;
+  return part === 3 && digits > 0;
 }
 
 function writeIpv6(text: string, target: Uint8Array, start: number): void {

@@ -31,6 +31,8 @@ export class DgramTransport {
   readonly #sockets: Socket[] = [];
   readonly #output = new Uint8Array(UDP_ANSWER_BYTES_MAX);
   readonly #source = new Uint8Array(16);
+  /** Without a callback an answer that cannot be sent would be an error of the whole socket. */
+  readonly #onSent: (error: Error | null) => void;
   #receivedInStep = 0;
   #fail: (error: unknown) => void = () => undefined;
 
@@ -45,6 +47,9 @@ export class DgramTransport {
     this.#addresses = addresses;
     this.#handler = handler;
     this.#counters = counters;
+    this.#onSent = (error) => {
+      if (error !== null) this.#counters.add("answersDropped", 1);
+    };
     this.failed = new Promise((_resolve, reject) => {
       this.#fail = reject;
     });
@@ -112,9 +117,7 @@ export class DgramTransport {
     if (length <= 0 || remote.port === 0) return;
     // The socket may keep what it is given until later, and #output is written again for the next packet.
     const answer = Buffer.from(this.#output.subarray(0, length));
-    socket.send(answer, remote.port, remote.address, (error) => {
-      if (error !== null) this.#counters.add("answersDropped", 1);
-    });
+    socket.send(answer, remote.port, remote.address, this.#onSent);
   }
 }
 
@@ -126,7 +129,7 @@ export async function bindUdp(
 ): Promise<Socket> {
   const type = listen.family === 4 ? "udp4" : "udp6";
   const ipv6Only = listen.family === 6;
-  const socket = createSocket({ type, ipv6Only, reusePort, recvBufferSize });
+  const socket = createSocket({ type, ipv6Only, reusePort, recvBufferSize, lookup: takeAsIs });
   try {
     const listening = once(socket, "listening");
     socket.bind({ address: listen.address, port: listen.port, exclusive: true });
@@ -136,4 +139,13 @@ export async function bindUdp(
     socket.close();
     throw error;
   }
+}
+
+/** Addresses here are numeric; node:dgram's own look-up would put each answer off to the next tick all the same. */
+function takeAsIs(
+  address: string,
+  _options: unknown,
+  done: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
+): void {
+  done(null, address, address.includes(":") ? 6 : 4);
 }

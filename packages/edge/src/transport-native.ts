@@ -19,17 +19,14 @@ import type { StopMode, WorkerControl } from "./transport-control.ts";
 import type { TransportCounters } from "./transport-counters.ts";
 
 /** Packets a turn. Past some tens nothing is gained: the system calls are already shared out. */
-export const BATCH_SIZE = 64;
+const BATCH_SIZE = 64;
 /** The longest query taken over UDP: padding and cookies go beyond 1,232, nothing sensible beyond this. */
 export const QUERY_BYTES_MAX = 4096;
 /** The longest answer over UDP: what fits an IPv6 packet of the minimum MTU of 1,280. */
 export const UDP_ANSWER_BYTES_MAX = 1232;
-/**
- * Strides are not multiples of 4,096: at such a stride the heads of all slots would fall into the same few sets of the
- * first-level cache.
- */
-export const INPUT_STRIDE: number = QUERY_BYTES_MAX + 64;
-export const OUTPUT_STRIDE: number = UDP_ANSWER_BYTES_MAX + 112;
+/** From one packet to the next; strides that spread the slots over more cache sets made no difference. */
+const INPUT_STRIDE = QUERY_BYTES_MAX;
+const OUTPUT_STRIDE = 1280;
 /** After a stop, how long queued queries are still answered if more keep coming. */
 const DRAIN_MS_MAX = 1000;
 
