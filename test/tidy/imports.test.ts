@@ -43,7 +43,8 @@ const rootPackage = all.find((one) => one.folder === ".") ?? assert.fail("packag
 const members = all.filter((one) => one.folder !== ".");
 
 /** Test files may also use what the root declares for development. */
-const isTest = (file: string): boolean => /\.(test|contract|bench)\.ts$/.test(file);
+const isTest = (file: string): boolean =>
+  /(\.(test|contract|bench)|-arbitrary)\.ts$|\/([a-z-]+-)?testing\//.test(file);
 
 function ownerOf(file: string): Package {
   const owner = members.find((one) => file.startsWith(`${one.folder}/`));
