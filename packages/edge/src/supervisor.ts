@@ -20,8 +20,8 @@ import { TransportCounters } from "./transport-counters.ts";
 import { errorMessage } from "./transport-error.ts";
 import type { WorkerSockets, WorkerStart } from "./transport-worker.ts";
 
-const BACKOFF_MS_FIRST = 50;
-const BACKOFF_MS_MAX = 800;
+const BACKOFF_MS_FIRST = 25;
+const BACKOFF_MS_MAX = 250;
 /** A worker that was ready for this long counts as healthy: its next failure is a first one. */
 const STEADY_MS = 10_000;
 /** After the worker's own bounds on stopping, it is ended. */
@@ -55,6 +55,7 @@ export class Supervisor {
   #readyAt = 0;
   #lastError: string | undefined;
   #waiting: NodeJS.Timeout | undefined;
+  #stopping: Promise<void> | undefined;
   #onReady: () => void = () => undefined;
   #onFirstFailure: ((error: Error) => void) | undefined;
   #onStopped: () => void = () => undefined;
@@ -91,8 +92,13 @@ export class Supervisor {
     this.#command({ kind: "message", message });
   }
 
-  /** Resolves when the worker has ended, at the latest after a few seconds. Idempotent. */
-  async stop(mode: StopMode): Promise<void> {
+  /** Resolves when the worker has ended, at the latest after a few seconds. Idempotent; the first mode holds. */
+  stop(mode: StopMode): Promise<void> {
+    this.#stopping ??= this.#stop(mode);
+    return this.#stopping;
+  }
+
+  async #stop(mode: StopMode): Promise<void> {
     clearTimeout(this.#waiting);
     const worker = this.#worker;
     this.#state = "stopped";
