@@ -15,7 +15,7 @@ import { type AddressPrefix, comparePrefixes, containsPrefix } from "./prefix.ts
 import { flattenPrefixes, RangePartition, writeRanges } from "./range-partition.ts";
 import { EMBEDDED_IPV4 } from "./range-table.ts";
 
-/** Most ranges of a map merged for one classifier (some 40 KB); a longer one uses the location map and its class table. */
+/** Most ranges outside the commonest class in a map merged for one classifier (some 100 KB); else it uses the location map and its class table. */
 export const MERGED_RANGES_MAX = 4096;
 /** Most classes for which a merged map is tried. */
 export const MERGED_CLASSES_MAX = 256;
@@ -79,7 +79,7 @@ function layOut(draft: ClassifierDraft): WrittenSection {
   else writeOwnRanges(writer, draft);
   if (locations !== undefined) {
     writer.link(locations.map.key);
-    writeLocationClasses(writer, locations.classes);
+    writeLocationClasses(writer, locations.classes, draft.orders.length);
   } else if (draft.isExactPrefix !== true) {
     writer.bound(ClassifierBound.restClass, draft.defaultClass);
   }
@@ -95,30 +95,63 @@ function writeOwnRanges(writer: SectionWriter, draft: ClassifierDraft): void {
     return;
   }
   if (locations === undefined || draft.orders.length > MERGED_CLASSES_MAX) return;
-  const merged = mergeRanges(locations.map, locations.classes);
+  const merged = mergeRanges(locations.map, locations.classes, draft.orders.length);
   if (merged !== undefined) writeRanges(writer, merged);
 }
 
-/** The map's ranges with classes for locations, equal neighbours joined; undefined where they are too many. */
-function mergeRanges(map: LocationMap, classes: Uint16Array): RangePartition | undefined {
-  const merged = new RangePartition();
-  const { ranges } = map;
-  for (let index = 0; index < ranges.ipv4Count; index++) {
-    merged.set4(ranges.ipv4Start(index), classes[ranges.ipv4Value(index)] ?? 0);
-    if (merged.rangeCount > MERGED_RANGES_MAX) return undefined;
+/**
+ * The map's ranges with classes for locations, neighbours of one class joined; undefined where they would be too many. Only ranges of locations
+ * outside the commonest class are visited, as a map has hundreds of thousands and most policies name a few places.
+ */
+function mergeRanges(
+  map: LocationMap,
+  classes: Uint16Array,
+  classCount: number,
+): RangePartition | undefined {
+  const rest = commonest(classes, classCount);
+  const { ipv4, ipv6 } = map.rangesOfLocations();
+  const indices4: number[] = [...ipv4.of(map.locationCount)];
+  const indices6: number[] = [...ipv6.of(map.locationCount)];
+  for (let location = 0; location < classes.length; location++) {
+    if (classes[location] === rest) continue;
+    const four = ipv4.of(location);
+    const six = ipv6.of(location);
+    const count = indices4.length + indices6.length + four.length + six.length;
+    if (count > MERGED_RANGES_MAX) return undefined;
+    indices4.push(...four);
+    indices6.push(...six);
   }
-  for (let index = 0; index < ranges.ipv6Count; index++) {
+  return joinRanges(map, classes, rest, ascending(indices4), ascending(indices6));
+}
+
+/** Each listed range with its class, all space between them with `rest`. */
+function joinRanges(
+  { ranges }: LocationMap,
+  classes: Uint16Array,
+  rest: number,
+  indices4: readonly number[],
+  indices6: readonly number[],
+): RangePartition {
+  const merged = new RangePartition(rest);
+  for (const index of indices4) {
+    merged.set4(ranges.ipv4Start(index), classes[ranges.ipv4Value(index)] ?? rest);
+    if (index + 1 < ranges.ipv4Count) merged.set4(ranges.ipv4Start(index + 1), rest);
+  }
+  const set6 = (index: number, value: number): void => {
+    const [w0, w1] = [ranges.ipv6Start(index, 0), ranges.ipv6Start(index, 1)];
+    merged.set6(w0, w1, ranges.ipv6Start(index, 2), ranges.ipv6Start(index, 3), value);
+  };
+  for (const index of indices6) {
     const location = ranges.ipv6Value(index);
-    merged.set6(
-      ranges.ipv6Start(index, 0),
-      ranges.ipv6Start(index, 1),
-      ranges.ipv6Start(index, 2),
-      ranges.ipv6Start(index, 3),
-      location === EMBEDDED_IPV4 ? EMBEDDED_IPV4 : (classes[location] ?? 0),
-    );
-    if (merged.rangeCount > MERGED_RANGES_MAX) return undefined;
+    const isEmbedded = location === EMBEDDED_IPV4;
+    set6(index, isEmbedded ? EMBEDDED_IPV4 : (classes[location] ?? rest));
+    if (index + 1 < ranges.ipv6Count) set6(index + 1, rest);
   }
   return merged;
+}
+
+function ascending(indices: readonly number[]): number[] {
+  return indices.toSorted((a, b) => a - b);
 }
 
 function writeExactPrefixes(writer: SectionWriter, draft: ClassifierDraft): void {
@@ -144,8 +177,12 @@ function writeExactPrefixes(writer: SectionWriter, draft: ClassifierDraft): void
 }
 
 /** The class of each location: dense, or only the locations that differ from the commonest class where that is smaller. */
-function writeLocationClasses(writer: SectionWriter, classes: Uint16Array): void {
-  const rest = commonest(classes);
+function writeLocationClasses(
+  writer: SectionWriter,
+  classes: Uint16Array,
+  classCount: number,
+): void {
+  const rest = commonest(classes, classCount);
   writer.bound(ClassifierBound.restClass, rest);
   const differing: number[] = [];
   classes.forEach((cls, location) => {
@@ -161,8 +198,8 @@ function writeLocationClasses(writer: SectionWriter, classes: Uint16Array): void
   writer.table(ClassifierTableId.sparseClasses, 2, listed);
 }
 
-function commonest(classes: Uint16Array): number {
-  const counts = new Uint32Array(CLASSES_MAX + 1);
+function commonest(classes: Uint16Array, classCount: number): number {
+  const counts = new Uint32Array(classCount);
   for (const cls of classes) counts[cls] = (counts[cls] ?? 0) + 1;
   let best = 0;
   counts.forEach((count, cls) => {

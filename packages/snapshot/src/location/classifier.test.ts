@@ -140,6 +140,10 @@ describe("Classifier", () => {
     });
     assert.deepEqual(decide(classifier, "17.0.0.0/24"), [[0], 1]);
     assert.deepEqual(decide(classifier, "217.0.0.0/24"), [[1], 1]);
+    // 6to4 and mapped forms of 217.0.0.1, and an address that carries none.
+    assert.deepEqual(decide(classifier, "2002:d900:1::/48"), [[1], 17]);
+    assert.deepEqual(decide(classifier, "::ffff:217.0.0.1"), [[1], 97]);
+    assert.deepEqual(decide(classifier, "2a00::/32"), [[0], 5]);
     assert.equal(classifier.location, -1);
   });
 

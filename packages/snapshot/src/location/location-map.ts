@@ -14,6 +14,7 @@
 import { assert } from "@meridian/core";
 import type { Client } from "../client.ts";
 import { type Section, SectionKind } from "../section.ts";
+import { LocationRanges } from "./location-ranges.ts";
 import { RangeTable } from "./range-table.ts";
 
 /** Table ids of a location map besides those of its range table. */
@@ -53,6 +54,7 @@ export class LocationMap {
   readonly #placeBase: number;
   #places: readonly Place[] | undefined;
   #locationOfAsn: ReadonlyMap<number, number> | undefined;
+  #rangesOfLocations: LocationRanges | undefined;
 
   constructor(section: Section) {
     this.scope = 0;
@@ -63,6 +65,7 @@ export class LocationMap {
     this.#placeBase = section.wordBase(LocationTableId.places);
     this.#places = undefined;
     this.#locationOfAsn = undefined;
+    this.#rangesOfLocations = undefined;
   }
 
   /** Opens a section of kind 4. */
@@ -104,6 +107,12 @@ export class LocationMap {
   places(): readonly Place[] {
     this.#places ??= Array.from({ length: this.locationCount }, (_, id) => this.place(id));
     return this.#places;
+  }
+
+  /** The ranges of each location id, kept once asked for: for the compiler. */
+  rangesOfLocations(): LocationRanges {
+    this.#rangesOfLocations ??= new LocationRanges(this.ranges, this.locationCount);
+    return this.#rangesOfLocations;
   }
 
   /** Location id of an autonomous system, where the map has it: for the compiler. */

@@ -94,10 +94,10 @@ describe("mergeLatencySamples()", () => {
       added,
       readLatencyCsv(Buffer.from("10.0.0.0/8,eu,900,1,150\n")),
     );
-    const rtts = [first, added, late].map(
+    const times = [first, added, late].map(
       (table) => table.get("10.0.0.0/8")?.sites.get("eu")?.rttMs,
     );
-    assert.deepEqual(rtts, [100, 120, 120]);
+    assert.deepEqual(times, [100, 120, 120]);
   });
 });
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** Mean radius of the Earth (IUGG), in km. */
+/** Mean radius of the Earth, in km. */
 export const EARTH_RADIUS_KM = 6371.009;
 
 /** A point in degrees. */
