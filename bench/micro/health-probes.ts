@@ -116,6 +116,8 @@ async function startServer(): Promise<{ child: ChildProcess; ports: readonly num
 
 /** Answers whatever arrives, as cheaply as it can. */
 function serve(): void {
+  // Never outlive the prober.
+  process.on("disconnect", () => process.exit());
   const ports: number[] = [];
   const serverCount = 8;
   for (let index = 0; index < serverCount; index++) {

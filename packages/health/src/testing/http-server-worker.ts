@@ -7,3 +7,4 @@ import { portOf } from "./probe-run.ts";
 
 const server = createServer((_request, response) => response.end("ok"));
 server.listen(0, "127.0.0.1", () => process.send?.(portOf(server.address())));
+process.on("disconnect", () => process.exit());
