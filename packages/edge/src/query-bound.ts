@@ -6,6 +6,7 @@
 import { ExtendedError, Rcode, RRType } from "@meridian/dns";
 import {
   boundTypeBit,
+  decisionDraw,
   NodeFlag,
   Outcome,
   Shape,
@@ -13,7 +14,7 @@ import {
   type NamesChunk,
 } from "@meridian/snapshot";
 import { flatten } from "./query-flatten.ts";
-import { drawFor, locate } from "./query-locate.ts";
+import { locate } from "./query-locate.ts";
 import { follow, negative } from "./query-records.ts";
 import { NO_EDE, type QueryState } from "./query-state.ts";
 import { writeService, writeServiceAlias, writeSrv } from "./query-service.ts";
@@ -54,7 +55,13 @@ function decide(
   const { words } = chunk;
   const { selector, overlay, name } = query.served;
   locate(query, zone, words[shape + Shape.clientLocation]!);
-  const draw = drawFor(query, name.hashes[0]!, words[shape + Shape.ttlMax]!);
+  const draw = decisionDraw(
+    query.served.world.seed,
+    name.hashes[0]!,
+    query.client,
+    query.nowSeconds,
+    words[shape + Shape.ttlMax]!,
+  );
   const family = wantedFamily(query.message.type);
   const answers = words[shape + Shape.answers]!;
   const outcome = selector.select(

@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { mix32 } from "@meridian/core";
-import {
-  ClientLocation,
-  FAMILY_IPV4,
-  FAMILY_IPV6,
-  maskWord,
-  type LoadedZone,
-} from "@meridian/snapshot";
+import { ClientLocation, FAMILY_IPV4, FAMILY_IPV6, type LoadedZone } from "@meridian/snapshot";
 import type { QueryState } from "./query-state.ts";
 
 const zeroAddress = new Uint8Array(16);
-/** Draws are equal within these prefixes, so that a client's next query of a window is decided alike. */
-const DRAW_BITS_IPV4 = 24;
-const DRAW_BITS_IPV6 = 56;
 
 /**
  * Sets `query.client` to whom the decision is for (RFC 7871, design §5): the client subnet where the zone believes the sender and the
@@ -35,23 +25,4 @@ export function locate(query: QueryState, zone: LoadedZone, ownMode: number): vo
   } else if (mode === ClientLocation.ecsOnly) {
     client.set(FAMILY_IPV4, zeroAddress, 0, 0);
   }
-}
-
-/**
- * The one random word of a decision: the same for A, AAAA and HTTPS of a name, for a client prefix and a window of `windowSeconds`,
- * on every edge. Names start their windows at different times.
- */
-export function drawFor(query: QueryState, nameHash: number, windowSeconds: number): number {
-  const { client } = query;
-  const isIpv4 = client.family === FAMILY_IPV4;
-  const word0 = isIpv4 ? maskWord(client.word0, DRAW_BITS_IPV4) : client.word0;
-  const word1 = isIpv4 ? 0 : maskWord(client.word1, DRAW_BITS_IPV6 - 32);
-  const period = Math.max(1, windowSeconds);
-  const window = Math.floor((query.nowSeconds + ((nameHash >>> 0) % period)) / period);
-  return mix32(
-    query.served.world.seed ^
-      nameHash ^
-      mix32(word0 ^ mix32(word1 ^ client.family)) ^
-      mix32(window),
-  );
 }

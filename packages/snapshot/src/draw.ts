@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mix32 } from "@meridian/core";
+import { FAMILY_IPV4, maskWord, type Client } from "./client.ts";
 
 // Every random choice of a decision comes from one 32-bit draw, so that a logged draw replays it. Each place that chooses has a salt,
 // and each further choice at that place a step; the three are mixed into a fresh 32-bit word.
@@ -25,3 +26,26 @@ export function drawKeeps(draw: number, salt: number, step: number, perMille: nu
 
 /** Steps at which a place decides about dials lie far from those at which it picks. */
 export const DIAL_STEP = 4096;
+
+/** Draws are equal within these prefixes, so that a client's next query of a window is decided alike. */
+const CLIENT_BITS_IPV4 = 24;
+const CLIENT_BITS_IPV6 = 56;
+
+/**
+ * The one random word of a decision: the same for A, AAAA and HTTPS of a name, for a client prefix and a window of `windowSeconds`, on
+ * every edge. Names start their windows at different times.
+ */
+export function decisionDraw(
+  seed: number,
+  nameHash: number,
+  client: Client,
+  nowSeconds: number,
+  windowSeconds: number,
+): number {
+  const isIpv4 = client.family === FAMILY_IPV4;
+  const word0 = isIpv4 ? maskWord(client.word0, CLIENT_BITS_IPV4) : client.word0;
+  const word1 = isIpv4 ? 0 : maskWord(client.word1, CLIENT_BITS_IPV6 - 32);
+  const period = Math.max(1, windowSeconds);
+  const window = Math.floor((nowSeconds + ((nameHash >>> 0) % period)) / period);
+  return mix32(seed ^ nameHash ^ mix32(word0 ^ mix32(word1 ^ client.family)) ^ mix32(window));
+}

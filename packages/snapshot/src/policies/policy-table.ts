@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hash32 } from "@meridian/core";
+import { formatName } from "@meridian/dns";
 import { KeyIndex } from "../key-index.ts";
 import { SharedTable, type Section } from "../section.ts";
 import type { PoolTable } from "../pools/pool-table.ts";
@@ -100,6 +101,16 @@ export class PolicyTable {
     let end = this.heap + offset;
     while (this.bytes[end]! !== 0) end += this.bytes[end]! + 1;
     return hash32(this.bytes, this.heap + offset, end, 0);
+  }
+
+  /** Presentation form of the wire name at a heap offset, as a branch's target has it. */
+  nameAt(offset: number): string {
+    return formatName(this.bytes, this.heap + offset);
+  }
+
+  /** The same for an offset into `bytes`, as the selector's alias has it. */
+  nameAtByte(offset: number): string {
+    return formatName(this.bytes, offset);
   }
 
   branchKeyAt(branch: number): bigint {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ExplainBranch, ExplainNode, ExplainPool } from "./explain-tree.ts";
+import type { Explanation } from "./explain.ts";
+
+/** The explanation as a person reads it: a few facts, the tree, the chances, the answer. Every surface shows these words. */
+export function explainText(explanation: Explanation): string {
+  const { tree, budget } = explanation;
+  const lines = [
+    `${explanation.name} ${explanation.type}: ${explanation.outcome}`,
+    `revision ${explanation.revision}, overlay ${explanation.sequence}, at ${explanation.at}`,
+  ];
+  if (explanation.zone !== undefined)
+    lines.push(
+      `zone ${explanation.zone}${explanation.target === undefined ? "" : `, bound to ${explanation.target}`}`,
+    );
+  if (explanation.client !== undefined)
+    lines.push(
+      `client ${explanation.client.prefix}, from ${explanation.client.from}; scope /${explanation.scope ?? 0}; draw ${explanation.draw ?? 0}`,
+    );
+  if (tree !== undefined) {
+    lines.push("");
+    for (const node of tree.passes) pushNode(lines, node, "");
+    for (const pool of tree.pools) pushPool(lines, pool, "");
+  }
+  if (explanation.chances !== undefined) {
+    lines.push("", "chances of the first answer:");
+    for (const { outcome, chance } of explanation.chances)
+      lines.push(`  ${(chance * 100).toFixed(2).padStart(6)} %  ${outcome}`);
+  }
+  lines.push("", explanation.answer.length === 0 ? "answer: none" : "answer:");
+  for (const record of explanation.answer) lines.push(`  ${record}`);
+  if (explanation.ede !== undefined) lines.push(`  with extended error ${explanation.ede}`);
+  if (explanation.ttl !== undefined) lines.push(`TTL ${explanation.ttl} s`);
+  if (budget !== undefined) {
+    lines.push(
+      `failover budget ${seconds(budget.totalMs)}: detection ${seconds(budget.detectionMs)} + decision ${seconds(budget.decisionMs)} + publishing ${seconds(budget.publishMs)} + TTL ${seconds(budget.ttlMs)}`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function pushNode(lines: string[], node: ExplainNode, indent: string): void {
+  const where = node.place === undefined ? "" : `, client in ${node.place}`;
+  const audience =
+    node.audience === undefined ? "" : `, audience ${node.audience} (scope /${node.scope ?? 0})`;
+  lines.push(
+    `${indent}${node.kind} "${node.node}": ${node.status}; verdicts ${node.verdicts}${where}${audience}`,
+  );
+  node.branches.forEach((branch, index) => {
+    const isLast = index === node.branches.length - 1;
+    pushBranch(
+      lines,
+      branch,
+      `${indent}${isLast ? "└─ " : "├─ "}`,
+      `${indent}${isLast ? "   " : "│  "}`,
+    );
+  });
+}
+
+function pushBranch(lines: string[], branch: ExplainBranch, head: string, indent: string): void {
+  const weight =
+    branch.of === undefined
+      ? ""
+      : `, weight ${round(branch.weight ?? 0)} of ${round(branch.of)} (${(((branch.weight ?? 0) / branch.of) * 100).toFixed(1)} %)`;
+  const dial = branch.dial === undefined ? "" : `, dial ${branch.dial} %`;
+  lines.push(
+    `${head}${branch.target}: ${branch.result}${weight}${dial}${branch.fence ? ", fence" : ""}`,
+  );
+  if (branch.node !== undefined) pushNode(lines, branch.node, indent);
+  if (branch.pool !== undefined) pushPool(lines, branch.pool, indent);
+}
+
+function pushPool(lines: string[], pool: ExplainPool, indent: string): void {
+  lines.push(`${indent}pool ${pool.pool}: ${pool.status}`);
+  for (const { endpoint, kept, why, weight } of pool.members)
+    lines.push(`${indent}  ${kept ? "+" : "-"} ${endpoint}: ${why}, weight ${weight}`);
+}
+
+function seconds(ms: number): string {
+  return `${round(ms / 1000)} s`;
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

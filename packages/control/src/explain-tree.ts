@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// From the flat events of a traced selection to a tree of what was looked at.
+
+import {
+  Admin,
+  BranchFlag,
+  BranchTarget,
+  BranchWord,
+  EndpointWord,
+  Mode,
+  NodeWord,
+  Serve,
+  Status,
+  Verdict,
+  nodeKindName,
+  type TraceEvent,
+  type World,
+} from "@meridian/snapshot";
+
+/** A member of a pool and what stood for or against it. */
+export interface ExplainMember {
+  readonly endpoint: string;
+  readonly kept: boolean;
+  readonly why: string;
+  readonly weight: number;
+}
+
+/** A pool that was looked at. */
+export interface ExplainPool {
+  readonly pool: string;
+  readonly status: string;
+  readonly members: readonly ExplainMember[];
+}
+
+/** A branch: tried with a result, or not tried. */
+export interface ExplainBranch {
+  readonly target: string;
+  readonly result: string;
+  /** Weight and the sum it was drawn from, where the choice was by weight. */
+  readonly weight?: number;
+  readonly of?: number;
+  readonly dial?: number;
+  readonly fence: boolean;
+  readonly node?: ExplainNode;
+  readonly pool?: ExplainPool;
+}
+
+/** One pass over a node. */
+export interface ExplainNode {
+  readonly node: string;
+  readonly kind: string;
+  /** How verdicts were taken: `as they are`, `all healthy` (open) or `last known`. */
+  readonly verdicts: string;
+  readonly audience?: number;
+  readonly place?: string;
+  readonly scope?: number;
+  readonly status: string;
+  readonly branches: readonly ExplainBranch[];
+}
+
+export const statusText: Readonly<Record<number, string>> = {
+  [Status.ok]: "chosen",
+  [Status.unhealthy]: "unhealthy",
+  [Status.dialed]: "dialed away",
+  [Status.stopped]: "withheld",
+  [Status.noMatch]: "no match",
+};
+
+const modeText: Readonly<Record<number, string>> = {
+  [Mode.verdict]: "as they are",
+  [Mode.open]: "all healthy",
+  [Mode.lastKnown]: "last known",
+};
+
+/** Roots of the tree: one node, or several where it was decided again, or a lone pool. */
+export interface ExplainTree {
+  readonly passes: readonly ExplainNode[];
+  readonly pools: readonly ExplainPool[];
+}
+
+/** Builds the tree. `placeOf` words what a classifier saw of the client. */
+export function buildTree(
+  world: World,
+  slots: Uint32Array,
+  events: readonly TraceEvent[],
+  placeOf: (node: number) => string | undefined,
+): ExplainTree {
+  const builder = new TreeBuilder(world, slots, events, placeOf);
+  return builder.build();
+}
+
+class TreeBuilder {
+  readonly #world: World;
+  readonly #slots: Uint32Array;
+  readonly #events: readonly TraceEvent[];
+  readonly #placeOf: (node: number) => string | undefined;
+  #at = 0;
+
+  constructor(
+    world: World,
+    slots: Uint32Array,
+    events: readonly TraceEvent[],
+    placeOf: (node: number) => string | undefined,
+  ) {
+    this.#world = world;
+    this.#slots = slots;
+    this.#events = events.filter(({ kind }) => kind !== "chosen");
+    this.#placeOf = placeOf;
+  }
+
+  build(): ExplainTree {
+    const passes: ExplainNode[] = [];
+    const pools: ExplainPool[] = [];
+    while (this.#at < this.#events.length) {
+      const event = this.#events[this.#at];
+      if (event?.kind === "node") passes.push(this.#node(event));
+      else if (event?.kind === "pool") pools.push(this.#pool(event));
+      else this.#at++;
+    }
+    return { passes, pools };
+  }
+
+  #node(start: Extract<TraceEvent, { kind: "node" }>): ExplainNode {
+    const { policies } = this.#world;
+    this.#at++;
+    const tried = new Map<number, ExplainBranch>();
+    let status: number = Status.unhealthy;
+    for (; this.#at < this.#events.length;) {
+      const event = this.#events[this.#at];
+      if (event?.kind === "nodeEnd" && event.depth === start.depth) {
+        status = event.status;
+        this.#at++;
+        break;
+      }
+      if (event?.kind === "branch") tried.set(event.branch, this.#branch(event));
+      else this.#at++;
+    }
+    const first = policies.nodeWord(start.node, NodeWord.branchStart);
+    const count = policies.nodeWord(start.node, NodeWord.branchCount);
+    const untried = Array.from({ length: count }, (_, index) => first + index).filter(
+      (branch) => !tried.has(branch),
+    );
+    const place = this.#placeOf(start.node);
+    return {
+      node: policies.nodeName(start.node),
+      kind: nodeKindName[policies.kindOf(start.node)] ?? "unknown",
+      verdicts: modeText[start.mode] ?? "as they are",
+      ...(start.audience < 0 ? {} : { audience: start.audience, scope: start.scope }),
+      ...(place === undefined ? {} : { place }),
+      status: statusText[status] ?? "unhealthy",
+      branches: [...tried.values(), ...untried.map((branch) => this.#untried(branch))],
+    };
+  }
+
+  #branch(start: Extract<TraceEvent, { kind: "branch" }>): ExplainBranch {
+    this.#at++;
+    let node: ExplainNode | undefined;
+    let pool: ExplainPool | undefined;
+    let status: number | undefined;
+    // A multivalue node gathers from its pools: such a branch has no end of its own.
+    for (; this.#at < this.#events.length;) {
+      const event = this.#events[this.#at];
+      if (event?.kind === "branchEnd" && event.branch === start.branch) {
+        status = event.status;
+        this.#at++;
+        break;
+      }
+      if (event?.kind === "node") node = this.#node(event);
+      else if (event?.kind === "pool") pool = this.#pool(event);
+      else break;
+    }
+    return {
+      ...this.#described(start.branch),
+      result: status === undefined ? "gathered" : (statusText[status] ?? "unhealthy"),
+      ...(start.total > 0 ? { weight: start.weight, of: start.total } : {}),
+      ...(node === undefined ? {} : { node }),
+      ...(pool === undefined ? {} : { pool }),
+    };
+  }
+
+  #untried(branch: number): ExplainBranch {
+    return {
+      ...this.#described(branch),
+      result: "not tried",
+      weight: this.#slot(branch) & 0xf_ffff,
+    };
+  }
+
+  #described(branch: number): { target: string; fence: boolean; dial?: number } {
+    const { policies } = this.#world;
+    const settings = policies.branchWord(branch, BranchWord.settings);
+    const target = policies.branchWord(branch, BranchWord.target);
+    const kind = settings & 0xff;
+    const dial = this.#slot(branch) >>> 20;
+    return {
+      target:
+        kind === BranchTarget.node
+          ? `node ${policies.nodeName(target)}`
+          : kind === BranchTarget.pool
+            ? `pool ${this.#poolName(policies.poolOfLink[target] ?? -1)}`
+            : `name ${policies.nameAt(target)}`,
+      fence: ((settings >>> 8) & BranchFlag.fence) !== 0,
+      ...(dial < 1000 ? { dial: dial / 10 } : {}),
+    };
+  }
+
+  #pool(event: Extract<TraceEvent, { kind: "pool" }>): ExplainPool {
+    this.#at++;
+    const { pools } = this.#world;
+    const kept = new Set(event.candidates);
+    const start = pools.memberStart(event.pool);
+    const members = Array.from(
+      { length: pools.memberCount(event.pool) },
+      (_, index): ExplainMember => {
+        const endpoint = start + index;
+        return {
+          endpoint: this.#world.endpointName(endpoint),
+          kept: kept.has(endpoint),
+          why: this.#why(endpoint, kept.has(endpoint), event.mode),
+          weight: pools.endpointWord(endpoint, EndpointWord.weight) & 0xf_ffff,
+        };
+      },
+    );
+    const status =
+      event.status === Status.unhealthy && kept.size === 0
+        ? "no eligible member"
+        : (statusText[event.status] ?? "unhealthy");
+    return { pool: pools.poolName(event.pool), status, members };
+  }
+
+  /** In one phrase why a member is a candidate or not. */
+  #why(endpoint: number, isKept: boolean, mode: number): string {
+    const slot = this.#slots[endpoint] ?? 0;
+    const packed = this.#world.pools.endpointWord(endpoint, EndpointWord.weight);
+    const serve = (packed >>> 27) & 3;
+    const admin = (slot >>> 2) & 7;
+    if (serve === Serve.never) return "serve: never";
+    if (admin === Admin.drained) return "drained by a shift";
+    if (admin !== Admin.active) return "switched off";
+    const verdict = slot & 3;
+    const word =
+      verdict === Verdict.healthy
+        ? "healthy"
+        : verdict === Verdict.unhealthy
+          ? "unhealthy"
+          : "unknown";
+    if (isKept)
+      return mode === Mode.open && verdict !== Verdict.healthy
+        ? `${word}, taken as healthy`
+        : serve === Serve.always
+          ? "serve: always"
+          : word;
+    if (verdict !== Verdict.healthy) return word;
+    return (packed & 0xf_ffff) === 0
+      ? "weight 0, others serve"
+      : "a better priority serves, or too few are healthy";
+  }
+
+  #slot(branch: number): number {
+    return this.#slots[this.#world.branchSlots + branch] ?? 0;
+  }
+
+  #poolName(pool: number): string {
+    return pool < 0 ? "missing" : this.#world.pools.poolName(pool);
+  }
+}

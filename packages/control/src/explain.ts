@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Why a client gets the answer that it gets. It is the answering code, traced: the same look-up, the same draw, the same selector; the
+// chances beside it come from the slow twin, which follows every way that the draw did not take.
+
+import { RRType, formatIpv4, formatIpv6, formatName, parseName, typeFromText } from "@meridian/dns";
+import { failoverBudget, type FailoverBudget, type Model } from "@meridian/model";
+import {
+  Client,
+  ClientLocation,
+  FAMILY_IPV6,
+  Found,
+  NameLookup,
+  NodeWord,
+  Outcome,
+  QueryName,
+  Selector,
+  Shape,
+  TargetKind,
+  boundTypeBit,
+  decisionDraw,
+  distribution,
+  type LoadedZone,
+  type TraceEvent,
+  type World,
+} from "@meridian/snapshot";
+import { buildTree, type ExplainTree } from "./explain-tree.ts";
+
+/** An address as bytes and what is known of it. */
+export interface ExplainClient {
+  readonly family: 4 | 6;
+  readonly bytes: Uint8Array;
+  readonly prefixLength: number;
+}
+
+export interface ExplainQuestion {
+  readonly name: string;
+  /** `A`, `AAAA`, `HTTPS`… */
+  readonly type: string;
+  /** The client subnet that the resolver sends along (ECS). */
+  readonly client?: ExplainClient;
+  /** Who asks. */
+  readonly resolver: ExplainClient;
+  readonly nowSeconds: number;
+}
+
+/** What is known about one answer. */
+export interface Explanation {
+  readonly name: string;
+  readonly type: string;
+  readonly revision: number;
+  readonly sequence: number;
+  readonly at: string;
+  readonly zone: string | undefined;
+  /** `endpoints`, `alias`, `withheld`, `static`, `delegation`, `dname`, `no such name`, `no such type`, `not served here`. */
+  readonly outcome: string;
+  readonly target?: string;
+  readonly client?: { readonly prefix: string; readonly from: string };
+  readonly scope?: number;
+  readonly draw?: number;
+  readonly ttl?: number;
+  /** Extended DNS error that goes with a withheld answer (RFC 8914). */
+  readonly ede?: number;
+  readonly tree?: ExplainTree;
+  /** Chance of each outcome over all draws, for this client, of the first answer. */
+  readonly chances?: readonly { readonly outcome: string; readonly chance: number }[];
+  readonly answer: readonly string[];
+  readonly budget?: FailoverBudget;
+}
+
+/** What is explained: a snapshot and an overlay, now or of old. */
+export interface ExplainView {
+  readonly world: World;
+  readonly slots: Uint32Array;
+  readonly model: Model | undefined;
+  readonly revision: number;
+  readonly sequence: number;
+}
+
+/** Explains one question; undefined where the name is none. */
+export function explain(view: ExplainView, question: ExplainQuestion): Explanation | undefined {
+  const wire = parseName(question.name.endsWith(".") ? question.name : `${question.name}.`);
+  const type = typeFromText(question.type);
+  if (!(wire instanceof Uint8Array) || type === undefined) return undefined;
+  const { world } = view;
+  const name = new QueryName(world.zones.seed);
+  name.set(wire, 0, wire.length, 0);
+  const base = {
+    name: formatName(wire),
+    type: question.type,
+    revision: view.revision,
+    sequence: view.sequence,
+    at: new Date(question.nowSeconds * 1000).toISOString(),
+    answer: [],
+  };
+  const zone = world.zones.find(name, 0);
+  if (zone === undefined) return { ...base, zone: undefined, outcome: "not served here" };
+  const lookup = new NameLookup();
+  const found = lookup.find(zone, name, type === RRType.DS);
+  const zoneName = formatName(zone.origin);
+  const outcomes: Readonly<Record<number, string>> = {
+    [Found.delegation]: "delegation",
+    [Found.dname]: "dname",
+    [Found.nothing]: "no such name",
+  };
+  const early = outcomes[found];
+  if (early !== undefined) return { ...base, zone: zoneName, outcome: early };
+  const set = lookup.boundSet(boundTypeBit(type));
+  if (set < 0)
+    return { ...base, zone: zoneName, outcome: lookup.set(type) >= 0 ? "static" : "no such type" };
+  return explainBound(view, question, { zone, zoneName, name, lookup, set, type, base });
+}
+
+interface BoundName {
+  readonly zone: LoadedZone;
+  readonly zoneName: string;
+  readonly name: QueryName;
+  readonly lookup: NameLookup;
+  readonly set: number;
+  readonly type: number;
+  readonly base: Omit<Explanation, "zone" | "outcome">;
+}
+
+function explainBound(view: ExplainView, question: ExplainQuestion, bound: BoundName): Explanation {
+  const { world, slots } = view;
+  const { chunk } = bound.lookup;
+  if (chunk === undefined) throw new TypeError("A found name has a chunk");
+  const word = bound.set >>> 2;
+  const shape = chunk.shapeAt(chunk.words[word + 2] ?? 0);
+  const link = chunk.words[word + 1] ?? 0;
+  const targetKind = chunk.targetKinds[link] ?? 0;
+  const target = chunk.targets[link] ?? -1;
+  const field = (index: number): number => chunk.words[shape + index] ?? 0;
+  const { client, from } = locate(bound.zone, field(Shape.clientLocation), question);
+  const draw = decisionDraw(
+    world.seed,
+    bound.name.hashes[0] ?? 0,
+    client,
+    question.nowSeconds,
+    field(Shape.ttlMax),
+  );
+  const events: TraceEvent[] = [];
+  const selector = new Selector(world);
+  selector.trace = { add: (event) => events.push(event) };
+  const family = bound.type === RRType.A ? 4 : bound.type === RRType.AAAA ? 6 : 0;
+  const outcome = selector.select(
+    slots,
+    targetKind,
+    target,
+    client,
+    draw,
+    family,
+    field(Shape.answers),
+  );
+  const ttl = Math.max(field(Shape.ttlMin), Math.min(field(Shape.ttlMax), selector.changeSeconds));
+  const chances = [...distribution(world, slots, targetKind, target, client, family)]
+    .map(([key, chance]) => ({
+      outcome: key.startsWith("name@")
+        ? `name ${world.policies.nameAtByte(Number(key.slice(5)))}`
+        : key,
+      chance,
+    }))
+    .toSorted((a, b) => b.chance - a.chance);
+  const record = view.model === undefined ? undefined : recordOf(view.model, bound.base.name);
+  const budget =
+    view.model === undefined || record === undefined
+      ? undefined
+      : failoverBudget(view.model, record);
+  return {
+    ...bound.base,
+    zone: bound.zoneName,
+    outcome:
+      outcome === Outcome.endpoints
+        ? "endpoints"
+        : outcome === Outcome.alias
+          ? "alias"
+          : "withheld",
+    target:
+      targetKind === TargetKind.pool
+        ? `pool/${world.pools.poolName(target)}`
+        : `policy/${world.policies.policyName(target)}`,
+    client: { prefix: prefixText(client), from },
+    scope: selector.scope,
+    draw,
+    ttl,
+    ...(outcome === Outcome.noData ? { ede: selector.ede } : {}),
+    tree: buildTree(world, slots, events, (node) => placeText(world, node, client)),
+    chances,
+    answer: answerTexts(world, selector, outcome, bound.base.name, question.type, ttl),
+    ...(budget === undefined ? {} : { budget }),
+  };
+}
+
+/** Whom the decision is for, by the rules of the query path (RFC 7871, design §5). */
+function locate(
+  zone: LoadedZone,
+  ownMode: number,
+  question: ExplainQuestion,
+): { client: Client; from: string } {
+  const mode = ownMode === ClientLocation.inherit ? zone.clientLocation : ownMode;
+  const client = new Client();
+  const { resolver, client: subnet } = question;
+  client.set(resolver.family, resolver.bytes, 0, resolver.family === FAMILY_IPV6 ? 128 : 32);
+  if (mode === ClientLocation.resolver)
+    return { client, from: "the resolver's address (clientLocation: resolver)" };
+  if (subnet !== undefined && subnet.prefixLength > 0) {
+    if (zone.trusts(resolver.family, client.word0, client.word1, client.word2, client.word3)) {
+      client.set(subnet.family, subnet.bytes, 0, subnet.prefixLength);
+      return { client, from: "the client subnet that the resolver sent" };
+    }
+    return { client, from: "the resolver's address: its client subnets are not believed here" };
+  }
+  if (mode === ClientLocation.ecsOnly) {
+    client.set(4, new Uint8Array(16), 0, 0);
+    return { client, from: "nothing: no client subnet came (clientLocation: ecs-only)" };
+  }
+  return { client, from: "the resolver's address" };
+}
+
+function placeText(world: World, node: number, client: Client): string | undefined {
+  const classifier =
+    world.classifiers[
+      world.classifierOfLink[world.policies.nodeWord(node, NodeWord.classifier)] ?? -1
+    ];
+  if (classifier === undefined) return undefined;
+  classifier.classify(client);
+  return classifier.map === undefined || classifier.location < 0
+    ? undefined
+    : classifier.map.placeText(classifier.location);
+}
+
+function answerTexts(
+  world: World,
+  selector: Selector,
+  outcome: number,
+  name: string,
+  type: string,
+  ttl: number,
+): string[] {
+  if (outcome === Outcome.noData) return [];
+  if (outcome === Outcome.alias)
+    return [`${name} ${ttl} CNAME ${world.policies.nameAtByte(selector.aliasOffset)}`];
+  return [...selector.chosen.subarray(0, selector.chosenCount)].map((endpoint) => {
+    const out = new Uint8Array(16);
+    const host = world.pools.hostNameOf(endpoint);
+    if (host >= 0) return `${name} ${ttl} CNAME ${formatName(world.pools.bytes, host)}`;
+    if (type === "AAAA" && world.pools.hasIpv6(endpoint)) {
+      world.pools.copyIpv6(endpoint, out, 0);
+      return `${name} ${ttl} AAAA ${formatIpv6(out)} (${world.endpointName(endpoint)})`;
+    }
+    world.pools.copyIpv4(endpoint, out, 0);
+    return `${name} ${ttl} ${type === "A" ? "A" : `${type} of`} ${formatIpv4(out)} (${world.endpointName(endpoint)})`;
+  });
+}
+
+function recordOf(model: Model, name: string): Parameters<typeof failoverBudget>[1] | undefined {
+  const plain = name.replace(/\.$/, "").toLowerCase();
+  return [...model.records.values()].find(
+    ({ spec }) => spec.name.replace(/\.$/, "").toLowerCase() === plain,
+  );
+}
+
+function prefixText(client: Client): string {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  [client.word0, client.word1, client.word2, client.word3].forEach((word, index) =>
+    view.setUint32(index * 4, word),
+  );
+  const address = client.family === FAMILY_IPV6 ? formatIpv6(bytes) : formatIpv4(bytes);
+  return `${address}/${client.prefixLength}`;
+}
