@@ -15,6 +15,7 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
@@ -55,6 +56,8 @@ function build() {
   if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash) {
     return "native: up to date";
   }
+  // An add-on of other sources would be worse than none, should this build fail.
+  rmSync(target, { force: true });
   const units = sources.filter((path) => path.endsWith(".c"));
   return compile(["-I", headers, ...units], hash);
 }
@@ -98,7 +101,7 @@ function listHeaders(include) {
 }
 
 function hashFiles(paths) {
-  const hash = createHash("sha256").update(`${process.arch}\n${process.env.CC ?? ""}\n`);
+  const hash = createHash("sha256").update(`${process.arch}\n`);
   for (const path of paths) hash.update(readFileSync(path));
   return hash.digest("hex");
 }

@@ -48,6 +48,10 @@ export interface Native {
   readonly duplicate: (fd: number) => number;
   readonly closeSocket: (fd: number) => void;
   readonly socketPort: (fd: number) => number;
+  /** What a socket from elsewhere is: 0 for UDP, 1 for TCP, −1 for neither, with its address and port. */
+  readonly describeSocket: (fd: number) => [protocol: number, address: string, port: number];
+  /** Gives a bound UDP socket from elsewhere the options that openUdp gives its own. */
+  readonly adoptUdp: (fd: number, receiveBufferBytes: number, receiveTimeoutMs: number) => void;
   /** Packets dropped by the kernel because the receive queue was full. */
   readonly socketDrops: (fd: number) => number;
   /** Binds a batch to 1 to 1,024 sockets; size ≤ 1,024, strides ≤ 65,536. */
@@ -75,6 +79,8 @@ const FUNCTIONS = [
   "duplicate",
   "closeSocket",
   "socketPort",
+  "describeSocket",
+  "adoptUdp",
   "socketDrops",
   "createBatch",
   "openHandover",

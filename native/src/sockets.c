@@ -140,8 +140,56 @@ static napi_value socket_drops(napi_env env, napi_callback_info info) {
   return make_int(env, memory[SK_MEMINFO_DROPS]);
 }
 
+/** describeSocket(fd): [protocol, address, port], protocol 0 for UDP and 1 for a TCP listener, -1 for anything else */
+static napi_value describe_socket(napi_env env, napi_callback_info info) {
+  napi_value argument, list, text_value;
+  int fd;
+  if (!read_arguments(env, info, 1, &argument) || !read_int(env, argument, &fd)) return NULL;
+  Address address;
+  int type = 0;
+  socklen_t length = sizeof address, type_length = sizeof type;
+  if (getsockname(fd, &address.any, &length) != 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) != 0) {
+    return throw_errno(env, "getsockname", errno);
+  }
+  char text[INET6_ADDRSTRLEN] = "";
+  bool v4 = address.any.sa_family == AF_INET;
+  bool internet = v4 || address.any.sa_family == AF_INET6;
+  if (v4) inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof text);
+  if (internet && !v4) inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof text);
+  int protocol = !internet ? -1 : type == SOCK_DGRAM ? 0 : type == SOCK_STREAM ? 1 : -1;
+  int port = !internet ? 0 : ntohs(v4 ? address.v4.sin_port : address.v6.sin6_port);
+  if (napi_create_array_with_length(env, 3, &list) != napi_ok ||
+      napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &text_value) != napi_ok) {
+    return NULL;
+  }
+  napi_set_element(env, list, 0, make_int(env, protocol));
+  napi_set_element(env, list, 1, text_value);
+  napi_set_element(env, list, 2, make_int(env, port));
+  return list;
+}
+
+/** adoptUdp(fd, receiveBufferBytes, receiveTimeoutMs): gives a bound socket from elsewhere what openUdp() gives its own */
+static napi_value adopt_udp(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  int fd, receive_buffer, timeout_ms;
+  Address address;
+  socklen_t length = sizeof address;
+  if (!read_arguments(env, info, 3, arguments) || !read_int(env, arguments[0], &fd) ||
+      !read_int(env, arguments[1], &receive_buffer) || !read_int(env, arguments[2], &timeout_ms)) {
+    return NULL;
+  }
+  // A manager may have made it non-blocking; the turn loop of a single socket waits in recvmmsg.
+  int flags = fcntl(fd, F_GETFL);
+  if (getsockname(fd, &address.any, &length) != 0 || flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || !set_udp(fd, &address, receive_buffer, timeout_ms)) {
+    return throw_errno(env, "adopt", errno);
+  }
+  return NULL;
+}
+
 bool define_sockets(napi_env env, napi_value exports) {
   return define(env, exports, "openUdp", open_udp) && define(env, exports, "openTcp", open_tcp) &&
          define(env, exports, "duplicate", duplicate) && define(env, exports, "closeSocket", close_socket) &&
+         define(env, exports, "describeSocket", describe_socket) && define(env, exports, "adoptUdp", adopt_udp) &&
          define(env, exports, "socketPort", socket_port) && define(env, exports, "socketDrops", socket_drops);
 }

@@ -23,6 +23,7 @@ export type { TcpLimits } from "./tcp-server.ts";
 export { formatListenAddress, parseListenAddress } from "./transport-address.ts";
 export type { ListenAddress } from "./transport-address.ts";
 export type { TransportCounter, TransportCounts } from "./transport-counters.ts";
+export { activatedSockets } from "./transport-sockets.ts";
 export type { OpenSocket } from "./transport-sockets.ts";
 export { CounterSum, FixedCounter, RCODES, SnapshotCounters } from "./counter-layout.ts";
 export type { CounterShape } from "./counter-layout.ts";

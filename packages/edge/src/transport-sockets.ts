@@ -48,7 +48,8 @@ export function openSockets(
     for (const listen of listens) {
       const udp = kept.filter((socket) => isFor(socket, "udp", listen));
       const tcp = kept.filter((socket) => isFor(socket, "tcp", listen));
-      const bound = udp.length > 0 ? listen : probePort(native, listen);
+      const isHeld = udp.length + tcp.length > 0;
+      const bound = isHeld ? listen : probePort(native, listen);
       for (let count = udp.length; count < workers; count += 1) {
         opened.push(open("udp", bound, () => openUdp(native, bound, 1)));
       }
@@ -71,6 +72,29 @@ export function openSockets(
 
 export function closeSockets(native: Native, sockets: readonly OpenSocket[]): void {
   for (const socket of sockets) native.closeSocket(socket.fd);
+}
+
+/** The first descriptor that a service manager passes (sd_listen_fds(3)). */
+const ACTIVATED_FD_FIRST = 3;
+
+/**
+ * The sockets that a service manager opened for this process (systemd's LISTEN_PID and LISTEN_FDS), for
+ * `EdgeOptions.inherited`; [] where there are none. A unit for more than one worker needs `ReusePort=yes`.
+ */
+export function activatedSockets(
+  native: Native,
+  environment: Readonly<Record<string, string | undefined>>,
+  processId: number,
+): OpenSocket[] {
+  if (environment["LISTEN_PID"] !== String(processId)) return [];
+  const count = Number(environment["LISTEN_FDS"] ?? 0);
+  return Array.from({ length: count }, (_, index) => ACTIVATED_FD_FIRST + index).flatMap((fd) => {
+    const [protocol, address, port] = native.describeSocket(fd);
+    if (protocol < 0) return [];
+    if (protocol === 0) native.adoptUdp(fd, RECEIVE_BUFFER_BYTES, RECEIVE_TIMEOUT_MS);
+    const listen = { address, port, family: address.includes(":") ? 6 : 4 } as const;
+    return [{ protocol: protocol === 0 ? "udp" : "tcp", listen, fd } as const];
+  });
 }
 
 /** The descriptors that worker `index` of `workers` reads: its share of each address's sockets. */
