@@ -77,7 +77,9 @@ export interface EmbeddedOptions {
   readonly allowEmpty: boolean;
   readonly vantage: string;
   readonly clock?: Clock;
+  /** Absent where this machine cannot send echoes: ICMP checks are then refused with `icmpUnavailable`. */
   readonly icmpSender?: IcmpSender;
+  readonly icmpUnavailable?: string;
   readonly onTransitions?: (batch: readonly Transition[]) => void;
 }
 
@@ -195,6 +197,8 @@ export class Embedded {
     this.fileErrors = errors.map(({ message }) => message);
     const guarded = this.#guardEmptying(loaded.documents.length);
     if (guarded !== undefined) this.fileErrors = [...this.fileErrors, guarded];
+    if (loaded.model !== undefined)
+      this.fileErrors = [...this.fileErrors, ...this.#refuseIcmp(loaded.model)];
     const { model } = loaded;
     if (model === undefined || hasErrors(loaded.problems) || this.fileErrors.length > 0) {
       this.#options.logger.error(
@@ -237,6 +241,16 @@ export class Embedded {
     const had = this.model?.documents.length ?? 0;
     if (documents > 0 || had === 0 || this.#options.allowEmpty) return undefined;
     return `Cannot apply the files: they declare nothing, while ${had} documents are served; start with --allow-empty to mean it`;
+  }
+
+  #refuseIcmp(model: Model): string[] {
+    if (this.#options.icmpSender !== undefined || !this.#options.probing) return [];
+    return [...model.checks.values()]
+      .filter(({ spec }) => spec.icmp !== undefined)
+      .map(
+        ({ source, metadata }) =>
+          `${source.file}:${source.line}: HealthCheck "${metadata.name}" uses icmp, which this machine cannot send: ${this.#options.icmpUnavailable ?? "no sender was given"}`,
+      );
   }
 
   /** Serves what the state folder holds; true where an overlay came with it, so that answers need not wait for probes. */
