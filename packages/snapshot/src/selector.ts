@@ -273,7 +273,7 @@ export class Selector {
   isDialedAway(branch: number): boolean {
     const dial = this.slots[this.world.branchSlots + branch]! >>> 20;
     if (dial >= PER_MILLE || this.ignoresDials) return false;
-    return !drawKeeps(this.draw, branch + 1, DIAL_STEP, dial);
+    return !drawKeeps(this.draw, this.world.branchSalt(branch), DIAL_STEP, dial);
   }
 
   #target(branch: number, kind: number, flags: number, mode: number): number {
@@ -303,7 +303,9 @@ export class Selector {
     if (count > 0) {
       const dial = this.world.pools.poolWord(pool, PoolWord.dial);
       const isKept =
-        dial >= PER_MILLE || this.ignoresDials || drawKeeps(this.draw, ~pool, DIAL_STEP, dial);
+        dial >= PER_MILLE ||
+        this.ignoresDials ||
+        drawKeeps(this.draw, this.world.poolSalt(pool), DIAL_STEP, dial);
       status = isKept ? pickMembers(this, table, pool, count) : Status.dialed;
     }
     if (this.trace !== null) this.#tracePool(pool, mode, table, count, status);

@@ -5,7 +5,13 @@
 import { Classifier } from "./location/classifier.ts";
 import { LocationMap } from "./location/location-map.ts";
 import { INITIAL_ENDPOINT_SLOT, PER_MILLE, branchSlot } from "./overlay.ts";
-import { BranchWord, NO_LINK, NodeKind, NodeWord } from "./policies/policies-format.ts";
+import {
+  BranchWord,
+  NO_LINK,
+  NodeKind,
+  NodeWord,
+  PoliciesTable,
+} from "./policies/policies-format.ts";
 import { PolicyTable } from "./policies/policy-table.ts";
 import { PoolTable } from "./pools/pool-table.ts";
 import { PoolWord, PoolsTable } from "./pools/pools-format.ts";
@@ -41,6 +47,7 @@ export class World {
   readonly classifierOfLink: Int32Array;
   readonly slotCount: number;
   readonly #endpointKeys: number;
+  readonly #branchKeys: number;
   /** First slots of each kind: endpoints at 0, then pool epochs, branches, latches. */
   readonly poolEpochSlots: number;
   readonly branchSlots: number;
@@ -61,6 +68,7 @@ export class World {
     this.classifiers = parts.classifiers;
     this.classifierOfLink = parts.classifierOfLink;
     this.#endpointKeys = this.pools.section.wordBase(PoolsTable.endpointKeys);
+    this.#branchKeys = this.policies.section.wordBase(PoliciesTable.branchKeys);
     this.poolEpochSlots = this.pools.endpointCount;
     this.branchSlots = this.poolEpochSlots + this.pools.poolCount;
     this.latchSlots = this.branchSlots + this.policies.branchCount;
@@ -84,7 +92,8 @@ export class World {
         error: `Snapshot has ${sections.length} sections, expected one of pools and one of policies among them`,
       };
     }
-    const pools = new PoolTable(poolsSection);
+    const pools = new PoolTable(poolsSection, byKind(SectionKind.addresses)[0]);
+    if (pools.resolved.error !== undefined) return { error: pools.resolved.error };
     const policies = new PolicyTable(policiesSection, pools);
     const maps = new Map(
       byKind(SectionKind.locationMap).map((section) => [section.key, LocationMap.open(section)]),
@@ -158,9 +167,30 @@ export class World {
     return this.pools.words[this.#endpointKeys + endpoint * 2]!;
   }
 
+  /** Lower half of a branch's key. */
+  branchSalt(branch: number): number {
+    return this.policies.words[this.#branchKeys + branch * 2]!;
+  }
+
   /** Upper half of an endpoint's key. */
   endpointSaltHigh(endpoint: number): number {
     return this.pools.words[this.#endpointKeys + endpoint * 2 + 1]!;
+  }
+
+  /** Number of addresses of `family` (4 or 6) that an endpoint's host name resolved to. */
+  resolvedCount(endpoint: number, family: number): number {
+    return this.pools.resolved.count(endpoint, family);
+  }
+
+  /** Writes one of them: four or sixteen bytes. */
+  copyResolved(
+    endpoint: number,
+    family: number,
+    index: number,
+    out: Uint8Array,
+    at: number,
+  ): void {
+    this.pools.resolved.copy(endpoint, family, index, out, at);
   }
 
   failoverNodes(): FailoverNode[] {
