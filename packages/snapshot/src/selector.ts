@@ -25,7 +25,7 @@ import { selectByPreference } from "./policies/by-preference.ts";
 import { selectCapacity } from "./policies/capacity/select.ts";
 import { selectFailover } from "./policies/failover/select.ts";
 import { selectMultivalue } from "./policies/multivalue/select.ts";
-import { selectRoundRobin } from "./policies/roundRobin/select.ts";
+import { selectRoundRobin } from "./policies/round-robin/select.ts";
 import { selectSticky } from "./policies/sticky/select.ts";
 import { selectWeighted } from "./policies/weighted/select.ts";
 import { Candidates, Mode } from "./pools/candidates.ts";
