@@ -12,7 +12,14 @@ import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 import type { TransitionHistory } from "./transition-history.ts";
 import { explainRequest } from "./explain-request.ts";
-import { endpointViews, healthViews, policyViews, poolViews, recordViews, siteViews } from "./views.ts";
+import {
+  endpointViews,
+  healthViews,
+  policyViews,
+  poolViews,
+  recordViews,
+  siteViews,
+} from "./views.ts";
 
 export interface ApiOptions {
   readonly embedded: Embedded;
@@ -61,22 +68,36 @@ export class Api {
     this.#servers.push(server);
     const { embedded, edge, transitions } = this.#options;
     server.get("/healthz", () => ({ status: "ok" }));
-    server.get("/readyz", (_request, reply) => reply.code(embedded.isReady ? 200 : 503).send({ ready: embedded.isReady, revision: embedded.revision }));
-    server.get("/metrics", async (_request, reply) => reply.type("text/plain; version=0.0.4; charset=utf-8").send(await this.#metrics.text()));
+    server.get("/readyz", (_request, reply) =>
+      reply
+        .code(embedded.isReady ? 200 : 503)
+        .send({ ready: embedded.isReady, revision: embedded.revision }),
+    );
+    server.get("/metrics", async (_request, reply) =>
+      reply.type("text/plain; version=0.0.4; charset=utf-8").send(await this.#metrics.text()),
+    );
     server.get("/v1/status", () => this.#status());
     server.get("/v1/endpoints", () => endpointViews(embedded, edge.figures()));
     server.get("/v1/pools", () => poolViews(embedded, edge.figures()));
     server.get("/v1/sites", () => siteViews(embedded, edge.figures()));
     server.get("/v1/policies", () => policyViews(embedded, edge.figures()));
-    server.get("/v1/records", () => (embedded.model === undefined ? [] : recordViews(embedded.model)));
+    server.get("/v1/records", () =>
+      embedded.model === undefined ? [] : recordViews(embedded.model),
+    );
     server.get("/v1/health", () => healthViews(embedded));
     server.get("/v1/shifts", () => embedded.shifts());
     server.get("/v1/latches", () => embedded.latches.latches());
-    server.get<{ Querystring: Record<string, string> }>("/v1/health/history", ({ query }) => transitions.list(query["endpoint"] ?? "", boundedCount(query["count"], 100)));
-    server.get<{ Querystring: Record<string, string> }>("/v1/top/names", ({ query }) => edge.topNames(boundedCount(query["count"], 20)));
+    server.get<{ Querystring: Record<string, string> }>("/v1/health/history", ({ query }) =>
+      transitions.list(query["endpoint"] ?? "", boundedCount(query["count"], 100)),
+    );
+    server.get<{ Querystring: Record<string, string> }>("/v1/top/names", ({ query }) =>
+      edge.topNames(boundedCount(query["count"], 20)),
+    );
     server.get<{ Querystring: Record<string, string> }>("/v1/explain", ({ query }, reply) => {
       const answer = explainRequest(this.#options, query);
-      return "error" in answer ? reply.code(answer.status).send({ error: answer.error }) : answer.explanation;
+      return "error" in answer
+        ? reply.code(answer.status).send({ error: answer.error })
+        : answer.explanation;
     });
     return server;
   }
@@ -92,20 +113,38 @@ export class Api {
     });
     server.delete<{ Querystring: Record<string, string> }>("/v1/shifts", ({ query }, reply) => {
       const removed = embedded.removeShifts(query["target"] ?? "");
-      return removed.length === 0 ? reply.code(404).send({ error: `No shift of "${query["target"] ?? ""}" is running` }) : { removed };
+      return removed.length === 0
+        ? reply.code(404).send({ error: `No shift of "${query["target"] ?? ""}" is running` })
+        : { removed };
     });
     server.post<{ Querystring: Record<string, string> }>("/v1/failback", ({ query }, reply) => {
       const node = query["node"] ?? "";
       if (embedded.failback(node)) return { node };
       const known = embedded.latches.latches().map(({ name }) => name);
-      return reply.code(404).send({ error: `No failover node "${node}" holds a latch, expected one of: ${known.join(", ") || "none here"}` });
+      return reply.code(404).send({
+        error: `No failover node "${node}" holds a latch, expected one of: ${known.join(", ") || "none here"}`,
+      });
     });
-    server.post<{ Body: unknown; Querystring: Record<string, string> }>("/v1/push", ({ query }, reply) => {
-      const status = query["status"];
-      if (status !== "healthy" && status !== "unhealthy") return reply.code(400).send({ error: `Status is "${status ?? ""}", expected healthy or unhealthy` });
-      const accepted = embedded.health.runner.push(query["check"] ?? "", query["endpoint"] ?? "", { status, reason: query["reason"] ?? "pushed" });
-      return accepted ? { accepted } : reply.code(404).send({ error: `No push check "${query["check"] ?? ""}" judges "${query["endpoint"] ?? ""}"` });
-    });
+    server.post<{ Body: unknown; Querystring: Record<string, string> }>(
+      "/v1/push",
+      ({ query }, reply) => {
+        const status = query["status"];
+        if (status !== "healthy" && status !== "unhealthy")
+          return reply
+            .code(400)
+            .send({ error: `Status is "${status ?? ""}", expected healthy or unhealthy` });
+        const accepted = embedded.health.runner.push(
+          query["check"] ?? "",
+          query["endpoint"] ?? "",
+          { status, reason: query["reason"] ?? "pushed" },
+        );
+        return accepted
+          ? { accepted }
+          : reply.code(404).send({
+              error: `No push check "${query["check"] ?? ""}" judges "${query["endpoint"] ?? ""}"`,
+            });
+      },
+    );
     server.post("/v1/reload", () => embedded.reload());
   }
 

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -21,7 +28,13 @@ function makeStore(context: TestContext): { store: SnapshotStore; folder: string
 }
 
 function revisionOf(revision: number): StoredRevision {
-  const pool = { name: `default/p${revision}`, members: [], answers: 0, dial: 1000, minHealthy: undefined };
+  const pool = {
+    name: `default/p${revision}`,
+    members: [],
+    answers: 0,
+    dial: 1000,
+    minHealthy: undefined,
+  };
   return { revision, seed: 7, sections: [writePools([pool]), writePolicies([])] };
 }
 
@@ -41,7 +54,14 @@ test("load() gives back what save() kept", (context) => {
 for (const [name, harm] of [
   ["torn", (path: string): void => writeFileSync(path, readFileSync(path).fill(0, 100))],
   ["truncated", (path: string): void => truncateSync(path, 64)],
-  ["foreign", (path: string): void => writeFileSync(path, "not a section at all, but long enough to look like one; padded to eight")],
+  [
+    "foreign",
+    (path: string): void =>
+      writeFileSync(
+        path,
+        "not a section at all, but long enough to look like one; padded to eight",
+      ),
+  ],
   ["missing", (path: string): void => rmSync(path)],
 ] as const) {
   test(`load() falls back to the newest complete manifest where a section is ${name}`, (context) => {
@@ -52,7 +72,10 @@ for (const [name, harm] of [
     harm(newestSection(folder, second));
     const { stored, refused } = store.load();
     assert.equal(stored?.revision, 1);
-    assert.deepEqual(refused.map(({ file }) => file), ["manifest.json"]);
+    assert.deepEqual(
+      refused.map(({ file }) => file),
+      ["manifest.json"],
+    );
   });
 }
 
@@ -89,5 +112,8 @@ test("sections that nothing names are pruned, older revisions are kept for expla
 
 test("a locked folder is refused with one sentence", (context) => {
   const { folder } = makeStore(context);
-  assert.throws(() => new StateDir(folder).lock(), /Cannot use the state folder ".*": process \d+ holds it/);
+  assert.throws(
+    () => new StateDir(folder).lock(),
+    /Cannot use the state folder ".*": process \d+ holds it/,
+  );
 });

@@ -13,7 +13,8 @@ export class TransitionHistory {
   add(batch: readonly Transition[]): void {
     for (const transition of batch) this.counts[transition.verdict] += 1;
     this.#kept.push(...batch);
-    if (this.#kept.length > TRANSITIONS_MAX) this.#kept.splice(0, this.#kept.length - TRANSITIONS_MAX);
+    if (this.#kept.length > TRANSITIONS_MAX)
+      this.#kept.splice(0, this.#kept.length - TRANSITIONS_MAX);
   }
 
   /** Those of endpoints whose key starts with `prefix`, the newest `count`. */

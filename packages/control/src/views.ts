@@ -147,7 +147,8 @@ export function recordViews(model: Model): RecordView[] {
           : `policy/${metadata.namespace}/${spec.policy}`,
       ttl: `${spec.ttl.min}..${spec.ttl.max}`,
       failoverBudgetMs: failoverBudget(model, record)?.totalMs,
-      objectiveMs: spec.objective === undefined ? undefined : parseDuration(spec.objective.recoveryTime),
+      objectiveMs:
+        spec.objective === undefined ? undefined : parseDuration(spec.objective.recoveryTime),
     };
   });
 }
