@@ -13,6 +13,7 @@ import {
   type Binding,
   type BranchInput,
   type ClassifiedPrefix,
+  type EndpointInput,
 } from "@meridian/snapshot/writer";
 import {
   testMember,
@@ -41,6 +42,18 @@ const classifier = writeClassifier({
 
 function branch(target: BranchInput["target"]): BranchInput {
   return { target, weight: 1, dial: PER_MILLE, tier: 0, isFence: false, evaluateHealth: true };
+}
+
+function withoutAddresses(
+  member: EndpointInput,
+  families: readonly ("ipv4" | "ipv6")[],
+): EndpointInput {
+  const { ipv4, ipv6, ...rest } = member;
+  const kept = {
+    ...(ipv4 === undefined || families.includes("ipv4") ? {} : { ipv4 }),
+    ...(ipv6 === undefined || families.includes("ipv6") ? {} : { ipv6 }),
+  };
+  return { ...rest, ...kept };
 }
 
 export function toPolicy(name: string, more: Partial<Binding> = {}): Binding {
@@ -123,12 +136,10 @@ export const boundModel: TestModel = {
   pools: [
     testPool("default/eu", [testMember("eu-1", 11)]),
     testPool("default/us", [testMember("us-1", 21)]),
-    testPool("default/ipv4-only", [{ ...testMember("v4", 31), ipv6: undefined }]),
+    testPool("default/ipv4-only", [withoutAddresses(testMember("v4", 31), ["ipv6"])]),
     testPool("default/hosts", [
       {
-        ...testMember("host", 0),
-        ipv4: undefined,
-        ipv6: undefined,
+        ...withoutAddresses(testMember("host", 0), ["ipv4", "ipv6"]),
         hostName: wire("static.example.org."),
       },
     ]),

@@ -65,7 +65,7 @@ export async function tcpClient(address: string, port: number): Promise<DnsClien
   await once(socket, "connect");
   const pending = new Pending();
   let received: Buffer = Buffer.alloc(0);
-  socket.on("data", (data) => {
+  socket.on("data", (data: Buffer) => {
     received = Buffer.concat([received, data]);
     while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
       const end = 2 + received.readUInt16BE(0);

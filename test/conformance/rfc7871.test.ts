@@ -25,7 +25,7 @@ const server = new TestServer(boundModel);
 function ecsOf(message: Message): string {
   const option = findOption(message.edns?.options ?? [], 8);
   const subnet = option === undefined ? undefined : parseEcs(option.data);
-  return subnet === undefined ? "none" : `${formatEcs(subnet)}`;
+  return subnet === undefined ? "none" : formatEcs(subnet);
 }
 
 function raw(data: readonly number[]): object {

@@ -3,7 +3,7 @@
 import {
   Client,
   NameLookup,
-  OverlayReader,
+  type OverlayReader,
   QueryName,
   Selector,
   type World,

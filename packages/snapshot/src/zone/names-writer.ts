@@ -150,11 +150,12 @@ class ChunkWriter {
 
   write(members: number[]): WrittenSection {
     const { owners } = this.#build;
-    members.sort((a, b) => owners.hashes.at(a) - owners.hashes.at(b) || this.#compareNames(a, b));
+    const hashes = owners.hashes.words;
+    members.sort((a, b) => hashes[a]! - hashes[b]! || this.#compareNames(a, b));
     const offsets = members.map((owner) => this.#node(owner));
     this.#nodes.zeros(-this.#nodes.length & 7);
     const { buckets, probes } = layBuckets(
-      members.map((owner) => owners.hashes.at(owner)),
+      members.map((owner) => hashes[owner]!),
       offsets,
     );
     const writer = this.#writer;
@@ -180,8 +181,8 @@ class ChunkWriter {
     const nodes = this.#nodes;
     const sets = this.#recordSets(owner);
     const bindings = bindingsOf.items.subarray(
-      bindingsOf.starts[owner]!,
-      bindingsOf.starts[owner + 1]!,
+      bindingsOf.starts[owner],
+      bindingsOf.starts[owner + 1],
     );
     const setCount = sets.length + bindings.length;
     assert(setCount <= SETS_MAX, "an owner has at most 255 types");

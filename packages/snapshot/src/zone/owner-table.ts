@@ -4,32 +4,33 @@ import { assert } from "@meridian/core";
 
 /** A typed array that grows. Build phase only. */
 export class WordList {
-  #words: Uint32Array;
+  /** The first `length` words count; loops over a whole zone read them here (a call a word made 1 M owners 3 s slower). */
+  words: Uint32Array;
   length: number = 0;
 
   constructor(initial = 256) {
-    this.#words = new Uint32Array(initial);
+    this.words = new Uint32Array(initial);
   }
 
   push(value: number): number {
-    if (this.length === this.#words.length) {
-      const grown = new Uint32Array(this.#words.length * 2);
-      grown.set(this.#words);
-      this.#words = grown;
+    if (this.length === this.words.length) {
+      const grown = new Uint32Array(this.words.length * 2);
+      grown.set(this.words);
+      this.words = grown;
     }
-    this.#words[this.length] = value;
+    this.words[this.length] = value;
     this.length += 1;
     return this.length - 1;
   }
 
   at(index: number): number {
     assert(index < this.length, "the index is inside the list");
-    return this.#words[index]!;
+    return this.words[index]!;
   }
 
   put(index: number, value: number): void {
     assert(index < this.length, "the index is inside the list");
-    this.#words[index] = value;
+    this.words[index] = value;
   }
 }
 
@@ -122,10 +123,10 @@ export class OwnerTable {
   }
 
   #isAt(owner: number, hash: number, name: Uint8Array, start: number, end: number): boolean {
-    if (this.hashes.at(owner) !== hash >>> 0 || this.nameBytes.at(owner) !== end - start)
-      return false;
+    if (this.hashes.words[owner] !== hash >>> 0) return false;
+    if (this.nameBytes.words[owner] !== end - start) return false;
     const bytes = this.names.bytes;
-    const shift = this.nameOffsets.at(owner) - start;
+    const shift = this.nameOffsets.words[owner]! - start;
     for (let index = start; index < end; index++) {
       if (bytes[index + shift] !== name[index]) return false;
     }
@@ -134,7 +135,7 @@ export class OwnerTable {
 
   #place(owner: number): void {
     const mask = this.#slots.length - 1;
-    let slot = this.hashes.at(owner) & mask;
+    let slot = this.hashes.words[owner]! & mask;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = owner + 1;
   }

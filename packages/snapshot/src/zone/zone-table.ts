@@ -4,7 +4,7 @@ import { maskWord } from "../client.ts";
 import { SectionKind, SharedTable, type Section, type SectionError } from "../section.ts";
 import type { QueryName } from "./query-name.ts";
 import { rootHash, labelHash } from "./query-name.ts";
-import { labelOffsets, NamesChunk, openNames } from "./names-chunk.ts";
+import { labelOffsets, type NamesChunk, openNames } from "./names-chunk.ts";
 import {
   CHUNK_BITS_MAX,
   TRUST_WORDS,
