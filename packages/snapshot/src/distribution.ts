@@ -310,10 +310,8 @@ function ofPool(question: Question, pool: number, mode: number): Map<string, num
   const { world } = question;
   const members = pool < 0 ? [] : candidateMembers(question, pool, mode);
   if (members.length === 0) return certain("unhealthy");
-  const familyFlag =
-    EndpointFlag.hostName | (question.family === 4 ? EndpointFlag.ipv4 : EndpointFlag.ipv6);
   const usable = members.filter(
-    ({ endpoint }) => question.family === 0 || (world.pools.flags(endpoint) & familyFlag) !== 0,
+    ({ endpoint }) => question.family === 0 || world.pools.serves(endpoint, question.family),
   );
   const result = usable.length === 0 ? certain("noAddress") : amongMembers(question, usable);
   const dial = question.ignoresDials ? PER_MILLE : world.pools.poolWord(pool, PoolWord.dial);

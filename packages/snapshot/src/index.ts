@@ -34,6 +34,7 @@ export {
 export { healthyTiers } from "./policies/failover/tiers.ts";
 export { PolicyTable } from "./policies/policy-table.ts";
 export { LAST_KNOWN_BIT, Mode, Standing, isConfigured, isEligible } from "./pools/candidates.ts";
+export { ADDRESSES_KEY_TEXT, AddressesTable, RESOLVED_MAX } from "./pools/addresses-format.ts";
 export { PoolTable } from "./pools/pool-table.ts";
 export { EndpointFlag, EndpointWord, PoolWord, Serve } from "./pools/pools-format.ts";
 export {

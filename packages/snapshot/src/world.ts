@@ -183,13 +183,7 @@ export class World {
   }
 
   /** Writes one of them: four or sixteen bytes. */
-  copyResolved(
-    endpoint: number,
-    family: number,
-    index: number,
-    out: Uint8Array,
-    at: number,
-  ): void {
+  copyResolved(endpoint: number, family: number, index: number, out: Uint8Array, at: number): void {
     this.pools.resolved.copy(endpoint, family, index, out, at);
   }
 

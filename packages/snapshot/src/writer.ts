@@ -22,6 +22,7 @@ export {
   type NodeInput,
   type PolicyInput,
 } from "./policies/policies-writer.ts";
+export { writeAddresses, type ResolvedEndpoint } from "./pools/addresses-writer.ts";
 export { MinHealthyKind, type MinHealthy } from "./pools/pools-format.ts";
 export {
   compareText,

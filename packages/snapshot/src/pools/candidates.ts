@@ -231,8 +231,8 @@ export class Candidates {
       capacity +=
         Math.max(1, words[base + EndpointWord.capacity]!) *
         (((slot >>> CAPACITY_SHIFT) & 0x3ff) / PER_MILLE);
-      if ((flags & (EndpointFlag.ipv4 | EndpointFlag.hostName)) === 0) families &= ~ALL_IPV4;
-      if ((flags & (EndpointFlag.ipv6 | EndpointFlag.hostName)) === 0) families &= ~ALL_IPV6;
+      if (!table.serves(endpoint, 4)) families &= ~ALL_IPV4;
+      if (!table.serves(endpoint, 6)) families &= ~ALL_IPV6;
       this.endpoints[start + count] = endpoint;
       this.cumulative[start + count] = total;
       count++;

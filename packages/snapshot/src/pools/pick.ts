@@ -118,11 +118,10 @@ export function pickSpread(
 function leaveOut(selector: Selector, count: number): number {
   const wanted = selector.wantFamily;
   if (wanted === 0) return count;
-  const flag = EndpointFlag.hostName | (wanted === 4 ? EndpointFlag.ipv4 : EndpointFlag.ipv6);
   let kept = 0;
   for (let index = 0; index < count; index++) {
     const endpoint = selector.scratch[index]!;
-    if ((selector.world.pools.flags(endpoint) & flag) === 0) continue;
+    if (!selector.world.pools.serves(endpoint, wanted)) continue;
     selector.scratch[kept] = endpoint;
     selector.scratchWeights[kept] = selector.scratchWeights[index]!;
     kept++;

@@ -2,6 +2,7 @@
 import { KeyIndex } from "../key-index.ts";
 import type { Section } from "../section.ts";
 import { SharedTable } from "../section.ts";
+import { AddressTable } from "./address-table.ts";
 import {
   ENDPOINT_WORDS,
   EndpointFlag,
@@ -21,10 +22,12 @@ export class PoolTable {
   readonly endpointBase: number;
   readonly heap: number;
   readonly section: Section;
+  /** What host names resolved to. */
+  readonly resolved: AddressTable;
   readonly #poolKeys: KeyIndex;
   readonly #endpointKeys: KeyIndex;
 
-  constructor(section: Section) {
+  constructor(section: Section, addresses?: Section) {
     this.section = section;
     this.bytes = section.bytes;
     this.words = section.words;
@@ -35,6 +38,9 @@ export class PoolTable {
     this.heap = section.table(SharedTable.heap).offset;
     this.#poolKeys = new KeyIndex(section, PoolsTable.poolKeys);
     this.#endpointKeys = new KeyIndex(section, PoolsTable.endpointKeys);
+    this.resolved = new AddressTable(addresses, this.endpointCount, (key) =>
+      this.endpointIndexOf(key),
+    );
   }
 
   poolIndexOf(key: bigint): number {
@@ -81,6 +87,22 @@ export class PoolTable {
 
   hasIpv6(endpoint: number): boolean {
     return (this.flags(endpoint) & EndpointFlag.ipv6) !== 0;
+  }
+
+  /** True where the endpoint's host name is answered by what it resolved to, not by a CNAME. */
+  isResolved(endpoint: number): boolean {
+    return (this.flags(endpoint) & EndpointFlag.resolve) !== 0;
+  }
+
+  /**
+   * True where the endpoint can be answered for `family` (4 or 6): an address of its own, one that its host name resolved to, or the
+   * host name itself as a CNAME, which serves both.
+   */
+  serves(endpoint: number, family: number): boolean {
+    const flags = this.flags(endpoint);
+    if ((flags & (family === 4 ? EndpointFlag.ipv4 : EndpointFlag.ipv6)) !== 0) return true;
+    if ((flags & EndpointFlag.hostName) === 0) return false;
+    return (flags & EndpointFlag.resolve) === 0 || this.resolved.count(endpoint, family) > 0;
   }
 
   /** Offset in `bytes` of the endpoint's uncompressed wire name, or −1 where it has addresses. */

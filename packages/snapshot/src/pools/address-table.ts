@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Section } from "../section.ts";
+import { ADDRESS_ENTRY_WORDS, AddressesTable, RESOLVED_MAX } from "./addresses-format.ts";
+
+const NO_ENTRY = -1;
+
+/** Resolved addresses by endpoint index, read where they lie in their section. */
+export class AddressTable {
+  readonly #section: Section | undefined;
+  readonly #words: Uint32Array;
+  readonly #bytes: Uint8Array;
+  readonly #entryBase: number;
+  readonly #ipv4: number;
+  readonly #ipv6: number;
+  /** Entry of each endpoint; empty where there is no section, so that it costs nothing. */
+  readonly #entryOf: Int32Array;
+
+  /** `endpointOf` gives the index of an endpoint's key, or −1; keys that it does not know are passed over. */
+  constructor(
+    section: Section | undefined,
+    endpointCount: number,
+    endpointOf: (key: bigint) => number,
+  ) {
+    this.#section = section;
+    this.#words = section?.words ?? new Uint32Array(0);
+    this.#bytes = section?.bytes ?? new Uint8Array(0);
+    this.#entryBase = section?.wordBase(AddressesTable.entries) ?? 0;
+    this.#ipv4 = section?.table(AddressesTable.ipv4).offset ?? 0;
+    this.#ipv6 = section?.table(AddressesTable.ipv6).offset ?? 0;
+    this.#entryOf = new Int32Array(section === undefined ? 0 : endpointCount).fill(NO_ENTRY);
+    const count = section?.count(AddressesTable.keys) ?? 0;
+    for (let entry = 0; section !== undefined && entry < count; entry++) {
+      const endpoint = endpointOf(section.keyAt(AddressesTable.keys, entry));
+      if (endpoint >= 0) this.#entryOf[endpoint] = entry;
+    }
+  }
+
+  /** Why the section cannot be used, or undefined: every entry must lie in the tables. */
+  get error(): string | undefined {
+    const section = this.#section;
+    if (section === undefined) return undefined;
+    const entries = section.count(AddressesTable.entries);
+    if (entries !== section.count(AddressesTable.keys))
+      return `Addresses section has ${entries} entries, expected ${section.count(AddressesTable.keys)}`;
+    for (let entry = 0; entry < entries; entry++) {
+      const at = this.#entryBase + entry * ADDRESS_ENTRY_WORDS;
+      for (const [word, table] of [
+        [at, AddressesTable.ipv4],
+        [at + 2, AddressesTable.ipv6],
+      ] as const) {
+        const first = this.#words[word] ?? 0;
+        const count = this.#words[word + 1] ?? 0;
+        if (count > RESOLVED_MAX || first + count > section.count(table))
+          return `Addresses section entry ${entry} has ${count} addresses from ${first}, expected at most ${RESOLVED_MAX} of ${section.count(table)}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Number of addresses of `family` (4 or 6) that the endpoint's host name resolved to, 0 to RESOLVED_MAX. */
+  count(endpoint: number, family: number): number {
+    const entry = this.#entryOf.length === 0 ? NO_ENTRY : this.#entryOf[endpoint]!;
+    if (entry === NO_ENTRY) return 0;
+    return this.#words[this.#entryBase + entry * ADDRESS_ENTRY_WORDS + (family === 4 ? 1 : 3)]!;
+  }
+
+  /** Writes the address bytes of `index` (below `count()`): four or sixteen. */
+  copy(endpoint: number, family: number, index: number, out: Uint8Array, at: number): void {
+    const word = this.#entryBase + this.#entryOf[endpoint]! * ADDRESS_ENTRY_WORDS;
+    const length = family === 4 ? 4 : 16;
+    const from =
+      family === 4
+        ? this.#ipv4 + (this.#words[word]! + index) * 4
+        : this.#ipv6 + (this.#words[word + 2]! + index) * 16;
+    const bytes = this.#bytes;
+    for (let byte = 0; byte < length; byte++) out[at + byte] = bytes[from + byte]!;
+  }
+}
