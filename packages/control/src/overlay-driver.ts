@@ -44,7 +44,7 @@ export class OverlayDriver {
   #world: World | undefined;
   #writer: OverlayWriter | undefined;
   #revision = 0;
-  #pending = new Map<number, number>();
+  readonly #pending = new Map<number, number>();
   #pendingCause: Cause = { kind: "restore", text: "" };
   #waitingSinceMs: number | undefined;
   #retry: NodeJS.Immediate | undefined;

@@ -144,8 +144,8 @@ export class OverlayJournal {
         .split("\n")
         .flatMap((line): JournalEntry[] => {
           try {
-            const entry: JournalEntry = JSON.parse(line);
-            return [entry];
+            const entry: unknown = JSON.parse(line);
+            return isJournalEntry(entry) ? [entry] : [];
           } catch {
             return [];
           }
@@ -197,4 +197,20 @@ export class OverlayJournal {
   #historyPath(name: string): string {
     return join(this.#folder, "history", name);
   }
+}
+
+function isJournalEntry(raw: unknown): raw is JournalEntry {
+  return (
+    typeof raw === "object" &&
+    raw !== null &&
+    "sequence" in raw &&
+    typeof raw.sequence === "number" &&
+    "revision" in raw &&
+    typeof raw.revision === "number" &&
+    "atMs" in raw &&
+    typeof raw.atMs === "number" &&
+    "cause" in raw &&
+    "changes" in raw &&
+    Array.isArray(raw.changes)
+  );
 }

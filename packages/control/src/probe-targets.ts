@@ -101,7 +101,8 @@ export function checkSpec(spec: HealthCheckSpec, key: string, load?: LoadSpec): 
       return {
         kind: "tcp",
         ...timing,
-        ...present({ send: spec.tcp?.send, expect: spec.tcp?.expect }),
+        ...(spec.tcp?.send === undefined ? {} : { send: spec.tcp.send }),
+        ...(spec.tcp?.expect === undefined ? {} : { expect: spec.tcp.expect }),
       };
     case "tls":
       return {
@@ -125,7 +126,7 @@ export function checkSpec(spec: HealthCheckSpec, key: string, load?: LoadSpec): 
         queryName: spec.dns?.name ?? ".",
         queryType: spec.dns?.recordType ?? "A",
         rcodes: spec.dns?.expectedRcodes ?? ["NOERROR"],
-        ...present({ answerContains: spec.dns?.contains }),
+        ...(spec.dns?.contains === undefined ? {} : { answerContains: spec.dns.contains }),
       };
     case "icmp":
       return { kind: "icmp", ...timing };
@@ -182,7 +183,8 @@ function httpFields(spec: HealthCheckSpec["http"], load: LoadSpec | undefined): 
     method: spec?.method ?? "GET",
     path: spec?.path ?? "/",
     headers: spec?.headers ?? {},
-    ...present({ host: spec?.host, bodyContains: spec?.bodyContains }),
+    ...(spec?.host === undefined ? {} : { host: spec.host }),
+    ...(spec?.bodyContains === undefined ? {} : { bodyContains: spec.bodyContains }),
     statusRanges: (spec?.expectedStatus ?? ["200-299"]).map(statusRange),
     keepAlive: false,
     ...(source === undefined ? {} : { load: source }),
@@ -217,7 +219,8 @@ function tlsFields(
   const caPem = spec?.ca === undefined ? undefined : readFileSync(spec.ca, "utf8");
   return {
     insecureSkipVerify: spec?.insecureSkipVerify ?? false,
-    ...present({ serverName: spec?.serverName, caPem }),
+    ...(spec?.serverName === undefined ? {} : { serverName: spec.serverName }),
+    ...(caPem === undefined ? {} : { caPem }),
   };
 }
 
@@ -233,16 +236,6 @@ function prometheusFields(
     comparison,
     threshold: own?.comparison[comparison] ?? 0,
     insufficientData: own?.insufficientData ?? "lastKnown",
-  };
-}
-
-/** The members that have a value: what is undefined is left out. */
-function present<Fields extends object>(
-  fields: Fields,
-): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as {
-    [Name in keyof Fields]?: Exclude<Fields[Name], undefined>;
   };
 }
 

@@ -18,14 +18,14 @@ export function parseShiftRequest(embedded: Embedded, body: unknown, nowMs: numb
   if (typeof target !== "string" || !/^(site|pool|endpoint)\/[^*]+$/.test(target)) {
     return {
       status: 400,
-      error: `Target is "${String(target)}", expected site/NAME, pool/NS/NAME or endpoint/NS/POOL/NAME`,
+      error: `Target is ${JSON.stringify(target)}, expected site/NAME, pool/NS/NAME or endpoint/NS/POOL/NAME`,
     };
   }
   const percent = field("percent") ?? 100;
   if (typeof percent !== "number" || !(percent > 0 && percent <= 100))
     return {
       status: 400,
-      error: `Percent is "${String(percent)}", expected a number above 0 and at most 100`,
+      error: `Percent is ${JSON.stringify(percent)}, expected a number above 0 and at most 100`,
     };
   const reason = field("reason");
   if (typeof reason !== "string" || reason.length === 0 || reason.length > 1024)
@@ -35,7 +35,7 @@ export function parseShiftRequest(embedded: Embedded, body: unknown, nowMs: numb
   if (lengthMs === undefined || lengthMs <= 0 || lengthMs > limits.shiftMsMax)
     return {
       status: 400,
-      error: `Expiry is "${String(expiresIn)}", expected a duration up to 72h such as 30m`,
+      error: `Expiry is ${JSON.stringify(expiresIn)}, expected a duration up to 72h such as 30m`,
     };
   if (reachedEndpoints(embedded, target).length === 0)
     return { status: 404, error: `Target "${target}" reaches no endpoint` };

@@ -141,7 +141,8 @@ export class Selector {
   }
 
   candidates(mode: number): Candidates {
-    return this.#modes[mode as 0 | 1 | 2];
+    const [verdict, open, lastKnown] = this.#modes;
+    return mode === Mode.verdict ? verdict : mode === Mode.open ? open : lastKnown;
   }
 
   /** A record bound to a pool alone is a root: it opens when nothing is healthy. */
