@@ -7,7 +7,7 @@ import type { ChangeSet } from "./overlay-driver.ts";
 import { OverlayJournal } from "./overlay-journal.ts";
 import type { Shift } from "./shift-effects.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
-import { StateDir, writeDurably } from "./state-dir.ts";
+import { type StateDir, writeDurably } from "./state-dir.ts";
 
 /** Verdicts older than this are unknown after a restart (`maxVerdictAge`). */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
