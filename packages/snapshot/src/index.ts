@@ -4,6 +4,7 @@ export { decisionDraw } from "./draw.ts";
 export { distribution, type Distribution } from "./distribution.ts";
 export { Classifier } from "./location/classifier.ts";
 export { LocationMap, NOWHERE, type Place } from "./location/location-map.ts";
+export { ResolverTable } from "./location/resolver-table.ts";
 export {
   Admin,
   CAPACITY_SHIFT,

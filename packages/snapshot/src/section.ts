@@ -36,6 +36,7 @@ export const SectionKind = {
   addresses: 6,
   zone: 7,
   names: 8,
+  resolvers: 9,
 } as const;
 
 /** Table ids that every kind may use; ids from 16 up belong to the kind. */

@@ -4,6 +4,7 @@
 
 import { Classifier } from "./location/classifier.ts";
 import { LocationMap } from "./location/location-map.ts";
+import { ResolverTable } from "./location/resolver-table.ts";
 import { INITIAL_ENDPOINT_SLOT, PER_MILLE, branchSlot } from "./overlay.ts";
 import {
   BranchWord,
@@ -42,6 +43,8 @@ export class World {
   readonly pools: PoolTable;
   readonly policies: PolicyTable;
   readonly zones: ZoneTable;
+  /** Where the clients of resolvers are that send no client subnet, if anything is known of that. */
+  readonly resolvers: ResolverTable | undefined;
   readonly classifiers: readonly Classifier[];
   /** Classifier index by link index of the policies section, −1 elsewhere. */
   readonly classifierOfLink: Int32Array;
@@ -58,6 +61,7 @@ export class World {
     pools: PoolTable;
     policies: PolicyTable;
     zones: ZoneTable;
+    resolvers: ResolverTable | undefined;
     classifiers: readonly Classifier[];
     classifierOfLink: Int32Array;
   }) {
@@ -65,6 +69,7 @@ export class World {
     this.pools = parts.pools;
     this.policies = parts.policies;
     this.zones = parts.zones;
+    this.resolvers = parts.resolvers;
     this.classifiers = parts.classifiers;
     this.classifierOfLink = parts.classifierOfLink;
     this.#endpointKeys = this.pools.section.wordBase(PoolsTable.endpointKeys);
@@ -116,7 +121,10 @@ export class World {
       kind === TargetKind.policy ? policies.policyAt(low, high) : pools.poolAt(low, high),
     );
     if ("error" in zones) return zones;
-    return new World({ seed, pools, policies, zones, classifiers, classifierOfLink });
+    const [resolversSection] = byKind(SectionKind.resolvers);
+    const resolvers =
+      resolversSection === undefined ? undefined : ResolverTable.open(resolversSection);
+    return new World({ seed, pools, policies, zones, resolvers, classifiers, classifierOfLink });
   }
 
   /** Slot of an endpoint, pool epoch, branch or latch key; −1 where this snapshot has none. */

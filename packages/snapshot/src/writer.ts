@@ -15,6 +15,7 @@ export {
   wordsOf,
   type AddressPrefix,
 } from "./location/prefix.ts";
+export { writeResolvers, type ResolverClients } from "./location/resolver-table-writer.ts";
 export { RangePartition } from "./location/range-partition.ts";
 export {
   writePolicies,
