@@ -46,3 +46,6 @@ export const DETECTION_SLACK_MS = 100;
 
 /** Transitions that a runner keeps in memory. */
 export const TRANSITIONS_REMEMBERED_MAX = 10_000;
+
+/** A timer this late means that this process stood still: what was in flight then gets the time back. */
+export const STALL_MS = 50;

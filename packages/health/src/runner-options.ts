@@ -56,6 +56,8 @@ export interface HealthCounters {
   probesDelayed: number;
   /** Started late because too many were on their way. */
   probesQueued: number;
+  /** Times at which this process itself stood still; probes in flight got the time back. */
+  stalls: number;
   transitions: number;
   freezes: number;
   pushesAccepted: number;
@@ -72,6 +74,7 @@ export function emptyCounters(): HealthCounters {
     probesTimedOut: 0,
     probesDelayed: 0,
     probesQueued: 0,
+    stalls: 0,
     transitions: 0,
     freezes: 0,
     pushesAccepted: 0,

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { fork, type ChildProcess } from "node:child_process";
 import { createServer, type Server } from "node:http";
 import { test, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import {
   defaultHttpFields,
@@ -353,6 +354,27 @@ test("HealthRunner keeps probes on their way below its limit", async (context) =
   await runner.whenFirstRound();
   assert.ok(runner.counters.probesQueued > 0);
   assert.ok([...runner.states()].every((state) => state.reason === "no answer in 100 ms"));
+});
+
+test("HealthRunner does not take a stall of its own process for failures", async (context) => {
+  // The server is another process: it answers while this one stands still.
+  const child = fork(serverFile, { execArgv: [] });
+  context.after(() => child.kill("SIGKILL"));
+  const { runner, transitions } = watch(context);
+  const check = httpCheck({ intervalMs: 100, timeoutMs: 50, unhealthyThreshold: 1 });
+  runner.setTargets([target("a", await portFrom(child), check)]);
+  runner.start();
+  await runner.whenFirstRound();
+  for (let round = 0; round < 10; round++) {
+    const untilMs = performance.now() + 150;
+    while (performance.now() < untilMs);
+    await delay(120);
+  }
+  assert.ok(runner.counters.stalls > 0);
+  assert.deepEqual(
+    transitions.filter(({ verdict }) => verdict === "unhealthy"),
+    [],
+  );
 });
 
 test("HealthRunner leaves no connection and no timer after close", async (context) => {

@@ -16,6 +16,7 @@ import {
   CALCULATED_DEPTH_MAX,
   EARLIEST_CHANGE_MAX_MS,
   PROBES_IN_FLIGHT_MAX,
+  STALL_MS,
   TRANSITIONS_REMEMBERED_MAX,
 } from "./limits.ts";
 import type { Probe, ProbeOutcome, ProbeResult } from "./probe.ts";
@@ -473,6 +474,24 @@ export class HealthRunner {
 
   readonly #onTimer = (): void => {
     this.#timer = undefined;
+    const lateMs = this.#options.clock.monotonicMs() - this.#armedForMs;
+    if (lateMs > STALL_MS) this.#forgiveStall(lateMs);
     this.advance();
   };
+
+  /**
+   * Nothing was read while this process stood still (a long compile, a suspended machine), so answers may lie unread: deadlines of
+   * probes in flight move by as long as it lasted, at most by their whole timeout. A stall of ours is no failure of theirs.
+   */
+  #forgiveStall(lateMs: number): void {
+    this.counters.stalls++;
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const entry of this.#byKey.values()) {
+      if (!entry.inFlight) continue;
+      const { timeoutMs } = entry.target.check;
+      const deadlineMs = entry.startedAtMs + timeoutMs + Math.min(lateMs, timeoutMs);
+      const timer = entry.index * timersPerEntry + timerDeadline;
+      this.#wheel.set(timer, Math.max(deadlineMs, nowMs + STALL_MS));
+    }
+  }
 }
