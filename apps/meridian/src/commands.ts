@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Every command of `meridian`. docs/reference/cli.md is written from this table (reference.ts), and a test keeps it so.
+
+import type { CommandDefinition, OptionDefinition } from "./command.ts";
+import { logLevels } from "./process-logger.ts";
+
+const state: OptionDefinition = {
+  flags: "--state <DIR>",
+  summary:
+    "Folder that holds snapshot, overlay, shifts and history, and the socket for local commands.",
+  environment: "MERIDIAN_STATE",
+  defaultText: "$XDG_STATE_HOME/meridian, else ~/.local/state/meridian",
+};
+
+const output: OptionDefinition = {
+  flags: "-o, --output <FORMAT>",
+  summary: "Text for people, or JSON for programs.",
+  environment: "MERIDIAN_OUTPUT",
+  defaultValue: "table",
+  choices: ["table", "json"],
+};
+
+const yes: OptionDefinition = {
+  flags: "-y, --yes",
+  summary: "Do it without asking.",
+};
+
+const listen: OptionDefinition = {
+  flags: "--listen <ADDRESS:PORT...>",
+  summary: "Where DNS is answered, over UDP and TCP; may be given several times.",
+  environment: "MERIDIAN_LISTEN",
+  defaultText: "127.0.0.1:5300, and [::1]:5300 where IPv6 exists",
+};
+
+const http: OptionDefinition = {
+  flags: "--http <ADDRESS:PORT>",
+  summary:
+    "Where the read-only HTTP interface is, with /metrics, /healthz and /readyz; `none` for nowhere.",
+  environment: "MERIDIAN_HTTP",
+  defaultValue: "127.0.0.1:8053",
+};
+
+const workers: OptionDefinition = {
+  flags: "--workers <N>",
+  summary: "Threads that answer over UDP.",
+  environment: "MERIDIAN_WORKERS",
+  defaultText: "the number of processors, at most 4",
+};
+
+const logLevel: OptionDefinition = {
+  flags: "--log-level <LEVEL>",
+  summary: "Least severe lines of the log on standard error.",
+  environment: "MERIDIAN_LOG_LEVEL",
+  defaultValue: "info",
+  choices: logLevels,
+};
+
+const noProbing: OptionDefinition = {
+  flags: "--no-probing",
+  summary: "Probe nothing; endpoints keep the verdict they have.",
+  isHidden: true,
+};
+
+/** In the order of the help. */
+export const commands: readonly CommandDefinition[] = [
+  {
+    name: "up",
+    summary: "Answer DNS from files, and go on answering while they change.",
+    arguments: [],
+    options: [
+      {
+        flags: "-f, --file <PATH...>",
+        summary: "Files and folders of documents, watched for changes; may be given several times.",
+        environment: "MERIDIAN_FILE",
+      },
+      state,
+      listen,
+      http,
+      workers,
+      {
+        flags: "--transport <KIND>",
+        summary:
+          "How packets are moved: the native add-on, node:dgram, or the first where it exists.",
+        environment: "MERIDIAN_TRANSPORT",
+        defaultValue: "auto",
+        choices: ["auto", "native", "dgram"],
+      },
+      {
+        flags: "--query-log <FILE>",
+        summary: "File to which sampled queries are appended as JSON lines.",
+        environment: "MERIDIAN_QUERY_LOG",
+      },
+      {
+        flags: "--query-log-sample <N>",
+        summary: "One query in N is logged.",
+        environment: "MERIDIAN_QUERY_LOG_SAMPLE",
+        defaultValue: "100",
+      },
+      logLevel,
+      {
+        flags: "--replace",
+        summary:
+          "Take the sockets over from the process that holds the state folder; no query is lost.",
+      },
+      {
+        flags: "--allow-empty",
+        summary: "Accept files that no longer declare anything.",
+        environment: "MERIDIAN_ALLOW_EMPTY",
+      },
+      noProbing,
+    ],
+    examples: [
+      "meridian up -f deploy/examples/quickstart",
+      "meridian up -f /etc/meridian --state /var/lib/meridian --listen 0.0.0.0:53 --listen [::]:53",
+    ],
+    run: async (input) => (await import("./commands/up.ts")).up(input),
+  },
+  {
+    name: "check",
+    summary: "Validate and lint files, and show every problem with its place.",
+    arguments: [{ name: "<PATH...>", summary: "Files and folders of documents." }],
+    options: [output],
+    examples: ["meridian check deploy/examples/quickstart"],
+    run: async (input) => (await import("./commands/check.ts")).check(input),
+  },
+  {
+    name: "explain",
+    summary:
+      "Say what a name is answered, and why: every node visited, every candidate kept or dropped.",
+    arguments: [{ name: "[NAME]", summary: "Name that is asked for; --replay brings its own." }],
+    options: [
+      { flags: "--type <TYPE>", summary: "Record type.", defaultValue: "A" },
+      { flags: "--client <IP>", summary: "Client that is answered, or its prefix." },
+      { flags: "--resolver <IP>", summary: "Resolver that asks for it." },
+      {
+        flags: "--at <TIME>",
+        summary: "A past moment: RFC 3339 time, or REVISION[:SEQUENCE].",
+      },
+      { flags: "--replay <LINE>", summary: "A line of the query log, or - to read it." },
+      state,
+      output,
+    ],
+    examples: [
+      "meridian explain geo.example.org --client 193.0.6.139",
+      "tail -n 1 queries.jsonl | meridian explain --replay -",
+    ],
+    run: async (input) => (await import("./commands/explain.ts")).explain(input),
+  },
+  {
+    name: "get",
+    summary: "Show what is served and how it is.",
+    arguments: [
+      {
+        name: "[KIND]",
+        summary: "What to show.",
+        choices: [
+          "endpoints",
+          "sites",
+          "pools",
+          "records",
+          "policies",
+          "health",
+          "shifts",
+          "latches",
+        ],
+      },
+    ],
+    options: [
+      { flags: "--top <KIND>", summary: "The most asked ones instead.", choices: ["names"] },
+      { flags: "--count <N>", summary: "How many of them.", defaultValue: "20" },
+      state,
+      output,
+    ],
+    examples: ["meridian get endpoints", "meridian get --top names --count 10"],
+    run: async (input) => (await import("./commands/get.ts")).get(input),
+  },
+  {
+    name: "health history",
+    summary: "Show changed verdicts with reason, vantage and time, oldest first.",
+    arguments: [
+      { name: "[ENDPOINT]", summary: "An endpoint or the start of one; all where left out." },
+    ],
+    options: [
+      { flags: "--count <N>", summary: "How many, the newest.", defaultValue: "50" },
+      state,
+      output,
+    ],
+    examples: ["meridian health history endpoint/default/web-eu"],
+    run: async (input) => (await import("./commands/health-history.ts")).healthHistory(input),
+  },
+  {
+    name: "drain",
+    summary: "Move traffic away from a site, pool or endpoint for a while.",
+    arguments: [
+      {
+        name: "<TARGET>",
+        summary:
+          "site/NAME, pool/NAMESPACE/NAME or endpoint/NAMESPACE/POOL/NAME; may hold * with --all-matching.",
+      },
+    ],
+    options: [
+      { flags: "--reason <TEXT>", summary: "Why; kept and shown." },
+      {
+        flags: "--for <DURATION>",
+        summary: "When it ends by itself, at most 72h.",
+        defaultValue: "1h",
+      },
+      { flags: "--percent <N>", summary: "Share that moves away, 1 to 100.", defaultValue: "100" },
+      {
+        flags: "--actor <NAME>",
+        summary: "Who does it.",
+        environment: "MERIDIAN_ACTOR",
+        defaultText: "the user's name",
+      },
+      { flags: "--all-matching", summary: "Let * in the target stand for any text." },
+      { flags: "--dry-run", summary: "Only show what it would reach." },
+      yes,
+      state,
+      output,
+    ],
+    examples: [
+      'meridian drain site/eu --reason "cooling fails" --for 2h',
+      'meridian drain "endpoint/default/*/eu" --all-matching --percent 50 --reason "half off"',
+    ],
+    run: async (input) => (await import("./commands/drain.ts")).drain(input),
+  },
+  {
+    name: "undrain",
+    summary: "End what drain began.",
+    arguments: [{ name: "<TARGET>", summary: "The target, or the id of a shift (get shifts)." }],
+    options: [state, output],
+    examples: ["meridian undrain site/eu"],
+    run: async (input) => (await import("./commands/drain.ts")).undrain(input),
+  },
+  {
+    name: "failback",
+    summary: "Let a failover that stays on a lower tier go back to its first.",
+    arguments: [{ name: "<NODE>", summary: "NAMESPACE/POLICY/NODE (get latches)." }],
+    options: [yes, state, output],
+    examples: ["meridian failback default/web/by-tier"],
+    run: async (input) => (await import("./commands/failback.ts")).failback(input),
+  },
+  {
+    name: "delegation",
+    summary: "Print what the parent of a zone has to hold, and check that it does.",
+    arguments: [{ name: "<ZONE>", summary: "Origin of a zone in the files." }],
+    options: [
+      {
+        flags: "-f, --file <PATH...>",
+        summary: "Files and folders of documents; may be given several times.",
+        environment: "MERIDIAN_FILE",
+      },
+      {
+        flags: "--check",
+        summary: "Ask the parent, and each name server, whether it answers for the zone.",
+      },
+      {
+        flags: "--parent <ADDRESS:PORT>",
+        summary: "Name server of the parent zone to ask.",
+        defaultText: "found by the system's resolver",
+      },
+      output,
+    ],
+    examples: [
+      "meridian delegation gtm.example.org -f /etc/meridian",
+      "meridian delegation gtm.example.org -f /etc/meridian --check --parent 192.0.2.53:53",
+    ],
+    run: async (input) => (await import("./commands/delegation.ts")).delegation(input),
+  },
+  {
+    name: "bench dns",
+    summary: "Measure a running server with dnsperf, asking for the names that it serves.",
+    arguments: [],
+    options: [
+      {
+        flags: "--server <ADDRESS:PORT>",
+        summary: "Server to ask.",
+        defaultValue: "127.0.0.1:5300",
+      },
+      { flags: "--seconds <N>", summary: "How long.", defaultValue: "10" },
+      { flags: "--clients <N>", summary: "Clients at once.", defaultValue: "10" },
+      state,
+    ],
+    examples: ["meridian bench dns --seconds 5"],
+    run: async (input) => (await import("./commands/bench-dns.ts")).benchDns(input),
+  },
+  {
+    name: "snapshot inspect",
+    summary: "Show the snapshots in a state folder, which need not be in use.",
+    arguments: [],
+    options: [
+      { flags: "--revision <N>", summary: "One revision with its sections." },
+      state,
+      output,
+    ],
+    examples: ["meridian snapshot inspect --state /var/lib/meridian"],
+    run: async (input) => (await import("./commands/snapshot.ts")).inspect(input),
+  },
+  {
+    name: "snapshot diff",
+    summary: "Show which sections differ between two revisions.",
+    arguments: [
+      { name: "<OLD>", summary: "A revision." },
+      { name: "<NEW>", summary: "Another revision." },
+    ],
+    options: [state, output],
+    examples: ["meridian snapshot diff 41 42"],
+    run: async (input) => (await import("./commands/snapshot.ts")).diff(input),
+  },
+  {
+    name: "snapshot verify",
+    summary: "Read every section in a state folder and compare it with its hash.",
+    arguments: [],
+    options: [state, output],
+    examples: ["meridian snapshot verify --state /var/lib/meridian"],
+    run: async (input) => (await import("./commands/snapshot.ts")).verify(input),
+  },
+  {
+    name: "completion",
+    summary: "Print the completion script of a shell.",
+    arguments: [{ name: "<SHELL>", summary: "The shell.", choices: ["bash", "zsh", "fish"] }],
+    options: [],
+    examples: ['eval "$(meridian completion bash)"'],
+    run: async (input) => (await import("./commands/completion.ts")).completion(input),
+  },
+  {
+    name: "quickstart",
+    summary:
+      "Run deploy/examples/quickstart: three simulated regions, and three names that follow them.",
+    arguments: [],
+    options: [
+      {
+        flags: "--check",
+        summary: "Ask each name, break a region, see the answers change and come back, and end.",
+      },
+      {
+        flags: "--traffic <QPS>",
+        summary: "Queries per second of simulated clients from all over the world.",
+        defaultValue: "20",
+      },
+      state,
+      listen,
+      http,
+      workers,
+      noProbing,
+    ],
+    examples: ["meridian quickstart", "meridian quickstart --check"],
+    run: async (input) => (await import("./commands/quickstart.ts")).quickstart(input),
+  },
+];

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { resolve } from "node:path";
+import type { CommandInput } from "../command.ts";
+import { CommandError, ExitCode } from "../exit-code.ts";
+import { logLevels } from "../process-logger.ts";
+import { Server } from "../server.ts";
+import { httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
+
+const SAMPLE_MAX = 1_000_000_000;
+const transports = ["auto", "native", "dgram"] as const;
+
+/** Serves until SIGTERM or SIGINT, or until another process takes over. */
+export async function up(input: CommandInput): Promise<ExitCode> {
+  const files = input.list("file");
+  if (files.length === 0)
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot start: no files are given, expected --file PATH (see deploy/examples/quickstart)",
+    );
+  const queryLog = input.text("queryLog");
+  const replaced = Promise.withResolvers<void>();
+  const stop = whenStopped();
+  const server = await Server.start({
+    files: files.map((path) => resolve(path)),
+    stateDir: stateDirOf(input),
+    listen: listenOf(input),
+    http: httpOf(input),
+    workers: workersOf(input),
+    transport: transports.find((kind) => kind === input.text("transport")) ?? "auto",
+    logLevel: logLevels.find((level) => level === input.text("logLevel")) ?? "info",
+    queryLog:
+      queryLog === undefined
+        ? undefined
+        : { path: queryLog, every: input.wholeNumber("queryLogSample", 1, SAMPLE_MAX) ?? 1 },
+    replace: input.flag("replace"),
+    allowEmpty: input.flag("allowEmpty"),
+    probing: input.flag("probing"),
+    onReplaced: replaced.resolve,
+  });
+  await Promise.race([stop, replaced.promise]);
+  await server.close();
+  return ExitCode.done;
+}
+
+/** Resolves on the first SIGTERM or SIGINT; a second one ends the process at once. */
+export function whenStopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolveStop) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(ExitCode.interrupted));
+        resolveStop(signal);
+      });
+    }
+  });
+}

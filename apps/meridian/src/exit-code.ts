@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { MeridianError } from "@meridian/core";
+
+/** What the command's exit code says. */
+export const ExitCode = {
+  done: 0,
+  failed: 1,
+  invalid: 2,
+  refused: 3,
+  notFound: 4,
+  unreachable: 5,
+  differences: 10,
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** A command cannot do what it was asked to; the message is all that is shown. */
+export class CommandError extends Error {
+  override readonly name: string = "CommandError";
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+const codesRefused = new Set(["STATE_LOCKED", "EDGE_LISTEN_IN_USE", "EDGE_LISTEN_FORBIDDEN"]);
+const codesInvalid = new Set(["EDGE_LISTEN_INVALID"]);
+
+/** The exit code for whatever a command threw. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof MeridianError) {
+    if (codesRefused.has(error.code)) return ExitCode.refused;
+    if (codesInvalid.has(error.code)) return ExitCode.invalid;
+  }
+  return ExitCode.failed;
+}

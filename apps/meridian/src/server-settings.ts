@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { availableParallelism, networkInterfaces } from "node:os";
+import { resolve } from "node:path";
+import { defaultStateDir } from "@meridian/control";
+import type { CommandInput } from "./command.ts";
+
+const PORT = 5300;
+/** UDP workers that are started unless told: more hardly help a server that answers less than a million queries a second. */
+const WORKERS_UNLESS_TOLD = 4;
+/** An overlay has words for 64 workers, one of which serves TCP. */
+const WORKERS_MAX = 63;
+
+/** The state folder that a command means, as an absolute path. */
+export function stateDirOf(input: CommandInput): string {
+  return resolve(input.text("state") ?? defaultStateDir(process.env));
+}
+
+/** Where DNS is answered. */
+export function listenOf(input: CommandInput): string[] {
+  const given = input.list("listen");
+  if (given.length > 0) return given;
+  return hasIpv6() ? [`127.0.0.1:${PORT}`, `[::1]:${PORT}`] : [`127.0.0.1:${PORT}`];
+}
+
+/** Where HTTP is served; undefined for nowhere. */
+export function httpOf(input: CommandInput): string | undefined {
+  const given = input.requiredText("http");
+  return given === "none" ? undefined : given;
+}
+
+export function workersOf(input: CommandInput): number {
+  return (
+    input.wholeNumber("workers", 1, WORKERS_MAX) ??
+    Math.min(WORKERS_UNLESS_TOLD, availableParallelism())
+  );
+}
+
+/** True where the host has the address ::1. */
+export function hasIpv6(): boolean {
+  return Object.values(networkInterfaces())
+    .flat()
+    .some((address) => address?.address === "::1");
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The embedded server: control plane, edge and API in one process, around one state folder.
+//
+//   lock the folder (or take the sockets over) ─► open the sockets ─► stored snapshot ─► files ─► first round of probes ─► API
+//
+// The sockets come first: a query that arrives before there is a snapshot is told SERVFAIL, so that its resolver asks elsewhere.
+
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "@meridian/core";
+import {
+  Api,
+  DataSets,
+  DiskPersistence,
+  Embedded,
+  StateDir,
+  TransitionHistory,
+  classifierCompiler,
+  type EdgeFigures,
+} from "@meridian/control";
+import {
+  Edge,
+  HandoverServer,
+  formatEdgeAddress,
+  queryHandlerModule,
+  takeOver,
+  type HandlerData,
+  type Takeover,
+} from "@meridian/edge";
+import { formatProblem } from "@meridian/model";
+import { CommandError, ExitCode } from "./exit-code.ts";
+import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
+import { processLogger, type LogLevel } from "./process-logger.ts";
+import { QueryLogFile } from "./query-log-file.ts";
+import { ownVersion } from "./version.ts";
+
+export interface ServerOptions {
+  readonly files: readonly string[];
+  readonly stateDir: string;
+  readonly listen: readonly string[];
+  /** `HOST:PORT` of the read-only HTTP listener; undefined for none. */
+  readonly http: string | undefined;
+  readonly workers: number;
+  readonly transport: "auto" | "native" | "dgram";
+  readonly logLevel: LogLevel;
+  readonly queryLog: { readonly path: string; readonly every: number } | undefined;
+  /** Take the sockets over from the process that holds the state folder. */
+  readonly replace: boolean;
+  readonly allowEmpty: boolean;
+  readonly probing: boolean;
+  /** Another process took the sockets over: time to end. */
+  readonly onReplaced?: () => void;
+}
+
+/** Bytes of a worker's ring of logged queries. */
+const LOG_RING_BYTES = 1024 * 1024;
+/** How long a process that was replaced may take to end. */
+const PREDECESSOR_MS_MAX = 10_000;
+
+export class Server {
+  readonly embedded: Embedded;
+  readonly #options: ServerOptions;
+  readonly #directory: StateDir;
+  readonly #persistence: DiskPersistence;
+  readonly #gatherer = new EdgeGatherer();
+  readonly #edge: Edge;
+  readonly #api: Api;
+  readonly #queryLog: QueryLogFile | undefined;
+  readonly #logger: ReturnType<typeof processLogger>;
+  #handover: HandoverServer | undefined;
+  #httpAddress: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    options: ServerOptions,
+    directory: StateDir,
+    logger: ReturnType<typeof processLogger>,
+    takeover: Takeover | undefined,
+  ) {
+    this.#options = options;
+    this.#directory = directory;
+    this.#logger = logger;
+    this.#persistence = new DiskPersistence(directory, logger.control, () => Date.now());
+    const { queryLog } = options;
+    this.#queryLog =
+      queryLog === undefined
+        ? undefined
+        : new QueryLogFile(queryLog.path, () => this.#gatherer.logs());
+    this.#edge = this.#makeEdge(takeover);
+    const transitions = new TransitionHistory();
+    this.embedded = new Embedded({
+      files: options.files,
+      edge: { publish: (publication) => this.#publish(publication) },
+      logger: logger.control,
+      persistence: this.#persistence,
+      classify: classifierCompiler(new DataSets(join(directory.path, "maps"))),
+      probing: options.probing,
+      allowEmpty: options.allowEmpty,
+      vantage: hostname(),
+      clock: systemClock,
+      onTransitions: (batch) => transitions.add(batch),
+    });
+    this.#api = new Api({
+      embedded: this.embedded,
+      edge: this.#gatherer,
+      transitions,
+      journal: this.#persistence.journal,
+      store: this.#persistence.store,
+      version: ownVersion(),
+      http: options.http,
+      socketPath: directory.socketPath,
+    });
+  }
+
+  /** Resolves when answers come from a snapshot. Rejects, with everything closed, where that cannot be. */
+  static async start(options: ServerOptions): Promise<Server> {
+    const logger = processLogger(options.logLevel);
+    const directory = new StateDir(options.stateDir);
+    const takeover = options.replace ? await takeOver(handoverPath(directory)) : undefined;
+    const predecessor = takeover === undefined ? undefined : holderOf(directory);
+    if (takeover === undefined) directory.lock();
+    else directory.takeLock();
+    let server: Server | undefined;
+    try {
+      server = new Server(options, directory, logger, takeover);
+      await server.#start(takeover, predecessor);
+      return server;
+    } catch (error) {
+      takeover?.abandon();
+      if (server === undefined) directory.unlock();
+      await server?.close();
+      throw error;
+    }
+  }
+
+  /** What is listened on for DNS. */
+  get addresses(): readonly string[] {
+    return this.#edge.addresses().map(formatEdgeAddress);
+  }
+
+  get httpAddress(): string | undefined {
+    return this.#httpAddress;
+  }
+
+  figures(): EdgeFigures {
+    return this.#gatherer.figures();
+  }
+
+  /** Answers what was asked, writes what is not on disk yet, and gives the state folder back. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #start(takeover: Takeover | undefined, predecessor: number | undefined): Promise<void> {
+    this.#gatherer.start(this.#edge);
+    if (takeover === undefined) await this.#startApi();
+    await Promise.all([this.#edge.start(), this.#startControl()]);
+    await takeover?.finish();
+    if (predecessor !== undefined) await ended(predecessor);
+    this.#handover = await HandoverServer.start({
+      path: handoverPath(this.#directory),
+      edge: this.#edge,
+      logger: this.#logger.edge,
+      onReplaced: () => this.#options.onReplaced?.(),
+    });
+    if (takeover !== undefined) await this.#startApi();
+    this.#logger.control.info(
+      {
+        dns: this.addresses,
+        http: this.#httpAddress,
+        state: this.#directory.path,
+        revision: this.embedded.revision,
+        transport: this.#edge.status().transport,
+      },
+      "Answering",
+    );
+  }
+
+  /** Before anything that takes time, so that a taken port shows at once; after a process that is replaced has let go of its own. */
+  async #startApi(): Promise<void> {
+    try {
+      this.#httpAddress = await this.#api.start();
+    } catch (error) {
+      const isTaken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+      if (!isTaken) throw error;
+      throw new CommandError(
+        ExitCode.refused,
+        `Cannot serve HTTP on ${this.#options.http ?? ""}: the address is in use; give another --http, or "none"`,
+      );
+    }
+  }
+
+  /** Starts the control plane; where the files give it nothing to serve, the error shows each problem with its place. */
+  async #startControl(): Promise<void> {
+    try {
+      await this.embedded.start();
+    } catch (error) {
+      const { problems, fileErrors } = this.embedded;
+      const errors = problems.filter(({ severity }) => severity === "error").map(formatProblem);
+      if (this.embedded.world !== undefined || errors.length + fileErrors.length === 0) throw error;
+      throw new CommandError(
+        ExitCode.invalid,
+        [
+          ...fileErrors,
+          ...errors,
+          "Cannot start: the files have errors, and no state is stored",
+        ].join("\n"),
+      );
+    }
+  }
+
+  #makeEdge(takeover: Takeover | undefined): Edge {
+    const { listen, workers, transport, queryLog } = this.#options;
+    const handlerData: HandlerData = {
+      kind: "query",
+      nsid: hostname(),
+      identity: hostname(),
+      version: `Meridian ${ownVersion()}`,
+      ...(queryLog === undefined
+        ? {}
+        : {
+            log: {
+              every: queryLog.every,
+              ringBytes: LOG_RING_BYTES,
+              prefixIpv4: 24,
+              prefixIpv6: 56,
+            },
+          }),
+    };
+    return new Edge({
+      listen,
+      workers,
+      transport,
+      handlerModule: queryHandlerModule,
+      handlerData,
+      logger: this.#logger.edge,
+      onMessage: (message) => this.#take(message),
+      onWorkerExit: (worker) => this.embedded.overlay.forget(worker),
+      ...(takeover === undefined
+        ? {}
+        : { inherited: takeover.sockets, joinExisting: takeover.joinExisting }),
+    });
+  }
+
+  #publish(publication: Parameters<EdgePublish>[0]): void {
+    const { world } = this.embedded;
+    if (world !== undefined) {
+      this.#gatherer.published(publication.revision, world);
+      this.#queryLog?.published(publication.revision, world);
+    }
+    this.#edge.post({ kind: "snapshot", ...publication });
+  }
+
+  #take(message: unknown): void {
+    if (!isHandlerReport(message)) return;
+    this.#gatherer.take(message);
+    if (message.kind !== "refused") return;
+    const { worker, revision, error } = message;
+    this.#logger.control.error({ worker, revision, error }, "A worker refused a snapshot");
+  }
+
+  async #close(): Promise<void> {
+    this.#handover?.close();
+    await this.#api.close();
+    await this.embedded.close();
+    await this.#edge.close();
+    this.#queryLog?.close();
+    this.#gatherer.close();
+    this.#persistence.close();
+    this.#directory.unlock();
+  }
+}
+
+type EdgePublish = ConstructorParameters<typeof Embedded>[0]["edge"]["publish"];
+
+function handoverPath(directory: StateDir): string {
+  return join(directory.path, "handover.sock");
+}
+
+/** Process that holds the state folder, from its lock. */
+function holderOf(directory: StateDir): number | undefined {
+  try {
+    const pid = Number.parseInt(readFileSync(join(directory.path, "lock"), "utf8"), 10);
+    return Number.isNaN(pid) ? undefined : pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Waits until a process has ended, but not for ever. */
+async function ended(pid: number): Promise<void> {
+  const deadline = performance.now() + PREDECESSOR_MS_MAX;
+  while (performance.now() < deadline && isAlive(pid)) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 10);
+    });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
