@@ -159,6 +159,7 @@ export class Api {
       servedSinceMs: embedded.servedSinceMs,
       problems: embedded.problems.slice(0, ROWS_MAX),
       fileErrors: embedded.fileErrors,
+      conditions: embedded.conditions().slice(0, ROWS_MAX),
       edge: { transport, workers, addresses },
     };
   }

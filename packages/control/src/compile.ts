@@ -5,10 +5,19 @@
 
 import { MeridianError } from "@meridian/core";
 import type { Model } from "@meridian/model";
+import { SectionKind } from "@meridian/snapshot";
 import { writePolicies, writePools, type WrittenSection } from "@meridian/snapshot/writer";
+import { compileAddresses } from "./compile-addresses.ts";
 import { compilePolicy, type ClassifierCompiler } from "./compile-policies.ts";
 import { compilePools } from "./compile-pools.ts";
 import { compileZone } from "./compile-zones.ts";
+import type { HostAddresses } from "./host-state.ts";
+
+/** Pools and policies. */
+const SECTIONS_BEFORE_ADDRESSES = 2;
+
+/** Writes what the model's data sets of resolvers say; undefined where it has none. Throws where one cannot be read. */
+export type ResolversCompiler = (model: Model) => WrittenSection | undefined;
 
 /** Something that could not be compiled: the zone keeps its last good sections. */
 export interface CompileProblem {
@@ -17,7 +26,7 @@ export interface CompileProblem {
 }
 
 export interface Compiled {
-  /** In a canonical order: pools, policies, classifiers and maps by key, zones by origin. */
+  /** In a canonical order: pools, policies, addresses, resolvers, classifiers and maps by key, zones by origin. */
   readonly sections: readonly WrittenSection[];
   readonly problems: readonly CompileProblem[];
 }
@@ -26,6 +35,10 @@ export interface CompileOptions {
   /** Seed of the name hashes. */
   readonly seed: number;
   readonly classify: ClassifierCompiler;
+  /** The section of the data sets of resolvers; without it they are not looked at. */
+  readonly resolvers?: ResolversCompiler;
+  /** What the host names of members resolve to now. */
+  readonly hosts?: ReadonlyMap<string, HostAddresses>;
   /** Sections of each zone as last published, by origin, for zones that cannot be compiled now. */
   readonly lastGood?: ReadonlyMap<string, readonly WrittenSection[]>;
 }
@@ -52,7 +65,21 @@ export function compile(model: Model, options: CompileOptions): Compiled {
       return options.lastGood?.get(zone.origin) ?? [];
     });
   const others = [...shared.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { sections: [pools, policies, ...others, ...zones], problems };
+  const addresses = compileAddresses(model, options.hosts ?? new Map());
+  const resolvers = options.resolvers?.(model);
+  const optional = [addresses, resolvers].filter((section) => section !== undefined);
+  return { sections: [pools, policies, ...optional, ...others, ...zones], problems };
+}
+
+/** The same sections with other resolved addresses, in canonical order. */
+export function withAddresses(
+  sections: readonly WrittenSection[],
+  addresses: WrittenSection | undefined,
+): readonly WrittenSection[] {
+  const others = sections.filter(({ kind }) => kind !== SectionKind.addresses);
+  return addresses === undefined
+    ? others
+    : others.toSpliced(SECTIONS_BEFORE_ADDRESSES, 0, addresses);
 }
 
 function compileOne(

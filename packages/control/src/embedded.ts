@@ -9,13 +9,14 @@
 // A change of files is all or nothing: with any error the last good revision stays, and the problems are a condition.
 
 import { randomUUID } from "node:crypto";
-import { Pcg32, systemClock, type Clock } from "@meridian/core";
+import { MeridianError, Pcg32, systemClock, type Clock } from "@meridian/core";
 import type { IcmpSender, Transition } from "@meridian/health";
 import { hasErrors, loadModel, type Model, type Problem } from "@meridian/model";
-import { World, openSection, type Section } from "@meridian/snapshot";
+import { SectionKind, World, openSection, type Section } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { capacityRules } from "./capacity-rules.ts";
-import { compile } from "./compile.ts";
+import { compile, withAddresses, type CompileProblem, type ResolversCompiler } from "./compile.ts";
+import { compileAddresses, knownAddresses } from "./compile-addresses.ts";
 import type { ClassifierCompiler } from "./compile-policies.ts";
 import { readBounded, readDocumentFiles } from "./file-loader.ts";
 import { FileWatcher } from "./file-watcher.ts";
@@ -72,6 +73,10 @@ export interface EmbeddedOptions {
   readonly logger: Logger;
   readonly persistence: Persistence;
   readonly classify: ClassifierCompiler;
+  /** Compiles data sets of resolvers; without it they are not looked at. */
+  readonly resolvers?: ResolversCompiler;
+  /** Name servers that host names of members are asked of; the system's unless given. */
+  readonly nameServers?: readonly string[];
   readonly probing: boolean;
   /** Accept files that no longer declare anything. */
   readonly allowEmpty: boolean;
@@ -110,6 +115,7 @@ export class Embedded {
   readonly #clock: Clock;
   readonly #hosts: HostResolver;
   readonly #sectionsOfZone = new Map<string, readonly WrittenSection[]>();
+  #zoneProblems: readonly CompileProblem[] = [];
   #published: readonly WrittenSection[] = [];
   #seed: number;
   #shifts: Shift[] = [];
@@ -136,7 +142,11 @@ export class Embedded {
       ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
       onTransitions: (batch) => this.#transitions(batch),
     });
-    this.#hosts = new HostResolver(() => this.#retarget());
+    this.#hosts = new HostResolver({
+      clock: this.#clock,
+      onChange: () => this.#hostsChanged(),
+      ...(options.nameServers === undefined ? {} : { servers: options.nameServers }),
+    });
   }
 
   /**
@@ -207,7 +217,20 @@ export class Embedded {
       );
       return { changed: false, problems: loaded.problems, errors: this.fileErrors };
     }
-    return { changed: this.#adopt(model), problems: loaded.problems, errors: this.fileErrors };
+    try {
+      return { changed: this.#adopt(model), problems: loaded.problems, errors: this.fileErrors };
+    } catch (error) {
+      // A data set that cannot be read, two names with one key: the last good revision stays. All else is a fault of this program.
+      if (!(error instanceof MeridianError)) throw error;
+      this.fileErrors = [error.message];
+      this.#options.logger.error({ code: error.code, revision: this.revision }, error.message);
+      return { changed: false, problems: loaded.problems, errors: this.fileErrors };
+    }
+  }
+
+  /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
+  conditions(): readonly CompileProblem[] {
+    return [...this.#zoneProblems, ...this.#hosts.conditions()];
   }
 
   shifts(): readonly Shift[] {
@@ -275,12 +298,18 @@ export class Embedded {
   }
 
   #adopt(model: Model): boolean {
-    this.#hosts.want(model);
+    this.#hosts.want(
+      model,
+      this.world === undefined ? undefined : knownAddresses(model, this.world),
+    );
     const compiled = compile(model, {
       seed: this.#seed,
       classify: this.#options.classify,
       lastGood: this.#sectionsOfZone,
+      hosts: this.#hosts.addresses(),
+      ...(this.#options.resolvers === undefined ? {} : { resolvers: this.#options.resolvers }),
     });
+    this.#zoneProblems = compiled.problems;
     for (const { subject, message } of compiled.problems)
       this.#options.logger.error({ subject }, message);
     this.model = model;
@@ -292,24 +321,52 @@ export class Embedded {
       const world = worldOf(compiled.sections, this.#seed);
       if (typeof world === "string")
         throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-      this.revision += 1;
-      this.#published = compiled.sections;
-      this.#take(world, undefined);
-      if (this.isReady) this.#publish();
-      this.#options.persistence.saveRevision({
-        revision: this.revision,
-        seed: this.#seed,
-        sections: compiled.sections,
-      });
+      this.#serve(world, compiled.sections);
       this.#options.logger.info(
         { revision: this.revision, sections: compiled.sections.length },
         "Compiled the files",
       );
     }
+    this.#follow(model);
+    return !isSame;
+  }
+
+  #serve(world: World, sections: readonly WrittenSection[]): void {
+    this.revision += 1;
+    this.#published = sections;
+    this.#take(world, undefined);
+    if (this.isReady) this.#publish();
+    this.#options.persistence.saveRevision({
+      revision: this.revision,
+      seed: this.#seed,
+      sections,
+    });
+  }
+
+  /** Host names have other addresses: probes go to them, and a revision with that section alone changed is served. */
+  #hostsChanged(): void {
+    const { model } = this;
+    if (model === undefined || this.world === undefined || this.#isClosed) return;
+    const addresses = compileAddresses(model, this.#hosts.addresses());
+    const previous = this.#published.find(({ kind }) => kind === SectionKind.addresses);
+    if (addresses?.name === previous?.name) {
+      this.#retarget();
+      return;
+    }
+    const sections = withAddresses(this.#published, addresses);
+    const world = worldOf(sections, this.#seed);
+    if (typeof world === "string")
+      throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
+    this.#serve(world, sections);
+    this.#options.logger.info({ revision: this.revision }, "Host names resolve to other addresses");
+    this.#follow(model);
+  }
+
+  /** Brings what hangs on the served world in line with it. */
+  #follow(model: Model): void {
     this.#retarget();
     this.#applyShifts(`shifts that are running`);
     if (this.world !== undefined) this.latches.adopt(this.world, model);
-    return !isSame;
   }
 
   #take(world: World, stored: ReadonlyMap<bigint, number> | undefined): void {
@@ -332,7 +389,7 @@ export class Embedded {
     if (this.model === undefined || this.world === undefined || this.#isClosed) return;
     this.health.adopt(
       this.world,
-      probeTargets(this.model, this.#hosts.addresses),
+      probeTargets(this.model, this.#hosts.probeAddresses()),
       capacityRules(this.model),
     );
   }

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-export { compile, type Compiled, type CompileOptions, type CompileProblem } from "./compile.ts";
+export {
+  compile,
+  type Compiled,
+  type CompileOptions,
+  type CompileProblem,
+  type ResolversCompiler,
+} from "./compile.ts";
 export type { ClassifierCompiler, CompiledClassifier } from "./compile-policies.ts";
 export {
   Embedded,
@@ -19,6 +25,7 @@ export { DiskPersistence } from "./disk-persistence.ts";
 export { OverlayJournal, type JournalEntry, type Moment } from "./overlay-journal.ts";
 export { SnapshotStore } from "./snapshot-store.ts";
 export { StateDir, defaultStateDir } from "./state-dir.ts";
+export { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 export { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 export { DataSets, demoSource, sourceOf, type DataSetSource } from "./data-sets/data-sets.ts";
 export {

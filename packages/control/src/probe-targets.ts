@@ -14,7 +14,7 @@ import type {
   TlsFields,
 } from "@meridian/health";
 import {
-  addressKind,
+  addressBytes,
   probeKindOf,
   probeTiming,
   type HealthCheckDocument,
@@ -52,7 +52,7 @@ function targetsOf(
   hosts: ResolvedHosts,
 ): ProbeTarget[] {
   const address =
-    addressKind(member.spec.address) === undefined
+    addressBytes(member.spec.address) === undefined
       ? hosts.get(member.spec.address)
       : member.spec.address;
   if (address === undefined || member.spec.serve === "never") return [];

@@ -4,11 +4,12 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { type DataSet, pathBeside } from "@meridian/model";
 import { LocationMap, openSection } from "@meridian/snapshot";
-import type { WrittenSection } from "@meridian/snapshot/writer";
+import type { ResolverClients, WrittenSection } from "@meridian/snapshot/writer";
 import { type LatencyTable, mergeLatencySamples, readLatencyCsv } from "./latency-table.ts";
 import { contentSha256, isMmdb, type LocationMapKind } from "./location-maps.ts";
 import { MapCache } from "./map-cache.ts";
 import { openMmdb } from "./mmdb-tree.ts";
+import { readResolversCsv } from "./resolvers-csv.ts";
 import { unreadable } from "./unreadable.ts";
 
 /** Largest file of a data set (GeoIP2 City has some 120 MB). */
@@ -78,6 +79,11 @@ export class DataSets {
       this.#tables.set(sha256, loaded);
     }
     return loaded;
+  }
+
+  /** What a data set of resolvers says, in the order of its lines. */
+  loadResolvers(source: DataSetSource): readonly ResolverClients[] {
+    return readSource(source).files.flatMap((bytes) => readResolversCsv(bytes));
   }
 
   /** Forgets contents that are no longer in use, by SHA-256. */

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type AddressPrefix, parsePrefix } from "@meridian/snapshot/writer";
+import { type ResolverClients, parsePrefix } from "@meridian/snapshot/writer";
 import { csvLines } from "./csv.ts";
 import { unreadable } from "./unreadable.ts";
-
-/** Clients behind `resolver`, which sends no ECS, are taken to be in `client`. */
-export interface ResolverClients {
-  readonly resolver: AddressPrefix;
-  readonly client: AddressPrefix;
-}
 
 /** Reads lines `resolver-prefix,client-prefix`. */
 export function readResolversCsv(bytes: Uint8Array): ResolverClients[] {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { loadModel, type Model } from "@meridian/model";
+import type { WrittenSection } from "@meridian/snapshot/writer";
+import { classifierCompiler } from "../data-sets/classifier-compiler.ts";
+import { DataSets } from "../data-sets/data-sets.ts";
+import { compile, type CompileOptions, type Compiled } from "../compile.ts";
+import type { Logger, Persistence, StoredRevision } from "../embedded.ts";
+
+/** The model of YAML documents that are right. */
+export function modelOf(text: string): Model {
+  const { model, problems } = loadModel([{ path: "model.yaml", bytes: Buffer.from(text) }], {
+    now: 0,
+  });
+  const errors = problems.filter(({ severity }) => severity === "error");
+  assert.ok(model !== undefined, errors.map(({ message }) => message).join("\n"));
+  return model;
+}
+
+export function compileModel(model: Model, options: Partial<CompileOptions> = {}): Compiled {
+  return compile(model, { seed: 1, classify: classifierCompiler(new DataSets()), ...options });
+}
+
+/** How many sections of `after` are not in `before`. */
+export function changedSections(
+  before: readonly WrittenSection[],
+  after: readonly WrittenSection[],
+): number {
+  const names = new Set(before.map(({ name }) => name));
+  return after.filter(({ name }) => !names.has(name)).length;
+}
+
+export const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** Keeps the newest revision in memory, as a state folder would. */
+export class MemoryPersistence implements Persistence {
+  readonly revisions: StoredRevision[] = [];
+
+  loadRevision(): StoredRevision | undefined {
+    return this.revisions.at(-1);
+  }
+
+  saveRevision(revision: StoredRevision): void {
+    this.revisions.push(revision);
+  }
+
+  loadOverlay(): undefined {
+    return undefined;
+  }
+
+  recordChangeSet(): void {}
+
+  loadShifts(): [] {
+    return [];
+  }
+
+  saveShifts(): void {}
+}
