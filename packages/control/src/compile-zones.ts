@@ -10,6 +10,7 @@ import {
   type WrittenSection,
 } from "@meridian/snapshot/writer";
 import { wireName } from "./compile-pools.ts";
+import { nextSerial, type LastZone } from "./zone-history.ts";
 
 const locationModes = {
   "prefer-ecs": ClientLocation.preferEcs,
@@ -32,23 +33,43 @@ export type CompiledZone =
   | { readonly origin: string; readonly sections: readonly WrittenSection[] }
   | { readonly origin: string; readonly error: string };
 
-/** Sections of one zone. `seed` is that of the name hashes, one for all zones of a snapshot. */
-export function compileZone(model: Model, zone: Zone, seed: number): CompiledZone {
+/** What the compiled form of a zone depends on besides the model. */
+export interface ZoneInput {
+  /** Seed of the name hashes, one for all zones of a snapshot. */
+  readonly seed: number;
+  /** The zone as published before. */
+  readonly last: LastZone | undefined;
+  /** Least serial of a zone that has none of its own. */
+  readonly serialBase: number;
+}
+
+/** Sections of one zone. */
+export function compileZone(model: Model, zone: Zone, input: ZoneInput): CompiledZone {
   const spec = zone.document.spec;
   try {
     const writer = new ZoneWriter(zone.apex, {
       clientLocation: locationModes[spec.clientLocation ?? "prefer-ecs"],
       ...(trustsEveryone(spec.ecsTrust) ? {} : { ecsTrust: spec.ecsTrust }),
-      seed,
+      seed: input.seed,
     });
     for (const record of zone.records)
       writer.addRecord(record.owner, record.type, record.ttl, record.rdata);
     for (const record of zone.dynamicRecords) addRecord(model, writer, record);
-    return { origin: zone.origin, sections: writer.finish() };
+    const serialOf = hasOwnSerial(zone)
+      ? undefined
+      : (hash: string): number => nextSerial(input.last, hash, input.serialBase);
+    return { origin: zone.origin, sections: writer.finish(serialOf) };
   } catch (error) {
     // One zone that cannot be compiled keeps its last good sections; the others go on.
     return { origin: zone.origin, error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Whether the document or the master file fixes the serial. */
+function hasOwnSerial({ document, records }: Zone): boolean {
+  if (document.spec.soa?.serial !== undefined) return true;
+  const soa = records.find(({ type }) => type === RRType.SOA);
+  return soa !== undefined && soa.path[1] !== "soa";
 }
 
 function trustsEveryone(prefixes: readonly string[]): boolean {

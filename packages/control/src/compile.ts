@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Compile: model + data sets → sections. A pure function: the same documents and data give the same bytes, on every machine, so that
-// replicas can compare hashes. Whatever may be slow happens here, before anything is published.
+// Compile: model + data sets → sections. A pure function: the same documents, data and zones published before give the same bytes, on
+// every machine, so that replicas can compare hashes. Whatever may be slow happens here, before anything is published.
 
 import { MeridianError } from "@meridian/core";
+import { nameKey } from "@meridian/dns";
 import type { Model } from "@meridian/model";
 import { SectionKind } from "@meridian/snapshot";
 import { writePolicies, writePools, type WrittenSection } from "@meridian/snapshot/writer";
@@ -12,6 +13,7 @@ import { compilePolicy, type ClassifierCompiler } from "./compile-policies.ts";
 import { compilePools } from "./compile-pools.ts";
 import { compileZone } from "./compile-zones.ts";
 import type { HostAddresses } from "./host-state.ts";
+import type { LastZone } from "./zone-history.ts";
 
 /** Pools and policies. */
 const SECTIONS_BEFORE_ADDRESSES = 2;
@@ -39,8 +41,10 @@ export interface CompileOptions {
   readonly resolvers?: ResolversCompiler;
   /** What the host names of members resolve to now. */
   readonly hosts?: ReadonlyMap<string, HostAddresses>;
-  /** Sections of each zone as last published, by origin, for zones that cannot be compiled now. */
-  readonly lastGood?: ReadonlyMap<string, readonly WrittenSection[]>;
+  /** The zones as last published (`lastZones`): their serials go on, and one that cannot be compiled now keeps its sections. */
+  readonly last?: ReadonlyMap<string, LastZone>;
+  /** Least serial of zones that fix none; 1 unless given. */
+  readonly serialBase?: number;
 }
 
 /** Compiles a whole model. Throws a MeridianError where a policy or pool cannot be compiled: they belong to no single zone. */
@@ -59,10 +63,15 @@ export function compile(model: Model, options: CompileOptions): Compiled {
   const zones = [...model.zones.values()]
     .sort((a, b) => (a.origin < b.origin ? -1 : 1))
     .flatMap((zone) => {
-      const compiled = compileZone(model, zone, options.seed);
+      const last = options.last?.get(nameKey(zone.apex));
+      const { seed, serialBase = 1 } = options;
+      const compiled = compileZone(model, zone, { seed, last, serialBase });
       if ("sections" in compiled) return compiled.sections;
-      problems.push({ subject: `zone/${zone.origin}`, message: compiled.error });
-      return options.lastGood?.get(zone.origin) ?? [];
+      problems.push({
+        subject: `zone/${zone.origin}`,
+        message: `Cannot compile zone "${zone.origin}": ${compiled.error}; ${last === undefined ? "it is not served" : "its last good data stay"}`,
+      });
+      return last?.sections ?? [];
     });
   const others = [...shared.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const addresses = compileAddresses(model, options.hosts ?? new Map());

@@ -26,6 +26,7 @@ import { LatchDriver } from "./latch-driver.ts";
 import { OverlayDriver, type ChangeSet } from "./overlay-driver.ts";
 import { probeTargets } from "./probe-targets.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
+import { dateSerial, lastZones } from "./zone-history.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */
 export interface Publication {
@@ -114,7 +115,6 @@ export class Embedded {
   readonly #options: EmbeddedOptions;
   readonly #clock: Clock;
   readonly #hosts: HostResolver;
-  readonly #sectionsOfZone = new Map<string, readonly WrittenSection[]>();
   #zoneProblems: readonly CompileProblem[] = [];
   #published: readonly WrittenSection[] = [];
   #seed: number;
@@ -305,7 +305,8 @@ export class Embedded {
     const compiled = compile(model, {
       seed: this.#seed,
       classify: this.#options.classify,
-      lastGood: this.#sectionsOfZone,
+      last: lastZones(this.#published),
+      serialBase: dateSerial(this.#clock.wallMs()),
       hosts: this.#hosts.addresses(),
       ...(this.#options.resolvers === undefined ? {} : { resolvers: this.#options.resolvers }),
     });

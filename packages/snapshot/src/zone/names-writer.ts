@@ -43,18 +43,36 @@ export interface ZoneBuild {
   readonly shapes: Map<string, number>;
 }
 
-/** The names sections of a zone, 2^chunkBits of them. */
-export function writeNames(build: ZoneBuild, chunkBits: number): WrittenSection[] {
-  const { owners } = build;
-  const flags = ownerFlags(build);
-  const depths = cutDepths(owners, flags);
-  const recordsOf = groupByOwner(build.records, RECORD_WORDS, owners.count);
-  const bindingsOf = groupBindings(build.bindings, owners.count);
-  const chunks = chunkOwners(owners, chunkBits);
-  return chunks.map((members, index) => {
-    const key = key64(namesKeyText(build.originText, index));
-    return new ChunkWriter(build, key, { flags, depths, recordsOf, bindingsOf }).write(members);
-  });
+/** Lays out the names sections of a zone, 2^chunkBits of them; each can be laid out again after a record's bytes were changed. */
+export class NamesWriter {
+  /** The section that the apex lies in. */
+  readonly apexChunk: number;
+  readonly #build: ZoneBuild;
+  readonly #facts: OwnerFacts;
+  readonly #chunks: number[][];
+
+  constructor(build: ZoneBuild, chunkBits: number) {
+    const { owners } = build;
+    const flags = ownerFlags(build);
+    this.#build = build;
+    this.#facts = {
+      flags,
+      depths: cutDepths(owners, flags),
+      recordsOf: groupByOwner(build.records, RECORD_WORDS, owners.count),
+      bindingsOf: groupBindings(build.bindings, owners.count),
+    };
+    this.#chunks = chunkOwners(owners, chunkBits);
+    this.apexChunk = chunkOf(owners.hashes.at(0), chunkBits);
+  }
+
+  writeAll(): WrittenSection[] {
+    return this.#chunks.map((_, index) => this.write(index));
+  }
+
+  write(index: number): WrittenSection {
+    const key = key64(namesKeyText(this.#build.originText, index));
+    return new ChunkWriter(this.#build, key, this.#facts).write(this.#chunks[index]!);
+  }
 }
 
 interface OwnerFacts {
@@ -126,10 +144,13 @@ function groupBindings(bindings: readonly PendingBinding[], ownerCount: number):
 function chunkOwners(owners: OwnerTable, chunkBits: number): number[][] {
   const chunks: number[][] = Array.from({ length: 1 << chunkBits }, () => []);
   for (let owner = 0; owner < owners.count; owner++) {
-    const chunk = chunkBits === 0 ? 0 : owners.hashes.at(owner) >>> (32 - chunkBits);
-    chunks[chunk]!.push(owner);
+    chunks[chunkOf(owners.hashes.at(owner), chunkBits)]!.push(owner);
   }
   return chunks;
+}
+
+function chunkOf(hash: number, chunkBits: number): number {
+  return chunkBits === 0 ? 0 : hash >>> (32 - chunkBits);
 }
 
 /** Lays out one names section. */

@@ -26,7 +26,13 @@
 // below such a node is occluded (glue at most), and one more look-up finds the node that answers for it.
 
 /** Tables of a `zone` section. */
-export const ZoneTableId = { facts: 16, trust: 17, chunks: 18 } as const;
+export const ZoneTableId = {
+  facts: 16,
+  trust: 17,
+  chunks: 18,
+  /** SHA-256 of the zone's content, 32 bytes: equal as long as nothing but the serial that follows the content differs. */
+  content: 19,
+} as const;
 
 /** Tables of a `names` section. */
 export const NamesTableId = { buckets: 16, nodes: 17, shapes: 18, linkKinds: 19 } as const;
@@ -133,6 +139,9 @@ export function boundTypeBit(type: number): number {
       return 0;
   }
 }
+
+/** Bytes from an SOA's serial to the end of its rdata (RFC 1035 §3.3.13). */
+export const SERIAL_BYTES_BEFORE_END = 20;
 
 /** Text whose key names a zone section; `origin` in lower case without trailing dot ("" is the root). */
 export function zoneKeyText(origin: string): string {

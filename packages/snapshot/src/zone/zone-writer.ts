@@ -3,11 +3,12 @@
 // Build phase of a zone: records and bindings in any order → sections, the same bytes for the same content. What is wrong in a zone
 // (data beside a CNAME, two owners of one name and type) is found and reported by the model; here it is an assertion.
 
+import { createHash } from "node:crypto";
 import { assert, key64 } from "@meridian/core";
 import type { WrittenSection } from "../section-writer.ts";
 import { SectionWriter } from "../section-writer.ts";
 import { SectionKind } from "../section.ts";
-import { writeNames, type ZoneBuild } from "./names-writer.ts";
+import { NamesWriter, type ZoneBuild } from "./names-writer.ts";
 import { OwnerTable, WordList, ByteList } from "./owner-table.ts";
 import { QueryName } from "./query-name.ts";
 import { encodeRecord } from "./record-encoding.ts";
@@ -17,6 +18,7 @@ import {
   CHUNK_BITS_MAX,
   ClientLocation,
   OWNERS_PER_CHUNK,
+  SERIAL_BYTES_BEFORE_END,
   TRUST_WORDS,
   ZONE_FACT_WORDS,
   ZoneFact,
@@ -135,13 +137,33 @@ export class ZoneWriter {
     this.#build.bindings.push({ owner: this.#owner(owner), mask, binding });
   }
 
-  /** Lays out the zone section first, then its names sections in order. */
-  finish(): WrittenSection[] {
+  /**
+   * Lays out the zone section first, then its names sections in order. With `serialOf` the SOA's serial follows the content: it is called
+   * with a hash (hex) that is equal for equal content, and gives the serial. Without it the SOA's own serial stays.
+   */
+  finish(serialOf?: (contentHash: string) => number): WrittenSection[] {
     assert(!this.#isFinished, "a zone is finished once");
     this.#isFinished = true;
     const chunkBits = chunkBitsFor(this.#build.owners.count);
-    const names = writeNames(this.#build, chunkBits);
-    return [this.#zoneSection(chunkBits, names), ...names];
+    const writer = new NamesWriter(this.#build, chunkBits);
+    if (serialOf !== undefined) this.#putSerial(0);
+    const names = writer.writeAll();
+    const hash = createHash("sha256");
+    for (const { name } of names) hash.update(name);
+    const contentHash = hash.digest("hex");
+    if (serialOf !== undefined && this.#soaRecord >= 0) {
+      this.#putSerial(serialOf(contentHash));
+      names[writer.apexChunk] = writer.write(writer.apexChunk);
+    }
+    return [this.#zoneSection(chunkBits, names, contentHash), ...names];
+  }
+
+  #putSerial(serial: number): void {
+    if (this.#soaRecord < 0) return;
+    const { records, recordBytes } = this.#build;
+    const end = records.at(this.#soaRecord + 3) + records.at(this.#soaRecord + 4);
+    const { bytes } = recordBytes;
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(end - SERIAL_BYTES_BEFORE_END, serial);
   }
 
   #owner(owner: Uint8Array): number {
@@ -177,7 +199,11 @@ export class ZoneWriter {
     return this.#origin.every((byte, index) => this.#name.bytes[shift + index] === byte);
   }
 
-  #zoneSection(chunkBits: number, names: readonly WrittenSection[]): WrittenSection {
+  #zoneSection(
+    chunkBits: number,
+    names: readonly WrittenSection[],
+    contentHash: string,
+  ): WrittenSection {
     const { originText: text, seed, records, recordBytes, owners } = this.#build;
     const writer = new SectionWriter(SectionKind.zone, key64(zoneKeyText(text)), seed);
     const facts = new Uint32Array(ZONE_FACT_WORDS);
@@ -206,6 +232,7 @@ export class ZoneWriter {
       8,
       BigUint64Array.from(names, (section) => section.key),
     );
+    writer.table(ZoneTableId.content, 1, new Uint8Array(Buffer.from(contentHash, "hex")));
     return writer.finish();
   }
 }
