@@ -114,6 +114,11 @@ const bound: readonly BoundName[] = [
       srv: { priority: 1, weight: 2, port: 443, target: wire("lone.example.org.") },
     }),
   },
+  {
+    owner: "_own._tcp.example.org.",
+    types: [RRType.SRV],
+    binding: toPool("hosts", { srv: { priority: 1, weight: 2, port: 0 } }),
+  },
   { owner: "only-alias.example.org.", types: [RRType.CNAME], binding: toPolicy("far") },
   { owner: "example.org.", types: ALL, binding: toPolicy("far") },
 ];
@@ -141,6 +146,7 @@ export const boundModel: TestModel = {
       {
         ...withoutAddresses(testMember("host", 0), ["ipv4", "ipv6"]),
         hostName: wire("static.example.org."),
+        port: 8443,
       },
     ]),
     testPool("default/empty", []),

@@ -73,6 +73,9 @@ test("a member with a host name is a CNAME, and an SRV target", () => {
   assert.deepEqual(answer("_sip._tcp.example.org.", RRType.SRV), [
     "_sip._tcp.example.org. 8 SRV 1 2 5060 static.example.org.",
   ]);
+  assert.deepEqual(answer("_own._tcp.example.org.", RRType.SRV), [
+    "_own._tcp.example.org. 8 SRV 1 2 8443 static.example.org.",
+  ]);
   assert.deepEqual(answer("_web._tcp.example.org.", RRType.SRV), [
     "_web._tcp.example.org. 8 SRV 1 2 443 lone.example.org.",
   ]);

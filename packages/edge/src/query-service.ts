@@ -102,7 +102,8 @@ export function writeSrv(
   if (targetBytes > 0) {
     if (!response.beginRecord(owner, query.message.type, ttl, SRV_FIXED_BYTES + targetBytes))
       return 0;
-    writeSrvFixed(query, chunk, shape);
+    const first = selector.chosenCount === 0 ? 0 : pools.portOf(selector.chosen[0]!);
+    writeSrvFixed(query, chunk, shape, first);
     copyHeap(query, chunk, shape + Shape.srvTargetOffset);
     response.endRecord();
     return response.commitSet();
@@ -114,18 +115,25 @@ export function writeSrv(
     while (pools.bytes[hostEnd] !== 0) hostEnd += pools.bytes[hostEnd]! + 1;
     const length = hostEnd + 1 - host;
     if (!response.beginRecord(owner, query.message.type, ttl, SRV_FIXED_BYTES + length)) return 0;
-    writeSrvFixed(query, chunk, shape);
+    writeSrvFixed(query, chunk, shape, pools.portOf(selector.chosen[index]!));
     response.copy(pools.bytes, host, length);
     response.endRecord();
   }
   return response.commitSet();
 }
 
-function writeSrvFixed(query: QueryState, chunk: NamesChunk, shape: number): void {
+/** Priority, weight and port: the record's own port, else that of the endpoint. */
+function writeSrvFixed(
+  query: QueryState,
+  chunk: NamesChunk,
+  shape: number,
+  endpointPort: number,
+): void {
   const { response } = query;
   response.u16(chunk.words[shape + Shape.srvPriority]!);
   response.u16(chunk.words[shape + Shape.srvWeight]!);
-  response.u16(chunk.words[shape + Shape.srvPort]!);
+  const port = chunk.words[shape + Shape.srvPort]!;
+  response.u16(port === 0 ? endpointPort : port);
 }
 
 /** Copies what the offset and length words at `word` point to. */
