@@ -213,7 +213,10 @@ export const commands: readonly CommandDefinition[] = [
         environment: "MERIDIAN_ACTOR",
         defaultText: "the user's name",
       },
-      { flags: "--all-matching", summary: "Let * in the target stand for any text." },
+      {
+        flags: "--all-matching",
+        summary: "Let * in the target stand for any text without a slash.",
+      },
       { flags: "--dry-run", summary: "Only show what it would reach." },
       yes,
       state,
@@ -229,7 +232,14 @@ export const commands: readonly CommandDefinition[] = [
     name: "undrain",
     summary: "End what drain began.",
     arguments: [{ name: "<TARGET>", summary: "The target, or the id of a shift (get shifts)." }],
-    options: [state, output],
+    options: [
+      {
+        flags: "--all-matching",
+        summary: "Let * in the target stand for any text without a slash.",
+      },
+      state,
+      output,
+    ],
     examples: ["meridian undrain site/eu"],
     run: async (input) => (await import("./commands/drain.ts")).undrain(input),
   },
@@ -260,6 +270,7 @@ export const commands: readonly CommandDefinition[] = [
         summary: "Name server of the parent zone to ask.",
         defaultText: "found by the system's resolver",
       },
+      { flags: "--port <N>", summary: "Port of the zone's own name servers.", defaultValue: "53" },
       output,
     ],
     examples: [

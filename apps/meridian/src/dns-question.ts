@@ -45,7 +45,7 @@ export async function askDns(question: DnsQuestion): Promise<Message> {
 }
 
 /** Addresses in the answer section. */
-export function addressesOf(message: Message): string[] {
+export function addressesOf(message: Pick<Message, "answer">): string[] {
   return message.answer.flatMap(({ type, rdata }) => {
     if (type === RRType.A) return [formatIpv4(rdata, 0)];
     return type === RRType.AAAA ? [formatIpv6(rdata, 0)] : [];

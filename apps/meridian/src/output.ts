@@ -105,7 +105,7 @@ export function formatAge(ms: number): string {
 
 function textOf(value: unknown): string {
   if (value === undefined || value === null) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** Rows of an answer of the API: its objects, anything else is left out. */

@@ -3,7 +3,7 @@
 // What the quick start shows while it runs: on a terminal a table that is drawn anew each second, in a pipe a line for each change and
 // the table now and then.
 
-import { LocalApi } from "../local-api.ts";
+import type { LocalApi } from "../local-api.ts";
 import { field, hasColours, print, rowsOf, tableLines, type Column, type Row } from "../output.ts";
 
 const SECOND_MS = 1000;

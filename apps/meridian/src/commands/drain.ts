@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { userInfo } from "node:os";
+import type { CommandInput } from "../command.ts";
+import { confirm } from "../confirm.ts";
+import { CommandError, ExitCode } from "../exit-code.ts";
+import { LocalApi } from "../local-api.ts";
+import { complain, print, printJson, rowsOf, type Row } from "../output.ts";
+import { stateDirOf } from "../server-settings.ts";
+
+const PERCENT_ALL = 100;
+
+/** Starts a shift of each target, after showing what it empties. */
+export async function drain(input: CommandInput): Promise<ExitCode> {
+  const api = new LocalApi(stateDirOf(input));
+  const reason = input.text("reason");
+  if (reason === undefined || reason.trim() === "")
+    throw new CommandError(
+      ExitCode.invalid,
+      'Cannot drain: no reason is given, expected --reason "TEXT"',
+    );
+  const percent = input.wholeNumber("percent", 1, PERCENT_ALL) ?? PERCENT_ALL;
+  const request = {
+    percent,
+    reason,
+    actor: input.text("actor") ?? userInfo().username,
+    expiresIn: input.requiredText("for"),
+  };
+  const targets = await targetsOf(api, input.argument(0), input.flag("allMatching"));
+  const reached = new Set<string>();
+  for (const target of targets)
+    for (const endpoint of reachedOf(
+      await api.post("/v1/shifts", { ...request, target, dryRun: true }),
+    ))
+      reached.add(endpoint);
+  const emptied = percent < PERCENT_ALL ? [] : emptiedPools(await endpointsOf(api), reached);
+  if (input.flag("dryRun")) {
+    if (input.isJson()) printJson({ targets, reached: [...reached], empties: emptied });
+    else describe(print, targets, reached, emptied);
+    return ExitCode.done;
+  }
+  if (emptied.length > 0 || targets.length > 1) {
+    describe(complain, targets, reached, emptied);
+    await confirm(`Move ${percent} % of the traffic away?`, input.flag("yes"));
+  }
+  const answers: unknown[] = [];
+  for (const target of targets) answers.push(await api.post("/v1/shifts", { ...request, target }));
+  if (input.isJson()) printJson(answers);
+  else
+    for (const target of targets)
+      print(
+        `${percent} % of ${target} moves away for ${request.expiresIn}; meridian undrain ${target} ends it`,
+      );
+  return ExitCode.done;
+}
+
+/** Ends the shifts of a target, or one by its id. */
+export async function undrain(input: CommandInput): Promise<ExitCode> {
+  const api = new LocalApi(stateDirOf(input));
+  const running = rowsOf(await api.get("/v1/shifts")).map((row) => String(row["target"]));
+  const text = input.argument(0);
+  const targets = text.includes("*")
+    ? matching(text, [...new Set(running)], input.flag("allMatching"))
+    : [text];
+  const answers: unknown[] = [];
+  for (const target of targets) answers.push(await api.delete("/v1/shifts", { target }));
+  if (input.isJson()) printJson(answers);
+  else for (const target of targets) print(`Traffic of ${target} comes back`);
+  return ExitCode.done;
+}
+
+/** The targets that a text with or without `*` means. */
+async function targetsOf(api: LocalApi, text: string, mayMatch: boolean): Promise<string[]> {
+  if (!text.includes("*")) return [text];
+  return matching(text, await allTargets(api, text), mayMatch);
+}
+
+/** Those of `targets` that a text with `*` means; it stands for any text without a slash. */
+function matching(text: string, targets: readonly string[], mayMatch: boolean): string[] {
+  if (!mayMatch)
+    throw new CommandError(
+      ExitCode.invalid,
+      `Target "${text}" holds *, expected one target, or --all-matching as well`,
+    );
+  const parts = text.split("*").map((part) => RegExp.escape(part));
+  const pattern = new RegExp(`^${parts.join("[^/]*")}$`);
+  const found = targets.filter((target) => pattern.test(target));
+  if (found.length > 0) return found;
+  throw new CommandError(ExitCode.notFound, `Target "${text}" matches nothing`);
+}
+
+/** Every target of the kind that a pattern starts with. */
+async function allTargets(api: LocalApi, pattern: string): Promise<string[]> {
+  const named = (rows: readonly Row[], key: string): string[] =>
+    rows.map((row) => String(row[key]));
+  if (pattern.startsWith("site/"))
+    return named(rowsOf(await api.get("/v1/sites")), "site").map((name) => `site/${name}`);
+  if (pattern.startsWith("pool/"))
+    return named(rowsOf(await api.get("/v1/pools")), "pool").map((name) => `pool/${name}`);
+  if (pattern.startsWith("endpoint/")) return named(await endpointsOf(api), "endpoint");
+  throw new CommandError(
+    ExitCode.invalid,
+    `Target is "${pattern}", expected site/NAME, pool/NAMESPACE/NAME or endpoint/NAMESPACE/POOL/NAME`,
+  );
+}
+
+async function endpointsOf(api: LocalApi): Promise<Row[]> {
+  return rowsOf(await api.get("/v1/endpoints"));
+}
+
+function reachedOf(answer: unknown): string[] {
+  const reached =
+    typeof answer === "object" && answer !== null && "reached" in answer ? answer.reached : [];
+  return Array.isArray(reached) ? reached.map(String) : [];
+}
+
+/** Pools that would have no endpoint left that serves. */
+function emptiedPools(endpoints: readonly Row[], reached: ReadonlySet<string>): string[] {
+  const serves = (row: Row): boolean =>
+    row["admin"] === "active" && (row["verdict"] === "healthy" || row["verdict"] === "unchecked");
+  const pools = Map.groupBy(endpoints, (row) =>
+    String(row["endpoint"]).split("/").slice(1, 3).join("/"),
+  );
+  return [...pools]
+    .filter(([, rows]) => {
+      const serving = rows.filter(serves);
+      return serving.length > 0 && serving.every((row) => reached.has(String(row["endpoint"])));
+    })
+    .map(([pool]) => `pool/${pool}`);
+}
+
+function describe(
+  write: (line: string) => void,
+  targets: readonly string[],
+  reached: ReadonlySet<string>,
+  emptied: readonly string[],
+): void {
+  write(`Reaches by ${targets.join(", ")}:`);
+  for (const endpoint of reached) write(`  ${endpoint}`);
+  for (const pool of emptied) write(`Empties ${pool}: no endpoint of it serves then`);
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { readFileSync } from "node:fs";
+import type { CommandInput } from "../command.ts";
+import { CommandError, ExitCode } from "../exit-code.ts";
+import { LocalApi } from "../local-api.ts";
+import { print, printJson } from "../output.ts";
+import { stateDirOf } from "../server-settings.ts";
+
+const asked = ["type", "client", "resolver", "at"] as const;
+
+/** Prints why a name is answered as it is; with --replay whether a logged answer comes out again, 10 where not. */
+export async function explain(input: CommandInput): Promise<ExitCode> {
+  const api = new LocalApi(stateDirOf(input));
+  const replay = input.text("replay");
+  if (replay !== undefined) return replayLine(api, input, replay);
+  const name = input.argument(0);
+  if (name === "")
+    throw new CommandError(ExitCode.invalid, "Cannot explain: no name is given, nor --replay LINE");
+  const query: Record<string, string> = { name };
+  for (const option of asked) {
+    const value = input.text(option);
+    if (value !== undefined) query[option] = value;
+  }
+  show(input, await api.get("/v1/explain", query));
+  return ExitCode.done;
+}
+
+async function replayLine(api: LocalApi, input: CommandInput, given: string): Promise<ExitCode> {
+  const line = (given === "-" ? readFileSync(0, "utf8") : given).trim();
+  const answer = await api.post("/v1/replay", { line });
+  show(input, answer);
+  const isEqual =
+    typeof answer === "object" && answer !== null && "equal" in answer && answer.equal === true;
+  return isEqual ? ExitCode.done : ExitCode.differences;
+}
+
+function show(input: CommandInput, answer: unknown): void {
+  const hasText = typeof answer === "object" && answer !== null && "text" in answer;
+  if (input.isJson() || !hasText) printJson(answer);
+  else print(String(answer.text).trimEnd());
+}

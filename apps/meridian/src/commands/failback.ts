@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import type { CommandInput } from "../command.ts";
+import { confirm } from "../confirm.ts";
+import { ExitCode } from "../exit-code.ts";
+import { LocalApi } from "../local-api.ts";
+import { complain, print, printJson, rowsOf } from "../output.ts";
+import { stateDirOf } from "../server-settings.ts";
+
+/** Sends the traffic of a failover back to its first tier. */
+export async function failback(input: CommandInput): Promise<ExitCode> {
+  const api = new LocalApi(stateDirOf(input));
+  const node = input.argument(0);
+  const latch = rowsOf(await api.get("/v1/latches")).find((row) => row["name"] === node);
+  if (latch !== undefined && latch["tier"] !== 1) {
+    complain(`${node} serves from tier ${String(latch["tier"])}`);
+    await confirm("Go back to tier 1?", input.flag("yes"));
+  }
+  const answer = await api.post("/v1/failback", {}, { node });
+  if (input.isJson()) printJson(answer);
+  else print(`${node} is back on tier 1`);
+  return ExitCode.done;
+}

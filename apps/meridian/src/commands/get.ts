@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import type { CommandInput } from "../command.ts";
+import { CommandError, ExitCode } from "../exit-code.ts";
+import { LocalApi } from "../local-api.ts";
+import {
+  ageField,
+  field,
+  hasColours,
+  print,
+  printJson,
+  rowsOf,
+  tableLines,
+  type Column,
+  type Row,
+} from "../output.ts";
+import { stateDirOf } from "../server-settings.ts";
+
+const COUNT_MAX = 10_000;
+
+/** Prints one kind of thing as a table or as the API's own JSON. */
+export async function get(input: CommandInput): Promise<ExitCode> {
+  const api = new LocalApi(stateDirOf(input));
+  const { answer, columns } = await ask(api, input);
+  if (input.isJson()) {
+    printJson(answer);
+    return ExitCode.done;
+  }
+  const rows = rowsOf(answer);
+  if (rows.length === 0) print("There are none");
+  else for (const line of tableLines(rows, columns, hasColours())) print(line);
+  return ExitCode.done;
+}
+
+async function ask(
+  api: LocalApi,
+  input: CommandInput,
+): Promise<{ answer: unknown; columns: readonly Column[] }> {
+  const kind = input.argument(0);
+  if (input.text("top") === "names") {
+    const count = input.wholeNumber("count", 1, COUNT_MAX) ?? 20;
+    const columns = [field("NAME", "name"), field("QUERIES", "queries", true)];
+    return { answer: await api.get("/v1/top/names", { count: String(count) }), columns };
+  }
+  const columns = columnsOf(kind, Date.now());
+  if (columns === undefined)
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot get: nothing is named, expected a kind such as endpoints, or --top names",
+    );
+  return { answer: await api.get(`/v1/${kind}`), columns };
+}
+
+/** How each kind is shown; ages count from `nowMs`. */
+function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
+  const columns: Readonly<Record<string, readonly Column[]>> = {
+    endpoints: [
+      field("ENDPOINT", "endpoint"),
+      field("ADDRESS", "address"),
+      field("SITE", "site"),
+      field("VERDICT", "verdict"),
+      ageField("SINCE", "sinceMs", nowMs),
+      field("STATE", "admin"),
+      percent("DIAL", "dial", 1),
+      percent("CAPACITY", "capacityFactor", 100),
+      field("ANSWERS", "answers", true),
+      field("REASON", "reason"),
+    ],
+    sites: [
+      field("SITE", "site"),
+      field("PARENT", "parent"),
+      field("ENDPOINTS", "endpoints", true),
+      field("HEALTHY", "healthy", true),
+      field("DRAINED", "drained", true),
+      field("ANSWERS", "answers", true),
+    ],
+    pools: [
+      field("POOL", "pool"),
+      field("MEMBERS", "members", true),
+      field("HEALTHY", "healthy", true),
+      field("DRAINED", "drained", true),
+      field("CHECK", "healthCheck"),
+      field("ANSWERS", "answers", true),
+    ],
+    records: [
+      field("NAME", "name"),
+      field("TYPES", "types"),
+      field("TARGET", "target"),
+      field("TTL", "ttl"),
+      seconds("FAILOVER", "failoverBudgetMs"),
+      seconds("OBJECTIVE", "objectiveMs"),
+    ],
+    policies: [
+      field("POLICY", "policy"),
+      field("ROOT", "root"),
+      field("NODES", "nodes", true),
+      field("QUERIES", "queries", true),
+    ],
+    health: [
+      field("ENDPOINT", "endpoint"),
+      field("CHECK", "check"),
+      field("KIND", "kind"),
+      field("VERDICT", "verdict"),
+      ageField("SINCE", "sinceMs", nowMs),
+      field("REASON", "reason"),
+      ageField("PROBED", "lastProbeMs", nowMs),
+      field("LAST", "lastReason"),
+      field("CONDITION", "condition"),
+    ],
+    shifts: [
+      field("ID", "id"),
+      field("TARGET", "target"),
+      percent("AWAY", "percent", 1),
+      {
+        title: "ENDS",
+        value: (row) => new Date(Number(row["expiresAtMs"])).toISOString().slice(0, 19) + "Z",
+      },
+      field("ACTOR", "actor"),
+      field("REASON", "reason"),
+    ],
+    latches: [field("NODE", "name"), field("TIER", "tier", true)],
+  };
+  return columns[kind];
+}
+
+/** A column of shares; `scale` brings the value to percent. */
+function percent(title: string, name: string, scale: number): Column {
+  const value = (row: Row): string => `${Math.round(Number(row[name]) * scale)} %`;
+  return { title, isNumber: true, value };
+}
+
+function seconds(title: string, name: string): Column {
+  const value = (row: Row): string => {
+    const ms = row[name];
+    return typeof ms === "number" ? `${(ms / 1000).toFixed(1)} s` : "";
+  };
+  return { title, isNumber: true, value };
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import type { CommandInput } from "../command.ts";
+import { ExitCode } from "../exit-code.ts";
+import { LocalApi } from "../local-api.ts";
+import { field, hasColours, print, printJson, rowsOf, tableLines, type Column } from "../output.ts";
+import { stateDirOf } from "../server-settings.ts";
+
+const COUNT_MAX = 10_000;
+
+const columns: readonly Column[] = [
+  { title: "TIME", value: (row) => new Date(Number(row["atMs"])).toISOString() },
+  field("ENDPOINT", "key"),
+  field("VERDICT", "verdict"),
+  field("BEFORE", "previous"),
+  field("VANTAGE", "vantage"),
+  field("REASON", "reason"),
+];
+
+/** Prints the newest changed verdicts, oldest first. */
+export async function healthHistory(input: CommandInput): Promise<ExitCode> {
+  const count = input.wholeNumber("count", 1, COUNT_MAX) ?? 50;
+  const answer = await new LocalApi(stateDirOf(input)).get("/v1/health/history", {
+    endpoint: input.argument(0),
+    count: String(count),
+  });
+  if (input.isJson()) {
+    printJson(answer);
+    return ExitCode.done;
+  }
+  const rows = rowsOf(answer);
+  if (rows.length === 0) print("No verdict has changed");
+  else for (const line of tableLines(rows, columns, hasColours())) print(line);
+  return ExitCode.done;
+}
