@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Verdict } from "@meridian/snapshot";
 import type { Logger, Persistence, StoredRevision } from "./embedded.ts";
+import { reasonOf } from "./file-loader.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
 import { OverlayJournal } from "./overlay-journal.ts";
 import type { Shift } from "./shift-effects.ts";
@@ -11,6 +12,7 @@ import { type StateDir, writeDurably } from "./state-dir.ts";
 
 /** Verdicts older than this are unknown after a restart (`maxVerdictAge`). */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
+const SHIFTS_FILE = "shifts.json";
 
 /** What outlives the process, in a state folder that is locked already. */
 export class DiskPersistence implements Persistence {
@@ -25,7 +27,9 @@ export class DiskPersistence implements Persistence {
     this.#logger = logger;
     this.#wallMs = wallMs;
     this.store = new SnapshotStore(directory.path);
-    this.journal = new OverlayJournal(directory.path, wallMs);
+    this.journal = new OverlayJournal(directory.path, wallMs, (error) =>
+      logger.error({ reason: reasonOf(error) }, "Cannot write the overlay to the state folder"),
+    );
   }
 
   loadRevision(): StoredRevision | undefined {
@@ -48,7 +52,7 @@ export class DiskPersistence implements Persistence {
       "Restored the overlay from disk",
     );
     const oldestSeconds = (nowMs - VERDICT_AGE_MS_MAX) / 1000;
-    // The table is saved whenever anything changes, so an old file means old verdicts.
+    // The table is written whenever anything changes and each minute besides: an old file means old verdicts.
     const isOld = nowMs - overlay.savedAtMs > VERDICT_AGE_MS_MAX;
     return new Map(
       [...overlay.slots].map(([key, { value, changedAtSeconds }]) => [
@@ -62,20 +66,32 @@ export class DiskPersistence implements Persistence {
     this.journal.record(changeSet);
   }
 
+  recordedSlot(key: bigint): number | undefined {
+    return this.journal.recorded(key);
+  }
+
+  lastSequence(): number {
+    return this.journal.lastSequence;
+  }
+
   loadShifts(): readonly Shift[] {
+    const path = join(this.#directory.path, SHIFTS_FILE);
     try {
-      const shifts: unknown = JSON.parse(
-        readFileSync(join(this.#directory.path, "shifts.json"), "utf8"),
-      );
+      const shifts: unknown = JSON.parse(readFileSync(path, "utf8"));
+      if (Array.isArray(shifts) && shifts.every(isShift)) return shifts;
+      this.#logger.error({ file: path }, "Passed over stored shifts that are malformed");
       return Array.isArray(shifts) ? shifts.filter(isShift) : [];
-    } catch {
+    } catch (error) {
+      // Without the file there were no shifts; with one that cannot be read, traffic goes back to what was drained.
+      if (existsSync(path))
+        this.#logger.error({ file: path, reason: reasonOf(error) }, "Cannot read the shifts");
       return [];
     }
   }
 
   saveShifts(shifts: readonly Shift[]): void {
     writeDurably(
-      join(this.#directory.path, "shifts.json"),
+      join(this.#directory.path, SHIFTS_FILE),
       `${JSON.stringify(shifts, undefined, 1)}\n`,
     );
   }
@@ -86,12 +102,10 @@ export class DiskPersistence implements Persistence {
 }
 
 function isShift(raw: unknown): raw is Shift {
+  if (typeof raw !== "object" || raw === null) return false;
+  const field = (name: string): unknown => Reflect.get(raw, name);
   return (
-    typeof raw === "object" &&
-    raw !== null &&
-    "id" in raw &&
-    "target" in raw &&
-    "percent" in raw &&
-    "expiresAtMs" in raw
+    ["id", "target", "reason", "actor"].every((name) => typeof field(name) === "string") &&
+    ["percent", "createdAtMs", "expiresAtMs"].every((name) => Number.isFinite(field(name)))
   );
 }

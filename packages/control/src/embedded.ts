@@ -57,6 +57,10 @@ export interface Persistence {
   /** Slot values by key as they were, stale verdicts already taken as unknown. */
   loadOverlay(): ReadonlyMap<bigint, number> | undefined;
   recordChangeSet(changeSet: ChangeSet): void;
+  /** Newest recorded value of a slot; absent where change sets are not kept. */
+  recordedSlot?(key: bigint): number | undefined;
+  /** No recorded change set has a greater sequence. */
+  lastSequence?(): number;
   loadShifts(): readonly Shift[];
   saveShifts(shifts: readonly Shift[]): void;
 }
@@ -132,6 +136,8 @@ export class Embedded {
     this.overlay = new OverlayDriver({
       wallMs: () => this.#clock.wallMs(),
       onChangeSet: (changeSet) => this.#changed(changeSet),
+      recorded: (key) => options.persistence.recordedSlot?.(key),
+      lastSequence: () => options.persistence.lastSequence?.() ?? 0,
     });
     this.latches = new LatchDriver(this.overlay, () => this.#clock.monotonicMs());
     this.health = new HealthDriver({
@@ -373,6 +379,7 @@ export class Embedded {
   #take(world: World, stored: ReadonlyMap<bigint, number> | undefined): void {
     this.world = world;
     this.servedSinceMs = this.#clock.wallMs();
+    this.latches.pause();
     this.overlay.adopt(world, this.revision, stored);
   }
 
@@ -411,7 +418,8 @@ export class Embedded {
 
   #changed(changeSet: ChangeSet): void {
     this.#options.persistence.recordChangeSet(changeSet);
-    if (changeSet.cause.kind !== "latch") this.latches.step();
+    const { kind } = changeSet.cause;
+    if (kind !== "latch" && kind !== "snapshot") this.latches.step();
   }
 
   #shiftsChanged(text: string): void {

@@ -31,6 +31,12 @@ export class LatchDriver {
     this.#nowMs = nowMs;
   }
 
+  /** Another snapshot is served: nothing is judged by the slots of the old one until `adopt`. */
+  pause(): void {
+    this.#nodes = [];
+    this.#selector = undefined;
+  }
+
   adopt(world: World, model: Model): void {
     this.#selector = new Selector(world);
     this.#nodes = world.failoverNodes().flatMap((failover): Latched[] => {

@@ -34,6 +34,10 @@ export interface ChangeSet {
 export interface OverlayDriverOptions {
   readonly wallMs: () => number;
   readonly onChangeSet: (changeSet: ChangeSet) => void;
+  /** What the journal holds for a key; absent where nothing is kept. A new snapshot records only what differs from it. */
+  readonly recorded?: (key: bigint) => number | undefined;
+  /** The first overlay's sequence is the next one, so that a sequence names one state across restarts. Default 0. */
+  readonly lastSequence?: () => number;
 }
 
 /** Longest time for which a change set waits for readers of the spare bank, before the driver gives up on a worker that hangs. */
@@ -81,27 +85,35 @@ export class OverlayDriver {
 
   /**
    * Starts an overlay for a new snapshot. Endpoint and latch slots that existed keep their values by key (`stored` serves keys that the
-   * running overlay lacks); weights and dials of branches are the documents'. Returns the keys of endpoints that nobody judged yet.
+   * running overlay lacks), changes that still wait for a bank among them; weights and dials of branches are the documents'. What the
+   * journal could not derive from the change sets before is a change set of its own, so that (revision, sequence) names one state.
    */
   adopt(world: World, revision: number, stored?: ReadonlyMap<bigint, number>): void {
-    this.#flushNow();
-    const slots = world.initialSlots();
+    const initial = world.initialSlots();
+    const slots = Uint32Array.from(initial);
     const old = this.#world;
-    const oldWriter = this.#writer;
+    const newest = this.#takePending();
     const carry = (slot: number): void => {
       const key = world.slotKey(slot);
       const oldSlot = old === undefined ? -1 : old.slotOfKey(key);
-      const value =
-        oldSlot >= 0 && oldWriter !== undefined ? oldWriter.read(oldSlot) : stored?.get(key);
+      const value = oldSlot >= 0 ? newest(oldSlot) : stored?.get(key);
       if (value !== undefined) slots[slot] = value;
     };
     if (old !== undefined || stored !== undefined) {
       for (let slot = 0; slot < world.poolEpochSlots; slot++) carry(slot);
       for (let slot = world.latchSlots; slot < world.slotCount; slot++) carry(slot);
     }
+    const lastSequence = this.#writer?.sequence ?? this.#options.lastSequence?.() ?? 0;
     this.#world = world;
     this.#revision = revision;
-    this.#writer = new OverlayWriter(slots, (oldWriter?.sequence ?? 0) + 1);
+    this.#writer = new OverlayWriter(slots, lastSequence + 1);
+    this.#options.onChangeSet({
+      sequence: lastSequence + 1,
+      revision,
+      atMs: this.#options.wallMs(),
+      cause: { kind: "snapshot", text: `revision ${revision}` },
+      changes: this.#unrecorded(world, initial, slots),
+    });
   }
 
   /** Adds values to the next change set, which leaves as soon as no worker reads the spare bank. Later values of a slot win. */
@@ -163,9 +175,28 @@ export class OverlayDriver {
     });
   }
 
-  #flushNow(): void {
-    if (this.#pending.size > 0 && this.#writer?.isSpareFree() === true) this.#publishNow();
+  /** Ends the running overlay: its newest values, those that wait for a bank and what follows from them included. */
+  #takePending(): (slot: number) => number | undefined {
+    const writer = this.#writer;
+    const changes = new Map(this.#pending);
     this.#pending.clear();
+    if (this.#world !== undefined) this.#followPools(this.#world, changes);
+    return (slot) => changes.get(slot) ?? writer?.read(slot);
+  }
+
+  /** Values that neither the snapshot nor the journal gives. */
+  #unrecorded(
+    world: World,
+    initial: Uint32Array,
+    slots: Uint32Array,
+  ): { readonly key: bigint; readonly value: number }[] {
+    const changes: { readonly key: bigint; readonly value: number }[] = [];
+    slots.forEach((value, slot) => {
+      if (slot >= world.poolEpochSlots && slot < world.branchSlots) return;
+      const key = world.slotKey(slot);
+      if ((this.#options.recorded?.(key) ?? initial[slot]) !== value) changes.push({ key, value });
+    });
+    return changes;
   }
 
   /** Adds what follows from changed endpoints: their pools' epochs move, and last-known bits are set or cleared. */

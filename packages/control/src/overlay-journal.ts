@@ -2,9 +2,12 @@
 
 // What the overlay was, and why: `overlay.bin` is the newest table, `history/journal-TIME.jsonl` every change set with its time and
 // cause, `history/overlay-TIME.bin` a checkpoint a minute. A past overlay is the checkpoint before it plus the change sets since.
+//
+// Nothing here may end the process: what cannot be written is reported, kept for a while, and tried again.
 
 import { appendFileSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { reasonOf } from "./file-loader.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
 import {
   decodeOverlay,
@@ -16,7 +19,17 @@ import { writeDurably } from "./state-dir.ts";
 
 /** The newest table is on disk at most this long after a change. */
 const SAVE_MS = 500;
+/** When writing is tried again after it failed. */
+const RETRY_MS = 5000;
+/** The table is written this often where nothing changes, so that its age is that of the process that kept it. */
+const REFRESH_MS = 60_000;
+/** Most change sets that wait for a disk that cannot be written; of more the oldest are lost. */
+const BUFFERED_MAX = 10_000;
+/** Most slots of the table; of more those that changed longest ago are left out. */
+const SLOTS_MAX = 1_000_000;
 const CHECKPOINT_MS = 60_000;
+/** More change sets than can be published between two saves. */
+const LOST_SEQUENCES_MAX = 65_536;
 /** A journal file is closed at this size. */
 const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 const HISTORY_MS_MAX = 7 * 24 * 3_600_000;
@@ -39,28 +52,44 @@ export type Moment =
 
 export class OverlayJournal {
   readonly #folder: string;
+  /** In the order of their last change. */
   readonly #slots = new Map<bigint, StoredSlot>();
   readonly #wallMs: () => number;
+  readonly #onError: (error: unknown) => void;
   #sequence = 0;
   #buffered: string[] = [];
   #saveTimer: NodeJS.Timeout | undefined;
+  #refreshTimer: NodeJS.Timeout | undefined;
   #journalPath: string;
   #journalBytes = 0;
   #checkpointAtMs = 0;
 
-  constructor(folder: string, wallMs: () => number) {
+  /** `onError` hears of what could not be written. */
+  constructor(folder: string, wallMs: () => number, onError: (error: unknown) => void) {
     this.#folder = folder;
     this.#wallMs = wallMs;
+    this.#onError = onError;
     this.#journalPath = this.#historyPath(`journal-${wallMs()}.jsonl`);
+  }
+
+  /** What the newest table holds for a key. */
+  recorded(key: bigint): number | undefined {
+    return this.#slots.get(key)?.value;
+  }
+
+  /** A number that every sequence on disk is below, with room for change sets that were published and lost in a crash. */
+  get lastSequence(): number {
+    return this.#sequence === 0 ? 0 : this.#sequence + LOST_SEQUENCES_MAX;
   }
 
   /** The table from before, with its age; the reason where there is none that can be read. */
   load(): StoredOverlay | string {
+    this.#sequence = this.#lastJournaled();
     try {
       const overlay = decodeOverlay(readFileSync(join(this.#folder, "overlay.bin")));
       if (typeof overlay === "string") return overlay;
       for (const [key, slot] of overlay.slots) this.#slots.set(key, slot);
-      this.#sequence = overlay.sequence;
+      this.#sequence = Math.max(this.#sequence, overlay.sequence);
       return overlay;
     } catch {
       return "there is no stored overlay";
@@ -69,8 +98,14 @@ export class OverlayJournal {
 
   record(changeSet: ChangeSet): void {
     const changedAtSeconds = Math.floor(changeSet.atMs / 1000);
-    for (const { key, value } of changeSet.changes)
+    for (const { key, value } of changeSet.changes) {
+      this.#slots.delete(key);
       this.#slots.set(key, { value, changedAtSeconds });
+    }
+    for (const key of this.#slots.keys()) {
+      if (this.#slots.size <= SLOTS_MAX) break;
+      this.#slots.delete(key);
+    }
     this.#sequence = changeSet.sequence;
     const entry: JournalEntry = {
       sequence: changeSet.sequence,
@@ -79,25 +114,46 @@ export class OverlayJournal {
       cause: changeSet.cause,
       changes: changeSet.changes.map(({ key, value }) => [key.toString(16), value]),
     };
+    if (this.#buffered.length >= BUFFERED_MAX) this.#buffered.shift();
     this.#buffered.push(JSON.stringify(entry));
     this.#saveTimer ??= setTimeout(() => this.save(), SAVE_MS);
+    this.#refreshTimer ??= setInterval(() => this.#refresh(), REFRESH_MS).unref();
   }
 
-  /** Writes what is buffered, and a checkpoint where one is due. */
+  /** Writes what is buffered, and a checkpoint where one is due. What cannot be written is reported and tried again later. */
   save(): void {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
     if (this.#buffered.length === 0) return;
+    try {
+      this.#write();
+    } catch (error) {
+      this.#onError(error);
+      this.#saveTimer = setTimeout(() => this.save(), RETRY_MS).unref();
+    }
+  }
+
+  /** Says of the table that it is still right. */
+  #refresh(): void {
+    if (this.#buffered.length > 0) return;
+    try {
+      writeDurably(join(this.#folder, "overlay.bin"), this.#encode(this.#wallMs()));
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  #encode(nowMs: number): Uint8Array {
+    return encodeOverlay({ savedAtMs: nowMs, sequence: this.#sequence, slots: this.#slots });
+  }
+
+  #write(): void {
     const nowMs = this.#wallMs();
-    const overlay = encodeOverlay({
-      savedAtMs: nowMs,
-      sequence: this.#sequence,
-      slots: this.#slots,
-    });
+    const overlay = this.#encode(nowMs);
     writeDurably(join(this.#folder, "overlay.bin"), overlay);
     const text = `${this.#buffered.join("\n")}\n`;
-    this.#buffered = [];
     appendFileSync(this.#journalPath, text, { mode: 0o600 });
+    this.#buffered = [];
     this.#journalBytes += text.length;
     if (nowMs - this.#checkpointAtMs < CHECKPOINT_MS && this.#journalBytes < JOURNAL_BYTES_MAX)
       return;
@@ -123,13 +179,14 @@ export class OverlayJournal {
         : entry.revision < moment.revision ||
           (entry.revision === moment.revision &&
             (moment.sequence === undefined || entry.sequence <= moment.sequence));
-    const entries = this.entries().filter(isBefore);
-    const last = entries.at(-1);
+    let last: JournalEntry | undefined;
+    for (const entry of this.entries()) if (isBefore(entry)) last = entry;
     const base = this.#checkpointBefore(last?.atMs ?? ("atMs" in moment ? moment.atMs : 0));
     if (base === undefined && last === undefined)
       return "The journal holds nothing from before that moment";
     const slots = new Map([...(base?.slots ?? [])].map(([key, { value }]) => [key, value]));
-    for (const entry of entries) {
+    for (const entry of this.entries()) {
+      if (!isBefore(entry)) continue;
       if (base !== undefined && entry.atMs < base.savedAtMs && entry.sequence <= base.sequence)
         continue;
       for (const [key, value] of entry.changes) slots.set(BigInt(`0x${key}`), value);
@@ -137,33 +194,36 @@ export class OverlayJournal {
     return { slots, last };
   }
 
-  /** Everything that the journal still holds, oldest first. Lines torn by a crash are passed over. */
-  entries(): JournalEntry[] {
-    return this.#files("journal-").flatMap(({ path }) =>
-      readFileSync(path, "utf8")
-        .split("\n")
-        .flatMap((line): JournalEntry[] => {
-          try {
-            const entry: unknown = JSON.parse(line);
-            return isJournalEntry(entry) ? [entry] : [];
-          } catch {
-            return [];
-          }
-        }),
-    );
+  /** Everything that the journal still holds, oldest first, a file at a time. What a crash or a bad disk left unreadable is passed over. */
+  *entries(): Generator<JournalEntry, void> {
+    for (const { path } of this.#files("journal-")) {
+      for (const line of linesOf(path)) {
+        const entry = readEntry(line);
+        if (entry !== undefined) yield entry;
+      }
+    }
   }
 
   close(): void {
+    clearInterval(this.#refreshTimer);
     this.save();
+    clearTimeout(this.#saveTimer);
   }
 
-  #checkpointBefore(atMs: number): StoredOverlay | undefined {
+  /** The newest checkpoint that holds nothing later. Sequences decide: several change sets share a millisecond, and clocks step. */
+  #checkpointBefore(sequence: number, atMs: number): StoredOverlay | undefined {
     for (const { path, atMs: savedAtMs } of this.#files("overlay-").toReversed()) {
-      if (savedAtMs > atMs) continue;
+      if (sequence === Number.MAX_SAFE_INTEGER && savedAtMs > atMs) continue;
       const overlay = decodeOverlay(readFileSync(path));
-      if (typeof overlay !== "string") return overlay;
+      if (typeof overlay !== "string" && overlay.sequence <= sequence) return overlay;
     }
     return undefined;
+  }
+
+  /** Sequence of the last entry on disk, 0 where there is none. */
+  #lastJournaled(): number {
+    const newest = this.#files("journal-").at(-1);
+    return newest === undefined ? 0 : (entriesOf(newest.path).at(-1)?.sequence ?? 0);
   }
 
   #prune(nowMs: number): void {
@@ -199,6 +259,32 @@ export class OverlayJournal {
   }
 }
 
+function readOverlay(path: string): StoredOverlay | string {
+  try {
+    return decodeOverlay(readFileSync(path));
+  } catch (error) {
+    return `Overlay ${path}: ${reasonOf(error)}`;
+  }
+}
+
+function linesOf(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").split("\n");
+  } catch {
+    // Pruned since it was listed, or not readable.
+    return [];
+  }
+}
+
+function readEntry(line: string): JournalEntry | undefined {
+  try {
+    const entry: unknown = JSON.parse(line);
+    return isJournalEntry(entry) ? entry : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function isJournalEntry(raw: unknown): raw is JournalEntry {
   return (
     typeof raw === "object" &&
@@ -210,7 +296,33 @@ function isJournalEntry(raw: unknown): raw is JournalEntry {
     "atMs" in raw &&
     typeof raw.atMs === "number" &&
     "cause" in raw &&
+    isCause(raw.cause) &&
     "changes" in raw &&
-    Array.isArray(raw.changes)
+    Array.isArray(raw.changes) &&
+    raw.changes.every(isChange)
+  );
+}
+
+function isCause(raw: unknown): raw is JournalEntry["cause"] {
+  return (
+    typeof raw === "object" &&
+    raw !== null &&
+    "kind" in raw &&
+    typeof raw.kind === "string" &&
+    "text" in raw &&
+    typeof raw.text === "string"
+  );
+}
+
+function isChange(raw: unknown): raw is JournalEntry["changes"][number] {
+  if (!Array.isArray(raw) || raw.length !== 2) return false;
+  const [key, value]: unknown[] = raw;
+  return (
+    typeof key === "string" &&
+    /^[0-9a-f]{1,16}$/.test(key) &&
+    typeof value === "number" &&
+    Number.isInteger(value) &&
+    value >= 0 &&
+    value <= 0xffff_ffff
   );
 }
