@@ -27,8 +27,8 @@ const SLACK_MS = 100;
 const rounds = process.env["MERIDIAN_LONG"] === "1" ? 20 : 2;
 /** The latest start of a query that may still be told of the victim, after it failed. */
 const BOUND_MS = INTERVAL_MS * (1 + JITTER) * THRESHOLD + TIMEOUT_MS + SLACK_MS;
-/** No sooner may it be back: two successes lie this far apart, and the first may have been on its way already. */
-const BACK_MS_MIN = INTERVAL_MS * (1 - JITTER) * (THRESHOLD - 1) - TIMEOUT_MS;
+/** No sooner may it be back: two successes lie this far apart, less what the first was late on a busy machine. */
+const BACK_MS_MIN = INTERVAL_MS * (1 - JITTER) * (THRESHOLD - 1) - 50;
 
 /** Runs in a process of its own, and obeys. */
 class Region {
@@ -78,6 +78,8 @@ interface Death {
   readonly name: string;
   readonly skip: string | false;
   readonly isSecure: boolean;
+  /** A probe that was on its way when the region came back may succeed. */
+  readonly isHang: boolean;
   kill(region: Region, address: string): void | Promise<void>;
   revive(region: Region): void | Promise<void>;
 }
@@ -99,6 +101,7 @@ const deaths: readonly Death[] = [
     name: "closed",
     skip: false,
     isSecure: false,
+    isHang: false,
     kill: (region) => region.command("close"),
     revive: (region) => region.command("open"),
   },
@@ -106,6 +109,7 @@ const deaths: readonly Death[] = [
     name: "stopped",
     skip: false,
     isSecure: false,
+    isHang: true,
     kill: (region) => region.signal("SIGSTOP"),
     revive: (region) => region.signal("SIGCONT"),
   },
@@ -113,6 +117,7 @@ const deaths: readonly Death[] = [
     name: "dropped",
     skip: nftMissing,
     isSecure: false,
+    isHang: false,
     kill: ({ port }, address) => {
       nft(`add table inet ${table}`);
       nft(`add chain inet ${table} in { type filter hook input priority 0; }`);
@@ -124,6 +129,7 @@ const deaths: readonly Death[] = [
     name: "failing",
     skip: false,
     isSecure: false,
+    isHang: false,
     kill: (region) => region.command("fail"),
     revive: (region) => region.command("serve"),
   },
@@ -131,6 +137,7 @@ const deaths: readonly Death[] = [
     name: "expired",
     skip: opensslMissing,
     isSecure: true,
+    isHang: false,
     kill: (region) => region.command("expire"),
     revive: (region) => region.command("renew"),
   },
