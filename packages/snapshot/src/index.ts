@@ -45,6 +45,7 @@ export {
   openSection,
   type SectionError,
 } from "./section.ts";
+export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
 export { Status, type Trace, type TraceEvent } from "./trace.ts";
 export { TargetKind, World, type FailoverNode } from "./world.ts";

@@ -32,6 +32,7 @@ import { Candidates, Mode } from "./pools/candidates.ts";
 import { pickMembers } from "./pools/pick.ts";
 import { PoolWord } from "./pools/pools-format.ts";
 import { LogTable } from "./rendezvous.ts";
+import type { SelectionCounts } from "./selection-counts.ts";
 import { Status, type Trace } from "./trace.ts";
 import { TargetKind, type World } from "./world.ts";
 
@@ -62,6 +63,8 @@ export class Selector {
   scope: number = 0;
   ede: number = 0;
   trace: Trace | null = null;
+  /** Where decisions are counted; null for those that are only asked about. */
+  counts: SelectionCounts | null = null;
 
   // What the current decision is about; policies read these.
   slots: Uint32Array = new Uint32Array(0);
@@ -173,6 +176,7 @@ export class Selector {
     ) {
       status = this.#backOut(node, settings & 0xff, fallback);
     }
+    if (status === Status.ok && this.counts !== null) this.counts.node(node);
     this.depth -= 1;
     this.answers = outerAnswers;
     this.defaultAnswers = outerDefault;
@@ -265,6 +269,7 @@ export class Selector {
         status = Status.stopped;
       }
     }
+    if (status === Status.ok && this.counts !== null) this.counts.branch(branch);
     if (this.trace !== null)
       this.trace.add({ kind: "branchEnd", depth: this.depth, branch, status });
     return status;

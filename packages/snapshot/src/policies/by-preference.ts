@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Mode } from "../pools/candidates.ts";
 import { Status } from "../trace.ts";
 import type { Selector } from "../selector.ts";
 import { NodeWord } from "./policies-format.ts";
@@ -16,6 +17,8 @@ export function selectByPreference(selector: Selector, node: number, mode: numbe
   if (client === null || classifier === undefined) return Status.noMatch;
   const audience = classifier.classify(client);
   if (classifier.scope > selector.scope) selector.scope = classifier.scope;
+  // Once a decision: `open` asks again about the same client.
+  if (selector.counts !== null && mode === Mode.verdict) selector.counts.audience(node, audience);
   const orderStart = classifier.orderStart(audience);
   const count = classifier.orderCount(audience);
   const branchStart = world.policies.nodeWord(node, NodeWord.branchStart);
