@@ -85,15 +85,11 @@ export class OverlayJournal {
   /** The table from before, with its age; the reason where there is none that can be read. */
   load(): StoredOverlay | string {
     this.#sequence = this.#lastJournaled();
-    try {
-      const overlay = decodeOverlay(readFileSync(join(this.#folder, "overlay.bin")));
-      if (typeof overlay === "string") return overlay;
-      for (const [key, slot] of overlay.slots) this.#slots.set(key, slot);
-      this.#sequence = Math.max(this.#sequence, overlay.sequence);
-      return overlay;
-    } catch {
-      return "there is no stored overlay";
-    }
+    const overlay = readOverlay(join(this.#folder, "overlay.bin"));
+    if (typeof overlay === "string") return overlay;
+    for (const [key, slot] of overlay.slots) this.#slots.set(key, slot);
+    this.#sequence = Math.max(this.#sequence, overlay.sequence);
+    return overlay;
   }
 
   record(changeSet: ChangeSet): void {
@@ -181,14 +177,15 @@ export class OverlayJournal {
             (moment.sequence === undefined || entry.sequence <= moment.sequence));
     let last: JournalEntry | undefined;
     for (const entry of this.entries()) if (isBefore(entry)) last = entry;
-    const base = this.#checkpointBefore(last?.atMs ?? ("atMs" in moment ? moment.atMs : 0));
+    const base = this.#checkpointBefore(
+      last?.sequence ?? Number.MAX_SAFE_INTEGER,
+      "atMs" in moment ? moment.atMs : 0,
+    );
     if (base === undefined && last === undefined)
       return "The journal holds nothing from before that moment";
     const slots = new Map([...(base?.slots ?? [])].map(([key, { value }]) => [key, value]));
     for (const entry of this.entries()) {
-      if (!isBefore(entry)) continue;
-      if (base !== undefined && entry.atMs < base.savedAtMs && entry.sequence <= base.sequence)
-        continue;
+      if (!isBefore(entry) || (base !== undefined && entry.sequence <= base.sequence)) continue;
       for (const [key, value] of entry.changes) slots.set(BigInt(`0x${key}`), value);
     }
     return { slots, last };
@@ -196,12 +193,7 @@ export class OverlayJournal {
 
   /** Everything that the journal still holds, oldest first, a file at a time. What a crash or a bad disk left unreadable is passed over. */
   *entries(): Generator<JournalEntry, void> {
-    for (const { path } of this.#files("journal-")) {
-      for (const line of linesOf(path)) {
-        const entry = readEntry(line);
-        if (entry !== undefined) yield entry;
-      }
-    }
+    for (const { path } of this.#files("journal-")) yield* entriesOf(path);
   }
 
   close(): void {
@@ -214,7 +206,7 @@ export class OverlayJournal {
   #checkpointBefore(sequence: number, atMs: number): StoredOverlay | undefined {
     for (const { path, atMs: savedAtMs } of this.#files("overlay-").toReversed()) {
       if (sequence === Number.MAX_SAFE_INTEGER && savedAtMs > atMs) continue;
-      const overlay = decodeOverlay(readFileSync(path));
+      const overlay = readOverlay(path);
       if (typeof overlay !== "string" && overlay.sequence <= sequence) return overlay;
     }
     return undefined;
@@ -223,7 +215,7 @@ export class OverlayJournal {
   /** Sequence of the last entry on disk, 0 where there is none. */
   #lastJournaled(): number {
     const newest = this.#files("journal-").at(-1);
-    return newest === undefined ? 0 : (entriesOf(newest.path).at(-1)?.sequence ?? 0);
+    return newest === undefined ? 0 : ([...entriesOf(newest.path)].at(-1)?.sequence ?? 0);
   }
 
   #prune(nowMs: number): void {
@@ -264,6 +256,13 @@ function readOverlay(path: string): StoredOverlay | string {
     return decodeOverlay(readFileSync(path));
   } catch (error) {
     return `Overlay ${path}: ${reasonOf(error)}`;
+  }
+}
+
+function* entriesOf(path: string): Generator<JournalEntry, void> {
+  for (const line of linesOf(path)) {
+    const entry = readEntry(line);
+    if (entry !== undefined) yield entry;
   }
 }
 

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import type { ChangeSet } from "./overlay-driver.ts";
+import { OverlayJournal } from "./overlay-journal.ts";
+import { StateDir } from "./state-dir.ts";
+
+const startMs = Date.parse("2026-01-31T12:00:00Z");
+
+function makeFolder(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-journal-"));
+  const directory = new StateDir(folder);
+  directory.lock();
+  context.after(() => {
+    directory.unlock();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+/** One slot, whose value is the sequence. */
+function changeSet(sequence: number, revision: number, key: bigint = 1n): ChangeSet {
+  return {
+    sequence,
+    revision,
+    atMs: startMs + sequence * 1000,
+    cause: { kind: "health", text: `step ${sequence}` },
+    changes: [{ key, value: sequence }],
+  };
+}
+
+test("at() gives the slots of a time, of a revision and of a sequence", (context) => {
+  const folder = makeFolder(context);
+  let nowMs = startMs;
+  const journal = new OverlayJournal(folder, () => nowMs, assert.ifError);
+  for (const [sequence, revision] of [
+    [1, 1],
+    [2, 1],
+    [3, 2],
+    [4, 2],
+  ] as const) {
+    nowMs = startMs + sequence * 1000;
+    journal.record(changeSet(sequence, revision));
+    // A checkpoint after the second: what follows is the checkpoint and the change sets since.
+    if (sequence === 2) journal.save();
+  }
+  const value = (moment: Parameters<OverlayJournal["at"]>[0]): number | undefined => {
+    const past = journal.at(moment);
+    assert.ok(typeof past === "object", String(past));
+    return past.slots.get(1n);
+  };
+  assert.equal(value({ atMs: startMs + 2500 }), 2);
+  assert.equal(value({ revision: 1 }), 2);
+  assert.equal(value({ revision: 1, sequence: 1 }), 1);
+  assert.equal(value({ revision: 2, sequence: 3 }), 3);
+  assert.equal(value({ atMs: startMs + 60_000 }), 4);
+  assert.match(String(journal.at({ atMs: startMs - 1 })), /holds nothing/);
+  journal.close();
+});
+
+test("entries() passes over what a crash tore or a hand changed", (context) => {
+  const folder = makeFolder(context);
+  const journal = new OverlayJournal(folder, () => startMs, assert.ifError);
+  journal.record(changeSet(1, 1));
+  journal.save();
+  const [name = ""] = readdirSync(join(folder, "history")).filter((file) =>
+    file.includes("journal"),
+  );
+  const line = JSON.stringify({
+    sequence: 2,
+    revision: 1,
+    atMs: startMs,
+    cause: { kind: "health", text: "" },
+    changes: [["-12", 5]],
+  });
+  appendFileSync(join(folder, "history", name), `${line}\n{"sequence":3,"revi`);
+  assert.deepEqual(
+    [...journal.entries()].map(({ sequence }) => sequence),
+    [1],
+  );
+  assert.ok(typeof journal.at({ revision: 1 }) === "object");
+  journal.close();
+});
+
+test(
+  "what cannot be written is reported, kept and written later",
+  { skip: isRoot() },
+  (context) => {
+    const folder = makeFolder(context);
+    const errors: unknown[] = [];
+    const journal = new OverlayJournal(
+      folder,
+      () => startMs,
+      (error) => errors.push(error),
+    );
+    chmodSync(folder, 0o500);
+    context.after(() => {
+      chmodSync(folder, 0o700);
+    });
+    journal.record(changeSet(1, 1));
+    journal.save();
+    assert.equal(errors.length, 1);
+    chmodSync(folder, 0o700);
+    journal.save();
+    journal.close();
+    assert.equal(errors.length, 1);
+    assert.equal([...journal.entries()].length, 1);
+  },
+);
+
+test("load() says why there is no table, and gives the one that was kept", (context) => {
+  const folder = makeFolder(context);
+  const first = new OverlayJournal(folder, () => startMs, assert.ifError);
+  assert.match(String(first.load()), /there is no such file/);
+  first.record(changeSet(7, 3));
+  first.close();
+  const stored = new OverlayJournal(folder, () => startMs, assert.ifError).load();
+  assert.ok(typeof stored === "object");
+  assert.deepEqual([...stored.slots.keys()], [1n]);
+  assert.equal(stored.sequence, 7);
+  writeFileSync(join(folder, "overlay.bin"), "torn");
+  assert.match(
+    String(new OverlayJournal(folder, () => startMs, assert.ifError).load()),
+    /Overlay has 4 bytes/,
+  );
+});
+
+/** Root writes everywhere, so that a folder without the right to write stops nothing. */
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
