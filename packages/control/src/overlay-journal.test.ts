@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import {
   appendFileSync,
-  chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   rmSync,
+  rmdirSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -56,7 +57,7 @@ test("at() gives the slots of a time, of a revision and of a sequence", (context
   }
   const value = (moment: Parameters<OverlayJournal["at"]>[0]): number | undefined => {
     const past = journal.at(moment);
-    assert.ok(typeof past === "object", String(past));
+    assert.ok(typeof past === "object", reasonIn(past));
     return past.slots.get(1n);
   };
   assert.equal(value({ atMs: startMs + 2500 }), 2);
@@ -64,7 +65,7 @@ test("at() gives the slots of a time, of a revision and of a sequence", (context
   assert.equal(value({ revision: 1, sequence: 1 }), 1);
   assert.equal(value({ revision: 2, sequence: 3 }), 3);
   assert.equal(value({ atMs: startMs + 60_000 }), 4);
-  assert.match(String(journal.at({ atMs: startMs - 1 })), /holds nothing/);
+  assert.match(reasonIn(journal.at({ atMs: startMs - 1 })), /holds nothing/);
   journal.close();
 });
 
@@ -92,36 +93,31 @@ test("entries() passes over what a crash tore or a hand changed", (context) => {
   journal.close();
 });
 
-test(
-  "what cannot be written is reported, kept and written later",
-  { skip: isRoot() },
-  (context) => {
-    const folder = makeFolder(context);
-    const errors: unknown[] = [];
-    const journal = new OverlayJournal(
-      folder,
-      () => startMs,
-      (error) => errors.push(error),
-    );
-    chmodSync(folder, 0o500);
-    context.after(() => {
-      chmodSync(folder, 0o700);
-    });
-    journal.record(changeSet(1, 1));
-    journal.save();
-    assert.equal(errors.length, 1);
-    chmodSync(folder, 0o700);
-    journal.save();
-    journal.close();
-    assert.equal(errors.length, 1);
-    assert.equal([...journal.entries()].length, 1);
-  },
-);
+test("what cannot be written is reported, kept and written later", (context) => {
+  const folder = makeFolder(context);
+  const errors: unknown[] = [];
+  const journal = new OverlayJournal(
+    folder,
+    () => startMs,
+    (error) => errors.push(error),
+  );
+  // In the way of the file that would be renamed.
+  const obstacle = join(folder, "overlay.bin.new");
+  mkdirSync(obstacle);
+  journal.record(changeSet(1, 1));
+  journal.save();
+  assert.equal(errors.length, 1);
+  rmdirSync(obstacle);
+  journal.save();
+  journal.close();
+  assert.equal(errors.length, 1);
+  assert.equal([...journal.entries()].length, 1);
+});
 
 test("load() says why there is no table, and gives the one that was kept", (context) => {
   const folder = makeFolder(context);
   const first = new OverlayJournal(folder, () => startMs, assert.ifError);
-  assert.match(String(first.load()), /there is no such file/);
+  assert.match(reasonIn(first.load()), /there is no such file/);
   first.record(changeSet(7, 3));
   first.close();
   const stored = new OverlayJournal(folder, () => startMs, assert.ifError).load();
@@ -130,12 +126,11 @@ test("load() says why there is no table, and gives the one that was kept", (cont
   assert.equal(stored.sequence, 7);
   writeFileSync(join(folder, "overlay.bin"), "torn");
   assert.match(
-    String(new OverlayJournal(folder, () => startMs, assert.ifError).load()),
+    reasonIn(new OverlayJournal(folder, () => startMs, assert.ifError).load()),
     /Overlay has 4 bytes/,
   );
 });
 
-/** Root writes everywhere, so that a folder without the right to write stops nothing. */
-function isRoot(): boolean {
-  return process.getuid?.() === 0;
+function reasonIn(result: object | string): string {
+  return typeof result === "string" ? result : "";
 }

@@ -315,7 +315,8 @@ function isCause(raw: unknown): raw is JournalEntry["cause"] {
 
 function isChange(raw: unknown): raw is JournalEntry["changes"][number] {
   if (!Array.isArray(raw) || raw.length !== 2) return false;
-  const [key, value]: unknown[] = raw;
+  const key: unknown = raw[0];
+  const value: unknown = raw[1];
   return (
     typeof key === "string" &&
     /^[0-9a-f]{1,16}$/.test(key) &&
