@@ -74,9 +74,8 @@ test("entries() passes over what a crash tore or a hand changed", (context) => {
   const journal = new OverlayJournal(folder, () => startMs, assert.ifError);
   journal.record(changeSet(1, 1));
   journal.save();
-  const [name = ""] = readdirSync(join(folder, "history")).filter((file) =>
-    file.includes("journal"),
-  );
+  const names = readdirSync(join(folder, "history"));
+  const name = names.find((file) => file.startsWith("journal-")) ?? "";
   const line = JSON.stringify({
     sequence: 2,
     revision: 1,
