@@ -17,7 +17,8 @@ test("Pcg32 steps as 64-bit arithmetic says", () => {
   const seed = 42;
   state = BigInt(seed);
   next();
-  state = (state & ~0xffff_ffffn) | ((state ^ BigInt(Math.imul(seed, 0x9e3779b1) >>> 0)) & 0xffff_ffffn);
+  state =
+    (state & ~0xffff_ffffn) | ((state ^ BigInt(Math.imul(seed, 0x9e3779b1) >>> 0)) & 0xffff_ffffn);
   next();
   const random = new Pcg32(seed);
   for (let round = 0; round < 10_000; round++) assert.equal(random.next32(), next());
