@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { Pcg32 } from "@meridian/core";
 import { RRType } from "@meridian/dns";
 import {
+  counterShape,
   FixedCounter,
   formatLogLine,
   makeLogBuffer,
@@ -15,6 +16,7 @@ import {
   SnapshotCounters,
   type LogRecord,
 } from "@meridian/edge";
+import { SelectionLayout } from "@meridian/snapshot";
 import { boundModel } from "./bound-model.ts";
 import { TestServer } from "./test-server.ts";
 
@@ -116,4 +118,21 @@ test("queries are counted by transport, rcode, zone, target and endpoint", () =>
   assert.equal(words[0], 3);
   assert.equal(words[layout.poolBase + pools.poolOfEndpoint(eu)], 2);
   assert.equal(words[layout.endpointBase + eu], 2);
+});
+
+test("answers are counted by node, branch and audience, once a query", () => {
+  const server = new TestServer(boundModel);
+  const { world } = server;
+  const selection = new SelectionLayout(world);
+  const layout = new SnapshotCounters(counterShape(world, selection));
+  for (const last of [1, 2, 3])
+    server.ask("app.example.org.", RRType.A, { source: Uint8Array.of(203, 0, 113, last) });
+  server.ask("app.example.org.", RRType.AAAA, { source: Uint8Array.of(198, 51, 100, 1) });
+  const words = new Uint32Array(server.counters.snapshotBuffer);
+  assert.equal(words.length * 4, layout.bytes);
+  const counted = (base: number, count: number): number[] =>
+    [...words.subarray(base, base + count)].filter((value) => value > 0).toSorted();
+  assert.deepEqual(counted(layout.nodeBase, selection.nodes), [4]);
+  assert.deepEqual(counted(layout.branchBase, selection.branches), [1, 3]);
+  assert.deepEqual(counted(layout.audienceBase, selection.audiences), [1, 3]);
 });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { SelectionLayout, World } from "@meridian/snapshot";
 
 /** Rcodes counted one by one; the last word takes all above. */
 export const RCODES = 24;
@@ -31,6 +32,23 @@ export interface CounterShape {
   readonly policies: number;
   readonly pools: number;
   readonly endpoints: number;
+  /** Words of selection: nodes, branches, and audiences by node (`SelectionLayout`). */
+  readonly nodes?: number;
+  readonly branches?: number;
+  readonly audiences?: number;
+}
+
+/** How many of each a world has. */
+export function counterShape(world: World, selection: SelectionLayout): CounterShape {
+  return {
+    zones: world.zones.zones.length,
+    policies: world.policies.policyCount,
+    pools: world.pools.poolCount,
+    endpoints: world.pools.endpointCount,
+    nodes: selection.nodes,
+    branches: selection.branches,
+    audiences: selection.audiences,
+  };
 }
 
 /** Where the words of each kind lie in a snapshot's buffer: zones first, by index. */
@@ -38,13 +56,19 @@ export class SnapshotCounters {
   readonly policyBase: number;
   readonly poolBase: number;
   readonly endpointBase: number;
+  readonly nodeBase: number;
+  readonly branchBase: number;
+  readonly audienceBase: number;
   readonly bytes: number;
 
   constructor(shape: CounterShape) {
     this.policyBase = shape.zones;
     this.poolBase = this.policyBase + shape.policies;
     this.endpointBase = this.poolBase + shape.pools;
-    this.bytes = Math.max(1, this.endpointBase + shape.endpoints) * 4;
+    this.nodeBase = this.endpointBase + shape.endpoints;
+    this.branchBase = this.nodeBase + (shape.nodes ?? 0);
+    this.audienceBase = this.branchBase + (shape.branches ?? 0);
+    this.bytes = Math.max(1, this.audienceBase + (shape.audiences ?? 0)) * 4;
   }
 }
 

@@ -50,3 +50,17 @@ test("zones, policies, pools and endpoints have words of their own", () => {
   ]);
   assert.equal(words.length, 14);
 });
+
+test("nodes, branches and audiences lie behind the endpoints", () => {
+  const shape = {
+    zones: 2,
+    policies: 3,
+    pools: 4,
+    endpoints: 5,
+    nodes: 6,
+    branches: 7,
+    audiences: 8,
+  };
+  const { nodeBase, branchBase, audienceBase, bytes } = new SnapshotCounters(shape);
+  assert.deepEqual([nodeBase, branchBase, audienceBase, bytes], [14, 20, 27, 35 * 4]);
+});

@@ -3,11 +3,13 @@
 // What a worker counts: plain 32-bit words in two shared buffers that only it writes and only the main thread reads. A word may be
 // read while it is written; it is then one query old. Words wrap at 2³²: readers take differences modulo 2³².
 
+import { SelectionCounts, SelectionLayout, type World } from "@meridian/snapshot";
 import {
   FIXED_COUNTER_BYTES,
   FixedCounter,
   RCODES,
   SnapshotCounters,
+  counterShape,
   type CounterShape,
 } from "./counter-layout.ts";
 
@@ -32,6 +34,13 @@ export class WorkerCounters {
     this.#layout = new SnapshotCounters(shape);
     this.snapshotBuffer = new SharedArrayBuffer(this.#layout.bytes);
     this.#words = new Uint32Array(this.snapshotBuffer);
+  }
+
+  /** The same for a world; returns the words that its selector counts in. */
+  reshapeFor(world: World): SelectionCounts {
+    const selection = new SelectionLayout(world);
+    this.reshape(counterShape(world, selection));
+    return new SelectionCounts(this.#words, this.#layout.nodeBase, selection);
   }
 
   add(counter: number): void {

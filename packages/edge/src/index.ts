@@ -25,7 +25,13 @@ export type { ListenAddress } from "./transport-address.ts";
 export type { TransportCounter, TransportCounts } from "./transport-counters.ts";
 export { activatedSockets } from "./transport-sockets.ts";
 export type { OpenSocket } from "./transport-sockets.ts";
-export { CounterSum, FixedCounter, RCODES, SnapshotCounters } from "./counter-layout.ts";
+export {
+  CounterSum,
+  FixedCounter,
+  RCODES,
+  SnapshotCounters,
+  counterShape,
+} from "./counter-layout.ts";
 export type { CounterShape } from "./counter-layout.ts";
 export { WorkerCounters } from "./counters.ts";
 export { openWorld } from "./handler.ts";

@@ -4,7 +4,7 @@
 // buffers, writes the response where it will leave from, and allocates nothing.
 
 import { Rcode } from "@meridian/dns";
-import { FAMILY_IPV6, type World } from "@meridian/snapshot";
+import { FAMILY_IPV6 } from "@meridian/snapshot";
 import { FixedCounter } from "./counter-layout.ts";
 import type { WorkerCounters } from "./counters.ts";
 import { ECS_HEADER_BYTES } from "./ecs.ts";
@@ -65,13 +65,13 @@ export class QueryHandler implements PacketHandler {
     this.#keepaliveDeciseconds = Math.min(0xffff, (options.keepaliveSeconds ?? 10) * 10);
     this.#query = new QueryState(served);
     this.#logCountdown = options.logEvery ?? 1;
-    this.#counters.reshape(counterShape(served.world));
+    served.selector.counts = this.#counters.reshapeFor(served.world);
   }
 
   /** Serves another snapshot from the next packet on. Not between `beginBatch` and `endBatch`. */
   serve(served: ServedSnapshot): void {
     this.#query.served = served;
-    this.#counters.reshape(counterShape(served.world));
+    served.selector.counts = this.#counters.reshapeFor(served.world);
   }
 
   /** The decision facts of the last query; for explain. */
@@ -254,6 +254,7 @@ export class QueryHandler implements PacketHandler {
       response.u16(edns.ecs.ianaFamily);
       response.byte(edns.ecs.sourcePrefix);
       response.byte(usesEcs ? scope : 0);
+      this.#query.echoAt = response.at;
       response.copy(input, edns.ecs.addressStart, edns.ecs.addressBytes);
     }
     if (edns.wantsKeepalive && isTcp) {
@@ -349,25 +350,14 @@ export class QueryHandler implements PacketHandler {
     entry.ecsAt = ecs.isPresent ? ecs.addressStart - start : -1;
     entry.ecsFamily = ecs.family;
     entry.ecsBytes = ecs.addressBytes;
+    entry.echoAt = query.echoAt < 0 ? -1 : query.echoAt - outputStart;
+    entry.bitsIpv4 = query.bitsIpv4;
+    entry.bitsIpv6 = query.bitsIpv6;
     const { input, source, sourceStart } = query;
     if (log.write(entry, input, start, length, output, outputStart, bytes, source, sourceStart)) {
       this.#counters.add(FixedCounter.logged);
     }
   }
-}
-
-function counterShape(world: World): {
-  zones: number;
-  policies: number;
-  pools: number;
-  endpoints: number;
-} {
-  return {
-    zones: world.zones.zones.length,
-    policies: world.policies.policyCount,
-    pools: world.pools.poolCount,
-    endpoints: world.pools.endpointCount,
-  };
 }
 
 function putU16(bytes: Uint8Array, at: number, value: number): void {
