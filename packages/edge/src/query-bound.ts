@@ -5,6 +5,7 @@
 
 import { ExtendedError, Rcode, RRType } from "@meridian/dns";
 import {
+  BoundType,
   boundTypeBit,
   decisionDraw,
   NodeFlag,
@@ -13,6 +14,7 @@ import {
   type LoadedZone,
   type NamesChunk,
 } from "@meridian/snapshot";
+import { addressCount, copyAddress } from "./query-addresses.ts";
 import { flatten } from "./query-flatten.ts";
 import { locate } from "./query-locate.ts";
 import { follow, negative } from "./query-records.ts";
@@ -39,9 +41,17 @@ export function answerBound(query: QueryState, zone: LoadedZone, set: number): n
   if (outcome === Outcome.alias)
     return answerAlias(query, zone, chunk, shape, selector.alias, selector.aliasOffset);
   const host = selector.chosenCount === 0 ? -1 : world.pools.hostNameOf(selector.chosen[0]!);
-  const isSrv = query.message.type === RRType.SRV;
-  if (host >= 0 && !isSrv) return answerAlias(query, zone, chunk, shape, world.pools.bytes, host);
+  if (host >= 0 && isAlias(query, words[word]!, selector.chosen[0]!))
+    return answerAlias(query, zone, chunk, shape, world.pools.bytes, host);
   return answerEndpoints(query, zone, chunk, shape);
+}
+
+/** Whether an endpoint's host name is the answer, not what it resolves to. `boundTypes` is the set's word. */
+function isAlias(query: QueryState, boundTypes: number, endpoint: number): boolean {
+  const { type } = query.message;
+  if (type === RRType.SRV) return false;
+  if (type === RRType.CNAME || (boundTypes & BoundType.cname) !== 0) return true;
+  return !query.served.world.pools.isResolved(endpoint);
 }
 
 function decide(
@@ -77,6 +87,7 @@ function decide(
   query.targetKind = targetKind;
   query.targetIndex = target;
   query.draw = draw;
+  query.noteClientBits(selector.scope);
   // Every decision of a chain must hold for the prefix.
   if (query.usesEcs && selector.scope > query.scope) query.scope = selector.scope;
   return outcome;
@@ -122,6 +133,7 @@ function answerAlias(
       return Rcode.NOERROR;
     }
     if (flatten(query, bytes, at, length, owner, ttl)) return Rcode.NOERROR;
+    if (isChosenResolved(query)) return answerEndpoints(query, zone, chunk, shape);
     return withhold(
       query,
       zone,
@@ -137,6 +149,14 @@ function answerAlias(
   return message.type === RRType.CNAME
     ? Rcode.NOERROR
     : follow(query, zone, bytes, at, length, false);
+}
+
+/** Whether the host name that was chosen has addresses, of either family. */
+function isChosenResolved(query: QueryState): boolean {
+  const { selector, world } = query.served;
+  if (selector.chosenCount === 0) return false;
+  const endpoint = selector.chosen[0]!;
+  return world.resolvedCount(endpoint, 4) + world.resolvedCount(endpoint, 6) > 0;
 }
 
 function answerEndpoints(
@@ -165,7 +185,7 @@ function answerEndpoints(
   );
 }
 
-/** One record for each chosen endpoint of the family, equal addresses once. Returns how many. */
+/** One record for each address of the chosen endpoints and the family, equal ones once. Returns how many. */
 function writeAddresses(
   query: QueryState,
   owner: number,
@@ -176,20 +196,22 @@ function writeAddresses(
   const { response } = query;
   const { selector, world } = query.served;
   const { pools } = world;
+  const family = bytes === IPV4_BYTES ? 4 : 6;
   const first = response.at;
   response.beginSet(Section.answer);
   for (let index = 0; index < selector.chosenCount; index++) {
     const endpoint = selector.chosen[index]!;
-    if (bytes === IPV4_BYTES ? !pools.hasIpv4(endpoint) : !pools.hasIpv6(endpoint)) continue;
-    if (!response.beginRecord(owner, type, ttl, bytes)) return 0;
-    if (bytes === IPV4_BYTES) pools.copyIpv4(endpoint, response.output, response.at);
-    else pools.copyIpv6(endpoint, response.output, response.at);
-    if (isRepeated(response.output, first, response.at, bytes)) {
-      response.dropRecord();
-      continue;
+    const count = addressCount(pools, endpoint, family);
+    for (let address = 0; address < count; address++) {
+      if (!response.beginRecord(owner, type, ttl, bytes)) return 0;
+      copyAddress(pools, endpoint, family, address, response.output, response.at);
+      if (isRepeated(response.output, first, response.at, bytes)) {
+        response.dropRecord();
+        continue;
+      }
+      response.at += bytes;
+      response.endRecord();
     }
-    response.at += bytes;
-    response.endRecord();
   }
   return response.commitSet();
 }

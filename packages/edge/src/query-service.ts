@@ -4,6 +4,7 @@
 // so that a client never mixes sites.
 
 import { Shape, type NamesChunk } from "@meridian/snapshot";
+import { addressCount, copyAddress } from "./query-addresses.ts";
 import type { QueryState } from "./query-state.ts";
 import { Section } from "./response-writer.ts";
 
@@ -23,7 +24,6 @@ export function writeService(
 ): number {
   const { response } = query;
   const { words } = chunk;
-  const { chosenCount } = query.served.selector;
   const hasHints = words[shape + Shape.hasHints] === 1;
   const plainBytes =
     2 +
@@ -31,7 +31,7 @@ export function writeService(
     words[shape + Shape.paramsLowBytes]! +
     words[shape + Shape.paramsMiddleBytes]! +
     words[shape + Shape.paramsHighBytes]!;
-  const hintBytes = hasHints ? 2 * PARAM_HEADER_BYTES + chosenCount * 20 : 0;
+  const hintBytes = hasHints ? hintBytesMax(query) : 0;
   response.beginSet(Section.answer);
   if (!response.beginRecord(owner, query.message.type, ttl, plainBytes + hintBytes)) return 0;
   response.u16(words[shape + Shape.servicePriority]!);
@@ -63,6 +63,18 @@ export function writeServiceAlias(
   response.commitSet();
 }
 
+/** Bytes of both hints. */
+function hintBytesMax(query: QueryState): number {
+  const { selector, world } = query.served;
+  let bytes = 2 * PARAM_HEADER_BYTES;
+  for (let index = 0; index < selector.chosenCount; index++) {
+    const endpoint = selector.chosen[index]!;
+    bytes +=
+      addressCount(world.pools, endpoint, 4) * 4 + addressCount(world.pools, endpoint, 6) * 16;
+  }
+  return bytes;
+}
+
 /** The hints of one family, if any chosen endpoint has an address of it. */
 function writeHint(query: QueryState, key: number, addressBytes: number): void {
   const { response } = query;
@@ -70,12 +82,14 @@ function writeHint(query: QueryState, key: number, addressBytes: number): void {
   const { pools } = world;
   const start = response.at;
   response.at += PARAM_HEADER_BYTES;
+  const family = addressBytes === 4 ? 4 : 6;
   for (let index = 0; index < selector.chosenCount; index++) {
     const endpoint = selector.chosen[index]!;
-    if (addressBytes === 4 ? !pools.hasIpv4(endpoint) : !pools.hasIpv6(endpoint)) continue;
-    if (addressBytes === 4) pools.copyIpv4(endpoint, response.output, response.at);
-    else pools.copyIpv6(endpoint, response.output, response.at);
-    response.at += addressBytes;
+    const count = addressCount(pools, endpoint, family);
+    for (let address = 0; address < count; address++) {
+      copyAddress(pools, endpoint, family, address, response.output, response.at);
+      response.at += addressBytes;
+    }
   }
   const end = response.at;
   response.at = start;
