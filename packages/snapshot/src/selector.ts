@@ -102,7 +102,8 @@ export class Selector {
 
   /** Least number of seconds, a power of two, until a verdict behind the answer could change. */
   get changeSeconds(): number {
-    return 2 ** this.changeLog2;
+    // Not `2 **`, which calls the mathematics library (20 ns a query).
+    return (1 << this.changeLog2) >>> 0;
   }
 
   /**

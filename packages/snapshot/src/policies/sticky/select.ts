@@ -26,7 +26,7 @@ export function selectSticky(selector: Selector, node: number, mode: number): nu
   const outerSalt = selector.stickySalt;
   const outerHash = selector.stickyHash;
   selector.defaultAnswers = 1;
-  selector.draw = mix32(clientHash ^ salt);
+  selector.draw = mix32(clientHash ^ salt) | 0;
   selector.stickySalt = salt | 1;
   selector.stickyHash = clientHash;
   const status = selectByScore(selector, node, mode, salt, clientHash);
