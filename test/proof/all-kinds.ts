@@ -25,7 +25,8 @@ const policies: Readonly<Record<string, string>> = {
   asn: "{root: n, nodes: {n: {asn: {branches: [{pool: a, asns: [15169]}, {pool: b, asns: [13335]}, {pool: c, default: true}]}}}}",
   multivalue:
     "{root: m, nodes: {m: {multivalue: {answers: 4, branches: [{pool: a}, {pool: b}, {pool: c}]}}}}",
-  turns: "{root: r, nodes: {r: {roundRobin: {branches: [{pool: a}, {pool: b}, {name: other.example.net}]}}}}",
+  turns:
+    "{root: r, nodes: {r: {roundRobin: {branches: [{pool: a}, {pool: b}, {name: other.example.net}]}}}}",
   capacity:
     "{root: c, nodes: {c: {capacity: {branches: [{pool: a, weight: 2}, {pool: b}, {pool: c}]}}}}",
   sticky:

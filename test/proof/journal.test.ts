@@ -60,7 +60,8 @@ test("the journal gives back every overlay that was served, over reloads and res
     const now = served(system);
     const key = `${now.revision}:${now.sequence}`;
     const before = seen.get(key);
-    if (before !== undefined) assert.deepEqual(now.slots, before.slots, `${key} names two overlays`);
+    if (before !== undefined)
+      assert.deepEqual(now.slots, before.slots, `${key} names two overlays`);
     seen.set(key, now);
   };
   try {

@@ -22,6 +22,8 @@ export interface LogLine {
   readonly type: string;
   readonly rcode: string;
   readonly draw: number;
+  /** The decision looked at more of the client's address than the line keeps. */
+  readonly isCut: boolean;
   readonly endpoints: readonly string[];
   /** The packet and its answer in hexadecimal. */
   readonly query: string;
@@ -43,6 +45,7 @@ export function formatLogLine(record: LogRecord, endpointName: (index: number) =
     type: question === undefined ? "" : typeToText(question.type),
     rcode: rcodeToText(record.rcode),
     draw: record.draw,
+    isCut: record.isCut,
     endpoints: record.endpoints.map(endpointName),
     query: Buffer.from(record.packet).toString("hex"),
     answer: Buffer.from(record.answer).toString("hex"),

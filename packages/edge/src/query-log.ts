@@ -21,7 +21,7 @@ const LogWord = {
   sequence: 2,
   timeHigh: 3,
   timeLow: 4,
-  /** family, prefix length, rcode, transport (1 = TCP), one byte each. */
+  /** family, prefix length, rcode, LogFlag, one byte each. */
   facts: 5,
   draw: 6,
   /** endpoint count, packet bytes. */
@@ -31,6 +31,7 @@ const LogWord = {
   endpoints: 13,
 } as const;
 const FIXED_WORDS = 13;
+const LogFlag = { tcp: 1, cut: 2 } as const;
 
 /** How much of a client's address is kept. */
 export interface LogPrivacy {
@@ -51,11 +52,13 @@ export interface LogRecord {
   /** The client's address cut to the prefix: 4 or 16 bytes. */
   readonly client: Uint8Array;
   readonly isTcp: boolean;
+  /** The decision looked at more of the client's address than is kept, so that asking again may end elsewhere. */
+  readonly isCut: boolean;
   readonly draw: number;
   readonly rcode: number;
   /** Endpoint indices of the last decision in that revision. */
   readonly endpoints: readonly number[];
-  /** The packet, its client subnet cut. */
+  /** The packet and its answer, the client subnet in both cut. */
   readonly packet: Uint8Array;
   readonly answer: Uint8Array;
 }
@@ -75,6 +78,11 @@ export class LogEntry {
   ecsAt: number = -1;
   ecsFamily: number = 4;
   ecsBytes: number = 0;
+  /** Where the answer repeats them; -1 for nowhere. */
+  echoAt: number = -1;
+  /** How much of an IPv4 and of an IPv6 address the decisions looked at. */
+  bitsIpv4: number = 0;
+  bitsIpv6: number = 0;
 }
 
 /** A ring of at least `bytes` (rounded up to a power of two, 64 KiB at least). */
@@ -126,9 +134,11 @@ export class QueryLogWriter {
     const packetAt = to;
     for (let index = 0; index < packetBytes; index++)
       this.#bytes[to++] = packet[packetStart + index]!;
+    const answerAt = to;
     for (let index = 0; index < answerBytes; index++)
       this.#bytes[to++] = answer[answerStart + index]!;
     if (entry.ecsAt >= 0) this.#cut(packetAt + entry.ecsAt, entry.ecsFamily, entry.ecsBytes);
+    if (entry.echoAt >= 0) this.#cut(answerAt + entry.echoAt, entry.ecsFamily, entry.ecsBytes);
     const head = this.#words[0]!;
     Atomics.store(this.#words, 0, (head + bytes) >>> 0);
     return true;
@@ -161,13 +171,15 @@ export class QueryLogWriter {
     const words = this.#words;
     const { prefixIpv4, prefixIpv6 } = this.#privacy;
     const prefix = entry.family === 6 ? prefixIpv6 : prefixIpv4;
+    const isCut = entry.bitsIpv4 > prefixIpv4 || entry.bitsIpv6 > prefixIpv6;
+    const flags = (entry.isTcp ? LogFlag.tcp : 0) | (isCut ? LogFlag.cut : 0);
     words[word] = bytes;
     words[word + LogWord.revision] = entry.revision;
     words[word + LogWord.sequence] = entry.sequence;
     words[word + LogWord.timeHigh] = Math.floor(entry.timeMs / 2 ** 32);
     words[word + LogWord.timeLow] = entry.timeMs % 2 ** 32;
     words[word + LogWord.facts] =
-      entry.family | (prefix << 8) | (entry.rcode << 16) | (entry.isTcp ? 1 << 24 : 0);
+      entry.family | (prefix << 8) | (entry.rcode << 16) | (flags << 24);
     words[word + LogWord.draw] = entry.draw;
     words[word + LogWord.sizes] = entry.endpointCount | (packetBytes << 16);
     words[word + LogWord.answerBytes] = answerBytes;
@@ -245,7 +257,8 @@ export class QueryLogReader {
       family,
       prefixLength: (facts >>> 8) & 0xff,
       client: Uint8Array.from(this.#bytes.subarray(clientAt, clientAt + (family === 6 ? 16 : 4))),
-      isTcp: facts >>> 24 === 1,
+      isTcp: ((facts >>> 24) & LogFlag.tcp) !== 0,
+      isCut: ((facts >>> 24) & LogFlag.cut) !== 0,
       draw: words[word + LogWord.draw]!,
       rcode: (facts >>> 16) & 0xff,
       endpoints: [

@@ -2,6 +2,9 @@
 
 import {
   Client,
+  DRAW_BITS_IPV4,
+  DRAW_BITS_IPV6,
+  FAMILY_IPV4,
   NameLookup,
   type OverlayReader,
   QueryName,
@@ -62,6 +65,10 @@ export class QueryState {
   targetKind: number = 0;
   targetIndex: number = 0;
   draw: number = 0;
+  /** How much of an IPv4 and of an IPv6 address the decisions looked at, and where the client subnet lies in the response (-1: nowhere). */
+  bitsIpv4: number = 0;
+  bitsIpv6: number = 0;
+  echoAt: number = -1;
 
   constructor(served: ServedSnapshot) {
     this.served = served;
@@ -86,5 +93,23 @@ export class QueryState {
     this.zoneIndex = -1;
     this.hasDecision = false;
     this.draw = 0;
+    this.bitsIpv4 = 0;
+    this.bitsIpv6 = 0;
+    this.echoAt = -1;
+  }
+
+  /** Notes how much of the client's address a decision looked at: `scope` bits for the policy, and what every draw looks at. */
+  noteClientBits(scope: number): void {
+    const { family, prefixLength } = this.client;
+    if (family === FAMILY_IPV4)
+      this.bitsIpv4 = Math.max(
+        this.bitsIpv4,
+        Math.min(prefixLength, Math.max(scope, DRAW_BITS_IPV4)),
+      );
+    else
+      this.bitsIpv6 = Math.max(
+        this.bitsIpv6,
+        Math.min(prefixLength, Math.max(scope, DRAW_BITS_IPV6)),
+      );
   }
 }

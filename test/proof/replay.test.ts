@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Every query is logged, and every log line is enough to have the same bytes again, while endpoints flap, shifts come and go, latches move
+// and files are reloaded.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Replayer, replayLine } from "../../apps/meridian/src/replay.ts";
+import { Pcg32 } from "@meridian/core";
+import { tcpClient, udpClient, type DnsClient } from "../conformance/dns-client.ts";
+import { allKinds } from "./all-kinds.ts";
+import { randomQuestion } from "./questions.ts";
+import { randomSlot } from "./random-slot.ts";
+import { System, pause } from "./system.ts";
+
+const queries = process.env["MERIDIAN_LONG"] === "1" ? 10_000 : 1000;
+const BATCH = 10;
+
+/** Changes something: mostly endpoints, now and then shifts, the files or a latch. */
+function disturb(system: System, random: Pcg32, batch: number, folder: string): void {
+  const below = (limit: number): number => random.next32() % limit;
+  const changes = Array.from({ length: 1 + below(3) }, () => {
+    const slot = below(system.world.poolEpochSlots);
+    return { slot, value: randomSlot(random, system.embedded.overlay.read(slot)) };
+  });
+  system.toggle(changes);
+  if (batch % 7 === 0) {
+    const [shift] = system.embedded.shifts();
+    if (shift !== undefined && below(2) === 0) system.embedded.removeShifts(shift.id);
+    else
+      system.embedded.addShift({
+        target: ["site/west", "pool/default/a", "endpoint/default/b/m1"][below(3)] ?? "",
+        percent: 10 + below(90),
+        reason: "proof",
+        actor: "test",
+        expiresAtMs: Date.now() + 60_000,
+      });
+  }
+  if (batch % 11 === 0) system.embedded.failback("default/manual/f");
+  if (batch % 20 === 0) system.reload(allKinds(folder, below(6)));
+}
+
+async function clients(system: System): Promise<DnsClient[]> {
+  const udp4 = Array.from({ length: 6 }, () => udpClient("127.0.0.1", system.port(4)));
+  const udp6 = Array.from({ length: 6 }, () => udpClient("::1", system.port(6)));
+  return Promise.all([
+    ...udp4,
+    ...udp6,
+    tcpClient("127.0.0.1", system.port(4)),
+    tcpClient("::1", system.port(6)),
+  ]);
+}
+
+test(`${queries} queries are each replayed from their log line to equal bytes`, async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-replay-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const system = await System.start({ folder, documents: allKinds(folder), logs: true });
+  context.after(() => system.close(true));
+  const sources = { store: system.persistence.store, journal: system.persistence.journal };
+  const random = new Pcg32(11);
+  const all = await clients(system);
+  context.after(() => all.forEach((client) => client.close()));
+  const answers: string[] = [];
+  const lines: { worker: number; line: string }[] = [];
+  for (let batch = 0; batch * BATCH < queries; batch++) {
+    disturb(system, random, batch, folder);
+    const asked = Array.from({ length: BATCH }, () => {
+      const client = all[random.next32() % all.length];
+      assert.ok(client !== undefined);
+      return client.ask(randomQuestion(random));
+    });
+    for (const answer of await Promise.all(asked))
+      answers.push(Buffer.from(answer).toString("hex"));
+    lines.push(...system.logLines());
+  }
+  await pause(20);
+  lines.push(...system.logLines());
+  assert.equal(lines.length, queries, "every query is logged");
+  assert.deepEqual(
+    new Set(lines.map(({ worker }) => worker)),
+    new Set([0, 1, 2, 3]),
+    "every UDP worker and the TCP worker was asked",
+  );
+  const replayer = new Replayer(sources);
+  const states = new Set<string>();
+  const unlike: string[] = [];
+  let cut = 0;
+  for (const { line } of lines.toSorted((a, b) => place(a.line) - place(b.line))) {
+    const replay = replayer.replay(line);
+    assert.ok(typeof replay !== "string", `${String(replay)}: ${line}`);
+    const { revision, sequence } = JSON.parse(line);
+    states.add(`${revision}:${sequence}`);
+    if (replay.isCut) cut += 1;
+    else if (!replay.isEqual)
+      unlike.push(`${line}\n  again: ${Buffer.from(replay.answer).toString("hex")}`);
+  }
+  assert.deepEqual(unlike.slice(0, 3), [], `${unlike.length} of ${queries} are not equal`);
+  context.diagnostic(
+    `${lines.length} queries over ${states.size} overlays and ${system.embedded.revision} revisions; ${cut} looked at more of the client than the log keeps`,
+  );
+  assert.ok(states.size > queries / BATCH / 2, `${states.size} overlays were asked`);
+  assert.ok(cut < queries / 20);
+  // One line alone, as `explain --replay` has it.
+  const alone = replayLine(lines[0]?.line ?? "", sources);
+  assert.ok(typeof alone !== "string" && alone.isEqual);
+});
+
+/** Lines of one overlay beside each other. */
+function place(line: string): number {
+  const { revision, sequence } = JSON.parse(line);
+  return revision * 2 ** 31 + sequence;
+}
+
+test("replayLine() says why a line cannot be replayed", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-replay-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const system = await System.start({
+    folder,
+    documents: allKinds(folder),
+    logs: true,
+    workers: 1,
+  });
+  context.after(() => system.close(true));
+  const sources = { store: system.persistence.store, journal: system.persistence.journal };
+  const client = await udpClient("127.0.0.1", system.port(4));
+  context.after(() => client.close());
+  await client.ask(randomQuestion(new Pcg32(1)));
+  await pause(20);
+  const [logged] = system.logLines();
+  assert.ok(logged !== undefined);
+  const change = (fields: object): unknown =>
+    replayLine(JSON.stringify({ ...JSON.parse(logged.line), ...fields }), sources);
+  assert.match(String(replayLine("{", sources)), /^Line is no JSON/);
+  assert.match(String(change({ client: "here" })), /^Line lacks one of/);
+  assert.match(String(change({ revision: 99 })), /^Revision 99 is not kept/);
+  assert.match(String(change({ sequence: 99_999_999 })), /^The journal does not hold change set/);
+});
