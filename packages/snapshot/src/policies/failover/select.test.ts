@@ -94,7 +94,7 @@ test("healthyTiers() says which tiers select() would take", () => {
       const first = healthy.indexOf(true);
       if (first < 0) return;
       const [answer] = new Decider(world, slots).ask(1, 7, 1);
-      assert.ok(answer?.startsWith(`${first}-`), answer);
+      assert.ok(answer?.startsWith(`${first}-`), String(answer));
     }),
     { numRuns: 100 },
   );

@@ -117,7 +117,7 @@ test("raising one weight moves draws to that branch only", () => {
       fc.array(fc.nat(20), { minLength: 2, maxLength: 5 }),
       fc.integer(),
       (weights, draw) => {
-        const [before, after] = [weights, weights.with(-1, (weights.at(-1) ?? 0) + 1)].map(
+        const [before, after] = [weights, [...weights.slice(0, -1), (weights.at(-1) ?? 0) + 1]].map(
           (own) => {
             const world = build(own.map((weight) => weight + 1));
             return new Decider(world, slotsOf(world)).ask(1, draw >>> 0, 1)[0];

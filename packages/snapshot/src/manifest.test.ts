@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { encodeManifest, makeManifest, parseManifest, type ManifestSection } from "./manifest.ts";
+
+const hex = (digits: number): fc.Arbitrary<string> =>
+  fc.string({
+    unit: fc.constantFrom(..."0123456789abcdef".split("")),
+    minLength: digits,
+    maxLength: digits,
+  });
+
+const sectionArbitrary = fc.record({
+  kind: fc.nat(9),
+  key: hex(16),
+  name: hex(64),
+  bytes: fc.nat(0x4000_0000),
+});
+
+const one: ManifestSection = { kind: 2, key: "0".repeat(16), name: "a".repeat(64), bytes: 64 };
+
+test("a manifest is read back as it was made", () => {
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.nat(),
+      fc.array(sectionArbitrary, { maxLength: 6 }),
+      (revision, seed, sections) => {
+        const manifest = makeManifest(revision, seed, sections);
+        assert.deepEqual(parseManifest(encodeManifest(manifest)), manifest);
+      },
+    ),
+  );
+});
+
+test("the hash covers seed and sections, and neither revision nor the order of members", () => {
+  const { hash } = makeManifest(1, 7, [one]);
+  const text = `7\n2 ${one.key} ${one.name} 64\n`;
+  assert.equal(hash, createHash("sha256").update(text).digest("hex"));
+  assert.equal(makeManifest(2, 7, [one]).hash, hash);
+  assert.equal(
+    makeManifest(1, 7, [{ bytes: 64, name: one.name, key: one.key, kind: 2 }]).hash,
+    hash,
+  );
+  assert.notEqual(makeManifest(1, 8, [one]).hash, hash);
+  assert.notEqual(makeManifest(1, 7, [{ ...one, bytes: 72 }]).hash, hash);
+});
+
+test("bytes that are torn or altered are refused with a reason", () => {
+  const whole = encodeManifest(makeManifest(3, 7, [one, { ...one, kind: 3 }]));
+  fc.assert(
+    fc.property(fc.nat(whole.length - 2), (length) => {
+      assert.equal(typeof parseManifest(whole.slice(0, length)), "string");
+    }),
+  );
+  const refusal = (from: string, to: string): string => {
+    const parsed = parseManifest(whole.replace(from, to));
+    return typeof parsed === "string" ? parsed : "accepted";
+  };
+  assert.match(refusal('"seed": 7', '"seed": 8'), /Manifest hash is/);
+  assert.match(refusal('"format": 1', '"format": 2'), /format is 2/);
+  assert.match(refusal('"revision": 3', '"revision": -3'), /lacks a member/);
+  for (const text of ["", "null", "[]", "{}", '{"format":1}', "\u0000"])
+    assert.equal(typeof parseManifest(text), "string");
+});
+
+test("section names that would leave the folder are refused", () => {
+  const whole = encodeManifest(makeManifest(3, 7, [one]));
+  const escaping = `../${"a".repeat(61)}`;
+  assert.equal(typeof parseManifest(whole.replaceAll(one.name, escaping)), "string");
+});
