@@ -11,6 +11,7 @@ import {
   FAMILY_IPV6,
   Found,
   NameLookup,
+  NodeFlag,
   NodeWord,
   Outcome,
   QueryName,
@@ -131,7 +132,7 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
   const targetKind = chunk.targetKinds[link] ?? 0;
   const target = chunk.targets[link] ?? -1;
   const field = (index: number): number => chunk.words[shape + index] ?? 0;
-  const { client, from } = locate(bound.zone, field(Shape.clientLocation), question);
+  const { client, from } = locate(world, bound.zone, field(Shape.clientLocation), question);
   const draw = decisionDraw(
     world.seed,
     bound.name.hashes[0] ?? 0,
@@ -186,13 +187,14 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     ...(outcome === Outcome.noData ? { ede: selector.ede } : {}),
     tree: buildTree(world, slots, events, (node) => placeText(world, node, client)),
     chances,
-    answer: answerTexts(world, selector, outcome, bound.base.name, question.type, ttl),
+    answer: answerTexts(world, selector, outcome, bound, question.type, ttl),
     ...(budget === undefined ? {} : { budget }),
   };
 }
 
 /** Whom the decision is for, by the rules of the query path (RFC 7871, design §5). */
 function locate(
+  world: World,
   zone: LoadedZone,
   ownMode: number,
   question: ExplainQuestion,
@@ -201,20 +203,25 @@ function locate(
   const client = new Client();
   const { resolver, client: subnet } = question;
   client.set(resolver.family, resolver.bytes, 0, resolver.family === FAMILY_IPV6 ? 128 : 32);
-  if (mode === ClientLocation.resolver)
-    return { client, from: "the resolver's address (clientLocation: resolver)" };
+  const byResolver = (why: string): { client: Client; from: string } =>
+    world.resolvers?.relocate(client) === true
+      ? { client, from: `where a data set puts the clients of the resolver${why}` }
+      : { client, from: `the resolver's address${why}` };
+  if (mode === ClientLocation.resolver) return byResolver(" (clientLocation: resolver)");
   if (subnet !== undefined && subnet.prefixLength > 0) {
     if (zone.trusts(resolver.family, client.word0, client.word1, client.word2, client.word3)) {
       client.set(subnet.family, subnet.bytes, 0, subnet.prefixLength);
       return { client, from: "the client subnet that the resolver sent" };
     }
-    return { client, from: "the resolver's address: its client subnets are not believed here" };
+    if (mode !== ClientLocation.ecsOnly)
+      return byResolver(": its client subnets are not believed here");
   }
   if (mode === ClientLocation.ecsOnly) {
     client.set(4, new Uint8Array(16), 0, 0);
     return { client, from: "nothing: no client subnet came (clientLocation: ecs-only)" };
   }
-  return { client, from: "the resolver's address" };
+  const isOptOut = subnet !== undefined;
+  return isOptOut ? { client, from: "the resolver's address" } : byResolver("");
 }
 
 function placeText(world: World, node: number, client: Client): string | undefined {
@@ -233,23 +240,44 @@ function answerTexts(
   world: World,
   selector: Selector,
   outcome: number,
-  name: string,
+  bound: BoundName,
   type: string,
   ttl: number,
 ): string[] {
+  const { name } = bound.base;
   if (outcome === Outcome.noData) return [];
   if (outcome === Outcome.alias)
     return [`${name} ${ttl} CNAME ${world.policies.nameAtByte(selector.aliasOffset)}`];
-  return [...selector.chosen.subarray(0, selector.chosenCount)].map((endpoint) => {
-    const out = new Uint8Array(16);
+  return [...selector.chosen.subarray(0, selector.chosenCount)].flatMap((endpoint) => {
     const host = world.pools.hostNameOf(endpoint);
-    if (host >= 0) return `${name} ${ttl} CNAME ${formatName(world.pools.bytes, host)}`;
-    if (type === "AAAA" && world.pools.hasIpv6(endpoint)) {
-      world.pools.copyIpv6(endpoint, out, 0);
-      return `${name} ${ttl} AAAA ${formatIpv6(out)} (${world.endpointName(endpoint)})`;
-    }
-    world.pools.copyIpv4(endpoint, out, 0);
-    return `${name} ${ttl} ${type === "A" ? "A" : `${type} of`} ${formatIpv4(out)} (${world.endpointName(endpoint)})`;
+    const isAlias = host >= 0 && !world.pools.isResolved(endpoint) && mayAlias(bound);
+    if (isAlias) return `${name} ${ttl} CNAME ${formatName(world.pools.bytes, host)}`;
+    const family = type === "AAAA" ? 6 : 4;
+    const shown = type === "A" || type === "AAAA" ? type : `${type} of`;
+    return addressTexts(world, endpoint, family).map(
+      (address) => `${name} ${ttl} ${shown} ${address} (${world.endpointName(endpoint)})`,
+    );
+  });
+}
+
+/** Whether a CNAME may stand at the name: not at an apex, nor beside other data (RFC 2181 §10.1). */
+function mayAlias({ lookup }: BoundName): boolean {
+  return (lookup.flags & NodeFlag.isApex) === 0 && lookup.chunk?.bytes[lookup.node + 2] === 1;
+}
+
+/** An endpoint's own address of a family, else those that its host name resolved to. */
+function addressTexts(world: World, endpoint: number, family: 4 | 6): string[] {
+  const out = new Uint8Array(family === 4 ? 4 : 16);
+  const format = family === 4 ? formatIpv4 : formatIpv6;
+  const { pools } = world;
+  if (family === 4 ? pools.hasIpv4(endpoint) : pools.hasIpv6(endpoint)) {
+    if (family === 4) pools.copyIpv4(endpoint, out, 0);
+    else pools.copyIpv6(endpoint, out, 0);
+    return [format(out)];
+  }
+  return Array.from({ length: world.resolvedCount(endpoint, family) }, (_, index) => {
+    world.copyResolved(endpoint, family, index, out, 0);
+    return format(out);
   });
 }
 
