@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { Replayer, replayLine } from "../../apps/meridian/src/replay.ts";
 import { Pcg32 } from "@meridian/core";
 import { tcpClient, udpClient, type DnsClient } from "../conformance/dns-client.ts";
@@ -54,31 +54,45 @@ async function clients(system: System): Promise<DnsClient[]> {
   ]);
 }
 
-test(`${queries} queries are each replayed from their log line to equal bytes`, async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), "meridian-replay-"));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  const system = await System.start({ folder, documents: allKinds(folder), logs: true });
-  context.after(() => system.close(true));
-  const sources = { store: system.persistence.store, journal: system.persistence.journal };
+interface Logged {
+  readonly worker: number;
+  readonly line: string;
+}
+
+/** Asks `count` random questions while everything changes; the lines of the log. */
+async function ask(
+  system: System,
+  all: readonly DnsClient[],
+  folder: string,
+  count: number,
+): Promise<Logged[]> {
   const random = new Pcg32(11);
-  const all = await clients(system);
-  context.after(() => all.forEach((client) => client.close()));
-  const answers: string[] = [];
-  const lines: { worker: number; line: string }[] = [];
-  for (let batch = 0; batch * BATCH < queries; batch++) {
+  const lines: Logged[] = [];
+  for (let batch = 0; batch * BATCH < count; batch++) {
     disturb(system, random, batch, folder);
     const asked = Array.from({ length: BATCH }, () => {
       const client = all[random.next32() % all.length];
       assert.ok(client !== undefined);
       return client.ask(randomQuestion(random));
     });
-    for (const answer of await Promise.all(asked))
-      answers.push(Buffer.from(answer).toString("hex"));
+    await Promise.all(asked);
     lines.push(...system.logLines());
   }
   await pause(20);
   lines.push(...system.logLines());
-  assert.equal(lines.length, queries, "every query is logged");
+  assert.equal(lines.length, count, "every query is logged");
+  return lines;
+}
+
+async function replays(context: TestContext, logs: "cut" | "whole", count: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-replay-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const system = await System.start({ folder, documents: allKinds(folder), logs });
+  context.after(() => system.close(true));
+  const sources = { store: system.persistence.store, journal: system.persistence.journal };
+  const all = await clients(system);
+  context.after(() => all.forEach((client) => client.close()));
+  const lines = await ask(system, all, folder, count);
   assert.deepEqual(
     new Set(lines.map(({ worker }) => worker)),
     new Set([0, 1, 2, 3]),
@@ -91,22 +105,28 @@ test(`${queries} queries are each replayed from their log line to equal bytes`, 
   for (const { line } of lines.toSorted((a, b) => place(a.line) - place(b.line))) {
     const replay = replayer.replay(line);
     assert.ok(typeof replay !== "string", `${String(replay)}: ${line}`);
-    const { revision, sequence } = JSON.parse(line);
-    states.add(`${revision}:${sequence}`);
+    states.add(String(place(line)));
     if (replay.isCut) cut += 1;
     else if (!replay.isEqual)
       unlike.push(`${line}\n  again: ${Buffer.from(replay.answer).toString("hex")}`);
   }
-  assert.deepEqual(unlike.slice(0, 3), [], `${unlike.length} of ${queries} are not equal`);
+  assert.deepEqual(unlike.slice(0, 3), [], `${unlike.length} of ${count} are not equal`);
   context.diagnostic(
     `${lines.length} queries over ${states.size} overlays and ${system.embedded.revision} revisions; ${cut} looked at more of the client than the log keeps`,
   );
-  assert.ok(states.size > queries / BATCH / 2, `${states.size} overlays were asked`);
-  assert.ok(cut < queries / 20);
+  assert.ok(states.size > count / BATCH / 2, `${states.size} overlays were asked`);
+  assert.ok(logs === "whole" ? cut === 0 : cut < count / 20, `${cut} lines are cut`);
   // One line alone, as `explain --replay` has it.
-  const alone = replayLine(lines[0]?.line ?? "", sources);
+  const whole = lines.find(({ line }) => !line.includes('"isCut":true'));
+  const alone = replayLine(whole?.line ?? "", sources);
   assert.ok(typeof alone !== "string" && alone.isEqual);
-});
+}
+
+test(`${queries} queries are each replayed from their log line to equal bytes`, (context) =>
+  replays(context, "whole", queries));
+
+test("queries are replayed from lines that keep /24 and /56, but for those decided by more", (context) =>
+  replays(context, "cut", queries / 2));
 
 /** Lines of one overlay beside each other. */
 function place(line: string): number {
@@ -120,7 +140,7 @@ test("replayLine() says why a line cannot be replayed", async (context) => {
   const system = await System.start({
     folder,
     documents: allKinds(folder),
-    logs: true,
+    logs: "cut",
     workers: 1,
   });
   context.after(() => system.close(true));

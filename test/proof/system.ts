@@ -36,8 +36,8 @@ export interface SystemOptions {
   readonly workers?: number;
   readonly listen?: readonly string[];
   readonly probing?: boolean;
-  /** Log every query. */
-  readonly logs?: boolean;
+  /** Log every query, addresses cut as by default or whole. */
+  readonly logs?: "cut" | "whole";
   /** A module that wraps the ordinary handler. */
   readonly handlerModule?: URL;
   readonly workerHeapMaxMb?: number;
@@ -46,7 +46,10 @@ export interface SystemOptions {
 }
 
 /** What the query log keeps of an address. */
-export const logPrivacy = { prefixIpv4: 24, prefixIpv6: 56 } as const;
+const logPrivacy = {
+  cut: { prefixIpv4: 24, prefixIpv6: 56 },
+  whole: { prefixIpv4: 32, prefixIpv6: 128 },
+} as const;
 const LOG_RING_BYTES = 8 * 1024 * 1024;
 const SERVING_MS_MAX = 10_000;
 
@@ -79,9 +82,9 @@ export class System {
     this.persistence = new DiskPersistence(this.#directory, silent, () => Date.now());
     const handlerData: HandlerData = {
       kind: "query",
-      ...(options.logs === true
-        ? { log: { every: 1, ringBytes: LOG_RING_BYTES, ...logPrivacy } }
-        : {}),
+      ...(options.logs === undefined
+        ? {}
+        : { log: { every: 1, ringBytes: LOG_RING_BYTES, ...logPrivacy[options.logs] } }),
     };
     this.edge = new Edge({
       listen: options.listen ?? ["127.0.0.1:0", "[::1]:0"],

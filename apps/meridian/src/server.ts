@@ -34,6 +34,7 @@ import { CommandError, ExitCode } from "./exit-code.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
 import { processLogger, type LogLevel } from "./process-logger.ts";
 import { QueryLogFile } from "./query-log-file.ts";
+import { replayLine } from "./replay.ts";
 import { ownVersion } from "./version.ts";
 
 export interface ServerOptions {
@@ -111,6 +112,12 @@ export class Server {
       version: ownVersion(),
       http: options.http,
       socketPath: directory.socketPath,
+      replay: (line) =>
+        replayLine(line, {
+          store: this.#persistence.store,
+          journal: this.#persistence.journal,
+          texts: serverTexts(),
+        }),
     });
   }
 
@@ -216,9 +223,7 @@ export class Server {
     const { listen, workers, transport, queryLog } = this.#options;
     const handlerData: HandlerData = {
       kind: "query",
-      nsid: hostname(),
-      identity: hostname(),
-      version: `Meridian ${ownVersion()}`,
+      ...serverTexts(),
       ...(queryLog === undefined
         ? {}
         : {
@@ -275,6 +280,11 @@ export class Server {
 }
 
 type EdgePublish = ConstructorParameters<typeof Embedded>[0]["edge"]["publish"];
+
+/** What the server says of itself in answers. */
+function serverTexts(): { nsid: string; identity: string; version: string } {
+  return { nsid: hostname(), identity: hostname(), version: `Meridian ${ownVersion()}` };
+}
 
 function handoverPath(directory: StateDir): string {
   return join(directory.path, "handover.sock");

@@ -3,6 +3,7 @@
 // The API of the embedded control plane: everything over the state folder's Unix socket (file mode 0600), reading alone over HTTP.
 
 import { chmodSync, rmSync } from "node:fs";
+import { decodeMessage, formatMessage } from "@meridian/dns";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
@@ -31,6 +32,17 @@ export interface ApiOptions {
   /** `HOST:PORT` of the read-only HTTP listener; undefined for none. */
   readonly http: string | undefined;
   readonly socketPath: string;
+  /** Asks a line of the query log again; a text says why it cannot. Absent where there is no edge to ask. */
+  readonly replay?: (line: string) => ReplayedLine | string;
+}
+
+/** What came of asking a logged query again. */
+export interface ReplayedLine {
+  readonly answer: Uint8Array;
+  readonly logged: Uint8Array;
+  readonly isEqual: boolean;
+  /** The decision looked at more of the client's address than the log keeps. */
+  readonly isCut: boolean;
 }
 
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -146,6 +158,17 @@ export class Api {
       },
     );
     server.post("/v1/reload", () => embedded.reload());
+    server.post("/v1/replay", ({ body }, reply) => {
+      const line: unknown =
+        typeof body === "object" && body !== null ? Reflect.get(body, "line") : undefined;
+      if (typeof line !== "string")
+        return reply.code(400).send({ error: "Line is missing, expected a line of the query log" });
+      const replayed =
+        this.#options.replay?.(line) ?? "Nothing here can ask again: no edge runs in this process";
+      return typeof replayed === "string"
+        ? reply.code(404).send({ error: replayed })
+        : replayAnswer(replayed);
+    });
   }
 
   #status(): object {
@@ -174,4 +197,26 @@ function boundedCount(text: string | undefined, unless: number): number {
 function splitHost(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(":");
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(text.slice(at + 1)) };
+}
+
+function replayAnswer({ answer, logged, isEqual, isCut }: ReplayedLine): object {
+  const verdict = isEqual
+    ? "The answer is the logged one, byte for byte."
+    : isCut
+      ? "The answer differs: the decision looked at more of the client's address than the log keeps."
+      : "The answer differs from the logged one.";
+  const texts = [answer, ...(isEqual ? [] : [logged])].map((bytes) => {
+    const message = decodeMessage(bytes);
+    return "error" in message ? `(${message.error})` : formatMessage(message);
+  });
+  return {
+    equal: isEqual,
+    isCut,
+    answer: Buffer.from(answer).toString("hex"),
+    text: [
+      verdict,
+      "",
+      ...texts.flatMap((text, index) => (index === 0 ? [text] : ["", "logged:", text])),
+    ].join("\n"),
+  };
 }

@@ -34,6 +34,6 @@ export {
   type LatencySample,
   type LatencyTable,
 } from "./data-sets/latency-table.ts";
-export { Api, type ApiOptions } from "./api.ts";
+export { Api, type ApiOptions, type ReplayedLine } from "./api.ts";
 export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
 export { TransitionHistory } from "./transition-history.ts";
