@@ -2,6 +2,7 @@
 import type { DataSet, Model, NodeSpec } from "@meridian/model";
 import { type ClassifierDraft, writeClassifier } from "@meridian/snapshot/writer";
 import type { ClassifierCompiler } from "../compile-policies.ts";
+import type { ReportedLatency } from "../latency-samples.ts";
 import { compileAsn } from "../policies/asn/compile.ts";
 import { compileGeo } from "../policies/geo/compile.ts";
 import { compileLatency } from "../policies/latency/compile.ts";
@@ -22,14 +23,17 @@ const DISTANCE_DATA_SET = "demo-country";
 
 /**
  * Compiles the nodes that look at where a client is. Data sets are read when the first node of a model asks for them, and once a model; a
- * data set that no policy uses is never read.
+ * data set that no policy uses is never read. `reported` adds what was reported to latency data sets.
  */
-export function classifierCompiler(dataSets: DataSets): ClassifierCompiler {
+export function classifierCompiler(
+  dataSets: DataSets,
+  reported?: ReportedLatency,
+): ClassifierCompiler {
   const loaders = new WeakMap<Model, ModelData>();
   return (model, node) => {
     let data = loaders.get(model);
-    if (data === undefined) {
-      data = new ModelData(model, dataSets);
+    if (data === undefined || data.reportedVersion !== reported?.version) {
+      data = new ModelData(model, dataSets, reported);
       loaders.set(model, data);
     }
     const draft = data.draftOf(node);
@@ -40,14 +44,19 @@ export function classifierCompiler(dataSets: DataSets): ClassifierCompiler {
 
 /** The data sets of one model, each read once. */
 class ModelData {
+  /** Which reports of latency its tables may have. */
+  readonly reportedVersion: number | undefined;
   readonly #model: Model;
   readonly #dataSets: DataSets;
+  readonly #reported: ReportedLatency | undefined;
   readonly #maps = new Map<string, LoadedMap>();
   readonly #tables = new Map<string, LoadedLatency>();
 
-  constructor(model: Model, dataSets: DataSets) {
+  constructor(model: Model, dataSets: DataSets, reported: ReportedLatency | undefined) {
+    this.reportedVersion = reported?.version;
     this.#model = model;
     this.#dataSets = dataSets;
+    this.#reported = reported;
   }
 
   draftOf({ geo, proximity, latency, subnet, asn }: NodeSpec): ClassifierDraft {
@@ -91,7 +100,8 @@ class ModelData {
   #table(name: string): LoadedLatency {
     let loaded = this.#tables.get(name);
     if (loaded === undefined) {
-      loaded = this.#dataSets.loadLatency(this.#source(name).source);
+      const { source } = this.#source(name);
+      loaded = this.#dataSets.loadLatency(source, this.#reported?.pathOf(name));
       this.#tables.set(name, loaded);
     }
     return loaded;

@@ -70,12 +70,17 @@ export class DataSets {
     return source.builtAt ?? readSource(source).builtAt;
   }
 
-  loadLatency(source: DataSetSource): LoadedLatency {
+  /** `reportedPath` is a file of samples that were reported besides, in the same form. */
+  loadLatency(source: DataSetSource, reportedPath?: string): LoadedLatency {
     const { files, sha256, builtAt } = readSource(source);
+    if (reportedPath !== undefined) {
+      // Not kept: reports come every few seconds, and each makes another table.
+      const all = [...files, readDataFile(reportedPath)];
+      return { table: tableOf(all), sha256: contentSha256(all), builtAt };
+    }
     let loaded = this.#tables.get(sha256);
     if (loaded === undefined) {
-      const samples = files.flatMap((bytes) => readLatencyCsv(bytes));
-      loaded = { table: mergeLatencySamples(new Map(), samples), sha256, builtAt };
+      loaded = { table: tableOf(files), sha256, builtAt };
       this.#tables.set(sha256, loaded);
     }
     return loaded;
@@ -91,6 +96,11 @@ export class DataSets {
     for (const [key, { sha256 }] of this.#maps) if (!sha256s.has(sha256)) this.#maps.delete(key);
     for (const key of this.#tables.keys()) if (!sha256s.has(key)) this.#tables.delete(key);
   }
+}
+
+function tableOf(files: readonly Uint8Array[]): LatencyTable {
+  const samples = files.flatMap((bytes) => readLatencyCsv(bytes));
+  return mergeLatencySamples(new Map(), samples);
 }
 
 /** Where a data set of the model has its files: beside its document, or in the demo data shipped. */

@@ -51,20 +51,27 @@ export type LatencyTable = ReadonlyMap<string, PrefixLatency>;
 export function readLatencyCsv(bytes: Uint8Array): LatencySample[] {
   const samples: LatencySample[] = [];
   for (const { number, fields } of csvLines(bytes, "prefix")) {
-    const [prefixText = "", site = "", rttText = "", samplesText = "", timeText = ""] = fields;
-    const prefix = parsePrefix(prefixText);
-    const rttMs = rttText === "" ? Number.NaN : Number(rttText);
-    const count = samplesText === "" ? 1 : Number(samplesText);
-    const measuredAt = timeOf(timeText);
-    const isGood = rttMs >= 0 && rttMs <= LATENCY_MS_MAX && Number.isInteger(count) && count >= 1;
-    if (prefix === undefined || site === "" || !isGood || measuredAt === undefined) {
+    const sample = readLatencyRow(fields);
+    if (sample === undefined) {
       throw unreadable(
         `Cannot read the data set: line ${number} is "${fields.join(",")}", expected prefix,site,rtt_ms,samples,measured_at`,
       );
     }
-    samples.push({ prefix, site, rttMs, samples: count, measuredAt });
+    samples.push(sample);
   }
   return samples;
+}
+
+/** Reads the fields of one row; undefined where they are none. */
+export function readLatencyRow(fields: readonly string[]): LatencySample | undefined {
+  const [prefixText = "", site = "", rttText = "", samplesText = "", timeText = ""] = fields;
+  const prefix = parsePrefix(prefixText);
+  const rttMs = rttText === "" ? Number.NaN : Number(rttText);
+  const samples = samplesText === "" ? 1 : Number(samplesText);
+  const measuredAt = timeOf(timeText);
+  const isGood = rttMs >= 0 && rttMs <= LATENCY_MS_MAX && Number.isInteger(samples) && samples >= 1;
+  if (prefix === undefined || site === "" || !isGood || measuredAt === undefined) return undefined;
+  return { prefix, site, rttMs, samples, measuredAt };
 }
 
 /**
