@@ -2,6 +2,7 @@
 import {
   Selector,
   healthyTiers,
+  isTierUnjudged,
   type FailoverNode,
   type SlotChange,
   type World,
@@ -60,6 +61,13 @@ export class LatchDriver {
     const moved: string[] = [];
     for (const entry of this.#nodes) {
       const healthy = healthyTiers(selector, entry.failover.node, this.#overlay.slots);
+      // At a cold start verdicts come one by one: a tier that nobody has judged yet has not failed.
+      const active = Math.max(0, entry.state.latch - 1);
+      if (
+        healthy[active] !== true &&
+        isTierUnjudged(selector, entry.failover.node, active, this.#overlay.slots)
+      )
+        continue;
       const before = entry.state.latch;
       entry.state = stepLatch(entry.state, entry.rule, healthy, nowMs);
       if (entry.state.latch === before) continue;

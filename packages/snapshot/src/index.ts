@@ -32,7 +32,7 @@ export {
   OnAllUnhealthy,
   nodeKindName,
 } from "./policies/policies-format.ts";
-export { healthyTiers } from "./policies/failover/tiers.ts";
+export { healthyTiers, isTierUnjudged } from "./policies/failover/tiers.ts";
 export { PolicyTable } from "./policies/policy-table.ts";
 export { LAST_KNOWN_BIT, Mode, Standing, isConfigured, isEligible } from "./pools/candidates.ts";
 export { ADDRESSES_KEY_TEXT, AddressesTable, RESOLVED_MAX } from "./pools/addresses-format.ts";
