@@ -79,6 +79,19 @@ for (const [name, harm] of [
   });
 }
 
+test("save() writes a section anew where the file of its name is damaged", (context) => {
+  const { store, folder } = makeStore(context);
+  const [first, second] = [revisionOf(1), revisionOf(2)];
+  store.save(first);
+  store.save(second);
+  truncateSync(newestSection(folder, second), 64);
+  // Another process starts from what is whole, compiles the same documents and keeps them again.
+  const next = new SnapshotStore(folder);
+  assert.equal(next.load().stored?.revision, 1);
+  next.save(second);
+  assert.equal(new SnapshotStore(folder).load().stored?.revision, 2);
+});
+
 test("load() falls back over a torn manifest", (context) => {
   const { store, folder } = makeStore(context);
   store.save(revisionOf(1));

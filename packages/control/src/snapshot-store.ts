@@ -42,6 +42,8 @@ export interface RefusedManifest {
 
 export class SnapshotStore {
   readonly #folder: string;
+  /** Sections that this process wrote or found whole: a file of the same name that it did not is written anew. */
+  readonly #whole = new Set<string>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -62,8 +64,9 @@ export class SnapshotStore {
     let wrote = false;
     for (const { name, buffer } of revision.sections) {
       const path = this.#sectionPath(name);
-      if (existsSync(path)) continue;
+      if (this.#whole.has(name) && existsSync(path)) continue;
       writeDurably(path, new Uint8Array(buffer));
+      this.#whole.add(name);
       wrote = true;
     }
     if (wrote) syncFolder(join(this.#folder, "sections"));
@@ -155,6 +158,7 @@ export class SnapshotStore {
       if ("error" in section) return `Section ${name}: ${section.error}`;
       if (section.kind !== kind || section.key !== BigInt(`0x${key}`))
         return `Section ${name} is of kind ${section.kind}, expected ${kind}`;
+      this.#whole.add(name);
       sections.push({ kind, key: section.key, name, buffer });
     }
     return { revision: manifest.revision, seed: manifest.seed, sections };
@@ -175,7 +179,9 @@ export class SnapshotStore {
     for (const file of this.manifestFiles()) keep(this.manifest(file));
     for (const file of this.#keptHistory()) keep(this.manifest(file));
     for (const name of readdirSync(join(this.#folder, "sections"))) {
-      if (!kept.has(name)) rmSync(this.#sectionPath(name), { force: true });
+      if (kept.has(name)) continue;
+      rmSync(this.#sectionPath(name), { force: true });
+      this.#whole.delete(name);
     }
   }
 
