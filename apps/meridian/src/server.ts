@@ -17,7 +17,9 @@ import {
   Embedded,
   StateDir,
   TransitionHistory,
+  LatencySamples,
   classifierCompiler,
+  resolversCompiler,
   type EdgeFigures,
 } from "@meridian/control";
 import {
@@ -68,6 +70,7 @@ export class Server {
   readonly #gatherer = new EdgeGatherer();
   readonly #edge: Edge;
   readonly #api: Api;
+  readonly #latency: LatencySamples;
   readonly #queryLog: QueryLogFile | undefined;
   readonly #logger: ReturnType<typeof processLogger>;
   #handover: HandoverServer | undefined;
@@ -91,12 +94,18 @@ export class Server {
         : new QueryLogFile(queryLog.path, () => this.#gatherer.logs());
     this.#edge = this.#makeEdge(takeover);
     const transitions = new TransitionHistory();
+    const dataSets = new DataSets(join(directory.path, "maps"));
+    this.#latency = new LatencySamples({
+      folder: join(directory.path, "latency"),
+      onChange: () => this.embedded.recompile(),
+    });
     this.embedded = new Embedded({
       files: options.files,
       edge: { publish: (publication) => this.#publish(publication) },
       logger: logger.control,
       persistence: this.#persistence,
-      classify: classifierCompiler(new DataSets(join(directory.path, "maps"))),
+      classify: classifierCompiler(dataSets, this.#latency),
+      resolvers: resolversCompiler(dataSets),
       probing: options.probing,
       allowEmpty: options.allowEmpty,
       vantage: hostname(),
@@ -109,6 +118,7 @@ export class Server {
       transitions,
       journal: this.#persistence.journal,
       store: this.#persistence.store,
+      latency: this.#latency,
       version: ownVersion(),
       http: options.http,
       socketPath: directory.socketPath,
@@ -270,6 +280,7 @@ export class Server {
   async #close(): Promise<void> {
     this.#handover?.close();
     await this.#api.close();
+    this.#latency.close();
     await this.embedded.close();
     await this.#edge.close();
     this.#queryLog?.close();

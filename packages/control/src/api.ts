@@ -7,6 +7,8 @@ import { decodeMessage, formatMessage } from "@meridian/dns";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
+import { addLatencyRoute } from "./latency-route.ts";
+import type { LatencySamples } from "./latency-samples.ts";
 import { Metrics } from "./metrics.ts";
 import type { OverlayJournal } from "./overlay-journal.ts";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
@@ -28,6 +30,8 @@ export interface ApiOptions {
   readonly transitions: TransitionHistory;
   readonly journal: OverlayJournal;
   readonly store: SnapshotStore;
+  /** Where measured round-trip times go that are posted; without it they are not taken. */
+  readonly latency?: LatencySamples;
   readonly version: string;
   /** `HOST:PORT` of the read-only HTTP listener; undefined for none. */
   readonly http: string | undefined;
@@ -115,7 +119,8 @@ export class Api {
   }
 
   #writes(server: FastifyInstance): void {
-    const { embedded } = this.#options;
+    const { embedded, latency } = this.#options;
+    if (latency !== undefined) addLatencyRoute(server, embedded, latency);
     server.post("/v1/shifts", ({ body }, reply) => {
       const request = parseShiftRequest(embedded, body, Date.now());
       if ("error" in request) return reply.code(request.status).send({ error: request.error });

@@ -234,6 +234,17 @@ export class Embedded {
     }
   }
 
+  /** Compiles the same documents again, because what they name has changed. Problems stay those of the files. */
+  recompile(): void {
+    if (this.model === undefined || this.#isClosed) return;
+    try {
+      this.#adopt(this.model);
+    } catch (error) {
+      if (!(error instanceof MeridianError)) throw error;
+      this.#options.logger.error({ code: error.code, revision: this.revision }, error.message);
+    }
+  }
+
   /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
   conditions(): readonly CompileProblem[] {
     return [...this.#zoneProblems, ...this.#hosts.conditions()];

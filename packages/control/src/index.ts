@@ -34,6 +34,11 @@ export {
   type LatencySample,
   type LatencyTable,
 } from "./data-sets/latency-table.ts";
+export {
+  LatencySamples,
+  type LatencySamplesOptions,
+  type ReportedLatency,
+} from "./latency-samples.ts";
 export { Api, type ApiOptions, type ReplayedLine } from "./api.ts";
 export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
 export { TransitionHistory } from "./transition-history.ts";

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import Fastify from "fastify";
+import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
+import { DataSets } from "./data-sets/data-sets.ts";
+import { Embedded } from "./embedded.ts";
+import { addLatencyRoute } from "./latency-route.ts";
+import { LatencySamples } from "./latency-samples.ts";
+import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
+
+const documents = (path: string): string => `
+apiVersion: meridian.dev/v1alpha1
+kind: DataSet
+metadata: {name: rtt}
+spec: {latency: {path: ${path}}}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Site
+metadata: {name: eu}
+spec: {coordinates: {latitude: 50, longitude: 8}}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Site
+metadata: {name: us}
+spec: {coordinates: {latitude: 39, longitude: -77}}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: {name: p}
+spec: {members: {one: {address: 192.0.2.1}}}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: p}
+spec: {root: r, nodes: {r: {latency: {dataSet: rtt, branches: [{pool: p, site: eu}, {pool: p, site: us}]}}}}
+`;
+
+test("POST /v1/latency takes CSV and JSON, refuses what is wrong, and publishes what follows from it", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-latency-route-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "rtt.csv"), "192.0.2.0/24,eu,10\n192.0.2.0/24,us,90\n");
+  writeFileSync(join(folder, "model.yaml"), documents(join(folder, "rtt.csv")));
+  const latency = new LatencySamples({
+    folder: join(folder, "latency"),
+    onChange: () => embedded.recompile(),
+  });
+  const embedded = new Embedded({
+    files: [join(folder, "model.yaml")],
+    edge: { publish: () => {} },
+    logger: silent,
+    persistence: new MemoryPersistence(),
+    classify: classifierCompiler(new DataSets(), latency),
+    probing: false,
+    allowEmpty: false,
+    vantage: "test",
+  });
+  const server = Fastify();
+  addLatencyRoute(server, embedded, latency);
+  context.after(() => Promise.all([latency.close(), embedded.close(), server.close()]));
+  await embedded.start();
+  const post = async (
+    dataSet: string,
+    type: string,
+    payload: string,
+  ): Promise<readonly [number, string]> => {
+    const url = `/v1/latency?dataSet=${dataSet}`;
+    const headers = { "content-type": type };
+    const { statusCode, body } = await server.inject({ method: "POST", url, headers, payload });
+    return [statusCode, body];
+  };
+  const row = "192.0.2.0/24,us,1,100,2026-01-01T00:00:00Z\n";
+  assert.deepEqual(await post("other", "text/csv", row), [
+    404,
+    '{"error":"No latency data set \\"other\\", expected one of: rtt"}',
+  ]);
+  const [status, body] = await post("rtt", "application/json", '[{"prefix":"x"}]');
+  assert.equal(status, 400);
+  assert.match(body, /row 1 is .*LATENCY_REFUSED/);
+  const { revision } = embedded;
+  assert.deepEqual(await post("rtt", "text/csv", row), [200, '{"accepted":1}']);
+  const json = '[{"prefix":"192.0.2.0/24","site":"eu","rtt_ms":700,"samples":50}]';
+  assert.deepEqual(await post("rtt", "application/json", json), [200, '{"accepted":1}']);
+  const deadline = performance.now() + 5000;
+  while (embedded.revision === revision) {
+    assert.ok(performance.now() < deadline, "a report is compiled within five seconds");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.equal(embedded.revision, revision + 1);
+});
