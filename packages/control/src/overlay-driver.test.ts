@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { key64 } from "@meridian/core";
+import {
+  Admin,
+  INITIAL_ENDPOINT_SLOT,
+  LAST_KNOWN_BIT,
+  OverlayReader,
+  PER_MILLE,
+  Verdict,
+  branchSlot,
+  endpointSlot,
+  type World,
+} from "@meridian/snapshot";
+import fc from "fast-check";
+import { worldOf } from "./embedded.ts";
+import { OverlayDriver, type ChangeSet } from "./overlay-driver.ts";
+import { compileModel, modelOf } from "./testing/control-fixture.ts";
+
+const GOOD = endpointSlot(Verdict.healthy, Admin.active, PER_MILLE, PER_MILLE, 5);
+const BAD = endpointSlot(Verdict.unhealthy, Admin.active, PER_MILLE, PER_MILLE, 4);
+const cause = { kind: "health", text: "test" };
+
+/** Pools `NAME: member count`, checked, under one failover with a manual latch whose first tier has weights. */
+function worldWith(pools: Readonly<Record<string, number>>, weight = 1): World {
+  const header = "apiVersion: meridian.dev/v1alpha1\nkind:";
+  const documents = Object.entries(pools).map(([name, count], at) => {
+    const members = Array.from(
+      { length: count },
+      (_, own) => `m${own}: {address: 192.0.2.${at * 16 + own + 1}}`,
+    );
+    return `${header} Pool\nmetadata: {name: ${name}}\nspec: {healthCheck: c, members: {${members.join(", ")}}}\n`;
+  });
+  const names = Object.keys(pools);
+  const tiers = names.map((name) => `{branches: [{pool: ${name}, weight: ${weight}}]}`).join(", ");
+  const model = modelOf(
+    [
+      ...documents,
+      `${header} HealthCheck\nmetadata: {name: c}\nspec: {tcp: {port: 80}}\n`,
+      `${header} TrafficPolicy\nmetadata: {name: p}\nspec: {root: f, nodes: {f: {failover: {failback: manual, tiers: [${tiers}]}}}}\n`,
+    ].join("---\n"),
+  );
+  const world = worldOf(compileModel(model).sections, 1);
+  assert.ok(typeof world === "object", String(world));
+  return world;
+}
+
+function start(
+  world: World,
+  options: Partial<ConstructorParameters<typeof OverlayDriver>[0]> = {},
+): { driver: OverlayDriver; sets: ChangeSet[] } {
+  const sets: ChangeSet[] = [];
+  const driver = new OverlayDriver({
+    wallMs: () => 7,
+    onChangeSet: (set) => sets.push(set),
+    ...options,
+  });
+  driver.adopt(world, 1);
+  return { driver, sets };
+}
+
+const slotOf = (world: World, name: string): number => {
+  const slot = world.slotOfKey(key64(name));
+  assert.ok(slot >= 0, name);
+  return slot;
+};
+
+test("adopt() carries endpoint and latch slots over by key, while indices and neighbours change", () => {
+  const before = worldWith({ b: 2, c: 1 });
+  const { driver } = start(before);
+  const latch = slotOf(before, "latch/default/p/f");
+  const kept = [
+    { slot: slotOf(before, "endpoint/default/b/m1"), value: BAD },
+    { slot: slotOf(before, "endpoint/default/c/m0"), value: GOOD },
+    { slot: latch, value: 2 },
+  ];
+  driver.apply(kept, cause);
+  const after = worldWith({ a: 3, b: 3, c: 1 });
+  assert.notEqual(slotOf(after, "latch/default/p/f"), latch);
+  driver.adopt(after, 2);
+  const at = (name: string): number => driver.slots[slotOf(after, name)] ?? -1;
+  assert.deepEqual(
+    ["b/m0", "b/m1", "b/m2", "c/m0", "a/m0"].map(
+      (name) => at(`endpoint/default/${name}`) & ~LAST_KNOWN_BIT,
+    ),
+    [INITIAL_ENDPOINT_SLOT, BAD, INITIAL_ENDPOINT_SLOT, GOOD, INITIAL_ENDPOINT_SLOT],
+  );
+  assert.equal(at("latch/default/p/f"), 2);
+});
+
+test("weights and dials are the document's after a reload, whatever the overlay had", () => {
+  const before = worldWith({ a: 1 }, 5);
+  const { driver } = start(before);
+  driver.apply(
+    [{ slot: slotOf(before, "branch/default/p/f/0"), value: branchSlot(9, 100) }],
+    cause,
+  );
+  const after = worldWith({ a: 1 }, 6);
+  driver.adopt(after, 2);
+  assert.equal(driver.slots[slotOf(after, "branch/default/p/f/0")], branchSlot(6, PER_MILLE));
+});
+
+test("stored values serve keys that the running overlay lacks, and no others", () => {
+  const stored = new Map([
+    [key64("endpoint/default/a/m0"), BAD],
+    [key64("endpoint/default/gone/m0"), GOOD],
+    [key64("branch/default/p/f/0"), branchSlot(77, 1)],
+  ]);
+  const world = worldWith({ a: 2 });
+  const driver = new OverlayDriver({ wallMs: () => 7, onChangeSet: () => {} });
+  driver.adopt(world, 1, stored);
+  assert.equal(driver.slots[slotOf(world, "endpoint/default/a/m0")], BAD);
+  assert.equal(driver.slots[slotOf(world, "endpoint/default/a/m1")], INITIAL_ENDPOINT_SLOT);
+  assert.equal(driver.slots[slotOf(world, "branch/default/p/f/0")], branchSlot(1, PER_MILLE));
+});
+
+test("the last-known bit marks who served just before all of a pool failed, until one is back", () => {
+  const world = worldWith({ a: 3 });
+  const { driver } = start(world);
+  const slots = [0, 1, 2].map((own) => slotOf(world, `endpoint/default/a/m${own}`));
+  const set = (values: readonly number[]): void =>
+    driver.apply(
+      values.map((value, own) => ({ slot: slots[own] ?? -1, value })),
+      cause,
+    );
+  const bits = (): boolean[] =>
+    slots.map((slot) => ((driver.slots[slot] ?? 0) & LAST_KNOWN_BIT) !== 0);
+  set([GOOD, GOOD, BAD]);
+  assert.deepEqual(bits(), [false, false, false]);
+  set([GOOD, BAD, BAD]);
+  assert.deepEqual(bits(), [false, false, false]);
+  set([BAD, BAD, BAD]);
+  assert.deepEqual(bits(), [true, false, false], "only the last one that served");
+  driver.apply(
+    [{ slot: slots[1] ?? -1, value: endpointSlot(2, Admin.active, PER_MILLE, PER_MILLE, 1) }],
+    cause,
+  );
+  assert.deepEqual(bits(), [true, false, false], "kept while nothing serves");
+  set([BAD, GOOD, BAD]);
+  assert.deepEqual(bits(), [false, false, false]);
+});
+
+test("a pool's epoch moves with its endpoints and with nothing else", () => {
+  const world = worldWith({ a: 2, b: 1 });
+  const { driver } = start(world);
+  const epochs = (): number[] =>
+    [0, 1].map((pool) => driver.slots[world.poolEpochSlots + pool] ?? -1);
+  const first = epochs();
+  driver.apply([{ slot: slotOf(world, "endpoint/default/b/m0"), value: GOOD }], cause);
+  assert.deepEqual(epochs(), [first[0], (first[1] ?? 0) + 1]);
+  driver.apply([{ slot: slotOf(world, "latch/default/p/f"), value: 1 }], cause);
+  assert.deepEqual(epochs(), [first[0], (first[1] ?? 0) + 1]);
+});
+
+test("what changes nothing is no change set", () => {
+  const world = worldWith({ a: 1 });
+  const { driver, sets } = start(world);
+  const { length } = sets;
+  driver.apply(
+    [{ slot: slotOf(world, "endpoint/default/a/m0"), value: INITIAL_ENDPOINT_SLOT }],
+    cause,
+  );
+  driver.apply([], cause);
+  assert.equal(sets.length, length);
+});
+
+test("changes wait while a worker reads the spare bank, later values win, and all leave as one set", async () => {
+  const world = worldWith({ a: 2 });
+  const { driver, sets } = start(world);
+  const [m0, m1] = ["m0", "m1"].map((own) => slotOf(world, `endpoint/default/a/${own}`));
+  assert.ok(m0 !== undefined && m1 !== undefined);
+  const worker = new OverlayReader(driver.buffer, driver.slotCount, 3);
+  worker.enter();
+  driver.apply([{ slot: m0, value: GOOD }], cause);
+  const { length } = sets;
+  driver.apply(
+    [
+      { slot: m0, value: BAD },
+      { slot: m1, value: BAD },
+    ],
+    cause,
+  );
+  driver.apply([{ slot: m1, value: GOOD }], cause);
+  assert.equal(sets.length, length, "the second set waits");
+  assert.equal(driver.read(m0), BAD, "read() sees what is on its way");
+  assert.equal((worker.slots[m0] ?? 0) & ~LAST_KNOWN_BIT, INITIAL_ENDPOINT_SLOT);
+  worker.leave();
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  assert.equal(sets.length, length + 1);
+  assert.deepEqual(
+    new Map(sets.at(-1)?.changes.map(({ key, value }) => [key, value])),
+    new Map([
+      [key64("endpoint/default/a/m0"), BAD],
+      [key64("endpoint/default/a/m1"), GOOD],
+    ]),
+  );
+  driver.close();
+});
+
+test("changes that wait for a bank when another snapshot comes are in its overlay and in the journal", () => {
+  const before = worldWith({ a: 2 });
+  const { driver, sets } = start(before);
+  const worker = new OverlayReader(driver.buffer, driver.slotCount, 3);
+  worker.enter();
+  driver.apply([{ slot: slotOf(before, "endpoint/default/a/m0"), value: GOOD }], cause);
+  driver.apply([{ slot: slotOf(before, "endpoint/default/a/m1"), value: GOOD }], cause);
+  const after = worldWith({ a: 2, b: 1 });
+  driver.adopt(after, 2);
+  assert.equal(driver.slots[slotOf(after, "endpoint/default/a/m1")], GOOD);
+  const recorded = new Map(
+    sets.flatMap(({ changes }) => changes.map(({ key, value }) => [key, value])),
+  );
+  assert.equal(recorded.get(key64("endpoint/default/a/m1")), GOOD);
+  driver.close();
+});
+
+test("sequences rise by one with every set, over snapshots and over a restart", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom("change", "adopt", "restart"), { maxLength: 30 }),
+      (steps) => {
+        const world = worldWith({ a: 2 });
+        const sets: ChangeSet[] = [];
+        const fresh = (): OverlayDriver =>
+          new OverlayDriver({
+            wallMs: () => 7,
+            onChangeSet: (set) => sets.push(set),
+            lastSequence: () => sets.at(-1)?.sequence ?? 0,
+          });
+        let driver = fresh();
+        driver.adopt(world, 1);
+        steps.forEach((step, at) => {
+          if (step === "restart") driver = fresh();
+          if (step !== "change") driver.adopt(world, at + 2);
+          else driver.apply([{ slot: at % 2, value: at % 3 === 0 ? GOOD : BAD }], cause);
+        });
+        assert.deepEqual(
+          sets.map(({ sequence }) => sequence),
+          sets.map((_, at) => at + 1),
+        );
+        assert.equal(driver.sequence, sets.length);
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test("reading before a snapshot was adopted is a programmer's error", () => {
+  const driver = new OverlayDriver({ wallMs: () => 7, onChangeSet: () => {} });
+  assert.throws(() => driver.slots, TypeError);
+  assert.equal(driver.sequence, 0);
+});

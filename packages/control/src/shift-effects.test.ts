@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { key64 } from "@meridian/core";
+import type { Model } from "@meridian/model";
+import {
+  Admin,
+  DIAL_SHIFT,
+  PER_MILLE,
+  Verdict,
+  endpointSlot,
+  type World,
+} from "@meridian/snapshot";
+import fc from "fast-check";
+import { worldOf } from "./embedded.ts";
+import { OverlayDriver } from "./overlay-driver.ts";
+import { shiftChanges, type Shift } from "./shift-effects.ts";
+import { compileModel, modelOf } from "./testing/control-fixture.ts";
+
+const header = "apiVersion: meridian.dev/v1alpha1\nkind:";
+const model = modelOf(
+  [
+    `${header} Site\nmetadata: {name: eu}\nspec: {}\n`,
+    `${header} Site\nmetadata: {name: eu-1}\nspec: {parent: eu}\n`,
+    `${header} Site\nmetadata: {name: us}\nspec: {}\n`,
+    `${header} Pool\nmetadata: {name: web}\nspec: {members: {a: {address: 192.0.2.1, site: eu-1}, b: {address: 192.0.2.2, site: us}, c: {address: 192.0.2.3}}}\n`,
+    `${header} Pool\nmetadata: {name: web-2}\nspec: {members: {a: {address: 192.0.2.9, site: eu}}}\n`,
+  ].join("---\n"),
+);
+const endpoints = ["web/a", "web/b", "web/c", "web-2/a"] as const;
+
+function setUp(): { world: World; driver: OverlayDriver; model: Model } {
+  const world = worldOf(compileModel(model).sections, 1);
+  assert.ok(typeof world === "object");
+  const driver = new OverlayDriver({ wallMs: () => 0, onChangeSet: () => {} });
+  driver.adopt(world, 1);
+  return { world, driver, model };
+}
+
+function shift(target: string, percent: number): Shift {
+  return { id: target, target, percent, reason: "r", actor: "a", createdAtMs: 0, expiresAtMs: 1 };
+}
+
+/** `drained` or the dial in thousandths, for each endpoint. */
+function statesAfter(shifts: readonly Shift[]): (string | number)[] {
+  const { world, driver } = setUp();
+  driver.apply(shiftChanges(model, world, driver, shifts), { kind: "shift", text: "" });
+  return endpoints.map((name) => {
+    const slot = driver.slots[world.slotOfKey(key64(`endpoint/default/${name}`))] ?? 0;
+    return ((slot >>> 2) & 7) === Admin.drained ? "drained" : (slot >>> DIAL_SHIFT) & 0x3ff;
+  });
+}
+
+test("a shift reaches its endpoint, its pool, its site and every site below", () => {
+  const d = "drained";
+  assert.deepEqual(statesAfter([shift("endpoint/default/web/b", 100)]), [1000, d, 1000, 1000]);
+  assert.deepEqual(
+    statesAfter([shift("pool/default/web", 100)]),
+    [d, d, d, 1000],
+    "web-2 is another pool",
+  );
+  assert.deepEqual(statesAfter([shift("site/eu-1", 100)]), [d, 1000, 1000, 1000]);
+  assert.deepEqual(statesAfter([shift("site/eu", 100)]), [d, 1000, 1000, d]);
+  assert.deepEqual(statesAfter([shift("site/none", 100)]), [1000, 1000, 1000, 1000]);
+});
+
+test("a shift by percent is a dial; of several the strongest counts", () => {
+  assert.deepEqual(statesAfter([shift("site/eu", 30)]), [700, 1000, 1000, 700]);
+  assert.deepEqual(
+    statesAfter([shift("site/eu", 30), shift("pool/default/web", 80)]),
+    [200, 200, 200, 700],
+  );
+  assert.deepEqual(statesAfter([shift("site/eu", 30), shift("endpoint/default/web/a", 100)]), [
+    "drained",
+    1000,
+    1000,
+    700,
+  ]);
+});
+
+test("ended shifts leave every other field of a slot as it was", () => {
+  const target = fc.constantFrom(
+    "site/eu",
+    "site/us",
+    "pool/default/web",
+    "endpoint/default/web/c",
+  );
+  const shifts = fc.array(fc.tuple(target, fc.integer({ min: 1, max: 100 })), { maxLength: 4 });
+  fc.assert(
+    fc.property(
+      shifts,
+      fc.nat(2),
+      fc.nat(1000),
+      fc.nat(31),
+      (running, verdict, capacity, change) => {
+        const { world, driver } = setUp();
+        const value = endpointSlot(verdict, Admin.active, capacity, PER_MILLE, change);
+        const cause = { kind: "shift", text: "" };
+        driver.apply(
+          endpoints.map((_, slot) => ({ slot, value })),
+          cause,
+        );
+        const before = [...driver.slots.subarray(0, endpoints.length)];
+        driver.apply(
+          shiftChanges(
+            model,
+            world,
+            driver,
+            running.map(([to, percent]) => shift(to, percent)),
+          ),
+          cause,
+        );
+        assert.deepEqual(
+          shiftChanges(
+            model,
+            world,
+            driver,
+            running.map(([to, percent]) => shift(to, percent)),
+          ),
+          [],
+        );
+        driver.apply(shiftChanges(model, world, driver, []), cause);
+        const mask = ~0x4000_0000;
+        assert.deepEqual(
+          [...driver.slots.subarray(0, endpoints.length)].map((each) => each & mask),
+          before.map((each) => each & mask),
+        );
+        assert.equal((driver.slots[0] ?? 0) & 3, verdict);
+        assert.ok(verdict !== Verdict.healthy || (driver.slots[0] ?? 0) >>> 30 === 0);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
