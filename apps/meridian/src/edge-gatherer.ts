@@ -3,7 +3,7 @@
 // Adds up what the edge's workers count in their shared buffers, for the API, which may not know the edge.
 //
 //   worker ──"buffers"──► fixed words, top names, log        since the worker began
-//   worker ──"serving"──► words by zone, policy, pool, endpoint   of one revision
+//   worker ──"serving"──► words by zone, policy, pool, endpoint, node…   of one revision
 //
 // Words wrap, so they are read every second. Totals outlive a worker that is replaced: its words are read once more when its
 // successor reports. Those of a revision go on under the next one by name.
@@ -16,13 +16,14 @@ import {
   QueryLogReader,
   RCODES,
   SnapshotCounters,
+  counterShape,
   formatEdgeAddress,
   topNames,
   type CounterShape,
   type Edge,
   type HandlerReport,
 } from "@meridian/edge";
-import type { World } from "@meridian/snapshot";
+import { NodeWord, SelectionLayout, type World } from "@meridian/snapshot";
 
 const GATHER_MS = 1000;
 /** Words of the fixed buffers that `totals` shows, by their names there. */
@@ -116,9 +117,8 @@ export class EdgeGatherer implements EdgeFiguresSource {
     const fixed = this.#fixedTotals;
     const shape = this.#newest === undefined ? undefined : shapeOf(this.#newest.world);
     const words = this.#totals.get(this.#newest?.revision ?? -1) ?? new Float64Array(0);
-    const { policyBase, poolBase, endpointBase } = new SnapshotCounters(
-      shape ?? { zones: 0, policies: 0, pools: 0, endpoints: 0 },
-    );
+    const { policyBase, poolBase, endpointBase, nodeBase, branchBase, audienceBase } =
+      new SnapshotCounters(shape ?? { zones: 0, policies: 0, pools: 0, endpoints: 0 });
     return {
       totals: {
         ...Object.fromEntries(
@@ -134,7 +134,10 @@ export class EdgeGatherer implements EdgeFiguresSource {
       zones: words.subarray(0, policyBase),
       policies: words.subarray(policyBase, poolBase),
       pools: words.subarray(poolBase, endpointBase),
-      endpoints: words.subarray(endpointBase, endpointBase + (shape?.endpoints ?? 0)),
+      endpoints: words.subarray(endpointBase, nodeBase),
+      nodes: words.subarray(nodeBase, branchBase),
+      branches: words.subarray(branchBase, audienceBase),
+      audiences: words.subarray(audienceBase),
       transport: status?.transport ?? "",
       workers: status?.workers ?? [],
       addresses: edge?.addresses().map(formatEdgeAddress) ?? [],
@@ -168,16 +171,11 @@ function rcodeCounts(fixed: Float64Array): Record<string, number> {
   return counts;
 }
 
-function shapeOf({ zones, policies, pools }: World): CounterShape {
-  return {
-    zones: zones.zones.length,
-    policies: policies.policyCount,
-    pools: pools.poolCount,
-    endpoints: pools.endpointCount,
-  };
+function shapeOf(world: World): CounterShape {
+  return counterShape(world, new SelectionLayout(world));
 }
 
-/** Starts the totals of a revision with those that its zones, policies, pools and endpoints had before. */
+/** Starts the totals of a revision with those that what it has had before. */
 function carry(oldWorld: World, old: Float64Array, world: World, totals: Float64Array): void {
   const counts = new Map<string, number>();
   for (const [name, word] of countedNames(oldWorld)) {
@@ -190,7 +188,9 @@ function carry(oldWorld: World, old: Float64Array, world: World, totals: Float64
 
 /** Every counted thing of a world with its word. */
 function* countedNames(world: World): Iterable<readonly [name: string, word: number]> {
-  const { policyBase, poolBase, endpointBase } = new SnapshotCounters(shapeOf(world));
+  const selection = new SelectionLayout(world);
+  const layout = new SnapshotCounters(counterShape(world, selection));
+  const { policyBase, poolBase, endpointBase } = layout;
   for (const { index, origin } of world.zones.zones) yield [`zone/${formatName(origin)}`, index];
   for (let policy = 0; policy < world.policies.policyCount; policy++)
     yield [`policy/${world.policies.policyName(policy)}`, policyBase + policy];
@@ -198,6 +198,29 @@ function* countedNames(world: World): Iterable<readonly [name: string, word: num
     yield [`pool/${world.pools.poolName(pool)}`, poolBase + pool];
   for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++)
     yield [world.endpointName(endpoint), endpointBase + endpoint];
+  yield* countedSelection(world, layout, selection);
+}
+
+/** Nodes and branches by their keys; audiences as long as their classifier is the same. */
+function* countedSelection(
+  world: World,
+  layout: SnapshotCounters,
+  selection: SelectionLayout,
+): Iterable<readonly [name: string, word: number]> {
+  const { policies } = world;
+  for (let branch = 0; branch < policies.branchCount; branch++)
+    yield [`branch/${policies.branchKeyAt(branch)}`, layout.branchBase + branch];
+  for (let node = 0; node < policies.nodeCount; node++) {
+    const key = policies.latchKeyAt(node);
+    yield [`node/${key}`, layout.nodeBase + node];
+    const start = selection.audienceStarts[node] ?? 0;
+    const end = selection.audienceStarts[node + 1] ?? 0;
+    const link = policies.nodeWord(node, NodeWord.classifier);
+    const classifier =
+      start === end ? undefined : world.classifiers[world.classifierOfLink[link] ?? -1];
+    for (let word = start; word < end; word++)
+      yield [`audience/${key}/${classifier?.key}/${word - start}`, layout.audienceBase + word];
+  }
 }
 
 /** True for what Meridian's own handler posts. */

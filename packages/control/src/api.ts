@@ -11,6 +11,7 @@ import { addLatencyRoute } from "./latency-route.ts";
 import type { LatencySamples } from "./latency-samples.ts";
 import { Metrics } from "./metrics.ts";
 import type { OverlayJournal } from "./overlay-journal.ts";
+import { policyCounts } from "./policy-counts.ts";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 import type { TransitionHistory } from "./transition-history.ts";
@@ -97,6 +98,22 @@ export class Api {
     server.get("/v1/pools", () => poolViews(embedded, edge.figures()));
     server.get("/v1/sites", () => siteViews(embedded, edge.figures()));
     server.get("/v1/policies", () => policyViews(embedded, edge.figures()));
+    server.get<{ Querystring: Record<string, string> }>(
+      "/v1/policies/counts",
+      ({ query }, reply) => {
+        const name = query["policy"] ?? "";
+        const { world } = embedded;
+        const counts = world === undefined ? undefined : policyCounts(world, edge.figures(), name);
+        return (
+          counts ??
+          reply
+            .code(404)
+            .send({
+              error: `No policy "${name}" is served, expected NAMESPACE/NAME of one that is`,
+            })
+        );
+      },
+    );
     server.get("/v1/records", () =>
       embedded.model === undefined ? [] : recordViews(embedded.model),
     );

@@ -10,6 +10,10 @@ export interface EdgeFigures {
   readonly policies: Float64Array;
   readonly pools: Float64Array;
   readonly endpoints: Float64Array;
+  /** Answers by node and by branch of the policies; queries by audience of each node (`SelectionLayout`). */
+  readonly nodes: Float64Array;
+  readonly branches: Float64Array;
+  readonly audiences: Float64Array;
   readonly transport: string;
   readonly workers: readonly {
     readonly index: number;

@@ -6,7 +6,9 @@
 import { formatName } from "@meridian/dns";
 import { Gauge, Registry, Counter } from "prom-client";
 import type { ApiOptions } from "./api.ts";
+import type { World } from "@meridian/snapshot";
 import type { EdgeFigures } from "./edge-figures.ts";
+import { branchesOf } from "./policy-counts.ts";
 
 /** One time series: its labels, in the order of the metric's label names, and its value. */
 type Sample = readonly [labels: readonly string[], value: number];
@@ -134,6 +136,32 @@ const metrics: readonly Metric[] = [
       ]),
   },
   {
+    name: "meridian_node_answers_total",
+    type: "counter",
+    help: "Answers that a node of a policy found.",
+    labels: ["policy", "node"],
+    read: ({ options: { embedded }, figures }) =>
+      count(embedded.world?.policies.nodeCount).map((node) => [
+        nodeLabels(embedded.world, node),
+        figures.nodes[node] ?? 0,
+      ]),
+  },
+  {
+    name: "meridian_branch_answers_total",
+    type: "counter",
+    help: "Answers that came through a branch of a node; a fallback is the last one.",
+    labels: ["policy", "node", "branch"],
+    read: ({ options: { embedded }, figures }) =>
+      count(embedded.world?.policies.nodeCount).flatMap((node) =>
+        (embedded.world === undefined ? [] : branchesOf(embedded.world, node)).map(
+          (branch, place): Sample => [
+            [...nodeLabels(embedded.world, node), String(place)],
+            figures.branches[branch] ?? 0,
+          ],
+        ),
+      ),
+  },
+  {
     name: "meridian_pool_queries_total",
     type: "counter",
     help: "Queries for names that are bound to a pool without a policy.",
@@ -248,6 +276,13 @@ const topNameMetric: MetricDefinition = {
 
 /** Every metric there is, for the reference. */
 export const metricDefinitions: readonly MetricDefinition[] = [...metrics, topNameMetric];
+
+/** Policy and name of a node. */
+function nodeLabels(world: World | undefined, node: number): readonly string[] {
+  if (world === undefined) return [];
+  const { policies } = world;
+  return [policies.policyName(policies.policyOf(node)), policies.nodeName(node)];
+}
 
 /** Renders the metrics of one process in Prometheus text form. */
 export class Metrics {
