@@ -7,7 +7,7 @@ import { ExtendedError, Rcode, RRType } from "@meridian/dns";
 import {
   BoundType,
   boundTypeBit,
-  decisionDraw,
+  decisionWord,
   NodeFlag,
   Outcome,
   Shape,
@@ -65,7 +65,7 @@ function decide(
   const { words } = chunk;
   const { selector, overlay, name } = query.served;
   locate(query, zone, words[shape + Shape.clientLocation]!);
-  const draw = decisionDraw(
+  const draw = decisionWord(
     query.served.world.seed,
     name.hashes[0]!,
     query.client,
@@ -86,7 +86,7 @@ function decide(
   query.hasDecision = true;
   query.targetKind = targetKind;
   query.targetIndex = target;
-  query.draw = draw;
+  query.draw = draw >>> 0;
   query.noteClientBits(selector.scope);
   // Every decision of a chain must hold for the prefix.
   if (query.usesEcs && selector.scope > query.scope) query.scope = selector.scope;

@@ -121,7 +121,7 @@ export class Selector {
   ): number {
     this.slots = slots;
     this.client = client;
-    this.draw = draw;
+    this.draw = draw | 0;
     this.wantFamily = wantFamily;
     this.answers = answersMax;
     this.defaultAnswers = PLAIN_ANSWERS;
@@ -283,6 +283,13 @@ export class Selector {
     return !drawKeeps(this.draw, this.world.branchSalt(branch), DIAL_STEP, dial);
   }
 
+  /** True where the pool's own dial sends this draw to the next choice. */
+  isPoolDialedAway(pool: number): boolean {
+    const dial = this.world.pools.poolWord(pool, PoolWord.dial);
+    if (dial >= PER_MILLE || this.ignoresDials) return false;
+    return !drawKeeps(this.draw, this.world.poolSalt(pool), DIAL_STEP, dial);
+  }
+
   #target(branch: number, kind: number, flags: number, mode: number): number {
     const index = this.world.policies.branchWord(branch, BranchWord.target);
     const taken =
@@ -308,12 +315,7 @@ export class Selector {
     this.changeLog2 = Math.min(this.changeLog2, table.changeLog2(pool));
     let status: number = Status.unhealthy;
     if (count > 0) {
-      const dial = this.world.pools.poolWord(pool, PoolWord.dial);
-      const isKept =
-        dial >= PER_MILLE ||
-        this.ignoresDials ||
-        drawKeeps(this.draw, this.world.poolSalt(pool), DIAL_STEP, dial);
-      status = isKept ? pickMembers(this, table, pool, count) : Status.dialed;
+      status = this.isPoolDialedAway(pool) ? Status.dialed : pickMembers(this, table, pool, count);
     }
     if (this.trace !== null) this.#tracePool(pool, mode, table, count, status);
     return status;

@@ -31,7 +31,7 @@ export function selectByWeight(
     weights[base + index] = weight;
     if (weight > 0) weighty++;
   }
-  const salt = selector.world.policies.nodeWord(node, NodeWord.salt);
+  const salt = selector.world.policies.nodeWord(node, NodeWord.salt) | 0;
   let usable = weighty > 0 && mode === Mode.open ? weighty : count;
   let result: number = Status.unhealthy;
   for (let step = 0; usable > 0; step++, usable--) {

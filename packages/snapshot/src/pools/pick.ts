@@ -18,7 +18,7 @@ export function pickMembers(
   const own = pools.poolWord(pool, PoolWord.settings) & 0xff;
   const wanted = selector.answers > 0 ? selector.answers : own > 0 ? own : selector.defaultAnswers;
   const start = pools.memberStart(pool);
-  const salt = pools.poolWord(pool, PoolWord.salt);
+  const salt = pools.poolWord(pool, PoolWord.salt) | 0;
   if (
     (wanted === 1 || count === 1) &&
     selector.stickySalt === 0 &&

@@ -6,6 +6,8 @@ import { BranchTarget, BranchWord, CANDIDATES_MAX, NodeWord } from "../policies-
 
 /** Answers of a `multivalue` node that states no number (Route 53 gives eight). */
 const MULTIVALUE_ANSWERS = 8;
+/** The dial of a branch or its pool sends this draw elsewhere. */
+const DIALED = -1;
 
 /**
  * `multivalue`: up to N endpoints out of all eligible ones of its pools, spread over failure domains; branches that are nodes add their
@@ -17,13 +19,16 @@ export function selectMultivalue(selector: Selector, node: number, mode: number)
   const first = policies.nodeWord(node, NodeWord.branchStart);
   const end = first + policies.nodeWord(node, NodeWord.branchCount);
   let gathered = 0;
+  let isDialed = false;
   for (let branch = first; branch < end; branch++) {
     if ((policies.branchWord(branch, BranchWord.settings) & 0xff) !== BranchTarget.pool) continue;
-    gathered = gather(selector, branch, mode, gathered);
+    const length = gather(selector, branch, mode, gathered);
+    if (length === DIALED) isDialed = true;
+    else gathered = length;
   }
-  const salt = policies.nodeWord(node, NodeWord.salt);
-  let status: number =
-    gathered > 0 ? pickSpread(selector, gathered, wanted, salt) : Status.unhealthy;
+  const salt = policies.nodeWord(node, NodeWord.salt) | 0;
+  const none = isDialed ? Status.dialed : Status.unhealthy;
+  let status: number = gathered > 0 ? pickSpread(selector, gathered, wanted, salt) : none;
   for (let branch = first; branch < end && selector.chosenCount < wanted; branch++) {
     const kind = policies.branchWord(branch, BranchWord.settings) & 0xff;
     if (kind === BranchTarget.pool || (kind === BranchTarget.name && selector.chosenCount > 0))
@@ -35,15 +40,17 @@ export function selectMultivalue(selector: Selector, node: number, mode: number)
   return status;
 }
 
-/** Appends a pool's candidates to the scratch list; returns its new length. */
+/** Appends a pool's candidates to the scratch list; returns its new length, or DIALED. */
 function gather(selector: Selector, branch: number, mode: number, length: number): number {
   const pool =
     selector.world.policies.poolOfLink[
       selector.world.policies.branchWord(branch, BranchWord.target)
     ]!;
-  if (pool < 0 || selector.isDialedAway(branch)) return length;
+  if (selector.isDialedAway(branch)) return DIALED;
+  if (pool < 0) return length;
   const table = selector.candidates(mode);
   const count = table.count(pool, selector.slots);
+  if (count > 0 && selector.isPoolDialedAway(pool)) return DIALED;
   selector.changeLog2 = Math.min(selector.changeLog2, table.changeLog2(pool));
   const start = selector.world.pools.memberStart(pool);
   let total = length;
