@@ -69,7 +69,7 @@ test("the journal gives back every overlay that was served, over reloads and res
       const what = below(12);
       if (what === 0) {
         variant = below(6);
-        system.reload(allKinds(folder, variant));
+        await system.reload(allKinds(folder, variant));
       } else if (what === 1) {
         system.embedded.addShift({
           target: ["site/west", "pool/default/a", "endpoint/default/b/m1"][below(3)] ?? "",

@@ -8,11 +8,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
-  DataSets,
   DiskPersistence,
   Embedded,
   StateDir,
-  classifierCompiler,
   type Logger,
   type Publication,
 } from "@meridian/control";
@@ -104,7 +102,7 @@ export class System {
       edge: { publish: (publication) => this.#publish(publication) },
       logger: silent,
       persistence: this.persistence,
-      classify: classifierCompiler(new DataSets(join(this.folder, "state", "maps"))),
+      mapsFolder: join(this.folder, "state", "maps"),
       probing: options.probing ?? false,
       allowEmpty: false,
       vantage: "proof",
@@ -138,9 +136,9 @@ export class System {
   }
 
   /** Writes other documents and reads them at once. */
-  reload(documents: string): void {
+  async reload(documents: string): Promise<void> {
     this.#write(documents);
-    const { problems, errors } = this.embedded.reload();
+    const { problems, errors } = await this.embedded.reload();
     assert.deepEqual([...errors, ...problems.filter(({ severity }) => severity === "error")], []);
   }
 

@@ -12,14 +12,11 @@ import { join } from "node:path";
 import { systemClock } from "@meridian/core";
 import {
   Api,
-  DataSets,
   DiskPersistence,
   Embedded,
   StateDir,
   TransitionHistory,
   LatencySamples,
-  classifierCompiler,
-  resolversCompiler,
   type EdgeFigures,
 } from "@meridian/control";
 import {
@@ -94,7 +91,6 @@ export class Server {
         : new QueryLogFile(queryLog.path, () => this.#gatherer.logs());
     this.#edge = this.#makeEdge(takeover);
     const transitions = new TransitionHistory();
-    const dataSets = new DataSets(join(directory.path, "maps"));
     this.#latency = new LatencySamples({
       folder: join(directory.path, "latency"),
       onChange: () => this.embedded.recompile(),
@@ -104,8 +100,8 @@ export class Server {
       edge: { publish: (publication) => this.#publish(publication) },
       logger: logger.control,
       persistence: this.#persistence,
-      classify: classifierCompiler(dataSets, this.#latency),
-      resolvers: resolversCompiler(dataSets),
+      mapsFolder: join(directory.path, "maps"),
+      latencyFolder: join(directory.path, "latency"),
       probing: options.probing,
       allowEmpty: options.allowEmpty,
       vantage: hostname(),

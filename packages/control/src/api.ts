@@ -16,14 +16,7 @@ import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 import type { TransitionHistory } from "./transition-history.ts";
 import { explainRequest } from "./explain-request.ts";
-import {
-  endpointViews,
-  healthViews,
-  policyViews,
-  poolViews,
-  recordViews,
-  siteViews,
-} from "./views.ts";
+import { endpointViews, healthViews, policyViews, poolViews, siteViews } from "./views.ts";
 
 export interface ApiOptions {
   readonly embedded: Embedded;
@@ -106,17 +99,13 @@ export class Api {
         const counts = world === undefined ? undefined : policyCounts(world, edge.figures(), name);
         return (
           counts ??
-          reply
-            .code(404)
-            .send({
-              error: `No policy "${name}" is served, expected NAMESPACE/NAME of one that is`,
-            })
+          reply.code(404).send({
+            error: `No policy "${name}" is served, expected NAMESPACE/NAME of one that is`,
+          })
         );
       },
     );
-    server.get("/v1/records", () =>
-      embedded.model === undefined ? [] : recordViews(embedded.model),
-    );
+    server.get("/v1/records", () => embedded.records());
     server.get("/v1/health", () => healthViews(embedded));
     server.get("/v1/shifts", () => embedded.shifts());
     server.get("/v1/latches", () => embedded.latches.latches());
@@ -126,8 +115,8 @@ export class Api {
     server.get<{ Querystring: Record<string, string> }>("/v1/top/names", ({ query }) =>
       edge.topNames(boundedCount(query["count"], 20)),
     );
-    server.get<{ Querystring: Record<string, string> }>("/v1/explain", ({ query }, reply) => {
-      const answer = explainRequest(this.#options, query);
+    server.get<{ Querystring: Record<string, string> }>("/v1/explain", async ({ query }, reply) => {
+      const answer = await explainRequest(this.#options, query);
       return "error" in answer
         ? reply.code(answer.status).send({ error: answer.error })
         : answer.explanation;

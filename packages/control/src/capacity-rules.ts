@@ -4,7 +4,7 @@ import { defaultCapacityRule, type CapacityRule } from "@meridian/health";
 import type { Model, NodeSpec } from "@meridian/model";
 
 /** How load becomes a capacity factor, for every endpoint whose pool reads load: the rule of the `capacity` node above it, or the default. */
-export function capacityRules(model: Model): Map<string, CapacityRule> {
+export function capacityRules(model: Pick<Model, "pools" | "policies">): Map<string, CapacityRule> {
   const ofPool = new Map<string, CapacityRule>();
   for (const { metadata, spec } of model.policies.values()) {
     for (const node of Object.values(spec.nodes)) {

@@ -21,20 +21,23 @@ import type { HostAddresses } from "./host-state.ts";
 
 /** The addresses section, or undefined where no endpoint needs it. `hosts` says what each host name resolves to. */
 export function compileAddresses(
-  model: Model,
+  members: readonly ResolvedMember[],
   hosts: ReadonlyMap<string, HostAddresses>,
 ): WrittenSection | undefined {
-  const endpoints = resolvedMembers(model).flatMap(({ key, spec }) => {
-    const { ipv4, ipv6 } = hosts.get(spec.address) ?? { ipv4: [], ipv6: [] };
+  const endpoints = members.flatMap(({ key, host }) => {
+    const { ipv4, ipv6 } = hosts.get(host) ?? { ipv4: [], ipv6: [] };
     return ipv4.length + ipv6.length === 0 ? [] : [{ key: key64(key), ipv4, ipv6 }];
   });
   return endpoints.length === 0 ? undefined : writeAddresses(endpoints);
 }
 
-/** What the host names of a model resolve to in a world, for a process that starts from a stored revision. */
-export function knownAddresses(model: Model, world: World): Map<string, HostAddresses> {
+/** What host names resolve to in a world, for a process that starts from a stored revision. */
+export function knownAddresses(
+  members: readonly ResolvedMember[],
+  world: World,
+): Map<string, HostAddresses> {
   const known = new Map<string, HostAddresses>();
-  for (const { key, spec } of resolvedMembers(model)) {
+  for (const { key, host } of members) {
     const endpoint = world.pools.endpointIndexOf(key64(key));
     if (endpoint < 0) continue;
     const family = (which: 4 | 6): Uint8Array[] =>
@@ -43,12 +46,20 @@ export function knownAddresses(model: Model, world: World): Map<string, HostAddr
         world.copyResolved(endpoint, which, index, bytes, 0);
         return bytes;
       });
-    known.set(spec.address, { ipv4: family(4), ipv6: family(6) });
+    known.set(host, { ipv4: family(4), ipv6: family(6) });
   }
   return known;
 }
 
-function resolvedMembers(model: Model): Member[] {
+/** An endpoint whose host name is answered by address. */
+export interface ResolvedMember {
+  /** `endpoint/NAMESPACE/POOL/NAME`. */
+  readonly key: string;
+  readonly host: string;
+}
+
+/** Endpoints that ask for it, and those at owners where no CNAME may stand. */
+export function resolvedMembers(model: Model): ResolvedMember[] {
   const hosted = [...model.pools].filter(([, pool]) => [...pool.members.values()].some(isHost));
   const aliases = new Set(
     hosted.flatMap(([name, pool]) =>
@@ -58,7 +69,9 @@ function resolvedMembers(model: Model): Member[] {
     ),
   );
   const flattened = aliases.size === 0 ? aliases : flattenedPools(model, aliases);
-  return hosted.flatMap(([name, pool]) => membersOf(pool, flattened.has(name)));
+  return hosted
+    .flatMap(([name, pool]) => membersOf(pool, flattened.has(name)))
+    .map(({ key, spec }) => ({ key, host: spec.address }));
 }
 
 function membersOf(pool: Pool, isFlattened: boolean): Member[] {

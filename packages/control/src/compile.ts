@@ -8,7 +8,7 @@ import { nameKey } from "@meridian/dns";
 import type { Model } from "@meridian/model";
 import { SectionKind } from "@meridian/snapshot";
 import { writePolicies, writePools, type WrittenSection } from "@meridian/snapshot/writer";
-import { compileAddresses } from "./compile-addresses.ts";
+import { compileAddresses, resolvedMembers } from "./compile-addresses.ts";
 import { compilePolicy, type ClassifierCompiler } from "./compile-policies.ts";
 import { compilePools } from "./compile-pools.ts";
 import { compileZone } from "./compile-zones.ts";
@@ -39,7 +39,7 @@ export interface CompileOptions {
   readonly classify: ClassifierCompiler;
   /** The section of the data sets of resolvers; without it they are not looked at. */
   readonly resolvers?: ResolversCompiler;
-  /** What the host names of members resolve to now. */
+  /** What the host names of members resolve to now; without it there is no section of them. */
   readonly hosts?: ReadonlyMap<string, HostAddresses>;
   /** The zones as last published (`lastZones`): their serials go on, and one that cannot be compiled now keeps its sections. */
   readonly last?: ReadonlyMap<string, LastZone>;
@@ -74,7 +74,9 @@ export function compile(model: Model, options: CompileOptions): Compiled {
       return last?.sections ?? [];
     });
   const others = [...shared.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const addresses = compileAddresses(model, options.hosts ?? new Map());
+  const { hosts } = options;
+  const addresses =
+    hosts === undefined ? undefined : compileAddresses(resolvedMembers(model), hosts);
   const resolvers = options.resolvers?.(model);
   const optional = [addresses, resolvers].filter((section) => section !== undefined);
   return { sections: [pools, policies, ...optional, ...others, ...zones], problems };

@@ -9,16 +9,17 @@
 // A change of files is all or nothing: with any error the last good revision stays, and the problems are a condition.
 
 import { randomUUID } from "node:crypto";
-import { MeridianError, Pcg32, systemClock, type Clock } from "@meridian/core";
+import { Pcg32, systemClock, type Clock } from "@meridian/core";
 import type { IcmpSender, Transition } from "@meridian/health";
-import { hasErrors, loadModel, type Model, type Problem } from "@meridian/model";
+import type { FailoverBudget, Problem } from "@meridian/model";
 import { SectionKind, World, openSection, type Section } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { capacityRules } from "./capacity-rules.ts";
-import { compile, withAddresses, type CompileProblem, type ResolversCompiler } from "./compile.ts";
-import { compileAddresses, knownAddresses } from "./compile-addresses.ts";
-import type { ClassifierCompiler } from "./compile-policies.ts";
-import { readBounded, readDocumentFiles } from "./file-loader.ts";
+import { withAddresses, type CompileProblem } from "./compile.ts";
+import { compileAddresses, knownAddresses, type ResolvedMember } from "./compile-addresses.ts";
+import { CompilerThread } from "./compiler-thread.ts";
+import type { AcceptedLoad } from "./file-compiler.ts";
+import { reasonOf } from "./file-loader.ts";
 import { FileWatcher } from "./file-watcher.ts";
 import { HealthDriver } from "./health-driver.ts";
 import { HostResolver } from "./host-resolver.ts";
@@ -26,7 +27,9 @@ import { LatchDriver } from "./latch-driver.ts";
 import { OverlayDriver, type ChangeSet } from "./overlay-driver.ts";
 import { probeTargets } from "./probe-targets.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
-import { dateSerial, lastZones } from "./zone-history.ts";
+import { ServedModel } from "./served-model.ts";
+import type { RecordView } from "./views.ts";
+import { dateSerial } from "./zone-history.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */
 export interface Publication {
@@ -77,9 +80,10 @@ export interface EmbeddedOptions {
   readonly edge: EdgeLink;
   readonly logger: Logger;
   readonly persistence: Persistence;
-  readonly classify: ClassifierCompiler;
-  /** Compiles data sets of resolvers; without it they are not looked at. */
-  readonly resolvers?: ResolversCompiler;
+  /** Where built location maps outlive the process; without it they are built at each start. */
+  readonly mapsFolder?: string;
+  /** Where latencies reported from outside are kept (LatencySamples). */
+  readonly latencyFolder?: string;
   /** Name servers that host names of members are asked of; the system's unless given. */
   readonly nameServers?: readonly string[];
   readonly probing: boolean;
@@ -93,6 +97,8 @@ export interface EmbeddedOptions {
   readonly onTransitions?: (batch: readonly Transition[]) => void;
 }
 
+/** Longest wait for a failover budget: the compiler's thread answers nothing while it compiles. */
+const BUDGET_MS_MAX = 500;
 /** Longest wait for a first round of probes before answers start without one. */
 const FIRST_ROUND_MS_MAX = 5000;
 
@@ -107,7 +113,7 @@ export class Embedded {
   readonly overlay: OverlayDriver;
   readonly health: HealthDriver;
   readonly latches: LatchDriver;
-  model: Model | undefined;
+  model: ServedModel | undefined;
   world: World | undefined;
   revision = 0;
   /** Errors and warnings of the files as they are now; with errors, the revision served is an older one. */
@@ -119,7 +125,11 @@ export class Embedded {
   readonly #options: EmbeddedOptions;
   readonly #clock: Clock;
   readonly #hosts: HostResolver;
+  readonly #compiler: CompilerThread;
+  #resolvedMembers: readonly ResolvedMember[] = [];
   #zoneProblems: readonly CompileProblem[] = [];
+  #reloading: Promise<Reload> | undefined;
+  #isReloadWanted = false;
   #published: readonly WrittenSection[] = [];
   #seed: number;
   #shifts: Shift[] = [];
@@ -148,6 +158,11 @@ export class Embedded {
       ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
       onTransitions: (batch) => this.#transitions(batch),
     });
+    this.#compiler = new CompilerThread({
+      paths: options.files,
+      mapsFolder: options.mapsFolder,
+      latencyFolder: options.latencyFolder,
+    });
     this.#hosts = new HostResolver({
       clock: this.#clock,
       onChange: () => this.#hostsChanged(),
@@ -163,7 +178,7 @@ export class Embedded {
     this.#shifts = [...this.#options.persistence.loadShifts()];
     const stored = this.#options.persistence.loadOverlay();
     const isRestored = this.#restore(stored);
-    const reload = this.reload();
+    const reload = await this.#firstLoad();
     if (this.world === undefined) {
       const reasons = [
         ...reload.errors,
@@ -182,7 +197,7 @@ export class Embedded {
     this.#watcher = new FileWatcher(
       this.#options.files,
       () => this.#watched,
-      () => void this.reload(),
+      () => this.#filesChanged(),
     );
     this.#watcher.start();
   }
@@ -195,54 +210,95 @@ export class Embedded {
     this.latches.close();
     clearTimeout(this.#shiftTimer);
     this.overlay.close();
-    await this.health.close();
+    await Promise.all([this.health.close(), this.#compiler.close()]);
   }
 
-  /** Reads the files anew. All or nothing: with any error nothing changes but `problems` and `fileErrors`. */
-  reload(): Reload {
-    const { files, errors } = readDocumentFiles(this.#options.files);
-    const readFile = (path: string): Uint8Array | undefined => {
-      this.#watched.push(path);
-      const bytes = readBounded(path);
-      return bytes instanceof Uint8Array ? bytes : undefined;
-    };
-    this.#watched = files.map(({ path }) => path);
-    const loaded = loadModel(files, { now: this.#clock.wallMs(), readFile });
-    this.#watched.push(...this.#options.files);
-    this.problems = loaded.problems;
-    this.fileErrors = errors.map(({ message }) => message);
-    const guarded = this.#guardEmptying(loaded.documents.length);
-    if (guarded !== undefined) this.fileErrors = [...this.fileErrors, guarded];
-    if (loaded.model !== undefined)
-      this.fileErrors = [...this.fileErrors, ...this.#refuseIcmp(loaded.model)];
-    const { model } = loaded;
-    if (model === undefined || hasErrors(loaded.problems) || this.fileErrors.length > 0) {
-      this.#options.logger.error(
-        { errors: this.fileErrors, problems: loaded.problems.length, revision: this.revision },
+  /** What `get records` shows, from the compiler's thread. */
+  records(): Promise<RecordView[]> {
+    return this.#compiler.records();
+  }
+
+  /** Failover budget of a name; undefined where nothing of it is checked, or the compiler is busy. */
+  budget(name: string): Promise<FailoverBudget | undefined> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(resolve, BUDGET_MS_MAX, undefined);
+    const asked = this.#compiler.budget(name).catch(() => undefined);
+    return Promise.race([asked, promise]).finally(() => clearTimeout(timer));
+  }
+
+  /**
+   * Reads the files anew, in the compiler's thread. All or nothing: with any error nothing changes but `problems` and `fileErrors`. Calls
+   * while one is under way share one more after it.
+   */
+  async reload(): Promise<Reload> {
+    if (this.#reloading !== undefined) {
+      await this.#reloading.catch(() => undefined);
+      return this.#reloading ?? this.reload();
+    }
+    this.#reloading = this.#reload();
+    try {
+      return await this.#reloading;
+    } finally {
+      this.#reloading = undefined;
+    }
+  }
+
+  /** A compiler that fails is no reason to stop where a stored revision can be served. */
+  async #firstLoad(): Promise<Reload> {
+    try {
+      return await this.reload();
+    } catch (error) {
+      if (this.world === undefined) throw error;
+      this.fileErrors = [reasonOf(error)];
+      this.#options.logger.error({ revision: this.revision }, reasonOf(error));
+      return { changed: false, problems: [], errors: this.fileErrors };
+    }
+  }
+
+  async #reload(): Promise<Reload> {
+    const options = this.#options;
+    const canPing = options.icmpSender !== undefined || !options.probing;
+    const { problems, errors, watched, accepted } = await this.#compiler.load({
+      nowMs: this.#clock.wallMs(),
+      seed: this.#seed,
+      published: this.#published,
+      serialBase: dateSerial(this.#clock.wallMs()),
+      servedDocuments: this.model?.documentCount ?? 0,
+      allowEmpty: options.allowEmpty,
+      icmpUnavailable: canPing ? undefined : (options.icmpUnavailable ?? "no sender was given"),
+    });
+    this.problems = problems;
+    this.fileErrors = errors;
+    this.#watched = [...watched];
+    if (accepted === undefined || this.#isClosed) {
+      options.logger.error(
+        { errors, problems: problems.length, revision: this.revision },
         "Refused the files: the last good revision stays",
       );
-      return { changed: false, problems: loaded.problems, errors: this.fileErrors };
+      return { changed: false, problems, errors };
     }
-    try {
-      return { changed: this.#adopt(model), problems: loaded.problems, errors: this.fileErrors };
-    } catch (error) {
-      // A data set that cannot be read, two names with one key: the last good revision stays. All else is a fault of this program.
-      if (!(error instanceof MeridianError)) throw error;
-      this.fileErrors = [error.message];
-      this.#options.logger.error({ code: error.code, revision: this.revision }, error.message);
-      return { changed: false, problems: loaded.problems, errors: this.fileErrors };
-    }
+    return { changed: this.#adopt(accepted), problems, errors };
   }
 
-  /** Compiles the same documents again, because what they name has changed. Problems stay those of the files. */
+  /** A change while a reload is under way leads to one more after it. */
+  #filesChanged(): void {
+    if (this.#isReloadWanted) return;
+    this.#isReloadWanted = true;
+    const again = async (): Promise<void> => {
+      await this.#reloading?.catch(() => undefined);
+      this.#isReloadWanted = false;
+      await this.reload();
+    };
+    again().catch((error: unknown) => {
+      this.#isReloadWanted = false;
+      this.fileErrors = [reasonOf(error)];
+      this.#options.logger.error({ revision: this.revision }, reasonOf(error));
+    });
+  }
+
+  /** Compiles again, because what the documents name has changed. */
   recompile(): void {
-    if (this.model === undefined || this.#isClosed) return;
-    try {
-      this.#adopt(this.model);
-    } catch (error) {
-      if (!(error instanceof MeridianError)) throw error;
-      this.#options.logger.error({ code: error.code, revision: this.revision }, error.message);
-    }
+    if (!this.#isClosed) this.#filesChanged();
   }
 
   /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
@@ -277,22 +333,6 @@ export class Embedded {
     return this.latches.failback(node);
   }
 
-  #guardEmptying(documents: number): string | undefined {
-    const had = this.model?.documents.length ?? 0;
-    if (documents > 0 || had === 0 || this.#options.allowEmpty) return undefined;
-    return `Cannot apply the files: they declare nothing, while ${had} documents are served; start with --allow-empty to mean it`;
-  }
-
-  #refuseIcmp(model: Model): string[] {
-    if (this.#options.icmpSender !== undefined || !this.#options.probing) return [];
-    return [...model.checks.values()]
-      .filter(({ spec }) => spec.icmp !== undefined)
-      .map(
-        ({ source, metadata }) =>
-          `${source.file}:${source.line}: HealthCheck "${metadata.name}" uses icmp, which this machine cannot send: ${this.#options.icmpUnavailable ?? "no sender was given"}`,
-      );
-  }
-
   /** Serves what the state folder holds; true where an overlay came with it, so that answers need not wait for probes. */
   #restore(overlay: ReadonlyMap<bigint, number> | undefined): boolean {
     const stored = this.#options.persistence.loadRevision();
@@ -314,34 +354,31 @@ export class Embedded {
     return overlay !== undefined;
   }
 
-  #adopt(model: Model): boolean {
-    this.#hosts.want(
-      model,
-      this.world === undefined ? undefined : knownAddresses(model, this.world),
+  #adopt(accepted: AcceptedLoad): boolean {
+    const model = new ServedModel(accepted.parts);
+    const { world } = this;
+    const members = accepted.resolvedMembers;
+    this.#resolvedMembers = members;
+    this.#hosts.want(model, world === undefined ? undefined : knownAddresses(members, world));
+    const sections = withAddresses(
+      accepted.sections,
+      compileAddresses(members, this.#hosts.addresses()),
     );
-    const compiled = compile(model, {
-      seed: this.#seed,
-      classify: this.#options.classify,
-      last: lastZones(this.#published),
-      serialBase: dateSerial(this.#clock.wallMs()),
-      hosts: this.#hosts.addresses(),
-      ...(this.#options.resolvers === undefined ? {} : { resolvers: this.#options.resolvers }),
-    });
-    this.#zoneProblems = compiled.problems;
-    for (const { subject, message } of compiled.problems)
+    this.#zoneProblems = accepted.zoneProblems;
+    for (const { subject, message } of accepted.zoneProblems)
       this.#options.logger.error({ subject }, message);
     this.model = model;
     const isSame =
-      this.world !== undefined &&
-      compiled.sections.length === this.#published.length &&
-      compiled.sections.every(({ name }, index) => name === this.#published[index]?.name);
+      world !== undefined &&
+      sections.length === this.#published.length &&
+      sections.every(({ name }, index) => name === this.#published[index]?.name);
     if (!isSame) {
-      const world = worldOf(compiled.sections, this.#seed);
-      if (typeof world === "string")
-        throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-      this.#serve(world, compiled.sections);
+      const next = worldOf(sections, this.#seed);
+      if (typeof next === "string")
+        throw new TypeError(`The compiler wrote what the reader refuses: ${next}`);
+      this.#serve(next, sections);
       this.#options.logger.info(
-        { revision: this.revision, sections: compiled.sections.length },
+        { revision: this.revision, sections: sections.length },
         "Compiled the files",
       );
     }
@@ -365,7 +402,7 @@ export class Embedded {
   #hostsChanged(): void {
     const { model } = this;
     if (model === undefined || this.world === undefined || this.#isClosed) return;
-    const addresses = compileAddresses(model, this.#hosts.addresses());
+    const addresses = compileAddresses(this.#resolvedMembers, this.#hosts.addresses());
     const previous = this.#published.find(({ kind }) => kind === SectionKind.addresses);
     if (addresses?.name === previous?.name) {
       this.#retarget();
@@ -381,7 +418,7 @@ export class Embedded {
   }
 
   /** Brings what hangs on the served world in line with it. */
-  #follow(model: Model): void {
+  #follow(model: ServedModel): void {
     this.#retarget();
     this.#applyShifts(`shifts that are running`);
     if (this.world !== undefined) this.latches.adopt(this.world, model);

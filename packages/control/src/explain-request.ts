@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseIpv4, parseIpv6 } from "@meridian/dns";
+import type { FailoverBudget } from "@meridian/model";
 import type { World } from "@meridian/snapshot";
 import type { ApiOptions } from "./api.ts";
 import { worldOf } from "./embedded.ts";
@@ -13,10 +14,10 @@ export type ExplainAnswer =
   | { readonly status: 400 | 404 | 503; readonly error: string };
 
 /** Answers `name`, `type`, `client` (prefix), `resolver`, `at` (time, or REVISION[:SEQUENCE]) as they come in a query string. */
-export function explainRequest(
+export async function explainRequest(
   options: ApiOptions,
   query: Readonly<Record<string, string>>,
-): ExplainAnswer {
+): Promise<ExplainAnswer> {
   const name = query["name"] ?? "";
   if (name === "") return { status: 400, error: "Name is missing, expected a domain name" };
   const client = query["client"] === undefined ? undefined : parseClient(query["client"]);
@@ -25,7 +26,10 @@ export function explainRequest(
   const resolver = parseClient(query["resolver"] ?? "127.0.0.1");
   if (resolver === undefined)
     return { status: 400, error: `Resolver is "${query["resolver"] ?? ""}", expected an address` };
-  const view = query["at"] === undefined ? viewNow(options) : viewAt(options, query["at"]);
+  // Asked for first: what is served may change while the compiler's thread answers.
+  const budget = await options.embedded.budget(name);
+  const view =
+    query["at"] === undefined ? viewNow(options, budget) : viewAt(options, query["at"], budget);
   if (typeof view === "string") return { status: 404, error: view };
   const explanation = explain(view, {
     name,
@@ -44,20 +48,24 @@ export function explainRequest(
 
 type TimedView = ExplainView & { readonly nowSeconds: number };
 
-function viewNow({ embedded }: ApiOptions): TimedView | string {
+function viewNow({ embedded }: ApiOptions, budget: FailoverBudget | undefined): TimedView | string {
   const { world } = embedded;
   if (world === undefined) return "Nothing is served yet";
   return {
     world,
     slots: embedded.overlay.slots,
-    model: embedded.model,
+    budget,
     revision: embedded.revision,
     sequence: embedded.overlay.sequence,
     nowSeconds: Math.floor(Date.now() / 1000),
   };
 }
 
-function viewAt(options: ApiOptions, text: string): TimedView | string {
+function viewAt(
+  options: ApiOptions,
+  text: string,
+  budget: FailoverBudget | undefined,
+): TimedView | string {
   const moment = parseMoment(text);
   if (moment === undefined)
     return `Moment is "${text}", expected a time such as 2026-11-22T03:00:00Z or REVISION[:SEQUENCE]`;
@@ -75,11 +83,10 @@ function viewAt(options: ApiOptions, text: string): TimedView | string {
     if (slot >= 0) slots[slot] = value;
   }
   const atMs = "atMs" in moment ? moment.atMs : (past.last?.atMs ?? Date.now());
-  const model = revision === options.embedded.revision ? options.embedded.model : undefined;
   return {
     world,
     slots,
-    model,
+    budget: revision === options.embedded.revision ? budget : undefined,
     revision,
     sequence: past.last?.sequence ?? 0,
     nowSeconds: Math.floor(atMs / 1000),

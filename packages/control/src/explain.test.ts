@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { key64 } from "@meridian/core";
-import { loadModel, type Model } from "@meridian/model";
+import { failoverBudget, loadModel, type FailoverBudget, type Model } from "@meridian/model";
 import { endpointSlot, type World } from "@meridian/snapshot";
 import { compile } from "./compile.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
@@ -75,6 +75,11 @@ function load(): { model: Model; world: World } {
   return { model, world };
 }
 
+function budgetOf(model: Model, name: string): FailoverBudget | undefined {
+  const record = [...model.records.values()].find(({ spec }) => spec.name === name);
+  return record === undefined ? undefined : failoverBudget(model, record);
+}
+
 const healthy = endpointSlot(1, 0, 1000, 1000, 3);
 const unhealthy = endpointSlot(2, 0, 1000, 1000, 2);
 
@@ -93,7 +98,7 @@ function ask(
   const resolver = parseClient("127.0.0.1");
   assert.ok(subnet !== undefined && resolver !== undefined);
   const explanation = explain(
-    { world, slots, model, revision: 3, sequence: 9 },
+    { world, slots, budget: budgetOf(model, name), revision: 3, sequence: 9 },
     { name, type, client: subnet, resolver, nowSeconds: 1_000_000 },
   );
   assert.ok(explanation !== undefined);

@@ -4,7 +4,7 @@
 // chances beside it come from the slow twin, which follows every way that the draw did not take.
 
 import { RRType, formatIpv4, formatIpv6, formatName, parseName, typeFromText } from "@meridian/dns";
-import { failoverBudget, type FailoverBudget, type Model } from "@meridian/model";
+import type { FailoverBudget } from "@meridian/model";
 import {
   Client,
   ClientLocation,
@@ -73,7 +73,8 @@ export interface Explanation {
 export interface ExplainView {
   readonly world: World;
   readonly slots: Uint32Array;
-  readonly model: Model | undefined;
+  /** How long clients may be wrong after an endpoint died, for the name that is asked for. */
+  readonly budget: FailoverBudget | undefined;
   readonly revision: number;
   readonly sequence: number;
 }
@@ -162,11 +163,6 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
       chance,
     }))
     .toSorted((a, b) => b.chance - a.chance);
-  const record = view.model === undefined ? undefined : recordOf(view.model, bound.base.name);
-  const budget =
-    view.model === undefined || record === undefined
-      ? undefined
-      : failoverBudget(view.model, record);
   return {
     ...bound.base,
     zone: bound.zoneName,
@@ -188,7 +184,7 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     tree: buildTree(world, slots, events, (node) => placeText(world, node, client)),
     chances,
     answer: answerTexts(world, selector, outcome, bound, question.type, ttl),
-    ...(budget === undefined ? {} : { budget }),
+    ...(view.budget === undefined ? {} : { budget: view.budget }),
   };
 }
 
@@ -279,13 +275,6 @@ function addressTexts(world: World, endpoint: number, family: 4 | 6): string[] {
     world.copyResolved(endpoint, family, index, out, 0);
     return format(out);
   });
-}
-
-function recordOf(model: Model, name: string): Parameters<typeof failoverBudget>[1] | undefined {
-  const plain = name.replace(/\.$/, "").toLowerCase();
-  return [...model.records.values()].find(
-    ({ spec }) => spec.name.replace(/\.$/, "").toLowerCase() === plain,
-  );
 }
 
 function prefixText(client: Client): string {

@@ -8,8 +8,6 @@ import { ManualClock, key64 } from "@meridian/core";
 import { Rcode } from "@meridian/dns";
 import { formatAddress } from "@meridian/model";
 import type { World } from "@meridian/snapshot";
-import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
-import { DataSets } from "./data-sets/data-sets.ts";
 import { Embedded, type Publication } from "./embedded.ts";
 import { HostResolver } from "./host-resolver.ts";
 import {
@@ -153,7 +151,6 @@ test("a change of addresses publishes a revision in which that section alone dif
       edge: { publish: (publication) => published.push(publication) },
       logger: silent,
       persistence,
-      classify: classifierCompiler(new DataSets()),
       nameServers: [at],
       probing: false,
       allowEmpty: false,

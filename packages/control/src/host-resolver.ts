@@ -50,7 +50,7 @@ export class HostResolver {
    * Takes the names of a model and looks the new ones up in the background. `known` gives addresses that a new name had in an earlier
    * run of the process.
    */
-  want(model: Model, known: ReadonlyMap<string, HostAddresses> = new Map()): void {
+  want(model: Pick<Model, "pools">, known: ReadonlyMap<string, HostAddresses> = new Map()): void {
     const names = hostNamesOf(model);
     for (const name of this.#hosts.keys()) if (!names.has(name)) this.#hosts.delete(name);
     const nowMs = this.#clock.monotonicMs();
@@ -138,7 +138,7 @@ export class HostResolver {
 }
 
 /** Host names that members of any pool have for an address. */
-function hostNamesOf(model: Model): Set<string> {
+function hostNamesOf(model: Pick<Model, "pools">): Set<string> {
   const names = new Set<string>();
   for (const pool of model.pools.values()) {
     for (const { spec } of pool.members.values())

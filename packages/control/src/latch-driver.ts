@@ -38,7 +38,7 @@ export class LatchDriver {
     this.#selector = undefined;
   }
 
-  adopt(world: World, model: Model): void {
+  adopt(world: World, model: Pick<Model, "policies">): void {
     this.#selector = new Selector(world);
     this.#nodes = world.failoverNodes().flatMap((failover): Latched[] => {
       const policy = world.policies.policyName(world.policies.policyOf(failover.node));

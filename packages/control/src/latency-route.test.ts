@@ -5,8 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import Fastify from "fastify";
-import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
-import { DataSets } from "./data-sets/data-sets.ts";
 import { Embedded } from "./embedded.ts";
 import { addLatencyRoute } from "./latency-route.ts";
 import { LatencySamples } from "./latency-samples.ts";
@@ -53,7 +51,7 @@ test("POST /v1/latency takes CSV and JSON, refuses what is wrong, and publishes 
     edge: { publish: () => {} },
     logger: silent,
     persistence: new MemoryPersistence(),
-    classify: classifierCompiler(new DataSets(), latency),
+    latencyFolder: join(folder, "latency"),
     probing: false,
     allowEmpty: false,
     vantage: "test",

@@ -18,7 +18,7 @@ export function addLatencyRoute(
   );
   server.post<{ Querystring: Record<string, string> }>("/v1/latency", ({ query, body }, reply) => {
     const name = query["dataSet"] ?? "";
-    if (embedded.model?.dataSet(name)?.kind !== "latency") {
+    if (embedded.model?.dataSets.get(name)?.kind !== "latency") {
       const known = [...(embedded.model?.dataSets.values() ?? [])]
         .filter(({ kind }) => kind === "latency")
         .map((dataSet) => dataSet.name);

@@ -45,6 +45,12 @@ export interface LatencySamplesOptions {
   readonly bytesMax?: number;
 }
 
+/** The file of what was reported for a data set; undefined where nothing was. */
+export function reportsPath(folder: string, dataSet: string): string | undefined {
+  const path = join(folder, `${dataSet}.csv`);
+  return existsSync(path) ? path : undefined;
+}
+
 export class LatencySamples implements ReportedLatency {
   version = 0;
   readonly #options: LatencySamplesOptions;
@@ -59,8 +65,7 @@ export class LatencySamples implements ReportedLatency {
   }
 
   pathOf(dataSet: string): string | undefined {
-    const path = join(this.#options.folder, `${dataSet}.csv`);
-    return existsSync(path) ? path : undefined;
+    return reportsPath(this.#options.folder, dataSet);
   }
 
   /**

@@ -28,8 +28,11 @@ import {
 /** Addresses of host-name members, by name; a member whose name is not in it yet is not probed. */
 export type ResolvedHosts = ReadonlyMap<string, string>;
 
+/** What is needed of a model. */
+export type CheckedPools = Pick<Model, "pools" | "check">;
+
 /** Every endpoint that a check judges, under its endpoint key, and the children of calculated checks under `KEY#CHECK`. */
-export function probeTargets(model: Model, hosts: ResolvedHosts): ProbeTarget[] {
+export function probeTargets(model: CheckedPools, hosts: ResolvedHosts): ProbeTarget[] {
   const targets: ProbeTarget[] = [];
   for (const pool of model.pools.values()) {
     const { spec, metadata } = pool.document;
@@ -45,7 +48,7 @@ export function probeTargets(model: Model, hosts: ResolvedHosts): ProbeTarget[] 
 }
 
 function targetsOf(
-  model: Model,
+  model: CheckedPools,
   pool: Pool,
   member: Member,
   check: HealthCheckDocument,

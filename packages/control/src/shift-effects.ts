@@ -18,7 +18,7 @@ export interface Shift {
 
 /** True where a shift of `target` reaches the endpoint: itself, its pool, its site or a site around that. */
 export function shiftReaches(
-  model: Model,
+  model: Pick<Model, "siteChain">,
   world: World,
   target: string,
   endpoint: number,
@@ -35,7 +35,7 @@ export function shiftReaches(
 
 /** Slot changes that bring every endpoint's admin state and dial to what the running shifts say; the strongest shift counts. */
 export function shiftChanges(
-  model: Model,
+  model: Pick<Model, "siteChain">,
   world: World,
   overlay: OverlayDriver,
   shifts: readonly Shift[],

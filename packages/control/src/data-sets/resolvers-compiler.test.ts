@@ -80,7 +80,13 @@ test("explain() says that a data set put a resolver's clients somewhere, and wha
   const ask = (name: string, from: string): unknown[] => {
     const resolver = parseClient(from);
     assert.ok(resolver !== undefined);
-    const view = { world, slots: world.initialSlots(), model, revision: 1, sequence: 1 };
+    const view = {
+      world,
+      slots: world.initialSlots(),
+      budget: undefined,
+      revision: 1,
+      sequence: 1,
+    };
     const explained = explain(view, { name, type: "A", resolver, nowSeconds: 1 });
     return [
       explained?.client?.from,

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The compiler in a thread of its own, so that reading and compiling a million names holds up neither probes nor failover nor the API.
+// A thread that dies (out of memory on a runaway file, say) fails what was asked of it and is started anew with the next question.
+
+import { Worker } from "node:worker_threads";
+import { MeridianError } from "@meridian/core";
+import type { FailoverBudget } from "@meridian/model";
+import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import type { RecordView } from "./views.ts";
+
+export type CompilerQuestion =
+  | { readonly id: number; readonly kind: "load"; readonly request: LoadRequest }
+  | { readonly id: number; readonly kind: "records" }
+  | { readonly id: number; readonly kind: "budget"; readonly name: string };
+
+export interface CompilerAnswer {
+  readonly id: number;
+  readonly value: unknown;
+}
+
+interface Waiting {
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+export class CompilerThread {
+  readonly #start: CompilerFolders;
+  readonly #waiting = new Map<number, Waiting>();
+  #worker: Worker | undefined;
+  #lastId = 0;
+
+  constructor(start: CompilerFolders) {
+    this.#start = start;
+  }
+
+  load(request: LoadRequest): Promise<LoadOutcome> {
+    return this.#ask((id) => ({ id, kind: "load", request }));
+  }
+
+  records(): Promise<RecordView[]> {
+    return this.#ask((id) => ({ id, kind: "records" }));
+  }
+
+  budget(name: string): Promise<FailoverBudget | undefined> {
+    return this.#ask((id) => ({ id, kind: "budget", name }));
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #ask<Value>(question: (id: number) => CompilerQuestion): Promise<Value> {
+    const { promise, resolve, reject } = Promise.withResolvers<Value>();
+    const id = ++this.#lastId;
+    this.#waiting.set(id, { resolve, reject });
+    const worker = this.#running();
+    worker.ref();
+    worker.postMessage(question(id));
+    return promise;
+  }
+
+  #running(): Worker {
+    if (this.#worker !== undefined) return this.#worker;
+    const worker = new Worker(new URL("./compiler-worker.ts", import.meta.url), {
+      workerData: this.#start,
+    });
+    worker.on("message", ({ id, value }: { id: number; value: never }) => {
+      this.#waiting.get(id)?.resolve(value);
+      this.#waiting.delete(id);
+      if (this.#waiting.size === 0) worker.unref();
+    });
+    worker.on("error", (error) =>
+      this.#died(worker, error instanceof Error ? error : new Error(String(error))),
+    );
+    worker.on("exit", () => this.#died(worker, new Error("it was stopped")));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #died(worker: Worker, cause: Error): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) {
+      reject(
+        new MeridianError(
+          "COMPILER_DIED",
+          "system",
+          `Cannot compile: the compiler's thread ended: ${cause.message}`,
+          { cause },
+        ),
+      );
+    }
+  }
+}
