@@ -24,6 +24,11 @@ import { TargetKind, type World } from "./world.ts";
  */
 export type Distribution = ReadonlyMap<string, number>;
 
+interface Member {
+  readonly endpoint: number;
+  readonly weight: number;
+}
+
 interface Question {
   readonly world: World;
   readonly slots: Uint32Array;
@@ -110,6 +115,7 @@ function ofKind(question: Question, node: number, kind: number, mode: number): M
     (_, index) => first + index,
   );
   if (kind === NodeKind.failover) return inTiers(question, node, branches, mode);
+  if (kind === NodeKind.multivalue) return ofMultivalue(question, branches, mode);
   if (policies.nodeWord(node, NodeWord.classifier) !== NO_LINK) {
     const ranked = rankedBranches(question, node, first);
     return ranked.length === 0
@@ -125,6 +131,49 @@ function ofKind(question: Question, node: number, kind: number, mode: number): M
     question,
     branches.map((branch) => ({ branch, weight: weightOf(branch) })),
     mode,
+  );
+}
+
+/** The members of all pools that no dial sends away are one lot; what is no pool comes after them, in order. */
+function ofMultivalue(
+  question: Question,
+  branches: readonly number[],
+  mode: number,
+): Map<string, number> {
+  const policies = question.world.policies;
+  const isPool = (branch: number): boolean =>
+    (policies.branchWord(branch, BranchWord.settings) & 0xff) === BranchTarget.pool;
+  const lots = branches.filter(isPool).map((branch) => {
+    const pool = policies.poolOfLink[policies.branchWord(branch, BranchWord.target)] ?? -1;
+    const members = pool < 0 ? [] : candidateMembers(question, pool, mode);
+    const ownDial = members.length === 0 ? PER_MILLE : poolDial(question, pool);
+    return { members, kept: (branchDial(question, branch) / PER_MILLE) * (ownDial / PER_MILLE) };
+  });
+  const result = new Map<string, number>();
+  const gather = (
+    index: number,
+    reach: number,
+    lot: readonly Member[],
+    isDialed: boolean,
+  ): void => {
+    const next = lots[index];
+    if (reach > 0 && next !== undefined) {
+      gather(index + 1, reach * next.kept, [...lot, ...next.members], isDialed);
+      gather(index + 1, reach * (1 - next.kept), lot, true);
+    } else if (reach > 0) {
+      const own =
+        lot.length > 0 ? ofMembers(question, lot) : certain(isDialed ? "dialed" : "unhealthy");
+      for (const [key, chance] of own) add(result, key, chance * reach);
+    }
+  };
+  gather(0, 1, [], false);
+  const others = branches.filter((branch) => !isPool(branch));
+  if (others.length === 0) return result;
+  const next = (): Map<string, number> =>
+    inOrder(others.map((branch) => () => ofBranch(question, branch, mode)));
+  return ["dialed", "unhealthy", "noAddress"].reduce(
+    (from, outcome) => follow(from, outcome, next),
+    result,
   );
 }
 
@@ -269,7 +318,7 @@ function add(map: Map<string, number>, key: string, chance: number): void {
 }
 
 function ofBranch(question: Question, branch: number, mode: number): Map<string, number> {
-  const { world, slots } = question;
+  const { world } = question;
   const settings = world.policies.branchWord(branch, BranchWord.settings);
   const flags = (settings >>> 8) & 0xff;
   const evaluates = (flags & BranchFlag.evaluateHealth) !== 0;
@@ -285,8 +334,15 @@ function ofBranch(question: Question, branch: number, mode: number): Map<string,
     };
     result = follow(follow(result, "unhealthy", stay), "noMatch", stay);
   }
-  const dial = question.ignoresDials ? PER_MILLE : (slots[world.branchSlots + branch] ?? 0) >>> 20;
-  return withDial(result, dial);
+  return withDial(result, branchDial(question, branch));
+}
+
+function branchDial({ world, slots, ignoresDials }: Question, branch: number): number {
+  return ignoresDials ? PER_MILLE : (slots[world.branchSlots + branch] ?? 0) >>> 20;
+}
+
+function poolDial({ world, ignoresDials }: Question, pool: number): number {
+  return ignoresDials ? PER_MILLE : world.pools.poolWord(pool, PoolWord.dial);
 }
 
 function withDial(result: Map<string, number>, dial: number): Map<string, number> {
@@ -307,21 +363,21 @@ function ofTarget(question: Question, branch: number, mode: number): Map<string,
 
 /** Members by weight in the serving tier, each with its dial; what is dialed away goes to the other members first. */
 function ofPool(question: Question, pool: number, mode: number): Map<string, number> {
-  const { world } = question;
   const members = pool < 0 ? [] : candidateMembers(question, pool, mode);
   if (members.length === 0) return certain("unhealthy");
-  const usable = members.filter(
-    ({ endpoint }) => question.family === 0 || world.pools.serves(endpoint, question.family),
-  );
-  const result = usable.length === 0 ? certain("noAddress") : amongMembers(question, usable);
-  const dial = question.ignoresDials ? PER_MILLE : world.pools.poolWord(pool, PoolWord.dial);
-  return withDial(result, dial);
+  return withDial(ofMembers(question, members), poolDial(question, pool));
 }
 
-function amongMembers(
-  question: Question,
-  left: readonly { endpoint: number; weight: number }[],
-): Map<string, number> {
+/** Members that can be answered for the wanted family, by weight. */
+function ofMembers(question: Question, members: readonly Member[]): Map<string, number> {
+  const { world, family } = question;
+  const usable = members.filter(
+    ({ endpoint }) => family === 0 || world.pools.serves(endpoint, family),
+  );
+  return usable.length === 0 ? certain("noAddress") : amongMembers(question, usable);
+}
+
+function amongMembers(question: Question, left: readonly Member[]): Map<string, number> {
   if (left.length === 0) return certain("dialed");
   const total = left.reduce((sum, { weight }) => sum + weight, 0);
   const result = new Map<string, number>();

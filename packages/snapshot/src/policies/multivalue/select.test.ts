@@ -100,3 +100,29 @@ test("every eligible member is answered by some draw", () => {
   const counts = new Decider(world, slotsOf(world)).count(300, 2, 0);
   assert.deepEqual([...counts.keys()].toSorted(), ["x", "y", "z"]);
 });
+
+test("a dialed pool is left for the others by its share, and answers where nobody else does", () => {
+  const members = ["x", "y"].map((name, at) => pool(`default/${name}`, [member(name, at + 1)]));
+  const [x, y] = members;
+  assert.ok(x !== undefined && y !== undefined);
+  const policyOf = (names: readonly string[]) => [
+    {
+      name: "default/p",
+      root: "m",
+      nodes: [
+        node(
+          "m",
+          "multivalue",
+          names.map((name) => branch({ pool: `default/${name}` })),
+          { answers: 1 },
+        ),
+      ],
+    },
+  ];
+  const world = loadWorld([{ ...x, dial: 250 }, y], policyOf(["x", "y"]));
+  const counts = new Decider(world, slotsOf(world)).count(8000, 5, 0);
+  // A quarter of the draws leaves x in, and then each is picked for half of them.
+  assert.ok(Math.abs((counts.get("x") ?? 0) - 1000) < 150, JSON.stringify([...counts]));
+  const alone = loadWorld([{ ...x, dial: 0 }], policyOf(["x"]));
+  assert.deepEqual([...new Decider(alone, slotsOf(alone)).count(50, 6, 0).keys()], ["x"]);
+});
