@@ -38,15 +38,20 @@ export async function allClients(t: TestContext, port: number): Promise<NamedCli
 }
 
 /** Addresses that a name is answered with, or `RCODE n`. */
-export async function ask(client: DnsClient, name: string, type: "A" | "AAAA"): Promise<string[]> {
-  return addressesIn(await client.ask(queryFor(name, type)));
+export async function ask(
+  client: DnsClient,
+  name: string,
+  type: "A" | "AAAA",
+  isRecursive = false,
+): Promise<string[]> {
+  return addressesIn(await client.ask(queryFor(name, type, isRecursive)));
 }
 
 /** The bytes of a query. */
-export function queryFor(name: string, type: "A" | "AAAA"): Uint8Array {
+export function queryFor(name: string, type: "A" | "AAAA", isRecursive = false): Uint8Array {
   const wire = parseName(name);
   if (!(wire instanceof Uint8Array)) throw new Error(wire.error);
-  return encodeMessage(makeQuery(wire, RRType[type]));
+  return encodeMessage(makeQuery(wire, RRType[type], { rd: isRecursive }));
 }
 
 /** Addresses in the bytes of an answer, or `RCODE n`. */

@@ -8,7 +8,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request, type IncomingMessage } from "node:http";
-import { networkInterfaces, tmpdir } from "node:os";
+import { availableParallelism, loadavg, networkInterfaces, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
 
@@ -43,8 +43,9 @@ export function temporaryFolder(t: TestContext): string {
 export interface ServerSetup {
   readonly files: string;
   readonly stateDir: string;
-  /** Of UDP and TCP on 127.0.0.1 and, where it exists, ::1. */
-  readonly port: number;
+  /** On 127.0.0.1 and, where it exists, ::1; unless `listen` says otherwise. */
+  readonly port?: number;
+  readonly listen?: readonly string[];
   readonly flags?: readonly string[];
 }
 
@@ -57,8 +58,9 @@ export class ServerProcess {
 
   private constructor(setup: ServerSetup) {
     this.setup = setup;
-    const { files, stateDir, port, flags = [] } = setup;
-    const listen = hasIpv6 ? [`127.0.0.1:${port}`, `[::1]:${port}`] : [`127.0.0.1:${port}`];
+    const { files, stateDir, port = 0, flags = [] } = setup;
+    const onLoopback = hasIpv6 ? [`127.0.0.1:${port}`, `[::1]:${port}`] : [`127.0.0.1:${port}`];
+    const listen = setup.listen ?? onLoopback;
     this.#child = spawn(
       process.execPath,
       [
@@ -182,6 +184,11 @@ export async function freePort(): Promise<number> {
   const { port } = socket.address();
   socket.close();
   return port;
+}
+
+/** How much longer things take now than on an idle machine: load by processor, at least 1. */
+export function busyFactor(): number {
+  return Math.max(1, (loadavg()[0] ?? 1) / availableParallelism());
 }
 
 /** Looks until it is so; after how many milliseconds. Throws, with `what`, after `msMax`. */

