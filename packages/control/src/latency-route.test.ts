@@ -58,7 +58,10 @@ test("POST /v1/latency takes CSV and JSON, refuses what is wrong, and publishes 
   });
   const server = Fastify();
   addLatencyRoute(server, embedded, latency);
-  context.after(() => Promise.all([latency.close(), embedded.close(), server.close()]));
+  context.after(async () => {
+    latency.close();
+    await Promise.all([embedded.close(), server.close()]);
+  });
   await embedded.start();
   const post = async (
     dataSet: string,

@@ -33,7 +33,7 @@ spec:
 
 test("policyCounts() names nodes, branches and audiences with what passed through them", () => {
   const world = worldOf(compileModel(modelOf(documents)).sections, 1);
-  assert.ok(typeof world !== "string", String(world));
+  assert.ok(typeof world !== "string");
   const layout = new SelectionLayout(world);
   const { nodes, branches, audiences } = layout;
   const words = new Uint32Array(nodes + branches + audiences);
