@@ -19,8 +19,9 @@ export {
   type StoredRevision,
 } from "./embedded.ts";
 export { readDocumentFiles } from "./file-loader.ts";
-export type { Cause, ChangeSet } from "./overlay-driver.ts";
-export type { Shift } from "./shift-effects.ts";
+export { LatchDriver } from "./latch-driver.ts";
+export { OverlayDriver, type Cause, type ChangeSet } from "./overlay-driver.ts";
+export { shiftChanges, type Shift } from "./shift-effects.ts";
 export { DiskPersistence } from "./disk-persistence.ts";
 export { OverlayJournal, type JournalEntry, type Moment } from "./overlay-journal.ts";
 export { SnapshotStore } from "./snapshot-store.ts";

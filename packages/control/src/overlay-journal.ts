@@ -57,6 +57,7 @@ export class OverlayJournal {
   readonly #wallMs: () => number;
   readonly #onError: (error: unknown) => void;
   #sequence = 0;
+  #hasBegun = false;
   #buffered: string[] = [];
   #saveTimer: NodeJS.Timeout | undefined;
   #refreshTimer: NodeJS.Timeout | undefined;
@@ -112,7 +113,13 @@ export class OverlayJournal {
     };
     if (this.#buffered.length >= BUFFERED_MAX) this.#buffered.shift();
     this.#buffered.push(JSON.stringify(entry));
-    this.#saveTimer ??= setTimeout(() => this.save(), SAVE_MS);
+    // The first of a process is on disk before anybody can read it: else one that dies young leaves its sequences to the next.
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      this.save();
+    } else {
+      this.#saveTimer ??= setTimeout(() => this.save(), SAVE_MS);
+    }
     this.#refreshTimer ??= setInterval(() => this.#refresh(), REFRESH_MS).unref();
   }
 
