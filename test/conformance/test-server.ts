@@ -171,8 +171,8 @@ export class TestServer {
   nowMs = 1_700_000_000_000;
   readonly #output = new Uint8Array(65_535 + 2 * GUARD_BYTES);
 
-  constructor(model: TestModel, options: Partial<QueryHandlerOptions> = {}) {
-    this.world = loadModel(model);
+  constructor(model: TestModel | World, options: Partial<QueryHandlerOptions> = {}) {
+    this.world = model instanceof World ? model : loadModel(model);
     const slots = this.world
       .initialSlots()
       .map((slot) => (slot === INITIAL_ENDPOINT_SLOT ? HEALTHY : slot));

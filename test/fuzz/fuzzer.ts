@@ -25,7 +25,7 @@ const INPUTS_PER_LOOK = 16;
 /** A single input may take this long, on a machine that does much else. */
 const INPUT_MS_MAX = 5_000;
 /** Past it an input is taken never to end. */
-const HANG_MS = 60_000;
+const HANG_MS = 20_000;
 /** Words of the watcher's memory: how many inputs were begun, and the length of the newest. */
 const WATCH_WORDS = 2;
 

@@ -31,6 +31,8 @@ export function answerBound(query: QueryState, zone: LoadedZone, set: number): n
   const { words } = chunk;
   const word = set >>> 2;
   const link = words[word + 1]!;
+  // Only a section that was not written rightly leads elsewhere.
+  if (!(link < chunk.targets.length && words[word + 2]! < chunk.shapeCount)) return Rcode.SERVFAIL;
   const shape = chunk.shapeAt(words[word + 2]!);
   const target = chunk.targets[link]!;
   if (target < 0) return Rcode.SERVFAIL;

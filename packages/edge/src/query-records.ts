@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { RRType } from "@meridian/dns";
+import { Rcode, RRType } from "@meridian/dns";
 import type { LoadedZone, NamesChunk } from "@meridian/snapshot";
 import type { QueryState } from "./query-state.ts";
 import { Section } from "./response-writer.ts";
@@ -47,7 +47,8 @@ export function follow(
 ): number {
   const { name } = query.served;
   const originOffset = name.messageOffsets[name.labelCount - zone.originLabels]!;
-  name.set(bytes, at, at + length, query.response.rdataOffset);
+  // Only a section that was not written rightly holds no name here.
+  if (name.set(bytes, at, at + length, query.response.rdataOffset) < 0) return Rcode.SERVFAIL;
   if (isCut) name.pointAt(name.labelCount - zone.originLabels, originOffset);
   return NEXT;
 }

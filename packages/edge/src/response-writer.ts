@@ -67,6 +67,11 @@ export class ResponseWriter {
       const cutB = source[from + 3]!;
       const data = from + 4;
       from = data + length;
+      // What no writer of ours wrote: nothing is read or written beyond what is there.
+      if (!(from <= source.length) || !areCutsInside(cutA, cutB, length, originBytes)) {
+        this.at = this.#rollback;
+        return false;
+      }
       if (!this.beginRecord(owner, type, ttl, length - savedBytes(cutA, cutB, originBytes)))
         return false;
       if (section !== Section.additional && index < RDATA_OFFSETS_MAX) {
@@ -181,6 +186,13 @@ export class ResponseWriter {
     }
     this.copy(source, start + from, length - from);
   }
+}
+
+/** Whether the origins that pointers replace lie in the rdata, one behind the other. */
+function areCutsInside(cutA: number, cutB: number, length: number, originBytes: number): boolean {
+  if (cutA === NO_CUT) return true;
+  if (cutB === NO_CUT) return cutA + originBytes <= length;
+  return cutA + originBytes <= cutB && cutB + originBytes <= length;
 }
 
 /** What pointers to the origin save in rdata with these cuts. */

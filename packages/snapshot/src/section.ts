@@ -104,10 +104,12 @@ export class Section {
     return (BigInt(this.words[word + 1] ?? 0) << 32n) | BigInt(this.words[word] ?? 0);
   }
 
-  /** Text that an (offset, length) pair of the heap names. */
+  /** Text that an (offset, length) pair of the heap names; cut at the heap's end. */
   text(offset: number, length: number): string {
-    const start = this.table(SharedTable.heap).offset + offset;
-    return Buffer.from(this.bytes.buffer, start, length).toString("utf8");
+    const heap = this.table(SharedTable.heap);
+    const start = Math.min(offset, heap.count);
+    const end = Math.min(offset + length, heap.count);
+    return Buffer.from(this.bytes.buffer, heap.offset + start, end - start).toString("utf8");
   }
 }
 
@@ -162,6 +164,7 @@ function readDirectory(
       stride: view.getUint32(at + 12, true),
     };
     if (
+      table.stride === 0 ||
       table.offset % 8 !== 0 ||
       table.offset < end ||
       table.offset + table.count * table.stride > length

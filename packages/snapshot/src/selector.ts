@@ -11,6 +11,7 @@ import type { Client } from "./client.ts";
 import { DIAL_STEP, drawKeeps } from "./draw.ts";
 import { isBranchHealthy, meetsMinimum } from "./policies/node-health.ts";
 import {
+  ANSWERS_MAX,
   BranchFlag,
   BranchTarget,
   BranchWord,
@@ -49,8 +50,7 @@ export const WithheldEde = {
   other: 0xffff,
 } as const;
 
-/** Most answers of one decision. */
-export const ANSWERS_MAX = 32;
+export { ANSWERS_MAX } from "./policies/policies-format.ts";
 /** Default number of answers of a plain pool (different failure domains); one under weighted kinds. */
 const PLAIN_ANSWERS = 2;
 

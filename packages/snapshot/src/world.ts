@@ -3,6 +3,12 @@
 // A world is a snapshot as one thread reads it: the shared sections with their links resolved into this thread's typed arrays.
 
 import { Classifier } from "./location/classifier.ts";
+import {
+  branchMaxOf,
+  classifierError,
+  locationMapError,
+  resolversError,
+} from "./location/location-check.ts";
 import { LocationMap } from "./location/location-map.ts";
 import { ResolverTable } from "./location/resolver-table.ts";
 import { INITIAL_ENDPOINT_SLOT, PER_MILLE, branchSlot } from "./overlay.ts";
@@ -13,8 +19,11 @@ import {
   NodeWord,
   PoliciesTable,
 } from "./policies/policies-format.ts";
+import { policiesError } from "./policies/policies-check.ts";
 import { PolicyTable } from "./policies/policy-table.ts";
+import { addressesError } from "./pools/address-table.ts";
 import { PoolTable } from "./pools/pool-table.ts";
+import { poolsError } from "./pools/pools-check.ts";
 import { PoolWord, PoolsTable } from "./pools/pools-format.ts";
 import {
   SECTION_FLAG_REQUIRED,
@@ -80,7 +89,10 @@ export class World {
     this.slotCount = this.latchSlots + this.policies.nodeCount;
   }
 
-  /** Loads opened sections. Refuses a required section of an unknown kind and a policy whose pool or classifier is missing. */
+  /**
+   * Loads opened sections. Refuses a required section of an unknown kind, a policy whose classifier is missing, and whatever a look-up
+   * could be led astray by: the sections may be of another writer than ours.
+   */
   static load(sections: readonly Section[], seed: number): World | SectionError {
     const byKind = (kind: number): Section[] => sections.filter((section) => section.kind === kind);
     for (const section of sections) {
@@ -97,8 +109,9 @@ export class World {
         error: `Snapshot has ${sections.length} sections, expected one of pools and one of policies among them`,
       };
     }
+    const malformed = firstError(sections);
+    if (malformed !== undefined) return { error: malformed };
     const pools = new PoolTable(poolsSection, byKind(SectionKind.addresses)[0]);
-    if (pools.resolved.error !== undefined) return { error: pools.resolved.error };
     const policies = new PolicyTable(policiesSection, pools);
     const maps = new Map(
       byKind(SectionKind.locationMap).map((section) => [section.key, LocationMap.open(section)]),
@@ -114,7 +127,7 @@ export class World {
       policies.poolOfLink,
       (_, link) => classifierIndex.get(policies.section.keyAt(SharedTable.links, link)) ?? -1,
     );
-    const dangling = danglingLink(policies, classifierOfLink);
+    const dangling = danglingLink(policies, classifierSections, classifiers, classifierOfLink);
     if (dangling !== undefined) return { error: dangling };
     const zoneSections = [...byKind(SectionKind.zone), ...byKind(SectionKind.names)];
     const zones = ZoneTable.load(zoneSections, (kind, low, high) =>
@@ -217,13 +230,54 @@ export class World {
   }
 }
 
+/** Why the first section that cannot be read by index cannot, or undefined. Zones look at theirs when they are opened. */
+function firstError(sections: readonly Section[]): string | undefined {
+  for (const section of sections) {
+    const error = errorOf(section);
+    if (error !== undefined) return error;
+  }
+  return undefined;
+}
+
+function errorOf(section: Section): string | undefined {
+  switch (section.kind) {
+    case SectionKind.pools:
+      return poolsError(section);
+    case SectionKind.policies:
+      return policiesError(section);
+    case SectionKind.locationMap:
+      return locationMapError(section);
+    case SectionKind.classifier:
+      return classifierError(section);
+    case SectionKind.addresses:
+      return addressesError(section);
+    case SectionKind.resolvers:
+      return resolversError(section);
+    default:
+      return undefined;
+  }
+}
+
 /** What a policy needs and the snapshot lacks, in words, or undefined. */
-function danglingLink(policies: PolicyTable, classifierOfLink: Int32Array): string | undefined {
+function danglingLink(
+  policies: PolicyTable,
+  sections: readonly Section[],
+  classifiers: readonly Classifier[],
+  classifierOfLink: Int32Array,
+): string | undefined {
+  const branchMax = sections.map(branchMaxOf);
   for (let node = 0; node < policies.nodeCount; node++) {
     const link = policies.nodeWord(node, NodeWord.classifier);
-    if (link !== NO_LINK && (classifierOfLink[link] ?? -1) < 0) {
+    if (link === NO_LINK) continue;
+    const index = classifierOfLink[link] ?? -1;
+    const classifier = classifiers[index];
+    if (classifier === undefined)
       return `Node "${policies.nodeName(node)}" refers to a classifier section that is missing`;
-    }
+    if (classifier.missingMap !== undefined)
+      return `Node "${policies.nodeName(node)}" refers to a location map that is missing`;
+    const count = policies.nodeWord(node, NodeWord.branchCount);
+    if ((branchMax[index] ?? 0) >= count)
+      return `Node "${policies.nodeName(node)}" has ${count} branches, its classifier names branch ${branchMax[index]}`;
   }
   return undefined;
 }

@@ -75,3 +75,5 @@ export const NO_LINK = 0xffff_ffff;
 export const DEPTH_MAX = 16;
 /** Most branches of a node and members of a pool (design §6). */
 export const CANDIDATES_MAX = 1024;
+/** Most answers of one decision. */
+export const ANSWERS_MAX = 32;

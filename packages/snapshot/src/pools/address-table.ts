@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Section } from "../section.ts";
+import { strideError } from "../section-check.ts";
 import { ADDRESS_ENTRY_WORDS, AddressesTable, RESOLVED_MAX } from "./addresses-format.ts";
 
 const NO_ENTRY = -1;
 
 /** Resolved addresses by endpoint index, read where they lie in their section. */
 export class AddressTable {
-  readonly #section: Section | undefined;
   readonly #words: Uint32Array;
   readonly #bytes: Uint8Array;
   readonly #entryBase: number;
@@ -21,7 +21,6 @@ export class AddressTable {
     endpointCount: number,
     endpointOf: (key: bigint) => number,
   ) {
-    this.#section = section;
     this.#words = section?.words ?? new Uint32Array(0);
     this.#bytes = section?.bytes ?? new Uint8Array(0);
     this.#entryBase = section?.wordBase(AddressesTable.entries) ?? 0;
@@ -33,28 +32,6 @@ export class AddressTable {
       const endpoint = endpointOf(section.keyAt(AddressesTable.keys, entry));
       if (endpoint >= 0) this.#entryOf[endpoint] = entry;
     }
-  }
-
-  /** Why the section cannot be used, or undefined: every entry must lie in the tables. */
-  get error(): string | undefined {
-    const section = this.#section;
-    if (section === undefined) return undefined;
-    const entries = section.count(AddressesTable.entries);
-    if (entries !== section.count(AddressesTable.keys))
-      return `Addresses section has ${entries} entries, expected ${section.count(AddressesTable.keys)}`;
-    for (let entry = 0; entry < entries; entry++) {
-      const at = this.#entryBase + entry * ADDRESS_ENTRY_WORDS;
-      for (const [word, table] of [
-        [at, AddressesTable.ipv4],
-        [at + 2, AddressesTable.ipv6],
-      ] as const) {
-        const first = this.#words[word] ?? 0;
-        const count = this.#words[word + 1] ?? 0;
-        if (count > RESOLVED_MAX || first + count > section.count(table))
-          return `Addresses section entry ${entry} has ${count} addresses from ${first}, expected at most ${RESOLVED_MAX} of ${section.count(table)}`;
-      }
-    }
-    return undefined;
   }
 
   /** Number of addresses of `family` (4 or 6) that the endpoint's host name resolved to, 0 to RESOLVED_MAX. */
@@ -75,4 +52,32 @@ export class AddressTable {
     const bytes = this.#bytes;
     for (let byte = 0; byte < length; byte++) out[at + byte] = bytes[from + byte]!;
   }
+}
+
+/** Why the addresses section cannot be served, or undefined: every entry must lie in the tables. */
+export function addressesError(section: Section): string | undefined {
+  const strides = strideError(section, "Addresses", {
+    [AddressesTable.keys]: 8,
+    [AddressesTable.entries]: ADDRESS_ENTRY_WORDS * 4,
+    [AddressesTable.ipv4]: 4,
+    [AddressesTable.ipv6]: 16,
+  });
+  if (strides !== undefined) return strides;
+  const entries = section.count(AddressesTable.entries);
+  if (entries !== section.count(AddressesTable.keys))
+    return `Addresses section has ${entries} entries, expected ${section.count(AddressesTable.keys)}`;
+  const base = section.wordBase(AddressesTable.entries);
+  for (let entry = 0; entry < entries; entry++) {
+    const at = base + entry * ADDRESS_ENTRY_WORDS;
+    for (const [word, table] of [
+      [at, AddressesTable.ipv4],
+      [at + 2, AddressesTable.ipv6],
+    ] as const) {
+      const first = section.words[word] ?? 0;
+      const count = section.words[word + 1] ?? 0;
+      if (count > RESOLVED_MAX || first + count > section.count(table))
+        return `Addresses section entry ${entry} has ${count} addresses from ${first}, expected at most ${RESOLVED_MAX} of ${section.count(table)}`;
+    }
+  }
+  return undefined;
 }

@@ -126,6 +126,12 @@ function chunkOf(zone: LoadedZone, hash: number): NamesChunk {
   return zone.chunks[bits === 0 ? 0 : hash >>> (32 - bits)]!;
 }
 
+/** Whether the zone's origin is one of its owners. */
+export function hasApex(zone: LoadedZone): boolean {
+  const chunk = chunkOf(zone, zone.originHash);
+  return findNode(chunk, zone.originHash, zone.origin, 0, 0, 0) >= 0;
+}
+
 /**
  * Byte offset of the node with this hash and the relative name `bytes[start..start + length)`, behind a `*` label where `prefix` is
  * 2; -1 if there is none.

@@ -16,6 +16,7 @@ export class NamesChunk {
   readonly nodesBase: number;
   /** Word index of the first shape. */
   readonly shapesBase: number;
+  readonly shapeCount: number;
   readonly heapBase: number;
   /** Per link: index of the policy or pool, -1 where the snapshot has none. */
   readonly targets: Int32Array;
@@ -31,6 +32,7 @@ export class NamesChunk {
     this.probesMax = section.bound(0);
     this.nodesBase = section.table(NamesTableId.nodes).offset;
     this.shapesBase = section.wordBase(NamesTableId.shapes);
+    this.shapeCount = section.count(NamesTableId.shapes);
     this.heapBase = section.table(SharedTable.heap).offset;
     this.targets = targets;
     const kinds = section.table(NamesTableId.linkKinds);

@@ -38,7 +38,8 @@ export class QueryName {
     let position = 0;
     let label = 0;
     for (;;) {
-      if (at + position >= end) return -1;
+      // Written so that an offset that is no number ends it too.
+      if (!(at + position < end)) return -1;
       const labelBytes = source[at + position]!;
       if (position + labelBytes + 1 > NAME_BYTES_MAX || labelBytes > LABEL_BYTES_MAX) return -1;
       starts[label] = position;

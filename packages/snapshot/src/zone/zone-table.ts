@@ -2,8 +2,11 @@
 
 import { maskWord } from "../client.ts";
 import { SectionKind, SharedTable, type Section, type SectionError } from "../section.ts";
+import { isNameInHeap, strideError } from "../section-check.ts";
 import type { QueryName } from "./query-name.ts";
 import { rootHash, labelHash } from "./query-name.ts";
+import { hasApex } from "./name-lookup.ts";
+import { namesError, recordEnd } from "./names-check.ts";
 import { labelOffsets, type NamesChunk, openNames } from "./names-chunk.ts";
 import {
   CHUNK_BITS_MAX,
@@ -42,11 +45,10 @@ export class LoadedZone {
     const facts = section.wordBase(ZoneTableId.facts);
     const heap = section.table(SharedTable.heap).offset;
     const fact = (id: number): number => section.words[facts + id]!;
-    const originStart = heap + fact(ZoneFact.originOffset);
     this.index = index;
     this.section = section;
     this.key = section.key;
-    this.origin = section.bytes.subarray(originStart, originStart + fact(ZoneFact.originBytes));
+    this.origin = originOf(section);
     const labels = labelOffsets(this.origin);
     this.originLabels = labels.length;
     this.originHash = hashOf(this.origin, labels, section.seed);
@@ -182,8 +184,8 @@ function openZone(
   names: ReadonlyMap<bigint, Section>,
   resolveTarget: ResolveTarget,
 ): LoadedZone | SectionError {
-  if (section.count(ZoneTableId.facts) < ZONE_FACT_WORDS)
-    return { error: "Zone section has no facts" };
+  const malformed = zoneError(section);
+  if (malformed !== undefined) return { error: malformed };
   const chunkBits = section.words[section.wordBase(ZoneTableId.facts) + ZoneFact.chunkBits]!;
   const chunkCount = section.count(ZoneTableId.chunks);
   if (chunkBits > CHUNK_BITS_MAX || chunkCount !== 2 ** chunkBits) {
@@ -194,13 +196,59 @@ function openZone(
     const namesSection = names.get(section.keyAt(ZoneTableId.chunks, chunk));
     if (namesSection === undefined)
       return { error: `Zone section names chunk ${chunk}, which is not in the snapshot` };
+    const malformedNames = namesError(namesSection);
+    if (malformedNames !== undefined) return { error: malformedNames };
     const opened = openNames(namesSection, section.seed, resolveTarget);
     if ("error" in opened) return opened;
     chunks.push(opened);
   }
-  return new LoadedZone(index, section, chunks);
+  const zone = new LoadedZone(index, section, chunks);
+  // Every look-up in a zone ends at its apex at the latest.
+  return hasApex(zone) ? zone : { error: "Zone section has no apex among its names" };
 }
 
+/** Why the facts of a zone section cannot be used, or undefined. */
+function zoneError(section: Section): string | undefined {
+  const strides = strideError(section, "Zone", {
+    [ZoneTableId.facts]: 4,
+    [ZoneTableId.trust]: TRUST_WORDS * 4,
+    [ZoneTableId.chunks]: 8,
+  });
+  if (strides !== undefined) return strides;
+  if (section.count(ZoneTableId.facts) < ZONE_FACT_WORDS) return "Zone section has no facts";
+  const facts = section.wordBase(ZoneTableId.facts);
+  const fact = (id: number): number => section.words[facts + id]!;
+  const start = fact(ZoneFact.originOffset);
+  if (!isNameInHeap(section, start) || nameLength(section, start) !== fact(ZoneFact.originBytes))
+    return `Zone section has an origin of ${fact(ZoneFact.originBytes)} bytes at ${start}, expected a whole name in the heap`;
+  const soa = fact(ZoneFact.soaOffset);
+  const heap = section.table(SharedTable.heap);
+  const soaEnd = recordEnd(
+    section.bytes,
+    heap.offset + soa,
+    heap.offset + heap.count,
+    fact(ZoneFact.originBytes),
+  );
+  if (fact(ZoneFact.hasSoa) === 1 && soaEnd < 0)
+    return `Zone section has its SOA at ${soa}, expected a whole record in the heap`;
+  return undefined;
+}
+
+/** The origin of a zone section, lower case, in wire form. */
+function originOf(section: Section): Uint8Array {
+  const facts = section.wordBase(ZoneTableId.facts);
+  const start =
+    section.table(SharedTable.heap).offset + section.words[facts + ZoneFact.originOffset]!;
+  return section.bytes.subarray(start, start + section.words[facts + ZoneFact.originBytes]!);
+}
+
+/** Bytes of the whole wire name at a heap offset, root label included. */
+function nameLength(section: Section, offset: number): number {
+  const start = section.table(SharedTable.heap).offset + offset;
+  let end = start;
+  while (section.bytes[end]! !== 0) end += section.bytes[end]! + 1;
+  return end + 1 - start;
+}
 function hashOf(name: Uint8Array, labels: readonly number[], seed: number): number {
   let hash = rootHash(seed) | 0;
   let end = name.length - 1;
