@@ -18,6 +18,8 @@ export interface HandlerData {
   readonly identity?: string;
   readonly version?: string;
   readonly keepaliveSeconds?: number;
+  /** Prefixes whose clients may ask for diagnoses. */
+  readonly diagnosis?: readonly string[];
   readonly log?: {
     readonly every: number;
     readonly ringBytes: number;

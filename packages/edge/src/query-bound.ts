@@ -56,7 +56,8 @@ function isAlias(query: QueryState, boundTypes: number, endpoint: number): boole
   return !query.served.world.pools.isResolved(endpoint);
 }
 
-function decide(
+/** Locates the client and selects for it; the selector holds what was chosen. Returns an Outcome. */
+export function decide(
   query: QueryState,
   zone: LoadedZone,
   chunk: NamesChunk,
@@ -69,7 +70,7 @@ function decide(
   locate(query, zone, words[shape + Shape.clientLocation]!);
   const draw = decisionWord(
     query.served.world.seed,
-    name.hashes[0]!,
+    name.hashes[query.boundLabel]!,
     query.client,
     query.nowSeconds,
     words[shape + Shape.ttlMax]!,

@@ -12,6 +12,7 @@ import { EDE_BYTES, EdnsOption, KEEPALIVE_BYTES, NSID_BYTES_MAX, OPT_BYTES } fro
 import type { PacketHandler } from "./packet-handler.ts";
 import { ChaosAnswers, type ChaosTexts } from "./query-chaos.ts";
 import { LogEntry, LOG_ENDPOINTS_MAX, type QueryLogWriter } from "./query-log.ts";
+import { Diagnosis, NOT_DIAGNOSIS } from "./query-diagnosis.ts";
 import { HEADER_BYTES, Parsed } from "./query-message.ts";
 import { Chain, resolve } from "./query-resolve.ts";
 import { NO_EDE, QueryState, type ServedSnapshot } from "./query-state.ts";
@@ -41,6 +42,8 @@ export interface QueryHandlerOptions extends ChaosTexts {
   readonly log?: QueryLogWriter;
   /** One query in this many is logged; default 1. */
   readonly logEvery?: number;
+  /** Prefixes whose clients may ask for diagnoses (query-diagnosis.ts); none unless given. */
+  readonly diagnosis?: readonly string[];
   /** Wall time in milliseconds; asked once a batch. */
   readonly nowMs: () => number;
 }
@@ -54,6 +57,7 @@ export class QueryHandler implements PacketHandler {
   readonly #query: QueryState;
   readonly #chain: Chain = new Chain();
   readonly #entry: LogEntry = new LogEntry();
+  readonly #diagnosis: Diagnosis | undefined;
   #nowMs = 0;
   #logCountdown: number;
 
@@ -65,6 +69,8 @@ export class QueryHandler implements PacketHandler {
     this.#keepaliveDeciseconds = Math.min(0xffff, (options.keepaliveSeconds ?? 10) * 10);
     this.#query = new QueryState(served);
     this.#logCountdown = options.logEvery ?? 1;
+    const { diagnosis = [] } = options;
+    this.#diagnosis = diagnosis.length === 0 ? undefined : new Diagnosis(diagnosis);
     served.selector.counts = this.#counters.reshapeFor(served.world);
   }
 
@@ -152,8 +158,10 @@ export class QueryHandler implements PacketHandler {
       case TYPE_MAILB:
       case TYPE_MAILA:
         return Rcode.NOTIMP;
-      default:
-        return resolve(query, this.#chain);
+      default: {
+        const rcode = this.#diagnosis === undefined ? NOT_DIAGNOSIS : this.#diagnosis.answer(query);
+        return rcode === NOT_DIAGNOSIS ? resolve(query, this.#chain) : rcode;
+      }
     }
   }
 
@@ -306,7 +314,8 @@ export class QueryHandler implements PacketHandler {
     if (query.usesEcs) counters.add(FixedCounter.ecsUsed);
     if (query.hasDecision) this.#countDecision();
     const { log } = this.#options;
-    if (log === undefined) return;
+    // A diagnosis could not be asked again from the log: only the list of who may ask makes it one.
+    if (log === undefined || query.boundLabel !== 0) return;
     this.#logCountdown -= 1;
     if (this.#logCountdown > 0) return;
     this.#logCountdown = this.#options.logEvery ?? 1;

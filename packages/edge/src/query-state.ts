@@ -54,6 +54,8 @@ export class QueryState {
   /** Wall time in seconds, moved once a batch. */
   nowSeconds: number = 0;
 
+  /** Label of the name asked from which on the bound name begins: 0 but where a diagnosis is asked for. */
+  boundLabel: number = 0;
   isAuthoritative: boolean = false;
   ede: number = NO_EDE;
   /** Whether a decision used the client subnet, and for which prefix the answer holds. */
@@ -86,6 +88,7 @@ export class QueryState {
     this.sourceStart = sourceStart;
     this.family = family;
     this.isTcp = isTcp;
+    this.boundLabel = 0;
     this.isAuthoritative = false;
     this.ede = NO_EDE;
     this.usesEcs = false;

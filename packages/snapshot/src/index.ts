@@ -52,6 +52,7 @@ export { TargetKind, World, type FailoverNode } from "./world.ts";
 export { Found, NameLookup } from "./zone/name-lookup.ts";
 export type { NamesChunk } from "./zone/names-chunk.ts";
 export { readPublishedZone, type PublishedZone } from "./zone/published-zone.ts";
+export { readPrefix } from "./zone/trust-prefix.ts";
 export { QueryName } from "./zone/query-name.ts";
 export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone/zone-format.ts";
 export { ZoneTable, type LoadedZone, type ResolveTarget } from "./zone/zone-table.ts";

@@ -65,6 +65,8 @@ export class Selector {
   trace: Trace | null = null;
   /** Where decisions are counted; null for those that are only asked about. */
   counts: SelectionCounts | null = null;
+  /** Node that policies are entered at in place of their root, to ask what it would answer; −1 is the root. */
+  startNode: number = -1;
 
   // What the current decision is about; policies read these.
   slots: Uint32Array = new Uint32Array(0);
@@ -136,7 +138,10 @@ export class Selector {
     const status =
       targetKind === TargetKind.pool
         ? this.#lonePool(targetIndex)
-        : this.node(this.world.policies.rootOf(targetIndex), Mode.verdict);
+        : this.node(
+            this.startNode < 0 ? this.world.policies.rootOf(targetIndex) : this.startNode,
+            Mode.verdict,
+          );
     if (status === Status.ok) return this.aliasOffset >= 0 ? Outcome.alias : Outcome.endpoints;
     if (this.ede === WithheldEde.none)
       this.ede =
