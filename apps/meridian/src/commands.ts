@@ -97,6 +97,12 @@ export const commands: readonly CommandDefinition[] = [
         environment: "MERIDIAN_QUERY_LOG_SAMPLE",
         defaultValue: "100",
       },
+      {
+        flags: "--diagnosis <PREFIX...>",
+        summary:
+          "Client prefixes that may ask NODE._branch.NAME and TXT why.NAME; may be given several times.",
+        environment: "MERIDIAN_DIAGNOSIS",
+      },
       logLevel,
       {
         flags: "--replace",

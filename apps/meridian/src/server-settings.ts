@@ -4,7 +4,9 @@
 
 import { availableParallelism, homedir, networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
+import { readPrefix } from "@meridian/snapshot";
 import type { CommandInput } from "./command.ts";
+import { CommandError, ExitCode } from "./exit-code.ts";
 
 const PORT = 5300;
 /** UDP workers that are started unless told: more hardly help a server that answers less than a million queries a second. */
@@ -29,6 +31,18 @@ export function listenOf(input: CommandInput): string[] {
 export function httpOf(input: CommandInput): string | undefined {
   const given = input.requiredText("http");
   return given === "none" ? undefined : given;
+}
+
+/** Client prefixes that may ask for diagnoses. */
+export function diagnosisOf(input: CommandInput): string[] {
+  const prefixes = input.list("diagnosis");
+  const wrong = prefixes.find((text) => readPrefix(text) === undefined);
+  if (wrong !== undefined)
+    throw new CommandError(
+      ExitCode.invalid,
+      `Cannot start: --diagnosis is "${wrong}", expected a prefix such as 192.0.2.0/24`,
+    );
+  return prefixes;
 }
 
 export function workersOf(input: CommandInput): number {

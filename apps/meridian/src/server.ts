@@ -45,6 +45,8 @@ export interface ServerOptions {
   readonly workers: number;
   readonly transport: "auto" | "native" | "dgram";
   readonly logLevel: LogLevel;
+  /** Client prefixes that may ask for diagnoses; none unless given. */
+  readonly diagnosis?: readonly string[];
   readonly queryLog: { readonly path: string; readonly every: number } | undefined;
   /** Take the sockets over from the process that holds the state folder. */
   readonly replace: boolean;
@@ -228,10 +230,11 @@ export class Server {
   }
 
   #makeEdge(takeover: Takeover | undefined): Edge {
-    const { listen, workers, transport, queryLog } = this.#options;
+    const { listen, workers, transport, queryLog, diagnosis } = this.#options;
     const handlerData: HandlerData = {
       kind: "query",
       ...serverTexts(),
+      ...(diagnosis === undefined ? {} : { diagnosis }),
       ...(queryLog === undefined
         ? {}
         : {

@@ -6,7 +6,7 @@ import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { logLevels } from "../process-logger.ts";
 import { Server } from "../server.ts";
-import { httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
+import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
 
 const SAMPLE_MAX = 1_000_000_000;
 const transports = ["auto", "native", "dgram"] as const;
@@ -34,6 +34,7 @@ export async function up(input: CommandInput): Promise<ExitCode> {
       queryLog === undefined
         ? undefined
         : { path: queryLog, every: input.wholeNumber("queryLogSample", 1, SAMPLE_MAX) ?? 1 },
+    diagnosis: diagnosisOf(input),
     replace: input.flag("replace"),
     allowEmpty: input.flag("allowEmpty"),
     probing: input.flag("probing"),
