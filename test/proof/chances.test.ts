@@ -9,8 +9,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { explain, type Explanation } from "../../packages/control/src/explain.ts";
 import { chiSquareExceeds } from "../../packages/snapshot/src/testing/chi-square.ts";
+import { explain, type Explanation } from "@meridian/control";
 import { Pcg32, key64 } from "@meridian/core";
 import { RRType, ecsOption, formatIpv4, formatName } from "@meridian/dns";
 import { Client, TargetKind, distribution } from "@meridian/snapshot";
@@ -118,7 +118,7 @@ function kindOf(
     policy >= 0
       ? distribution(world, slots, TargetKind.policy, policy, client, 4)
       : distribution(world, slots, TargetKind.pool, pool, client, 4);
-  return JSON.stringify([...chances].toSorted());
+  return JSON.stringify([...chances].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 async function compare(

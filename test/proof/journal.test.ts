@@ -32,11 +32,11 @@ function served(system: System): Served {
 
 function rebuilt(system: System, { revision, sequence }: Served): number[] {
   const stored = system.persistence.store.loadOld(revision);
-  assert.ok(typeof stored !== "string", String(stored));
+  if (typeof stored === "string") assert.fail(stored);
   const world = worldOf(stored.sections, stored.seed);
-  assert.ok(typeof world !== "string", String(world));
+  if (typeof world === "string") assert.fail(world);
   const past = system.persistence.journal.at({ revision, sequence });
-  assert.ok(typeof past !== "string", String(past));
+  if (typeof past === "string") assert.fail(past);
   assert.deepEqual([past.last?.revision, past.last?.sequence], [revision, sequence]);
   const slots = world.initialSlots();
   for (const [key, value] of past.slots) {

@@ -2,8 +2,14 @@
 
 // The ordinary handler, which for some names does what no handler should: `throw`, `exit` or `hoard` as the first label.
 
-import { createHandler as createOrdinary } from "../../packages/edge/src/handler.ts";
-import type { HandlerBinding, HandlerContext } from "@meridian/edge";
+import {
+  queryHandlerModule,
+  type HandlerBinding,
+  type HandlerContext,
+  type HandlerModule,
+} from "@meridian/edge";
+
+const ordinary: HandlerModule = await import(queryHandlerModule.href);
 
 export const misdeeds = ["throw", "exit", "hoard"] as const;
 export type Misdeed = (typeof misdeeds)[number];
@@ -25,8 +31,11 @@ function commit(misdeed: Misdeed): void {
   for (;;) hoard.push(Array<number>(1_000_000).fill(hoard.length + 0.5));
 }
 
-export function createHandler(data: unknown, context: HandlerContext): HandlerBinding {
-  const binding = createOrdinary(data, context);
+export async function createHandler(
+  data: unknown,
+  context: HandlerContext,
+): Promise<HandlerBinding> {
+  const binding = await ordinary.createHandler(data, context);
   const { handler } = binding;
   return {
     onMessage: (message) => binding.onMessage(message),

@@ -109,6 +109,8 @@ for (const [index, source] of sources.entries()) {
   const port = isIpv6 ? data.portIpv6 : data.portIpv4;
   await (index < data.udpSources ? udp(source, address, port) : tcp(source, address, port));
 }
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
 parentPort?.postMessage("ready");
 let round = 0;
 setInterval(() => {

@@ -134,7 +134,7 @@ test("removing one of n sticky members, or a branch, moves only its own prefixes
     assert.ok(moved > 0, "somebody had to move");
     return moved;
   };
-  system.reload(
+  await system.reload(
     stickyDocuments([
       [10, 11, 12, 14, 15],
       [20, 21, 22],
@@ -146,10 +146,10 @@ test("removing one of n sticky members, or a branch, moves only its own prefixes
     (last) => last < 20,
   );
   // Back, in another order: everybody is where they were.
-  system.reload(stickyDocuments(pools.map((members) => members.toReversed())));
+  await system.reload(stickyDocuments(pools.map((members) => members.toReversed())));
   await system.everywhere();
   assert.deepEqual(await askAll(clients, "s.proof.test.", count, 7), before);
-  system.reload(stickyDocuments([pools[0] ?? [], [], pools[2] ?? []]));
+  await system.reload(stickyDocuments([pools[0] ?? [], [], pools[2] ?? []]));
   const ofBranch = await compare(
     (last) => last >= 20 && last < 30,
     () => true,

@@ -43,3 +43,4 @@ export {
 export { Api, type ApiOptions, type ReplayedLine } from "./api.ts";
 export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
 export { TransitionHistory } from "./transition-history.ts";
+export { explain, type Explanation } from "./explain.ts";
