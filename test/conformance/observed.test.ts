@@ -131,7 +131,7 @@ test("answers are counted by node, branch and audience, once a query", () => {
   const words = new Uint32Array(server.counters.snapshotBuffer);
   assert.equal(words.length * 4, layout.bytes);
   const counted = (base: number, count: number): number[] =>
-    [...words.subarray(base, base + count)].filter((value) => value > 0).toSorted();
+    [...words.subarray(base, base + count)].filter((value) => value > 0).toSorted((a, b) => a - b);
   assert.deepEqual(counted(layout.nodeBase, selection.nodes), [4]);
   assert.deepEqual(counted(layout.branchBase, selection.branches), [1, 3]);
   assert.deepEqual(counted(layout.audienceBase, selection.audiences), [1, 3]);

@@ -56,6 +56,7 @@ export class CompilerThread {
     this.#waiting.set(id, { resolve, reject });
     const worker = this.#running();
     worker.ref();
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
     worker.postMessage(question(id));
     return promise;
   }
