@@ -114,6 +114,9 @@ test("the query log has a line for each query asked, and explain --replay gives 
   assert.equal(replayed.code, 0, replayed.stdout + replayed.stderr);
   const top = await meridian("get", "--top", "names", "--output", "json", ...flags);
   assert.equal(parsedRows(top.stdout)[0]?.["name"], "www.e2e.example.");
+  const named = String(await server.api("/metrics?top=1"));
+  assert.match(named, /top_name_queries\{name="www\.e2e\.example\."\} \d+/);
+  assert.doesNotMatch(String(await server.api("/metrics")), /top_name/);
   assert.match(String(await server.api("/metrics")), /dns_queries_total\{transport="udp"\} 1\d\n/);
 });
 

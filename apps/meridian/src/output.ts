@@ -4,8 +4,6 @@
 
 import { styleText } from "node:util";
 
-export type OutputFormat = "table" | "json";
-
 /** One row; every value becomes text. */
 export type Row = Readonly<Record<string, unknown>>;
 

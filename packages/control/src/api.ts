@@ -83,8 +83,10 @@ export class Api {
         .code(embedded.isReady ? 200 : 503)
         .send({ ready: embedded.isReady, revision: embedded.revision }),
     );
-    server.get("/metrics", async (_request, reply) =>
-      reply.type("text/plain; version=0.0.4; charset=utf-8").send(await this.#metrics.text()),
+    server.get<{ Querystring: Record<string, string> }>("/metrics", async ({ query }, reply) =>
+      reply
+        .type("text/plain; version=0.0.4; charset=utf-8")
+        .send(await this.#metrics.text(boundedCount(query["top"], 0))),
     );
     server.get("/v1/status", () => this.#status());
     server.get("/v1/endpoints", () => endpointViews(embedded, edge.figures()));
