@@ -7,13 +7,15 @@ import { print } from "../output.ts";
 
 /** Prints a script that completes commands, flags and fixed values. */
 export function completion(input: CommandInput): Promise<ExitCode> {
-  const scripts: Readonly<Record<string, () => string>> = {
-    bash: () => bashScript(),
-    zsh: () => `autoload -U +X bashcompinit && bashcompinit\n${bashScript()}`,
-    fish: () => fishScript(),
-  };
-  print(scripts[input.argument(0)]?.() ?? "");
+  print(completionScript(input.argument(0)));
   return Promise.resolve(ExitCode.done);
+}
+
+/** The script of a shell: bash, zsh or fish. */
+export function completionScript(shell: string): string {
+  if (shell === "fish") return fishScript();
+  const script = bashScript();
+  return shell === "zsh" ? `autoload -U +X bashcompinit && bashcompinit\n${script}` : script;
 }
 
 /** Words that may follow a command: its flags and the choices of its arguments. */
@@ -46,9 +48,9 @@ function bashScript(): string {
 ${cases.join("\n")}
     *) words="${firsts.join(" ")}" ;;
   esac
-  COMPREPLY=($(compgen -W "$words" -f -- "$current"))
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
-complete -o filenames -F _meridian meridian`;
+complete -o default -F _meridian meridian`;
 }
 
 function fishScript(): string {
