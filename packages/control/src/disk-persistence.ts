@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Verdict } from "@meridian/snapshot";
-import type { Logger, Persistence, StoredRevision } from "./embedded.ts";
+import type { Logger, Persistence, StoredRevision } from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
 import { OverlayJournal } from "./overlay-journal.ts";

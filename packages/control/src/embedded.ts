@@ -10,7 +10,7 @@
 
 import { randomUUID } from "node:crypto";
 import { Pcg32, systemClock, type Clock } from "@meridian/core";
-import type { IcmpSender, Transition } from "@meridian/health";
+import type { Transition } from "@meridian/health";
 import type { FailoverBudget, Problem } from "@meridian/model";
 import { SectionKind, World, openSection, type Section } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
@@ -30,84 +30,12 @@ import { shiftChanges, type Shift } from "./shift-effects.ts";
 import { ServedModel } from "./served-model.ts";
 import type { RecordView } from "./views.ts";
 import { dateSerial } from "./zone-history.ts";
-
-/** What an edge needs to serve a revision. Buffers are shared. */
-export interface Publication {
-  readonly revision: number;
-  readonly seed: number;
-  readonly sections: readonly SharedArrayBuffer[];
-  readonly overlay: SharedArrayBuffer;
-  readonly slotCount: number;
-}
-
-/** The edges that this control plane feeds; the application wires it. */
-export interface EdgeLink {
-  publish(publication: Publication): void;
-}
-
-/** A revision as it is kept on disk. */
-export interface StoredRevision {
-  readonly revision: number;
-  readonly seed: number;
-  readonly sections: readonly WrittenSection[];
-}
-
-/** Where revisions, overlay and shifts outlive the process. */
-export interface Persistence {
-  /** The newest complete revision, or undefined. */
-  loadRevision(): StoredRevision | undefined;
-  saveRevision(revision: StoredRevision): void;
-  /** Slot values by key as they were, stale verdicts already taken as unknown. */
-  loadOverlay(): ReadonlyMap<bigint, number> | undefined;
-  recordChangeSet(changeSet: ChangeSet): void;
-  /** Newest recorded value of a slot; absent where change sets are not kept. */
-  recordedSlot?(key: bigint): number | undefined;
-  /** No recorded change set has a greater sequence. */
-  lastSequence?(): number;
-  loadShifts(): readonly Shift[];
-  saveShifts(shifts: readonly Shift[]): void;
-}
-
-export interface Logger {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-export interface EmbeddedOptions {
-  /** Files and folders of documents. */
-  readonly files: readonly string[];
-  readonly edge: EdgeLink;
-  readonly logger: Logger;
-  readonly persistence: Persistence;
-  /** Where built location maps outlive the process; without it they are built at each start. */
-  readonly mapsFolder?: string;
-  /** Where latencies reported from outside are kept (LatencySamples). */
-  readonly latencyFolder?: string;
-  /** Name servers that host names of members are asked of; the system's unless given. */
-  readonly nameServers?: readonly string[];
-  readonly probing: boolean;
-  /** Accept files that no longer declare anything. */
-  readonly allowEmpty: boolean;
-  readonly vantage: string;
-  readonly clock?: Clock;
-  /** Absent where this machine cannot send echoes: ICMP checks are then refused with `icmpUnavailable`. */
-  readonly icmpSender?: IcmpSender;
-  readonly icmpUnavailable?: string;
-  readonly onTransitions?: (batch: readonly Transition[]) => void;
-}
+import type { EmbeddedOptions, Persistence, Reload } from "./embedded-options.ts";
 
 /** Longest wait for a failover budget: the compiler's thread answers nothing while it compiles. */
 const BUDGET_MS_MAX = 500;
 /** Longest wait for a first round of probes before answers start without one. */
 const FIRST_ROUND_MS_MAX = 5000;
-
-/** What came of reading the files. */
-export interface Reload {
-  readonly changed: boolean;
-  readonly problems: readonly Problem[];
-  readonly errors: readonly string[];
-}
 
 export class Embedded {
   readonly overlay: OverlayDriver;
@@ -132,7 +60,7 @@ export class Embedded {
   #isReloadWanted = false;
   #published: readonly WrittenSection[] = [];
   #seed: number;
-  #shifts: Shift[] = [];
+  #shifts: readonly Shift[] = [];
   #shiftTimer: NodeJS.Timeout | undefined;
   #watcher: FileWatcher | undefined;
   #watched: string[] = [];
@@ -192,6 +120,7 @@ export class Embedded {
     }
     if (this.#options.probing) this.health.start();
     if (!isRestored) await this.#firstRound();
+    if (this.#isClosed) return;
     this.#publish();
     this.isReady = true;
     this.#watcher = new FileWatcher(
@@ -312,8 +241,8 @@ export class Embedded {
 
   addShift(shift: Omit<Shift, "id" | "createdAtMs">): Shift {
     const added = { ...shift, id: randomUUID().slice(0, 8), createdAtMs: this.#clock.wallMs() };
-    this.#shifts.push(added);
     this.#shiftsChanged(
+      [...this.#shifts, added],
       `${shift.percent} % moved away from ${shift.target} by ${shift.actor}: ${shift.reason}`,
     );
     return added;
@@ -324,8 +253,8 @@ export class Embedded {
     const removed = this.#shifts.filter(
       ({ id, target }) => id === targetOrId || target === targetOrId,
     );
-    this.#shifts = this.#shifts.filter((shift) => !removed.includes(shift));
-    if (removed.length > 0) this.#shiftsChanged(`shift of ${targetOrId} ended`);
+    const rest = this.#shifts.filter((shift) => !removed.includes(shift));
+    if (removed.length > 0) this.#shiftsChanged(rest, `shift of ${targetOrId} ended`);
     return removed;
   }
 
@@ -391,11 +320,22 @@ export class Embedded {
     this.#published = sections;
     this.#take(world, undefined);
     if (this.isReady) this.#publish();
-    this.#options.persistence.saveRevision({
-      revision: this.revision,
-      seed: this.#seed,
-      sections,
-    });
+    const { revision } = this;
+    this.#keep(`revision ${revision}`, (persistence) =>
+      persistence.saveRevision({ revision, seed: this.#seed, sections }),
+    );
+  }
+
+  /** What cannot be kept is served all the same: a full disk is no reason to stop answering. */
+  #keep(what: string, write: (persistence: Persistence) => void): void {
+    try {
+      write(this.#options.persistence);
+    } catch (error) {
+      this.#options.logger.error(
+        { reason: reasonOf(error) },
+        `Cannot keep ${what} in the state folder`,
+      );
+    }
   }
 
   /** Host names have other addresses: probes go to them, and a revision with that section alone changed is served. */
@@ -470,8 +410,10 @@ export class Embedded {
     if (kind !== "latch" && kind !== "snapshot") this.latches.step();
   }
 
-  #shiftsChanged(text: string): void {
-    this.#options.persistence.saveShifts(this.#shifts);
+  /** On disk before it has an effect: where it cannot be kept it is refused, as an exception. */
+  #shiftsChanged(shifts: readonly Shift[], text: string): void {
+    this.#options.persistence.saveShifts(shifts);
+    this.#shifts = shifts;
     this.#applyShifts(text);
   }
 
@@ -481,7 +423,7 @@ export class Embedded {
     const running = this.#shifts.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
     if (running.length < this.#shifts.length) {
       this.#shifts = running;
-      this.#options.persistence.saveShifts(running);
+      this.#keep("that shifts expired", (persistence) => persistence.saveShifts(running));
     }
     if (this.model !== undefined && this.world !== undefined) {
       this.overlay.apply(shiftChanges(this.model, this.world, this.overlay, running), {

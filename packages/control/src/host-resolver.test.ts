@@ -8,7 +8,8 @@ import { ManualClock, key64 } from "@meridian/core";
 import { Rcode } from "@meridian/dns";
 import { formatAddress } from "@meridian/model";
 import type { World } from "@meridian/snapshot";
-import { Embedded, type Publication } from "./embedded.ts";
+import type { Publication } from "./embedded-options.ts";
+import { Embedded } from "./embedded.ts";
 import { HostResolver } from "./host-resolver.ts";
 import {
   MemoryPersistence,

@@ -7,17 +7,16 @@ export {
   type ResolversCompiler,
 } from "./compile.ts";
 export type { ClassifierCompiler, CompiledClassifier } from "./compile-policies.ts";
-export {
-  Embedded,
-  worldOf,
-  type EdgeLink,
-  type EmbeddedOptions,
-  type Logger,
-  type Persistence,
-  type Publication,
-  type Reload,
-  type StoredRevision,
-} from "./embedded.ts";
+export { Embedded, worldOf } from "./embedded.ts";
+export type {
+  EdgeLink,
+  EmbeddedOptions,
+  Logger,
+  Persistence,
+  Publication,
+  Reload,
+  StoredRevision,
+} from "./embedded-options.ts";
 export { readDocumentFiles } from "./file-loader.ts";
 export { LatchDriver } from "./latch-driver.ts";
 export { OverlayDriver, type Cause, type ChangeSet } from "./overlay-driver.ts";

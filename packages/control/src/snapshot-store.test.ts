@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { writePolicies, writePools } from "@meridian/snapshot/writer";
-import type { StoredRevision } from "./embedded.ts";
+import type { StoredRevision } from "./embedded-options.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
 import { StateDir } from "./state-dir.ts";
 

@@ -24,7 +24,7 @@ import {
   type Manifest,
 } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
-import type { StoredRevision } from "./embedded.ts";
+import type { StoredRevision } from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
 import { syncFolder, writeDurably } from "./state-dir.ts";
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the embedded control plane is given, and what it gives.
+
+import type { Clock } from "@meridian/core";
+import type { IcmpSender, Transition } from "@meridian/health";
+import type { Problem } from "@meridian/model";
+import type { WrittenSection } from "@meridian/snapshot/writer";
+import type { ChangeSet } from "./overlay-driver.ts";
+import type { Shift } from "./shift-effects.ts";
+
+/** What an edge needs to serve a revision. Buffers are shared. */
+export interface Publication {
+  readonly revision: number;
+  readonly seed: number;
+  readonly sections: readonly SharedArrayBuffer[];
+  readonly overlay: SharedArrayBuffer;
+  readonly slotCount: number;
+}
+
+/** The edges that this control plane feeds; the application wires it. */
+export interface EdgeLink {
+  publish(publication: Publication): void;
+}
+
+/** A revision as it is kept on disk. */
+export interface StoredRevision {
+  readonly revision: number;
+  readonly seed: number;
+  readonly sections: readonly WrittenSection[];
+}
+
+/** Where revisions, overlay and shifts outlive the process. */
+export interface Persistence {
+  /** The newest complete revision, or undefined. */
+  loadRevision(): StoredRevision | undefined;
+  saveRevision(revision: StoredRevision): void;
+  /** Slot values by key as they were, stale verdicts already taken as unknown. */
+  loadOverlay(): ReadonlyMap<bigint, number> | undefined;
+  recordChangeSet(changeSet: ChangeSet): void;
+  /** Newest recorded value of a slot; absent where change sets are not kept. */
+  recordedSlot?(key: bigint): number | undefined;
+  /** No recorded change set has a greater sequence. */
+  lastSequence?(): number;
+  loadShifts(): readonly Shift[];
+  saveShifts(shifts: readonly Shift[]): void;
+}
+
+export interface Logger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface EmbeddedOptions {
+  /** Files and folders of documents. */
+  readonly files: readonly string[];
+  readonly edge: EdgeLink;
+  readonly logger: Logger;
+  readonly persistence: Persistence;
+  /** Where built location maps outlive the process; without it they are built at each start. */
+  readonly mapsFolder?: string;
+  /** Where latencies reported from outside are kept (LatencySamples). */
+  readonly latencyFolder?: string;
+  /** Name servers that host names of members are asked of; the system's unless given. */
+  readonly nameServers?: readonly string[];
+  readonly probing: boolean;
+  /** Accept files that no longer declare anything. */
+  readonly allowEmpty: boolean;
+  readonly vantage: string;
+  readonly clock?: Clock;
+  /** Absent where this machine cannot send echoes: ICMP checks are then refused with `icmpUnavailable`. */
+  readonly icmpSender?: IcmpSender;
+  readonly icmpUnavailable?: string;
+  readonly onTransitions?: (batch: readonly Transition[]) => void;
+}
+
+/** What came of reading the files. */
+export interface Reload {
+  readonly changed: boolean;
+  readonly problems: readonly Problem[];
+  readonly errors: readonly string[];
+}
