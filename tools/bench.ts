@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// `npm run bench [-- NAME…] [--smoke]`: the benchmarks of single functions, each file of bench/micro in a process of
+// `npm run bench [-- NAME…] [--smoke]`: the benchmarks of single functions, each `*.bench.ts` of bench/micro in a process of
 // its own. A NAME narrows to the files whose path holds it; --smoke only shows that they still run.
 
 import { spawnSync } from "node:child_process";
@@ -12,8 +12,7 @@ const root = resolve(import.meta.dirname, "..");
 const names = process.argv.slice(2).filter((flag) => !flag.startsWith("--"));
 const isSmoke = process.argv.includes("--smoke");
 
-const files = globSync("bench/micro/**/*.ts", { cwd: root })
-  .filter((file) => !file.endsWith(".test.ts") && !file.endsWith("harness.ts"))
+const files = globSync("bench/micro/**/*.bench.ts", { cwd: root })
   .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
   .toSorted();
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A zone of a million owners: how long it takes to build and to load, how large it is, and what a look-up costs.
-// Run: node bench/micro/names-lookup.ts [owners]
+// Run: node bench/micro/snapshot/names-lookup.bench.ts [owners]
 
 import { Pcg32 } from "@meridian/core";
 import { NameLookup, openSection, QueryName, Section, ZoneTable } from "@meridian/snapshot";
@@ -25,7 +25,8 @@ function millis(from: number): string {
   return `${(performance.now() - from).toFixed(0)} ms`;
 }
 
-const ownerCount = Number(process.argv[2] ?? 1_000_000);
+const isSmoke = process.env["MERIDIAN_BENCH_SMOKE"] === "1";
+const ownerCount = Number(process.argv[2] ?? (isSmoke ? 1000 : 1_000_000));
 const names = Array.from({ length: ownerCount }, (_, index) =>
   wire(`host-${index * 7919}.example.org.`),
 );
@@ -61,7 +62,7 @@ for (const kind of ["static", "bound"]) {
 /** Random owners among the first `among`, 0 for all. */
 function lookups(table: ZoneTable, kind: string, among: number): void {
   const random = new Pcg32(1);
-  const count = 2_000_000;
+  const count = isSmoke ? 1000 : 2_000_000;
   const order = Uint32Array.from({ length: count }, () => random.next32() % (among || ownerCount));
   const flat = Buffer.concat(names);
   const offsets = new Uint32Array(names.length);
@@ -81,6 +82,6 @@ function lookups(table: ZoneTable, kind: string, among: number): void {
   }
   const nanos = ((performance.now() - start) * 1e6) / count;
   console.log(
-    `${kind}: ${nanos.toFixed(0)} ns a look-up over ${among || ownerCount} names, ${found} found`,
+    `look-up among ${among || ownerCount} names, ${kind}  ${nanos.toFixed(0)} ns, ${found} found`,
   );
 }
