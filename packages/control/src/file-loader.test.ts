@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
@@ -77,6 +78,12 @@ test("what is missing, unreadable, too large or nested too deep is an error that
   assert.match(messages, /nested 17 deep, expected at most 16/);
   // Root reads what nobody may.
   if (process.getuid?.() !== 0) assert.match(messages, /s\.yaml": permission denied/);
+});
+
+test("a named pipe is refused instead of waited for", (context) => {
+  const folder = makeFolder(context, {});
+  execFileSync("mkfifo", [join(folder, "pipe.yaml")]);
+  assert.match(readBounded(join(folder, "pipe.yaml")) as string, /it is no ordinary file/);
 });
 
 test("readBounded() gives the bytes, or a text for a folder", (context) => {

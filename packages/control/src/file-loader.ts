@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { closeSync, fstatSync, openSync, readSync, readdirSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  readdirSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { limits, type InputFile } from "@meridian/model";
 
@@ -58,8 +66,12 @@ function listFiles(
 export function readBounded(path: string): Uint8Array | string {
   let handle: number | undefined;
   try {
-    handle = openSync(path, "r");
-    const { size } = fstatSync(handle);
+    // Without waiting: a named pipe would keep this process until somebody writes to it.
+    handle = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(handle);
+    if (!stats.isFile())
+      return `Cannot read "${path}": it is ${stats.isDirectory() ? "a folder" : "no ordinary file"}`;
+    const { size } = stats;
     if (size > limits.fileBytesMax)
       return `Cannot read "${path}": it has ${size} bytes, expected at most ${limits.fileBytesMax}`;
     const bytes = new Uint8Array(size);

@@ -15,6 +15,7 @@ import {
 import {
   CAPACITY_SHIFT,
   CHANGE_SHIFT,
+  PER_MILLE,
   Verdict,
   type SlotChange,
   type World,
@@ -39,7 +40,8 @@ export class HealthDriver {
   readonly #capacity: CapacityTracker;
   #world: World | undefined;
   #slotOf = new Map<string, number>();
-  readonly #factors = new Map<number, number>();
+  /** By key, as a snapshot may come before they are applied. */
+  readonly #factors = new Map<string, number>();
   #tick: NodeJS.Timeout | undefined;
 
   constructor(options: HealthDriverOptions) {
@@ -73,6 +75,7 @@ export class HealthDriver {
       if (slot >= 0) restored.set(key, verdictWord(this.#options.overlay.read(slot) & 3));
     }
     this.#capacity.setRules(rules, this.#options.clock.monotonicMs());
+    this.#resetFactors(world, rules);
     this.runner.setTargets(targets, restored);
     this.#apply(
       [...this.runner.states()].filter(({ verdict }) => verdict !== "unknown"),
@@ -126,19 +129,30 @@ export class HealthDriver {
   }
 
   #factorChanged(key: string, factor: number): void {
-    const slot = this.#slotOf.get(key) ?? -1;
-    if (slot < 0) return;
-    this.#factors.set(slot, factor);
+    this.#factors.set(key, factor);
+  }
+
+  /** Endpoints whose load nobody reads any more have all of their capacity again. */
+  #resetFactors(world: World, rules: ReadonlyMap<string, CapacityRule>): void {
+    const changes: SlotChange[] = [];
+    for (let slot = 0; slot < world.pools.endpointCount; slot++) {
+      const was = this.#options.overlay.read(slot);
+      if (((was >>> CAPACITY_SHIFT) & 0x3ff) === PER_MILLE || rules.has(world.endpointName(slot)))
+        continue;
+      changes.push({ slot, value: withFactor(was, PER_MILLE) });
+    }
+    this.#options.overlay.apply(changes, {
+      kind: "load",
+      text: "loads that are not read any more",
+    });
   }
 
   #flushFactors(): void {
     if (this.#factors.size === 0) return;
-    const changes = [...this.#factors].map(([slot, factor]): SlotChange => {
-      const was = this.#options.overlay.read(slot);
-      return {
-        slot,
-        value: ((was & ~(0x3ff << CAPACITY_SHIFT)) | (factor << CAPACITY_SHIFT)) >>> 0,
-      };
+    const changes = [...this.#factors].flatMap(([key, factor]): SlotChange[] => {
+      const slot = this.#slotOf.get(key) ?? -1;
+      if (slot < 0) return [];
+      return [{ slot, value: withFactor(this.#options.overlay.read(slot), factor) }];
     });
     this.#factors.clear();
     this.#options.overlay.apply(changes, {
@@ -146,6 +160,11 @@ export class HealthDriver {
       text: `${changes.length} capacity factors moved`,
     });
   }
+}
+
+/** An endpoint's slot with another capacity factor, in thousandths. */
+function withFactor(slot: number, factor: number): number {
+  return ((slot & ~(0x3ff << CAPACITY_SHIFT)) | (factor << CAPACITY_SHIFT)) >>> 0;
 }
 
 /** Whole power of two seconds not above `ms`, 0..31. */

@@ -15,6 +15,8 @@ import type { OverlayDriver } from "./overlay-driver.ts";
 interface Latched {
   readonly failover: FailoverNode;
   readonly name: string;
+  /** Its part of the document: with another one, tiers are others. */
+  readonly declared: string;
   readonly rule: LatchRule;
   state: LatchState;
 }
@@ -24,6 +26,8 @@ export class LatchDriver {
   readonly #overlay: OverlayDriver;
   readonly #nowMs: () => number;
   #nodes: Latched[] = [];
+  /** Nodes of the snapshot before, so that a new one does not start their holds anew. */
+  #before: ReadonlyMap<string, Latched> = new Map();
   #selector: Selector | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -34,11 +38,13 @@ export class LatchDriver {
 
   /** Another snapshot is served: nothing is judged by the slots of the old one until `adopt`. */
   pause(): void {
+    this.#before = new Map(this.#nodes.map((node) => [node.name, node]));
     this.#nodes = [];
     this.#selector = undefined;
   }
 
   adopt(world: World, model: Pick<Model, "policies">): void {
+    if (this.#nodes.length > 0) this.pause();
     this.#selector = new Selector(world);
     this.#nodes = world.failoverNodes().flatMap((failover): Latched[] => {
       const policy = world.policies.policyName(world.policies.policyOf(failover.node));
@@ -46,8 +52,12 @@ export class LatchDriver {
       const spec = model.policies.get(policy)?.spec.nodes[nodeName]?.failover;
       if (spec === undefined || spec.failback === "auto") return [];
       const rule = { failback: spec.failback, holdForMs: parseDuration(spec.holdFor ?? "0s") ?? 0 };
-      const state = { ...unlatched, latch: this.#overlay.read(failover.slot) };
-      return [{ failover, name: `${policy}/${nodeName}`, rule, state }];
+      const name = `${policy}/${nodeName}`;
+      const declared = JSON.stringify(spec);
+      const before = this.#before.get(name);
+      const held = before?.declared === declared ? before.state : unlatched;
+      const state = { ...held, latch: this.#overlay.read(failover.slot) };
+      return [{ failover, name, declared, rule, state }];
     });
     this.step();
   }

@@ -11,8 +11,10 @@ export class TransitionHistory {
   readonly counts: Record<Transition["verdict"], number> = { unknown: 0, healthy: 0, unhealthy: 0 };
 
   add(batch: readonly Transition[]): void {
-    for (const transition of batch) this.counts[transition.verdict] += 1;
-    this.#kept.push(...batch);
+    for (const transition of batch) {
+      this.counts[transition.verdict] += 1;
+      this.#kept.push(transition);
+    }
     if (this.#kept.length > TRANSITIONS_MAX)
       this.#kept.splice(0, this.#kept.length - TRANSITIONS_MAX);
   }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Admin } from "@meridian/snapshot";
+import { Embedded } from "./embedded.ts";
+import type { Publication } from "./embedded-options.ts";
+import type { Shift } from "./shift-effects.ts";
+import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
+
+const pool = (members: string): string => `
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: {name: p}
+spec: {members: {${members}}}
+`;
+
+/** A disk that can be full. */
+class FullDisk extends MemoryPersistence {
+  isFull = false;
+  shifts: readonly Shift[] = [];
+
+  override saveRevision(...revision: Parameters<MemoryPersistence["saveRevision"]>): void {
+    this.#write();
+    super.saveRevision(...revision);
+  }
+
+  override saveShifts(shifts: readonly Shift[] = []): void {
+    this.#write();
+    this.shifts = shifts;
+  }
+
+  #write(): void {
+    if (this.isFull) throw new Error("ENOSPC: no space left on device");
+  }
+}
+
+interface Running {
+  readonly embedded: Embedded;
+  readonly disk: FullDisk;
+  readonly published: Publication[];
+  readonly errors: string[];
+  readonly write: (members: string) => void;
+}
+
+function makeEmbedded(context: TestContext): Running {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-embedded-"));
+  const file = join(folder, "model.yaml");
+  const write = (members: string): void => {
+    writeFileSync(file, pool(members));
+  };
+  write("a: {address: 192.0.2.1}, b: {address: 192.0.2.2}");
+  const disk = new FullDisk();
+  const published: Publication[] = [];
+  const errors: string[] = [];
+  const embedded = new Embedded({
+    files: [file],
+    edge: { publish: (publication) => published.push(publication) },
+    logger: { ...silent, error: (_, message) => errors.push(message) },
+    persistence: disk,
+    probing: false,
+    allowEmpty: false,
+    vantage: "test",
+  });
+  context.after(async () => {
+    await embedded.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { embedded, disk, published, errors, write };
+}
+
+const drain = {
+  target: "endpoint/default/p/a",
+  percent: 100,
+  reason: "maintenance",
+  actor: "test",
+  expiresAtMs: Date.now() + 3_600_000,
+};
+
+function adminOf(embedded: Embedded, endpoint: number): number {
+  return ((embedded.overlay.slots[endpoint] ?? 0) >>> 2) & 7;
+}
+
+test("a revision that cannot be kept on disk is served all the same", async (context) => {
+  const { embedded, disk, published, errors, write } = makeEmbedded(context);
+  await embedded.start();
+  assert.equal(disk.revisions.length, 1);
+  disk.isFull = true;
+  write("a: {address: 192.0.2.9}");
+  assert.equal((await embedded.reload()).changed, true);
+  assert.equal(published.at(-1)?.revision, embedded.revision);
+  assert.equal(embedded.world?.pools.endpointCount, 1);
+  assert.deepEqual(errors, [`Cannot keep revision ${embedded.revision} in the state folder`]);
+  assert.equal(disk.revisions.length, 1);
+});
+
+test("a shift that cannot be kept on disk has no effect, and none that was acknowledged is lost", async (context) => {
+  const { embedded, disk } = makeEmbedded(context);
+  await embedded.start();
+  embedded.addShift(drain);
+  assert.deepEqual([adminOf(embedded, 0), disk.shifts.length], [Admin.drained, 1]);
+  disk.isFull = true;
+  assert.throws(() => embedded.addShift({ ...drain, target: "endpoint/default/p/b" }), /ENOSPC/);
+  assert.throws(() => embedded.removeShifts("endpoint/default/p/a"), /ENOSPC/);
+  assert.deepEqual([adminOf(embedded, 0), adminOf(embedded, 1)], [Admin.drained, Admin.active]);
+  assert.equal(embedded.shifts().length, 1);
+  disk.isFull = false;
+  assert.equal(embedded.removeShifts("endpoint/default/p/a").length, 1);
+  assert.deepEqual([adminOf(embedded, 0), disk.shifts.length], [Admin.active, 0]);
+});
+
+test("a drain outlives a reload that moves its endpoint, and ends when it expires", async (context) => {
+  const { embedded, write } = makeEmbedded(context);
+  await embedded.start();
+  embedded.addShift({ ...drain, target: "endpoint/default/p/b", expiresAtMs: Date.now() + 1500 });
+  write("a0: {address: 192.0.2.7}, a: {address: 192.0.2.1}, b: {address: 192.0.2.2}");
+  await embedded.reload();
+  assert.deepEqual(
+    [0, 1, 2].map((endpoint) => adminOf(embedded, endpoint)),
+    [Admin.active, Admin.active, Admin.drained],
+  );
+  const deadline = Date.now() + 20_000;
+  while (embedded.shifts().length > 0 && Date.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(adminOf(embedded, 2), Admin.active);
+});
+
+test("closing while starting leaves nothing running and publishes nothing more", async (context) => {
+  const { embedded, published } = makeEmbedded(context);
+  const starting = embedded.start().catch(() => undefined);
+  await embedded.close();
+  await starting;
+  assert.equal(published.length, 0);
+});
