@@ -47,6 +47,7 @@ async function flipServer(stage: Stage, server: RunningServer, flips: number): P
     else seen.push(flip);
     await sleep(PAUSE_MS);
   }
+  watch.finish();
   const summary = await watch.summary;
   const median = seen.map((flip) => flip.answerMs).toSorted((a, b) => a - b)[seen.length >> 1];
   console.log(

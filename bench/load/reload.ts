@@ -101,6 +101,7 @@ async function reloadServer(
     if (took === undefined) missed += 1;
     else appliedMs.push(took);
   }
+  load.finish();
   const summary = await load.summary;
   console.log(
     `  ${server.adapter.name}: ${appliedMs.length} reloads at ${summary.rate} q/s, lost ${summary.lost} of ${summary.sent}`,

@@ -67,6 +67,8 @@ export interface LoaderRun {
   readonly wrong: readonly Wrong[];
   /** Settles when it has ended; rejects if it fails. */
   readonly summary: Promise<LoaderSummary>;
+  /** Ends it before its time; the summary then holds what there was. */
+  finish(): void;
   stop(): void;
 }
 
@@ -86,7 +88,13 @@ export function startLoader(options: LoaderOptions): LoaderRun {
   child.once("close", (code) => reject(new Error(`Cannot finish load: loader ended with ${code}`)));
   // A stopped loader's failure is nobody's news; who awaits the summary still gets it.
   promise.catch(() => undefined);
-  return { changes, wrong, summary: promise, stop: () => child.kill("SIGKILL") };
+  return {
+    changes,
+    wrong,
+    summary: promise,
+    finish: () => child.kill("SIGTERM"),
+    stop: () => child.kill("SIGKILL"),
+  };
 }
 
 /** Runs the loader to its end. */

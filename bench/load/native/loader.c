@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -438,10 +439,18 @@ static int open_sockets(void) {
   return poll;
 }
 
+/** Set by SIGTERM: send no more, wait for what is out, and print the summary. */
+static volatile sig_atomic_t is_over;
+
+static void end_early(int signal) {
+  (void)signal;
+  is_over = 1;
+}
+
 static void run(int poll) {
   uint64_t start = now_ns(), total = (uint64_t)(options.rate * options.seconds), next = 0;
   double step_ns = 1e9 / options.rate;
-  while (next < total) {
+  while (next < total && !is_over) {
     uint64_t elapsed = now_ns() - start;
     uint64_t due = (uint64_t)((double)elapsed / step_ns) + 1;
     if (due > total) due = total;
@@ -525,6 +534,7 @@ int main(int argc, char **argv) {
   if (options.expected) read_expected(options.expected);
   watched = calloc(name_count, sizeof *watched);
   int poll = open_sockets();
+  signal(SIGTERM, end_early);
   uint64_t start = now_ns();
   run(poll);
   print_summary((double)(now_ns() - start) / 1e9);
