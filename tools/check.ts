@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // `npm run check`: the gate for a change. Each step prints one line with its seconds, a failing one its whole output;
-// all of them run, and the exit code is 1 where any failed. `npm run check:all` adds the tests with longer fuzzing and
-// more simulation seeds, and a smoke run of the benchmarks.
+// all of them run, and the exit code is 1 where any failed. `npm run check:all` adds the tests with longer fuzzing,
+// more simulation seeds and more rounds of each proof, faults planted in the code, and a smoke run of the benchmarks.
 
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
@@ -37,9 +37,14 @@ const longSteps: readonly Step[] = [
   {
     name: "tests",
     command: [node, "tools/test.ts"],
-    environment: { MERIDIAN_TEST_FUZZ_SECONDS: "120", MERIDIAN_TEST_SEEDS: "2000" },
+    environment: {
+      MERIDIAN_TEST_FUZZ_SECONDS: "120",
+      MERIDIAN_TEST_SEEDS: "2000",
+      MERIDIAN_LONG: "1",
+    },
     isLong: true,
   },
+  { name: "faults", command: [node, "test/proof/planted-faults.ts"], isLong: true },
   { name: "benchmarks", command: [node, "tools/bench.ts", "--smoke"] },
 ];
 
