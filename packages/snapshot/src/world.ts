@@ -123,9 +123,8 @@ export class World {
     const classifierIndex = new Map(
       classifierSections.map((section, index) => [section.key, index]),
     );
-    const classifierOfLink = Int32Array.from(
-      policies.poolOfLink,
-      (_, link) => classifierIndex.get(policies.section.keyAt(SharedTable.links, link)) ?? -1,
+    const classifierOfLink = Int32Array.from(policies.poolOfLink, (pool, link) =>
+      pool >= 0 ? -1 : (classifierIndex.get(policies.section.keyAt(SharedTable.links, link)) ?? -1),
     );
     const dangling = danglingLink(policies, classifierSections, classifiers, classifierOfLink);
     if (dangling !== undefined) return { error: dangling };
