@@ -15,6 +15,7 @@ import {
 } from "@meridian/snapshot";
 import fc from "fast-check";
 import { worldOf } from "./embedded.ts";
+import { LatchDriver } from "./latch-driver.ts";
 import { OverlayDriver, type ChangeSet } from "./overlay-driver.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
@@ -244,6 +245,37 @@ test("sequences rise by one with every set, over snapshots and over a restart", 
     ),
     { numRuns: 30 },
   );
+});
+
+test("at a cold start nothing latches away from a tier that is not judged yet, then a failed one is left", () => {
+  const text = "apiVersion: meridian.dev/v1alpha1\nkind:";
+  const model = modelOf(
+    [
+      ...["a", "b"].map(
+        (name, at) =>
+          `${text} Pool\nmetadata: {name: ${name}}\nspec: {healthCheck: c, members: {m0: {address: 192.0.2.${at + 1}}}}\n`,
+      ),
+      `${text} HealthCheck\nmetadata: {name: c}\nspec: {tcp: {port: 80}}\n`,
+      `${text} TrafficPolicy\nmetadata: {name: p}\nspec: {root: f, nodes: {f: {failover: {failback: manual, tiers: [{branches: [{pool: a}]}, {branches: [{pool: b}]}]}}}}\n`,
+    ].join("---\n"),
+  );
+  const world = worldOf(compileModel(model).sections, 1);
+  assert.ok(typeof world === "object");
+  const { driver } = start(world);
+  const latches = new LatchDriver(driver, () => 0);
+  latches.adopt(world, model);
+  const [a, b] = ["a", "b"].map((pool) => slotOf(world, `endpoint/default/${pool}/m0`));
+  assert.ok(a !== undefined && b !== undefined);
+  const verdict = (slot: number, value: number): number => {
+    driver.apply([{ slot, value }], cause);
+    latches.step();
+    return latches.latches()[0]?.tier ?? 0;
+  };
+  assert.equal(verdict(b, GOOD), 1);
+  assert.equal(verdict(a, GOOD), 1);
+  assert.equal(verdict(a, BAD), 2);
+  assert.equal(verdict(a, GOOD), 2, "manual stays");
+  latches.close();
 });
 
 test("reading before a snapshot was adopted is a programmer's error", () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { key64 } from "@meridian/core";
 import fc from "fast-check";
+import { Admin, PER_MILLE, Verdict, endpointSlot } from "../../overlay.ts";
 import { Decider, slotsOf } from "../../testing/decisions.ts";
 import {
   BAD,
@@ -17,7 +18,7 @@ import {
 import { Selector } from "../../selector.ts";
 import type { World } from "../../world.ts";
 import type { NodeInput } from "../policies-writer.ts";
-import { healthyTiers } from "./tiers.ts";
+import { healthyTiers, isTierUnjudged } from "./tiers.ts";
 
 const LATCH = key64("latch/default/p/f");
 
@@ -98,6 +99,20 @@ test("healthyTiers() says which tiers select() would take", () => {
     }),
     { numRuns: 100 },
   );
+});
+
+test("isTierUnjudged() is true while an endpoint that takes part has no verdict, and for that tier only", () => {
+  const world = build([2, 1]);
+  const selector = new Selector(world);
+  const unknown = endpointSlot(Verdict.unknown, Admin.active, PER_MILLE, PER_MILLE, 0);
+  const drainedUnknown = endpointSlot(Verdict.unknown, Admin.drained, PER_MILLE, PER_MILLE, 0);
+  const unjudged = (state: number): boolean[] => {
+    const slots = slotsOf(world, { "default/p0-0/0-0": BAD, "default/p0-1/0-1": state });
+    return [0, 1].map((tier) => isTierUnjudged(selector, 0, tier, slots));
+  };
+  assert.deepEqual(unjudged(unknown), [true, false]);
+  assert.deepEqual(unjudged(BAD), [false, false]);
+  assert.deepEqual(unjudged(drainedUnknown), [false, false]);
 });
 
 test("a latch that names a tier which is no longer there counts for nothing", () => {
