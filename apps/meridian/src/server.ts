@@ -28,9 +28,11 @@ import {
   type HandlerData,
   type Takeover,
 } from "@meridian/edge";
+import type { IcmpAvailability } from "@meridian/health";
 import { formatProblem } from "@meridian/model";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
+import { findIcmpSender } from "./icmp-sender.ts";
 import { processLogger, type LogLevel } from "./process-logger.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import { replayLine } from "./replay.ts";
@@ -81,6 +83,7 @@ export class Server {
     directory: StateDir,
     logger: ReturnType<typeof processLogger>,
     takeover: Takeover | undefined,
+    icmp: IcmpAvailability,
   ) {
     this.#options = options;
     this.#directory = directory;
@@ -108,6 +111,7 @@ export class Server {
       allowEmpty: options.allowEmpty,
       vantage: hostname(),
       clock: systemClock,
+      ...(icmp.available ? { icmpSender: icmp.sender } : { icmpUnavailable: icmp.reason }),
       onTransitions: (batch) => transitions.add(batch),
     });
     this.#api = new Api({
@@ -139,7 +143,7 @@ export class Server {
     else directory.takeLock();
     let server: Server | undefined;
     try {
-      server = new Server(options, directory, logger, takeover);
+      server = new Server(options, directory, logger, takeover, await findIcmpSender());
       await server.#start(takeover, predecessor);
       return server;
     } catch (error) {
