@@ -91,7 +91,7 @@ const faults: readonly Fault[] = [
     `${snapshot}/policies/sticky/select.ts`,
     "selector.stickySalt = outerSalt;",
     "",
-    selectorTest,
+    `${snapshot}/policies/sticky/select.test.ts`,
   ),
   fault(
     `${snapshot}/policies/sticky/select.ts`,

@@ -155,3 +155,38 @@ test("a branch of weight 0 serves only when no other can", () => {
   const without = slotsOf(world, { "default/p1/p1m0": BAD });
   assert.deepEqual(new Set(homes(new Decider(world, without))), new Set(["p0m0"]));
 });
+
+test("the scope is at least the prefix that clients are kept together by", () => {
+  const decider = new Decider(...worldAndSlots());
+  decider.ask(7, 1);
+  assert.equal(decider.selector.scope, 24);
+});
+
+test("what comes after a sticky node that found nothing draws as if it had not been tried", () => {
+  const members = ["x", "y", "z"].map((name, at) => member(name, at + 1));
+  const world = loadWorld(
+    [pool("default/dead", [member("dead", 9)]), pool("default/rest", members)],
+    [
+      {
+        name: "default/p",
+        root: "f",
+        nodes: [
+          node("f", "failover", [
+            branch({ node: "s" }),
+            branch({ pool: "default/rest" }, { tier: 1 }),
+          ]),
+          node("s", "sticky", [branch({ pool: "default/dead" })]),
+        ],
+      },
+    ],
+  );
+  const decider = new Decider(world, slotsOf(world, { "default/dead/dead": BAD }));
+  const random = new Pcg32(4);
+  const seen = new Set(Array.from({ length: 60 }, () => decider.ask(1, random.next32(), 1)[0]));
+  assert.deepEqual(seen, new Set(["x", "y", "z"]), "one client, other draws");
+});
+
+function worldAndSlots(): [World, Uint32Array] {
+  const world = build({ pools: [{ weight: 1, members: [1, 1, 1] }], salt: "" });
+  return [world, slotsOf(world)];
+}

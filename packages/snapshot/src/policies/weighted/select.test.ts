@@ -168,3 +168,26 @@ test("minHealthy in percent counts weight: below it the node is left for what it
   assert.deepEqual(first({ "default/y/y": BAD }), ["x"]);
   assert.deepEqual(first({ "default/x/x": BAD }), ["z"]);
 });
+
+test("the greatest weights hold: a million, and what it is compared with", () => {
+  const world = loadWorld(
+    [pool("default/x", [member("x", 1)]), pool("default/y", [member("y", 2)])],
+    [
+      {
+        name: "default/p",
+        root: "w",
+        nodes: [
+          node("w", "weighted", [
+            branch({ pool: "default/x" }, { weight: 1_000_000 }),
+            branch({ pool: "default/y" }, { weight: 1_000_000 }),
+          ]),
+        ],
+      },
+    ],
+  );
+  const slots = slotsOf(world);
+  assert.equal((slots[world.branchSlots] ?? 0) & 0xf_ffff, 1_000_000);
+  slots[world.branchSlots + 1] = branchSlot(500_000, 1000);
+  const counts = new Decider(world, slots).count(9000, 3);
+  assert.ok(Math.abs((counts.get("x") ?? 0) - 6000) < 250, JSON.stringify([...counts]));
+});
