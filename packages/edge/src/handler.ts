@@ -175,11 +175,11 @@ class QueryWorker implements PacketHandler {
   }
 }
 
-/** Opens the sections of a message and loads them. */
+/** Opens the sections of a message, whose checksums its sender in this process has verified, and loads them. */
 export function openWorld(message: SnapshotMessage): World | { readonly error: string } {
   const sections: Section[] = [];
   for (const buffer of message.sections) {
-    const section = openSection(buffer);
+    const section = openSection(buffer, "trusted");
     if (!(section instanceof Section)) return section;
     sections.push(section);
   }

@@ -120,9 +120,14 @@ export interface SectionError {
 
 /**
  * Opens the bytes of a section. Everything that a later look-up relies on is checked once here: magic, version, length, alignment,
- * that each table lies inside, and the checksum. Returns an error text for torn, truncated and foreign bytes; never throws.
+ * that each table lies inside, and the checksum (unless another thread of this process has just done so: `checksum: "trusted"`, which
+ * saves each worker about a millisecond per 4 MB at a reload). Returns an error text for torn, truncated and foreign bytes; never
+ * throws.
  */
-export function openSection(buffer: ArrayBufferLike): Section | SectionError {
+export function openSection(
+  buffer: ArrayBufferLike,
+  checksum: "verified" | "trusted" = "verified",
+): Section | SectionError {
   const length = buffer.byteLength;
   if (length < SECTION_HEADER_BYTES || length % 8 !== 0 || length > SECTION_BYTES_MAX) {
     return {
@@ -140,6 +145,7 @@ export function openSection(buffer: ArrayBufferLike): Section | SectionError {
   if (stated !== length) return { error: `Section has ${length} bytes, its header says ${stated}` };
   const tables = readDirectory(view, length);
   if ("error" in tables) return tables;
+  if (checksum === "trusted") return new Section(buffer, tables.tables);
   const wanted = view.getUint32(60, true);
   const found = crc32(new Uint8Array(buffer, SECTION_HEADER_BYTES));
   if (found !== wanted) return { error: `Section checksum is ${found}, its header says ${wanted}` };
