@@ -4,7 +4,7 @@
 
 import { availableParallelism, homedir, networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
-import { readPrefix } from "@meridian/snapshot";
+import { parsePrefix } from "@meridian/snapshot";
 import type { CommandInput } from "./command.ts";
 import { CommandError, ExitCode } from "./exit-code.ts";
 
@@ -36,7 +36,7 @@ export function httpOf(input: CommandInput): string | undefined {
 /** Client prefixes that may ask for diagnoses. */
 export function diagnosisOf(input: CommandInput): string[] {
   const prefixes = input.list("diagnosis");
-  const wrong = prefixes.find((text) => readPrefix(text) === undefined);
+  const wrong = prefixes.find((text) => parsePrefix(text) === undefined);
   if (wrong !== undefined)
     throw new CommandError(
       ExitCode.invalid,

@@ -25,6 +25,7 @@ import {
   type TraceEvent,
   type World,
 } from "@meridian/snapshot";
+import { formatPrefix } from "@meridian/snapshot/writer";
 import { buildTree, type ExplainTree } from "./explain-tree.ts";
 
 /** An address as bytes and what is known of it. */
@@ -278,11 +279,9 @@ function addressTexts(world: World, endpoint: number, family: 4 | 6): string[] {
 }
 
 function prefixText(client: Client): string {
-  const bytes = new Uint8Array(16);
-  const view = new DataView(bytes.buffer);
-  [client.word0, client.word1, client.word2, client.word3].forEach((word, index) =>
-    view.setUint32(index * 4, word),
-  );
-  const address = client.family === FAMILY_IPV6 ? formatIpv6(bytes) : formatIpv4(bytes);
-  return `${address}/${client.prefixLength}`;
+  return formatPrefix({
+    family: client.family === FAMILY_IPV6 ? 6 : 4,
+    words: [client.word0, client.word1, client.word2, client.word3],
+    length: client.prefixLength,
+  });
 }

@@ -10,7 +10,6 @@
 
 import { Rcode, RRType } from "@meridian/dns";
 import {
-  Client,
   FAMILY_IPV6,
   Found,
   type PoolTable,
@@ -18,9 +17,11 @@ import {
   Status,
   TargetKind,
   boundTypeBit,
-  maskWord,
   nodeKindName,
-  readPrefix,
+  parsePrefix,
+  containsPrefix,
+  wordsOf,
+  type AddressPrefix,
   type LoadedZone,
   type TraceEvent,
   type World,
@@ -57,14 +58,13 @@ const statusText: Readonly<Record<number, string>> = {
 };
 
 export class Diagnosis {
-  /** Family, length and address words of each prefix that may ask. */
-  readonly #prefixes: readonly Uint32Array[];
-  readonly #asker: Client = new Client();
+  /** Who may ask. */
+  readonly #prefixes: readonly AddressPrefix[];
 
   /** Throws a TypeError where a text is no prefix. */
   constructor(prefixes: readonly string[]) {
     this.#prefixes = prefixes.map((text) => {
-      const prefix = readPrefix(text);
+      const prefix = parsePrefix(text);
       if (prefix === undefined)
         throw new TypeError(
           `Cannot let "${text}" ask for diagnoses, expected a prefix such as 192.0.2.0/24`,
@@ -103,16 +103,14 @@ export class Diagnosis {
   }
 
   #mayAsk({ source, sourceStart, family }: QueryState): boolean {
-    const asker = this.#asker;
-    asker.set(family, source, sourceStart, family === FAMILY_IPV6 ? 128 : 32);
-    const { word0, word1, word2, word3 } = asker;
-    return this.#prefixes.some(
-      ([itsFamily = 0, bits = 0, ...words]) =>
-        itsFamily === family &&
-        [word0, word1, word2, word3].every(
-          (word, index) => maskWord(word, bits - index * 32) === words[index],
-        ),
-    );
+    const isIpv6 = family === FAMILY_IPV6;
+    const bytes = source.subarray(sourceStart, sourceStart + (isIpv6 ? 16 : 4));
+    const asker: AddressPrefix = {
+      family: isIpv6 ? 6 : 4,
+      words: wordsOf(bytes),
+      length: bytes.length * 8,
+    };
+    return this.#prefixes.some((prefix) => containsPrefix(prefix, asker));
   }
 
   #branch(query: QueryState, zone: LoadedZone): number {

@@ -3,6 +3,7 @@ export { Client, FAMILY_IPV4, FAMILY_IPV6, maskWord } from "./client.ts";
 export { DRAW_BITS_IPV4, DRAW_BITS_IPV6, decisionDraw, decisionWord } from "./draw.ts";
 export { distribution, type Distribution } from "./distribution.ts";
 export { Classifier } from "./location/classifier.ts";
+export { containsPrefix, parsePrefix, wordsOf, type AddressPrefix } from "./location/prefix.ts";
 export { LocationMap, NOWHERE, type Place } from "./location/location-map.ts";
 export { ResolverTable } from "./location/resolver-table.ts";
 export {
@@ -52,7 +53,6 @@ export { TargetKind, World, type FailoverNode } from "./world.ts";
 export { Found, NameLookup } from "./zone/name-lookup.ts";
 export type { NamesChunk } from "./zone/names-chunk.ts";
 export { readPublishedZone, type PublishedZone } from "./zone/published-zone.ts";
-export { readPrefix } from "./zone/trust-prefix.ts";
 export { QueryName } from "./zone/query-name.ts";
 export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone/zone-format.ts";
 export { ZoneTable, type LoadedZone, type ResolveTarget } from "./zone/zone-table.ts";

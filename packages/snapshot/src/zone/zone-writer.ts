@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { assert, key64 } from "@meridian/core";
+import { parsePrefix } from "../location/prefix.ts";
 import type { WrittenSection } from "../section-writer.ts";
 import { SectionWriter } from "../section-writer.ts";
 import { SectionKind } from "../section.ts";
@@ -12,7 +13,6 @@ import { NamesWriter, type ZoneBuild } from "./names-writer.ts";
 import { OwnerTable, WordList, ByteList } from "./owner-table.ts";
 import { QueryName } from "./query-name.ts";
 import { encodeRecord } from "./record-encoding.ts";
-import { readPrefix } from "./trust-prefix.ts";
 import {
   boundTypeBit,
   CHUNK_BITS_MAX,
@@ -240,9 +240,9 @@ export class ZoneWriter {
 function trustTable(prefixes: readonly string[]): Uint32Array {
   const words = new Uint32Array(prefixes.length * TRUST_WORDS);
   prefixes.forEach((text, index) => {
-    const prefix = readPrefix(text);
+    const prefix = parsePrefix(text);
     assert(prefix !== undefined, "a trusted prefix is an address and a length");
-    words.set(prefix, index * TRUST_WORDS);
+    words.set([prefix.family, prefix.length, ...prefix.words], index * TRUST_WORDS);
   });
   return words;
 }
