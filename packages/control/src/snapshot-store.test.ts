@@ -6,6 +6,7 @@ import {
   readdirSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -121,6 +122,29 @@ test("sections that nothing names are pruned, older revisions are kept for expla
   assert.ok(!readdirSync(join(folder, "sections")).includes("f".repeat(64)));
   const old = store.loadOld(1);
   assert.ok(typeof old === "object" && old.revision === 1);
+});
+
+test("what older revisions share with newer ones counts once; of many the newest thousand are kept", (context) => {
+  const { store, folder } = makeStore(context);
+  const history = join(folder, "history");
+  const shared = revisionOf(1);
+  for (let revision = 1; revision <= 3; revision++) store.save({ ...shared, revision });
+  assert.equal(readdirSync(history).length, 3);
+  const manifest = readFileSync(join(history, "manifest-1.json"));
+  for (let revision = 4; revision <= 1005; revision++) {
+    writeFileSync(join(history, `manifest-${revision}.json`), manifest);
+  }
+  const now = Date.now() / 1000;
+  for (let revision = 4; revision <= 1005; revision++)
+    utimesSync(
+      join(history, `manifest-${revision}.json`),
+      now - 7200 + revision,
+      now - 7200 + revision,
+    );
+  store.save({ ...shared, revision: 1006 });
+  const kept = readdirSync(history);
+  assert.equal(kept.length, 1000);
+  assert.ok(kept.includes("manifest-1006.json") && !kept.includes("manifest-4.json"));
 });
 
 test("a locked folder is refused with one sentence", (context) => {

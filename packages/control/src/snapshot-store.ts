@@ -22,6 +22,7 @@ import {
   openSection,
   parseManifest,
   type Manifest,
+  type ManifestSection,
 } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { StoredRevision } from "./embedded-options.ts";
@@ -33,6 +34,8 @@ const MANIFEST_NAMES = ["manifest.json", "manifest.1.json", "manifest.2.json"] a
 /** How long, and how much of, older revisions are kept for explain (design §10). */
 const HISTORY_MS_MAX = 7 * 24 * 3_600_000;
 const HISTORY_BYTES_MAX = 2 * 1024 ** 3;
+/** Most older revisions, however small they are. */
+const HISTORY_REVISIONS_MAX = 1000;
 
 /** A manifest that cannot be served, and why. */
 export interface RefusedManifest {
@@ -44,6 +47,8 @@ export class SnapshotStore {
   readonly #folder: string;
   /** Sections that this process wrote or found whole: a file of the same name that it did not is written anew. */
   readonly #whole = new Set<string>();
+  /** What the manifests of the history name, by file and time: reading a thousand for each revision would take seconds. */
+  #named: ReadonlyMap<string, readonly ManifestSection[]> = new Map();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -173,11 +178,11 @@ export class SnapshotStore {
 
   #prune(): void {
     const kept = new Set<string>();
-    const keep = (manifest: Manifest | string): void => {
+    for (const file of this.manifestFiles()) {
+      const manifest = this.manifest(file);
       if (typeof manifest === "object") for (const { name } of manifest.sections) kept.add(name);
-    };
-    for (const file of this.manifestFiles()) keep(this.manifest(file));
-    for (const file of this.#keptHistory()) keep(this.manifest(file));
+    }
+    this.#keepHistory(kept);
     for (const name of readdirSync(join(this.#folder, "sections"))) {
       if (kept.has(name)) continue;
       rmSync(this.#sectionPath(name), { force: true });
@@ -185,25 +190,46 @@ export class SnapshotStore {
     }
   }
 
-  /** History manifests, newest first, as long as they are young and few enough; the others are removed. */
-  #keptHistory(): string[] {
+  /**
+   * Adds the sections of older revisions, newest first, as long as they are young and few enough; the others are removed. A section
+   * counts once, however many revisions share it.
+   */
+  #keepHistory(kept: Set<string>): void {
     const oldestMs = Date.now() - HISTORY_MS_MAX;
-    const files = readdirSync(this.#path("history")).filter((name) => name.startsWith("manifest-"));
-    const aged = files.map((name) => ({
-      file: join("history", name),
-      atMs: statSync(this.#path(join("history", name))).mtimeMs,
-    }));
-    const kept: string[] = [];
+    const named = new Map<string, readonly ManifestSection[]>();
     let bytes = 0;
-    for (const { file, atMs } of aged.toSorted((a, b) => b.atMs - a.atMs)) {
-      const manifest = this.manifest(file);
-      if (typeof manifest === "object")
-        bytes += manifest.sections.reduce((sum, section) => sum + section.bytes, 0);
-      if (kept.length > 0 && (atMs < oldestMs || bytes > HISTORY_BYTES_MAX))
+    for (const { file, atMs } of this.#history()) {
+      const id = `${file} ${atMs}`;
+      const sections = this.#named.get(id) ?? this.#sectionsOf(file);
+      const added = sections.filter(({ name }) => !kept.has(name));
+      bytes += added.reduce((sum, section) => sum + section.bytes, 0);
+      const isKept =
+        named.size === 0 ||
+        (atMs >= oldestMs && bytes <= HISTORY_BYTES_MAX && named.size < HISTORY_REVISIONS_MAX);
+      if (isKept) {
+        named.set(id, sections);
+        for (const { name } of added) kept.add(name);
+      } else {
         rmSync(this.#path(file), { force: true });
-      else kept.push(file);
+      }
     }
-    return kept;
+    this.#named = named;
+  }
+
+  /** Manifests of older revisions, newest first. */
+  #history(): { readonly file: string; readonly atMs: number }[] {
+    return readdirSync(this.#path("history"))
+      .filter((name) => name.startsWith("manifest-"))
+      .map((name) => ({
+        file: join("history", name),
+        atMs: statSync(this.#path(join("history", name))).mtimeMs,
+      }))
+      .toSorted((a, b) => b.atMs - a.atMs);
+  }
+
+  #sectionsOf(file: string): readonly ManifestSection[] {
+    const manifest = this.manifest(file);
+    return typeof manifest === "string" ? [] : manifest.sections;
   }
 
   #path(file: string): string {
