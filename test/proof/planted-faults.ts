@@ -8,6 +8,7 @@
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -151,7 +152,7 @@ const faults: readonly Fault[] = [
     `${snapshot}/pools/candidates.ts`,
     "change = Math.min(change, (slot",
     "change = Math.max(change, (slot",
-    selectorTest,
+    `${snapshot}/pools/candidates.test.ts`,
   ),
   fault(
     `${snapshot}/selector.ts`,
@@ -211,8 +212,8 @@ const faults: readonly Fault[] = [
   ),
   fault(
     `${control}/overlay-journal.ts`,
-    "if (base !== undefined && entry.sequence <= base.sequence) continue;",
-    "if (base !== undefined) continue;",
+    "(base !== undefined && entry.sequence <= base.sequence)",
+    "base !== undefined",
     "test/proof/journal.test.ts",
   ),
   fault(
@@ -307,14 +308,16 @@ function passes(tree: string, file: string): boolean {
   return status === 0;
 }
 
+/** Why a fault cannot be planted, or undefined: the code has moved on. */
+function problemOf({ file, from, test }: Fault): string | undefined {
+  const places = readFileSync(join(root, file), "utf8").split(from).length - 1;
+  if (places !== 1) return `"${from}" occurs ${places} times in ${file}, expected once`;
+  return existsSync(join(root, test)) ? undefined : `there is no test ${test}`;
+}
+
 function plant(tree: string, { file, from, to, test }: Fault): boolean {
   const path = join(tree, file);
   const text = readFileSync(path, "utf8");
-  const places = text.split(from).length - 1;
-  if (places !== 1)
-    throw new Error(
-      `Cannot plant a fault: "${from}" occurs ${places} times in ${file}, expected once`,
-    );
   writeFileSync(
     path,
     text.replace(from, () => to),
@@ -327,6 +330,8 @@ function plant(tree: string, { file, from, to, test }: Fault): boolean {
 function main(): void {
   const [part = ""] = process.argv.slice(2);
   const chosen = faults.filter(({ file }) => file.includes(part));
+  const problems = chosen.flatMap((one) => problemOf(one) ?? []);
+  if (problems.length > 0) throw new Error(`Cannot plant faults: ${problems.join("; ")}`);
   const tree = copyTree();
   try {
     for (const test of new Set(chosen.map((one) => one.test)))

@@ -229,11 +229,13 @@ test("1,000 change sets of 100 slots under load: no query sees a part of one", a
   };
   const loads = clients.map(load);
   const before = system.embedded.overlay.sequence;
+  const halfAt = new Map([[before, 0]]);
   const lines: { worker: number; line: string }[] = [];
   for (let turn = 1; turn <= 1000; turn++) {
     const sequence = system.embedded.overlay.sequence;
     system.toggle(sets[turn % 2] ?? []);
     await until(() => system.embedded.overlay.sequence > sequence, 1000, "a change set");
+    halfAt.set(system.embedded.overlay.sequence, turn % 2);
     // Answers are taken and new queries sent; workers go on meanwhile.
     await immediate();
     if (turn % 5 === 0) await pause(1);
@@ -246,7 +248,10 @@ test("1,000 change sets of 100 slots under load: no query sees a part of one", a
   const last = new Map<number, number>();
   const sequences = new Set<number>();
   for (const { worker, line } of lines) {
-    const { sequence }: { sequence: number } = JSON.parse(line);
+    const logged: { sequence: number; query: string; answer: string } = JSON.parse(line);
+    const { sequence } = logged;
+    const halves = halvesOf(Buffer.from(logged.answer, "hex"), Buffer.from(logged.query, "hex"));
+    assert.deepEqual([...halves], [halfAt.get(sequence)], `an answer that is not of ${sequence}`);
     assert.ok(sequence >= (last.get(worker) ?? 0), `worker ${worker} went back to ${sequence}`);
     last.set(worker, sequence);
     sequences.add(sequence);
