@@ -315,15 +315,16 @@ export class Embedded {
     return !isSame;
   }
 
+  /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
   #serve(world: World, sections: readonly WrittenSection[]): void {
-    this.revision += 1;
-    this.#published = sections;
-    this.#take(world, undefined);
-    if (this.isReady) this.#publish();
-    const { revision } = this;
+    const revision = this.revision + 1;
     this.#keep(`revision ${revision}`, (persistence) =>
       persistence.saveRevision({ revision, seed: this.#seed, sections }),
     );
+    this.revision = revision;
+    this.#published = sections;
+    this.#take(world, undefined);
+    if (this.isReady) this.#publish();
   }
 
   /** What cannot be kept is served all the same: a full disk is no reason to stop answering. */
