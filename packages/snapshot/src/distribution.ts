@@ -5,6 +5,7 @@
 
 import { isConfigured, isEligible, Mode } from "./pools/candidates.ts";
 import type { Client } from "./client.ts";
+import { firstKept } from "./first-kept.ts";
 import { CAPACITY_SHIFT, DIAL_SHIFT, PER_MILLE } from "./overlay.ts";
 import {
   BranchFlag,
@@ -241,6 +242,12 @@ function failedChance(outcome: ReadonlyMap<string, number>): number {
   );
 }
 
+/** What is left of 1 when it did not fail, without the error of a sum that is nearly 1. */
+function heldChance(outcome: ReadonlyMap<string, number>): number {
+  const failed = failedChance(outcome);
+  return failed > 1 - 1e-12 ? 0 : 1 - failed;
+}
+
 /**
  * Splits the chance that every tried choice failed: it is `unhealthy` only where none of them was dialed away. Why one failed does not
  * depend on the others, so that share is a product.
@@ -260,7 +267,7 @@ function withFailure(
   return result;
 }
 
-/** Chances of the loop "choose by weight, try, drop, renormalise", summed over the orders in which branches can fail. */
+/** Chances of the loop "choose by weight, try, drop, renormalise". */
 function byWeight(
   question: Question,
   all: readonly { branch: number; weight: number }[],
@@ -271,25 +278,18 @@ function byWeight(
   const outcomes = new Map(all.map(({ branch }) => [branch, ofBranch(question, branch, mode)]));
   const result = new Map<string, number>();
   const chooseAmong = (
-    left: readonly { branch: number; weight: number }[],
+    choices: readonly { branch: number; weight: number }[],
     reach: number,
   ): void => {
-    // Branches that fail for certain only hand their share on, so they can be left out at once.
-    const live = left.filter(
-      ({ branch }) => failedChance(outcomes.get(branch) ?? new Map()) < 1 - 1e-12,
+    const holds = choices.map(({ branch }) => heldChance(outcomes.get(branch) ?? new Map()));
+    firstKept(choices.map(({ weight }, index) => ({ weight, holds: holds[index] ?? 0 }))).forEach(
+      (taken, index) => {
+        if (taken === 0) return;
+        const own = outcomes.get(choices[index]?.branch ?? -1) ?? new Map<string, number>();
+        for (const [key, chance] of own)
+          if (!isFailed(key)) add(result, key, (reach * taken * chance) / (holds[index] ?? 1));
+      },
     );
-    const total = live.reduce((sum, { weight }) => sum + weight, 0);
-    for (const entry of live) {
-      const own = outcomes.get(entry.branch) ?? new Map<string, number>();
-      const share = (reach * entry.weight) / total;
-      for (const [key, chance] of own) if (!isFailed(key)) add(result, key, chance * share);
-      const failed = failedChance(own);
-      if (failed > 0)
-        chooseAmong(
-          live.filter((other) => other !== entry),
-          share * failed,
-        );
-    }
   };
   const useZero = weighty.length === 0 || mode !== Mode.open;
   chooseAmong(weighty, 1);
@@ -377,24 +377,20 @@ function ofMembers(question: Question, members: readonly Member[]): Map<string, 
   return usable.length === 0 ? certain("noAddress") : amongMembers(question, usable);
 }
 
-function amongMembers(question: Question, left: readonly Member[]): Map<string, number> {
-  if (left.length === 0) return certain("dialed");
-  const total = left.reduce((sum, { weight }) => sum + weight, 0);
-  const result = new Map<string, number>();
-  for (const member of left) {
-    const share = member.weight / total;
-    const dial = question.ignoresDials
+function amongMembers(question: Question, members: readonly Member[]): Map<string, number> {
+  const choices = members.map(({ endpoint, weight }) => ({
+    weight,
+    holds: question.ignoresDials
       ? 1
-      : Math.min(1, (((question.slots[member.endpoint] ?? 0) >>> DIAL_SHIFT) & 0x3ff) / PER_MILLE);
-    add(result, question.world.endpointName(member.endpoint), share * dial);
-    if (dial < 1) {
-      const rest = amongMembers(
-        question,
-        left.filter((other) => other !== member),
-      );
-      for (const [key, chance] of rest) add(result, key, share * (1 - dial) * chance);
-    }
-  }
+      : Math.min(1, (((question.slots[endpoint] ?? 0) >>> DIAL_SHIFT) & 0x3ff) / PER_MILLE),
+  }));
+  const result = new Map<string, number>();
+  firstKept(choices).forEach((chance, index) => {
+    if (chance > 0)
+      add(result, question.world.endpointName(members[index]?.endpoint ?? -1), chance);
+  });
+  const dialed = choices.reduce((chance, { holds }) => chance * (1 - holds), 1);
+  if (dialed > 0) add(result, "dialed", dialed);
   return result;
 }
 
