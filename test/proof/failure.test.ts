@@ -194,6 +194,31 @@ class Poller {
   }
 }
 
+/** How long this process was kept from running: a busy machine delays probes, regions and answers alike, which is no fault of theirs. */
+class Stalls {
+  readonly #gaps: { readonly atMs: number; readonly ms: number }[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor() {
+    let beforeMs = nowMs();
+    this.#timer = setInterval(() => {
+      const atMs = nowMs();
+      if (atMs - beforeMs > 15) this.#gaps.push({ atMs, ms: atMs - beforeMs });
+      beforeMs = atMs;
+    }, 5);
+  }
+
+  /** Twice the longest gap since a moment: a probe and what it asks may each meet one. */
+  allowance(sinceMs: number): number {
+    const gaps = this.#gaps.filter(({ atMs }) => atMs >= sinceMs).map(({ ms }) => ms);
+    return 2 * Math.max(0, ...gaps);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
 interface Timing {
   /**
    * When the last query was sent that was told of the victim, after its death; when the first such answer came after its revival, to
@@ -203,16 +228,24 @@ interface Timing {
   readonly gone: number;
   readonly back: number;
   readonly backEverywhere: number;
+  /** What the machine may have added to each of them. */
+  readonly allowance: number;
 }
 
-async function round(death: Death, name: number, region: Region, poller: Poller): Promise<Timing> {
+async function round(
+  death: Death,
+  name: number,
+  region: Region,
+  poller: Poller,
+  stalls: Stalls,
+): Promise<Timing> {
   const address = addressOf(name);
   // Anywhere in the interval, so that the worst case is met sooner or later.
   await pause(Math.random() * INTERVAL_MS);
   const answersBefore = poller.read(name, Field.answers);
   const killedMs = nowMs();
   await death.kill(region, address);
-  await pause(BOUND_MS + 250);
+  await pause(BOUND_MS + 500);
   const gone = Math.max(...poller.read(name, Field.lastVictim)) - killedMs;
   for (const [source, answers] of poller.read(name, Field.answers).entries())
     assert.ok(answers > (answersBefore[source] ?? 0) + 5, `source ${source} got answers`);
@@ -221,14 +254,39 @@ async function round(death: Death, name: number, region: Region, poller: Poller)
   assert.equal(Math.max(...poller.read(name, Field.firstVictim)), 0, `${death.name} stays away`);
   const revivedMs = nowMs();
   await death.revive(region);
-  await pause(BOUND_MS + 250);
+  await pause(BOUND_MS + 500);
   const first = poller.read(name, Field.firstVictim);
   assert.ok(Math.min(...first) > 0, `${death.name} is back for every source`);
   return {
     gone,
     back: Math.min(...first) - revivedMs,
     backEverywhere: Math.max(...first) - revivedMs,
+    // A probe that was under way when the region died counts, too.
+    allowance: stalls.allowance(killedMs - INTERVAL_MS),
   };
+}
+
+function check(context: TestContext, death: Death, timings: readonly Timing[]): void {
+  const most = (of: (timing: Timing) => number): number => Math.max(...timings.map(of));
+  const [gone, soonest, latest, added] = [
+    most((timing) => timing.gone),
+    -most((timing) => -timing.back),
+    most((timing) => timing.backEverywhere),
+    most((timing) => timing.allowance),
+  ].map((ms) => ms.toFixed(0));
+  context.diagnostic(
+    `${rounds} rounds: gone after ≤ ${gone} ms, back after ${soonest} to ${latest} ms; the machine added up to ${added} ms`,
+  );
+  const backMs = death.isHang ? BACK_MS_MIN - TIMEOUT_MS : BACK_MS_MIN;
+  for (const { gone: goneMs, back, backEverywhere, allowance } of timings) {
+    const boundMs = BOUND_MS + allowance;
+    assert.ok(goneMs <= boundMs, `gone after ${goneMs} ms, expected ≤ ${boundMs} ms`);
+    assert.ok(back >= backMs - allowance, `back after ${back} ms, expected ≥ ${backMs} ms`);
+    assert.ok(
+      backEverywhere <= boundMs,
+      `back after ${backEverywhere} ms, expected ≤ ${boundMs} ms`,
+    );
+  }
 }
 
 function addressOf(name: number): string {
@@ -287,6 +345,8 @@ test(
       })),
     );
     context.after(() => poller.close());
+    const stalls = new Stalls();
+    context.after(() => stalls.close());
     const before = system.queriesByWorker();
     await Promise.all(
       deaths.map((death, index) =>
@@ -295,19 +355,8 @@ test(
           assert.ok(region !== undefined);
           const timings: Timing[] = [];
           for (let count = 0; count < rounds; count++)
-            timings.push(await round(death, index, region, poller));
-          const worst = Math.max(...timings.map(({ gone }) => gone));
-          const soonest = Math.min(...timings.map(({ back }) => back));
-          const latest = Math.max(...timings.map(({ backEverywhere }) => backEverywhere));
-          own.diagnostic(
-            `${rounds} rounds: gone after ≤ ${worst.toFixed(0)} ms, back after ${soonest.toFixed(0)} to ${latest.toFixed(0)} ms`,
-          );
-          assert.ok(worst <= BOUND_MS, `gone after ${worst} ms, expected ≤ ${BOUND_MS} ms`);
-          assert.ok(
-            soonest >= BACK_MS_MIN,
-            `back after ${soonest} ms, expected ≥ ${BACK_MS_MIN} ms`,
-          );
-          assert.ok(latest <= BOUND_MS, `back after ${latest} ms, expected ≤ ${BOUND_MS} ms`);
+            timings.push(await round(death, index, region, poller, stalls));
+          check(own, death, timings);
         }),
       ),
     );

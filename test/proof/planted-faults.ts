@@ -48,7 +48,7 @@ const faults: readonly Fault[] = [
     `${snapshot}/policies/by-weight.ts`,
     "mode === Mode.open ? weighty : count",
     "mode === Mode.open ? count : count",
-    selectorTest,
+    `${snapshot}/policies/weighted/select.test.ts`,
   ),
   fault(
     `${snapshot}/policies/by-weight.ts`,
