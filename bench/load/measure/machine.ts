@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { cpus, release, totalmem, version } from "node:os";
+import { cpus, loadavg, release, totalmem, version } from "node:os";
 import { outputOf } from "./program.ts";
 
 /** Where a run was made. */
@@ -10,6 +10,8 @@ export interface Machine {
   readonly kernel: string;
   readonly node: string;
   readonly dnsperf: string;
+  /** Processes that wanted to run in the last 15 minutes, on average: about 2 is the benchmark itself, more is others. */
+  readonly loadAverage?: number;
 }
 
 /** Describes this machine. */
@@ -22,5 +24,6 @@ export async function describeMachine(): Promise<Machine> {
     kernel: `${release()} ${version()}`,
     node: process.version,
     dnsperf: /Version (\S+)/.exec(await outputOf("dnsperf", ["-h"]))?.[1] ?? "unknown",
+    loadAverage: loadavg()[2] ?? 0,
   };
 }

@@ -33,6 +33,7 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
       ),
       of((turn) => turn.saturated.cpu),
       `${middle(server, (turn) => turn.saturated.cpuUser)} + ${middle(server, (turn) => turn.saturated.cpuSystem)}`,
+      middle(server, (turn) => turn.saturated.cpuBusiest),
       best === undefined || cpu.length === 0 ? "–" : (median(cpu) / best).toFixed(2),
       `${middle(server, (turn) => turn.fixed.p50, 0)} / ${middle(server, (turn) => turn.fixed.p99, 0)}`,
       String(sum((turn) => turn.fixed.lost + turn.fixed.late)),
@@ -40,6 +41,7 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
       `${(server.loadMs / 1000).toFixed(2)} / ${server.warmLoadMs === undefined ? "–" : (server.warmLoadMs / 1000).toFixed(2)}`,
       String(Math.round(server.residentBytes / (1 << 20))),
       (server.idleCores * 100).toFixed(1),
+      middle(server, (turn) => turn.saturated.others * 100, 0),
     ];
   });
   const rate = `${settings.rate / 1000} K q/s`;
@@ -49,6 +51,7 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
       "K q/s",
       "CPU µs a query",
       "user + system",
+      "answering thread",
       "× best of gdnsd, Knot",
       `p50 / p99 µs at ${rate}`,
       "lost",
@@ -56,6 +59,7 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
       "load s (first / again)",
       "memory MiB",
       "idle, % of a core",
+      "others, % of its core",
     ],
     rows,
   );
