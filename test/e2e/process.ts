@@ -8,6 +8,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request, type IncomingMessage } from "node:http";
+import { createServer } from "node:net";
 import { availableParallelism, loadavg, networkInterfaces, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
@@ -176,14 +177,33 @@ export const hasIpv6: boolean = Object.values(networkInterfaces())
   .flat()
   .some((address) => address?.address === "::1");
 
-/** A port that is free on 127.0.0.1 now. */
+/** Ports below those that the kernel gives to outgoing connections, so that none takes one while a server restarts. */
+const PORT_MIN = 20_000;
+const PORT_COUNT = 12_000;
+
+/** A port that is free on 127.0.0.1 now, for UDP and TCP. */
 export async function freePort(): Promise<number> {
-  const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  return port;
+  for (;;) {
+    const port = PORT_MIN + Math.floor(Math.random() * PORT_COUNT);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const udp = createSocket("udp4");
+  const tcp = createServer();
+  try {
+    udp.bind(port, "127.0.0.1");
+    await once(udp, "listening");
+    tcp.listen(port, "127.0.0.1");
+    await once(tcp, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    udp.close();
+    tcp.close();
+  }
 }
 
 /** How much longer things take now than on an idle machine: load by processor, at least 1. */

@@ -80,6 +80,7 @@ export async function runProgram(): Promise<void> {
       return;
     }
     complain(error instanceof Error ? error.message : String(error));
-    process.exitCode = exitCodeOf(error);
+    // At once: what a server had begun when its start failed must not keep the process.
+    process.exit(exitCodeOf(error));
   }
 }

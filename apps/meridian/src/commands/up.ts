@@ -8,6 +8,8 @@ import { logLevels } from "../process-logger.ts";
 import { Server } from "../server.ts";
 import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
 
+/** After everything is closed, the process ends by itself; if something still holds it, after this. */
+const LINGER_MS_MAX = 1000;
 const SAMPLE_MAX = 1_000_000_000;
 const transports = ["auto", "native", "dgram"] as const;
 
@@ -44,6 +46,7 @@ export async function up(input: CommandInput): Promise<ExitCode> {
   flushCompileCache();
   await Promise.race([stop, replaced.promise]);
   await server.close();
+  setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
   return ExitCode.done;
 }
 
