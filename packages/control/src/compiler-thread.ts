@@ -29,6 +29,7 @@ export class CompilerThread {
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #lastId = 0;
+  #isClosed = false;
 
   constructor(start: CompilerFolders) {
     this.#start = start;
@@ -46,11 +47,14 @@ export class CompilerThread {
     return this.#ask((id) => ({ id, kind: "budget", name }));
   }
 
+  /** What is still asked fails, and nothing starts the thread again. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#worker?.terminate();
   }
 
   #ask<Value>(question: (id: number) => CompilerQuestion): Promise<Value> {
+    if (this.#isClosed) return Promise.reject(diedOf(new Error("it was closed")));
     const { promise, resolve, reject } = Promise.withResolvers<Value>();
     const id = ++this.#lastId;
     this.#waiting.set(id, { resolve, reject });
@@ -84,15 +88,11 @@ export class CompilerThread {
     this.#worker = undefined;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { reject } of waiting) {
-      reject(
-        new MeridianError(
-          "COMPILER_DIED",
-          "system",
-          `Cannot compile: the compiler's thread ended: ${cause.message}`,
-          { cause },
-        ),
-      );
-    }
+    for (const { reject } of waiting) reject(diedOf(cause));
   }
+}
+
+function diedOf(cause: Error): MeridianError {
+  const message = `Cannot compile: the compiler's thread ended: ${cause.message}`;
+  return new MeridianError("COMPILER_DIED", "system", message, { cause });
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Verdict } from "@meridian/snapshot";
-import type { Logger, Persistence, StoredRevision } from "./embedded-options.ts";
+import type { Logger, Persistence, StoredRevision, ProbePlan } from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
 import { OverlayJournal } from "./overlay-journal.ts";
@@ -13,12 +13,14 @@ import { type StateDir, writeDurably } from "./state-dir.ts";
 /** Verdicts older than this are unknown after a restart (`maxVerdictAge`). */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
 const SHIFTS_FILE = "shifts.json";
+const PROBES_FILE = "probes.json";
 
 /** What outlives the process, in a state folder that is locked already. */
 export class DiskPersistence implements Persistence {
   readonly store: SnapshotStore;
   readonly journal: OverlayJournal;
   readonly #directory: StateDir;
+  #savedProbes = "";
   readonly #logger: Logger;
   readonly #wallMs: () => number;
 
@@ -89,6 +91,25 @@ export class DiskPersistence implements Persistence {
     }
   }
 
+  saveProbes(plan: ProbePlan): void {
+    const text = `${JSON.stringify(plan)}\n`;
+    // Host names are looked up again and again, mostly with the answer that is on disk already.
+    if (text === this.#savedProbes) return;
+    writeDurably(join(this.#directory.path, PROBES_FILE), text);
+    this.#savedProbes = text;
+  }
+
+  loadProbes(): ProbePlan | undefined {
+    try {
+      const raw: unknown = JSON.parse(
+        readFileSync(join(this.#directory.path, PROBES_FILE), "utf8"),
+      );
+      return isProbePlan(raw) ? raw : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   saveShifts(shifts: readonly Shift[]): void {
     writeDurably(
       join(this.#directory.path, SHIFTS_FILE),
@@ -99,6 +120,17 @@ export class DiskPersistence implements Persistence {
   close(): void {
     this.journal.close();
   }
+}
+
+function isProbePlan(raw: unknown): raw is ProbePlan {
+  return (
+    typeof raw === "object" &&
+    raw !== null &&
+    "targets" in raw &&
+    Array.isArray(raw.targets) &&
+    "rules" in raw &&
+    Array.isArray(raw.rules)
+  );
 }
 
 function isShift(raw: unknown): raw is Shift {

@@ -3,7 +3,7 @@
 // What the embedded control plane is given, and what it gives.
 
 import type { Clock } from "@meridian/core";
-import type { IcmpSender, Transition } from "@meridian/health";
+import type { CapacityRule, IcmpSender, ProbeTarget, Transition } from "@meridian/health";
 import type { Problem } from "@meridian/model";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { ChangeSet } from "./overlay-driver.ts";
@@ -30,6 +30,13 @@ export interface StoredRevision {
   readonly sections: readonly WrittenSection[];
 }
 
+/** What the health runner works from; plain data. */
+export interface ProbePlan {
+  readonly targets: readonly ProbeTarget[];
+  /** How load counts, by endpoint key. */
+  readonly rules: readonly (readonly [string, CapacityRule])[];
+}
+
 /** Where revisions, overlay and shifts outlive the process. */
 export interface Persistence {
   /** The newest complete revision, or undefined. */
@@ -42,6 +49,9 @@ export interface Persistence {
   recordedSlot?(key: bigint): number | undefined;
   /** No recorded change set has a greater sequence. */
   lastSequence?(): number;
+  /** What is probed, and how load counts: a process that starts without its files goes on judging. */
+  saveProbes(plan: ProbePlan): void;
+  loadProbes(): ProbePlan | undefined;
   loadShifts(): readonly Shift[];
   saveShifts(shifts: readonly Shift[]): void;
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Admin } from "@meridian/snapshot";
+import { Admin, Verdict } from "@meridian/snapshot";
 import { Embedded } from "./embedded.ts";
 import type { Publication } from "./embedded-options.ts";
+import type { ChangeSet } from "./overlay-driver.ts";
 import type { Shift } from "./shift-effects.ts";
 import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
 
@@ -34,6 +36,19 @@ class FullDisk extends MemoryPersistence {
 
   #write(): void {
     if (this.isFull) throw new Error("ENOSPC: no space left on device");
+  }
+}
+
+/** A disk that gives the overlay of the run before back. */
+class StoredOverlay extends MemoryPersistence {
+  readonly slots = new Map<bigint, number>();
+
+  override recordChangeSet(changeSet?: ChangeSet): void {
+    for (const { key, value } of changeSet?.changes ?? []) this.slots.set(key, value);
+  }
+
+  override loadOverlay(): ReadonlyMap<bigint, number> | undefined {
+    return this.slots.size === 0 ? undefined : this.slots;
   }
 }
 
@@ -134,3 +149,64 @@ test("closing while starting leaves nothing running and publishes nothing more",
   await starting;
   assert.equal(published.length, 0);
 });
+
+test("a start with broken files goes on judging what is served from disk", async (context) => {
+  const server = createServer((_, response) => response.end("ok"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  assert.ok(address !== null && typeof address === "object");
+  const folder = mkdtempSync(join(tmpdir(), "meridian-judging-"));
+  const file = join(folder, "model.yaml");
+  writeFileSync(
+    file,
+    `apiVersion: meridian.dev/v1alpha1
+kind: HealthCheck
+metadata: {name: web}
+spec: {http: {}, interval: 100ms, timeout: 90ms, unhealthyThreshold: 2}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: {name: p}
+spec: {healthCheck: web, members: {a: {address: 127.0.0.1, port: ${address.port}}}}
+`,
+  );
+  const disk = new StoredOverlay();
+  const run = (): Embedded => {
+    const embedded = new Embedded({
+      files: [file],
+      edge: { publish: () => {} },
+      logger: silent,
+      persistence: disk,
+      probing: true,
+      allowEmpty: false,
+      vantage: "test",
+    });
+    context.after(() => embedded.close());
+    return embedded;
+  };
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const first = run();
+  await first.start();
+  await until(() => verdictOf(first) === Verdict.healthy);
+  await first.close();
+  writeFileSync(file, "kind: [");
+  const second = run();
+  await second.start();
+  assert.equal(second.model, undefined);
+  assert.equal(verdictOf(second), Verdict.healthy);
+  server.close();
+  server.closeAllConnections();
+  await until(() => verdictOf(second) === Verdict.unhealthy);
+});
+
+function verdictOf(embedded: Embedded): number {
+  return (embedded.overlay.slots[0] ?? 0) & 3;
+}
+
+async function until(isDone: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!isDone()) {
+    assert.ok(performance.now() < deadline, "it happens within ten seconds");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -106,6 +106,8 @@ export class Embedded {
     this.#shifts = [...this.#options.persistence.loadShifts()];
     const stored = this.#options.persistence.loadOverlay();
     const isRestored = this.#restore(stored);
+    // With or without good files: what is served from disk goes on being judged.
+    if (isRestored && this.#options.probing) this.health.start();
     const reload = await this.#firstLoad();
     if (this.world === undefined) {
       const reasons = [
@@ -275,6 +277,8 @@ export class Embedded {
     this.#seed = stored.seed;
     this.#published = stored.sections;
     this.#take(world, overlay);
+    const probes = this.#options.persistence.loadProbes();
+    if (probes !== undefined) this.health.adopt(world, probes.targets, new Map(probes.rules));
     if (overlay !== undefined) {
       this.#publish();
       this.isReady = true;
@@ -384,10 +388,11 @@ export class Embedded {
 
   #retarget(): void {
     if (this.model === undefined || this.world === undefined || this.#isClosed) return;
-    this.health.adopt(
-      this.world,
-      probeTargets(this.model, this.#hosts.probeAddresses()),
-      capacityRules(this.model),
+    const targets = probeTargets(this.model, this.#hosts.probeAddresses());
+    const rules = capacityRules(this.model);
+    this.health.adopt(this.world, targets, rules);
+    this.#keep("what is probed", (persistence) =>
+      persistence.saveProbes({ targets, rules: [...rules] }),
     );
   }
 

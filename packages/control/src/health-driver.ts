@@ -84,6 +84,7 @@ export class HealthDriver {
   }
 
   start(): void {
+    if (this.#tick !== undefined) return;
     this.runner.start();
     this.#tick = setInterval(() => {
       this.#capacity.tick(this.#options.clock.monotonicMs());

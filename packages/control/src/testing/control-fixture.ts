@@ -5,7 +5,8 @@ import type { WrittenSection } from "@meridian/snapshot/writer";
 import { classifierCompiler } from "../data-sets/classifier-compiler.ts";
 import { DataSets } from "../data-sets/data-sets.ts";
 import { compile, type CompileOptions, type Compiled } from "../compile.ts";
-import type { Logger, Persistence, StoredRevision } from "../embedded-options.ts";
+import type { ChangeSet } from "../overlay-driver.ts";
+import type { Logger, Persistence, ProbePlan, StoredRevision } from "../embedded-options.ts";
 
 /** The model of YAML documents that are right. */
 export function modelOf(text: string): Model {
@@ -35,6 +36,7 @@ export const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} 
 /** Keeps the newest revision in memory, as a state folder would. */
 export class MemoryPersistence implements Persistence {
   readonly revisions: StoredRevision[] = [];
+  probes: ProbePlan | undefined;
 
   loadRevision(): StoredRevision | undefined {
     return this.revisions.at(-1);
@@ -44,11 +46,19 @@ export class MemoryPersistence implements Persistence {
     this.revisions.push(revision);
   }
 
-  loadOverlay(): undefined {
+  loadOverlay(): ReadonlyMap<bigint, number> | undefined {
     return undefined;
   }
 
-  recordChangeSet(): void {}
+  recordChangeSet(_changeSet?: ChangeSet): void {}
+
+  saveProbes(plan: ProbePlan): void {
+    this.probes = plan;
+  }
+
+  loadProbes(): ProbePlan | undefined {
+    return this.probes;
+  }
 
   loadShifts(): [] {
     return [];
