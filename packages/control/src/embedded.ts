@@ -109,6 +109,7 @@ export class Embedded {
     // With or without good files: what is served from disk goes on being judged.
     if (isRestored && this.#options.probing) this.health.start();
     const reload = await this.#firstLoad();
+    if (this.#isClosed) return;
     if (this.world === undefined) {
       const reasons = [
         ...reload.errors,
