@@ -16,7 +16,7 @@ export function formatReport(
       const plot = result.servers.length > 0 ? `, [plot](bench/results/${file}.svg)` : "";
       return [
         `**${result.title}** (${settings.rounds} rounds of ${settings.seconds} s; ` +
-          `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel.split(" ")[0] ?? ""}, dnsperf ${machine.dnsperf}; ` +
+          `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel.split(" ")[0] ?? ""}, dnsperf ${machine.dnsperf};\n` +
           `[every round](bench/results/${file}.json)${plot})`,
         formatResult(result),
       ].join("\n\n");
