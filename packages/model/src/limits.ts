@@ -19,6 +19,8 @@ export const limits = {
   problemsMax: 1000,
   /** Nodes from the root of a policy to its deepest leaf, both counted. */
   policyDepthMax: 16,
+  /** Ways from the root of a policy to its leaves: what one query may have to try when all is unhealthy. */
+  policyPathsMax: 16_384,
   /** Nodes of one policy. */
   policyNodesMax: 1024,
   /** Branches of one node. */

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { backoutOf, branchesOf, parseDocument, reachableNodes, reachablePools } from "./index.ts";
+import {
+  backoutOf,
+  branchesOf,
+  loadModel,
+  parseDocument,
+  reachableNodes,
+  reachablePools,
+} from "./index.ts";
 import { findCycle } from "./policy-graph.ts";
 
 const { documents } = parseDocument(
@@ -80,3 +87,27 @@ function reaches(from: string, to: string, next: (name: string) => string[]): bo
   }
   return false;
 }
+
+test("a policy whose shared children multiply is refused", () => {
+  const nodes = Array.from({ length: 15 }, (_, level) => {
+    const target = level === 14 ? "{ pool: p }" : `{ node: n${level + 1} }`;
+    return `    n${level}: { roundRobin: { branches: [${target}, ${target}] } }`;
+  });
+  const text = `apiVersion: meridian.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: wide }
+spec:
+  root: n0
+  nodes:
+${nodes.join("\n")}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: { name: p }
+spec: { members: { a: { address: 192.0.2.1 } } }
+`;
+  const { problems } = loadModel([{ path: "a.yaml", bytes: Buffer.from(text) }], { now: 0 });
+  const [error] = problems.filter(({ severity }) => severity === "error");
+  assert.equal(error?.code, "policy-too-wide");
+  assert.match(error?.message ?? "", /32768 ways to a leaf.*at most 16384/);
+});

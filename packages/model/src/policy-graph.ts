@@ -139,6 +139,23 @@ export function longestChain(spec: TrafficPolicySpec): string[] {
   return chainOf(spec.root);
 }
 
+/** Number of ways from the root to a leaf; shared children count once a way. The policy has no cycle. */
+export function pathCount(spec: TrafficPolicySpec): number {
+  const counts = new Map<string, number>();
+  const countOf = (name: string): number => {
+    const known = counts.get(name);
+    if (known !== undefined) return known;
+    const node = spec.nodes[name];
+    const count = (node === undefined ? [] : branchesOf(node)).reduce(
+      (sum, { branch }) => sum + (branch.node === undefined ? 1 : countOf(branch.node)),
+      0,
+    );
+    counts.set(name, count);
+    return count;
+  };
+  return countOf(spec.root);
+}
+
 /** `a → b → a`; of a long chain the beginning and the end. */
 export function formatChain(chain: readonly string[]): string {
   const shown = chain.length <= 20 ? chain : [...chain.slice(0, 17), "…", ...chain.slice(-2)];

@@ -40,6 +40,7 @@ export const problemCodes = {
   "reference-cycle": "Documents or nodes lead back to themselves",
   "reference-refused": "A document may not name this other document",
   "policy-too-deep": "A policy has more levels than the limit",
+  "policy-too-wide": "A policy has more ways to its leaves than the limit",
   "place-duplicate": "A place, prefix or network is listed by two branches of a node",
   "member-duplicate": "Two documents contribute a member of one name to a pool",
   "name-outside-zone": "A name lies in none of the zones",

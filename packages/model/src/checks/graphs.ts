@@ -2,7 +2,7 @@
 import type { TrafficPolicyDocument } from "../documents.ts";
 import { limits } from "../limits.ts";
 import type { ModelIndex } from "../model-index.ts";
-import { branchesOf, findCycle, formatChain, longestChain } from "../policy-graph.ts";
+import { branchesOf, findCycle, formatChain, longestChain, pathCount } from "../policy-graph.ts";
 import type { Report } from "../report.ts";
 
 /** Reports sites that are part of themselves, and policies that are too deep or lead back. */
@@ -50,12 +50,28 @@ function checkPolicy(policy: TrafficPolicyDocument, report: Report): void {
     return;
   }
   const chain = longestChain(policy.spec);
-  if (chain.length <= limits.policyDepthMax) return;
+  if (chain.length <= limits.policyDepthMax) {
+    checkPaths(policy, report);
+    return;
+  }
   report.error(policy, {
     code: "policy-too-deep",
     path: ["spec", "root"],
     found: `the start of ${chain.length} levels, ${formatChain(chain)}`,
     said: true,
     wanted: `at most ${limits.policyDepthMax}`,
+  });
+}
+
+/** Nodes with shared children multiply: few lines of YAML could ask for years of work a query. */
+function checkPaths(policy: TrafficPolicyDocument, report: Report): void {
+  const count = pathCount(policy.spec);
+  if (count <= limits.policyPathsMax) return;
+  report.error(policy, {
+    code: "policy-too-wide",
+    path: ["spec", "root"],
+    found: `the start of ${count} ways to a leaf`,
+    said: true,
+    wanted: `at most ${limits.policyPathsMax}`,
   });
 }
