@@ -52,6 +52,8 @@ export async function udpClient(address: string, port: number): Promise<DnsClien
   const socket: UdpSocket = createSocket(address.includes(":") ? "udp6" : "udp4");
   const pending = new Pending();
   socket.on("message", (message) => pending.take(message));
+  // Nobody listens (any more): what was asked stays unanswered.
+  socket.on("error", () => undefined);
   socket.connect(port, address);
   await once(socket, "connect");
   return {

@@ -46,7 +46,8 @@ class Part {
   constructor(buffer: ArrayBufferLike) {
     this.bytes = Buffer.from(buffer);
     const isWhole =
-      this.u32(8) === buffer.byteLength && this.u32(60) === crc32(this.bytes.subarray(64));
+      this.u32(8) === buffer.byteLength &&
+      this.u32(60) === crc32(this.bytes.subarray(64), crc32(this.bytes.subarray(0, 60)));
     if (this.u32(0) !== 0x4345534d || this.u16(4) !== 1 || !isWhole)
       throw new TypeError("Cannot read the section: its header or checksum is wrong");
     for (let at = 64; at < 64 + this.u32(12) * 16; at += 16)
@@ -81,7 +82,6 @@ class Part {
     return this.bytes.subarray(start, start + this.word(table, index, word + 1));
   }
 }
-
 /** Reads a snapshot's sections and the overlay that belongs to them. */
 export class IndependentReader {
   readonly #names: ReadonlyMap<bigint, Part>;

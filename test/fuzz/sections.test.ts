@@ -27,7 +27,7 @@ function summed(input: Uint8Array): Uint8Array {
   if (bytes.length < HEADER_BYTES) return bytes;
   const view = new DataView(bytes.buffer);
   view.setUint32(8, bytes.length, true);
-  view.setUint32(60, crc32(bytes.subarray(HEADER_BYTES)), true);
+  view.setUint32(60, crc32(bytes.subarray(HEADER_BYTES), crc32(bytes.subarray(0, 60))), true);
   return bytes;
 }
 

@@ -49,8 +49,8 @@ async function disturb(
 }
 
 async function clients(system: System): Promise<DnsClient[]> {
-  const udp4 = Array.from({ length: 6 }, () => udpClient("127.0.0.1", system.port(4)));
-  const udp6 = Array.from({ length: 6 }, () => udpClient("::1", system.port(6)));
+  const udp4 = Array.from({ length: 24 }, () => udpClient("127.0.0.1", system.port(4)));
+  const udp6 = Array.from({ length: 24 }, () => udpClient("::1", system.port(6)));
   return Promise.all([
     ...udp4,
     ...udp6,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
 import { assert } from "@meridian/core";
 import {
+  CHECKSUM_OFFSET,
   SECTION_BYTES_MAX,
   SECTION_FLAG_REQUIRED,
   SECTION_HEADER_BYTES,
@@ -10,6 +10,7 @@ import {
   SECTION_TABLES_MAX,
   SECTION_VERSION,
   SharedTable,
+  sectionChecksum,
 } from "./section.ts";
 
 /** A finished section: its bytes and the SHA-256 (hex) that names it. */
@@ -118,7 +119,7 @@ export class SectionWriter {
       bytes.set(table.bytes, offset);
     });
     this.#header(view, length, tables.length);
-    view.setUint32(60, crc32(bytes.subarray(SECTION_HEADER_BYTES)), true);
+    view.setUint32(CHECKSUM_OFFSET, sectionChecksum(bytes), true);
     const name = createHash("sha256").update(bytes).digest("hex");
     return { kind: this.#kind, key: this.#key, name, buffer };
   }

@@ -4,7 +4,7 @@
 // the tables, all little-endian, so that it can be read where it lies: in a file, in a SharedArrayBuffer, in another process.
 //
 //   0  u32 magic "MSEC"     4  u16 format version   6  u16 kind         8  u32 byte length   12  u32 table count
-//  16  u64 key              24 u32 hash seed        28 u32 flags        32 u32[7] bounds     60  u32 CRC-32 of [64, end)
+//  16  u64 key              24 u32 hash seed        28 u32 flags        32 u32[7] bounds     60  u32 CRC-32 of all else
 //  64  directory: table count × { u32 id, u32 offset, u32 count, u32 stride }
 //  ..  tables, each 8-byte aligned, zero-filled gaps
 //
@@ -19,6 +19,8 @@ export const SECTION_MAGIC = 0x4345534d;
 export const SECTION_VERSION = 1;
 /** Bytes before the directory. */
 export const SECTION_HEADER_BYTES = 64;
+/** Where the checksum lies, the last word of the header. */
+export const CHECKSUM_OFFSET = 60;
 /** Most tables that a section may have. */
 export const SECTION_TABLES_MAX = 32;
 /** Largest section: offsets are 32-bit and typed-array indices must stay small integers. */
@@ -146,10 +148,16 @@ export function openSection(
   const tables = readDirectory(view, length);
   if ("error" in tables) return tables;
   if (checksum === "trusted") return new Section(buffer, tables.tables);
-  const wanted = view.getUint32(60, true);
-  const found = crc32(new Uint8Array(buffer, SECTION_HEADER_BYTES));
+  const wanted = view.getUint32(CHECKSUM_OFFSET, true);
+  const found = sectionChecksum(new Uint8Array(buffer));
   if (found !== wanted) return { error: `Section checksum is ${found}, its header says ${wanted}` };
   return new Section(buffer, tables.tables);
+}
+
+/** CRC-32 of a section's bytes but the four that hold it. */
+export function sectionChecksum(bytes: Uint8Array): number {
+  const header = crc32(bytes.subarray(0, CHECKSUM_OFFSET));
+  return crc32(bytes.subarray(SECTION_HEADER_BYTES), header);
 }
 
 function readDirectory(

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { assert } from "@meridian/core";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
-import { SectionKind } from "../section.ts";
+import { CHECKSUM_OFFSET, SectionKind, sectionChecksum } from "../section.ts";
 import {
   ClassifierBound,
   CLASSES_MAX,
@@ -64,9 +64,10 @@ export class ClassNumbers {
 export function writeClassifier(draft: ClassifierDraft): WrittenSection {
   const { kind, name, buffer } = layOut(draft);
   const key = BigInt(`0x${name.slice(0, 16)}`);
-  // The checksum starts behind the header, so the key can be set in place.
-  new DataView(buffer).setBigUint64(16, key, true);
   const bytes = new Uint8Array(buffer);
+  const view = new DataView(buffer);
+  view.setBigUint64(16, key, true);
+  view.setUint32(CHECKSUM_OFFSET, sectionChecksum(bytes), true);
   return { kind, key, name: createHash("sha256").update(bytes).digest("hex"), buffer };
 }
 
