@@ -24,7 +24,7 @@ const THRESHOLD = 2;
 /** interval × (1 + jitter) × threshold + time-out, for those that hang, + 100 ms (design of health). */
 const BOUND_MS = INTERVAL_MS * 1.05 * THRESHOLD + TIMEOUT_MS + 100;
 /** What a busy machine may add to the looking, not to the server. */
-const LOOKING_MS = 250;
+const LOOKING_MS = 750;
 
 interface Failure {
   readonly name: string;
