@@ -11,19 +11,20 @@ import { ManualClock, Pcg32, key64 } from "@meridian/core";
 import {
   DataSets,
   DiskPersistence,
-  LatchDriver,
-  OverlayDriver,
   StateDir,
   classifierCompiler,
   compile,
+  declaredLatches,
   shiftChanges,
   worldOf,
-  type ChangeSet,
   type Shift,
 } from "@meridian/control";
 import {
-  detectionBoundMs,
   DETECTION_SLACK_MS,
+  LatchDriver,
+  OverlayDriver,
+  detectionBoundMs,
+  type ChangeSet,
   type Verdict as VerdictWord,
 } from "@meridian/health";
 import type { Model } from "@meridian/model";
@@ -250,7 +251,7 @@ export class ControlLoop {
       sections.map(({ name }) => name),
     );
     this.#applyShifts("running ones");
-    latches.adopt(world, model);
+    latches.adopt(world, declaredLatches(model));
     this.#note("reload", `revision ${this.#revision}, ${world.pools.endpointCount} endpoints`);
     return world;
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ChangeSet } from "@meridian/health";
 import { Verdict } from "@meridian/snapshot";
 import type { Logger, Persistence, StoredRevision, ProbePlan } from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
-import type { ChangeSet } from "./overlay-driver.ts";
 import { OverlayJournal } from "./overlay-journal.ts";
 import type { Shift } from "./shift-effects.ts";
 import { SnapshotStore } from "./snapshot-store.ts";

@@ -3,10 +3,15 @@
 // What the embedded control plane is given, and what it gives.
 
 import type { Clock } from "@meridian/core";
-import type { CapacityRule, IcmpSender, ProbeTarget, Transition } from "@meridian/health";
+import type {
+  CapacityRule,
+  ChangeSet,
+  IcmpSender,
+  ProbeTarget,
+  Transition,
+} from "@meridian/health";
 import type { Problem } from "@meridian/model";
 import type { WrittenSection } from "@meridian/snapshot/writer";
-import type { ChangeSet } from "./overlay-driver.ts";
 import type { Shift } from "./shift-effects.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */

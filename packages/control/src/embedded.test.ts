@@ -8,7 +8,7 @@ import { test, type TestContext } from "node:test";
 import { Admin, Verdict } from "@meridian/snapshot";
 import { Embedded } from "./embedded.ts";
 import type { Publication } from "./embedded-options.ts";
-import type { ChangeSet } from "./overlay-driver.ts";
+import type { ChangeSet } from "@meridian/health";
 import type { Shift } from "./shift-effects.ts";
 import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
 

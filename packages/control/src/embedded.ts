@@ -10,7 +10,13 @@
 
 import { randomUUID } from "node:crypto";
 import { Pcg32, systemClock, type Clock } from "@meridian/core";
-import type { Transition } from "@meridian/health";
+import {
+  LatchDriver,
+  OverlayDriver,
+  VerdictDriver,
+  type ChangeSet,
+  type Transition,
+} from "@meridian/health";
 import type { FailoverBudget, Problem } from "@meridian/model";
 import { SectionKind, World, openSection, type Section } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
@@ -18,13 +24,11 @@ import { capacityRules } from "./capacity-rules.ts";
 import { withAddresses, type CompileProblem } from "./compile.ts";
 import { compileAddresses, knownAddresses, type ResolvedMember } from "./compile-addresses.ts";
 import { CompilerThread } from "./compiler-thread.ts";
+import { declaredLatches } from "./declared-latches.ts";
 import type { AcceptedLoad } from "./file-compiler.ts";
 import { reasonOf } from "./file-loader.ts";
 import { FileWatcher } from "./file-watcher.ts";
-import { HealthDriver } from "./health-driver.ts";
 import { HostResolver } from "./host-resolver.ts";
-import { LatchDriver } from "./latch-driver.ts";
-import { OverlayDriver, type ChangeSet } from "./overlay-driver.ts";
 import { probeTargets } from "./probe-targets.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
 import { ServedModel } from "./served-model.ts";
@@ -39,7 +43,7 @@ const FIRST_ROUND_MS_MAX = 5000;
 
 export class Embedded {
   readonly overlay: OverlayDriver;
-  readonly health: HealthDriver;
+  readonly health: VerdictDriver;
   readonly latches: LatchDriver;
   model: ServedModel | undefined;
   world: World | undefined;
@@ -78,7 +82,7 @@ export class Embedded {
       lastSequence: () => options.persistence.lastSequence?.() ?? 0,
     });
     this.latches = new LatchDriver(this.overlay, () => this.#clock.monotonicMs());
-    this.health = new HealthDriver({
+    this.health = new VerdictDriver({
       clock: this.#clock,
       random: new Pcg32((Math.random() * 2 ** 32) >>> 0),
       vantage: options.vantage,
@@ -367,7 +371,7 @@ export class Embedded {
   #follow(model: ServedModel): void {
     this.#retarget();
     this.#applyShifts(`shifts that are running`);
-    if (this.world !== undefined) this.latches.adopt(this.world, model);
+    if (this.world !== undefined) this.latches.adopt(this.world, declaredLatches(model));
   }
 
   #take(world: World, stored: ReadonlyMap<bigint, number> | undefined): void {

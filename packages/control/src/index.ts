@@ -18,8 +18,7 @@ export type {
   StoredRevision,
 } from "./embedded-options.ts";
 export { readDocumentFiles } from "./file-loader.ts";
-export { LatchDriver } from "./latch-driver.ts";
-export { OverlayDriver, type Cause, type ChangeSet } from "./overlay-driver.ts";
+export { declaredLatches } from "./declared-latches.ts";
 export { shiftChanges, type Shift } from "./shift-effects.ts";
 export { DiskPersistence } from "./disk-persistence.ts";
 export { OverlayJournal, type JournalEntry, type Moment } from "./overlay-journal.ts";

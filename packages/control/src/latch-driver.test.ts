@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Admin, PER_MILLE, Verdict, endpointSlot } from "@meridian/snapshot";
+import { declaredLatches } from "./declared-latches.ts";
 import { worldOf } from "./embedded.ts";
-import { LatchDriver } from "./latch-driver.ts";
-import { OverlayDriver } from "./overlay-driver.ts";
+import { LatchDriver } from "@meridian/health";
+import { OverlayDriver } from "@meridian/health";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
 const header = "apiVersion: meridian.dev/v1alpha1\nkind:";
@@ -35,7 +36,7 @@ test("a hold goes on over a reload of something else, and starts anew where the 
     assert.ok(typeof world === "object");
     latches.pause();
     overlay.adopt(world, ++revision);
-    latches.adopt(world, model);
+    latches.adopt(world, declaredLatches(model));
   };
   const set = (slot: number, value: number): void => {
     overlay.apply([{ slot, value }], { kind: "health", text: "" });

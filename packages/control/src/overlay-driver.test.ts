@@ -14,9 +14,10 @@ import {
   type World,
 } from "@meridian/snapshot";
 import fc from "fast-check";
+import { declaredLatches } from "./declared-latches.ts";
 import { worldOf } from "./embedded.ts";
-import { LatchDriver } from "./latch-driver.ts";
-import { OverlayDriver, type ChangeSet } from "./overlay-driver.ts";
+import { LatchDriver } from "@meridian/health";
+import { OverlayDriver, type ChangeSet } from "@meridian/health";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
 const GOOD = endpointSlot(Verdict.healthy, Admin.active, PER_MILLE, PER_MILLE, 5);
@@ -263,7 +264,7 @@ test("at a cold start nothing latches away from a tier that is not judged yet, t
   assert.ok(typeof world === "object");
   const { driver } = start(world);
   const latches = new LatchDriver(driver, () => 0);
-  latches.adopt(world, model);
+  latches.adopt(world, declaredLatches(model));
   const [a, b] = ["a", "b"].map((pool) => slotOf(world, `endpoint/default/${pool}/m0`));
   assert.ok(a !== undefined && b !== undefined);
   const verdict = (slot: number, value: number): number => {

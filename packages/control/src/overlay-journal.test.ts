@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import type { ChangeSet } from "./overlay-driver.ts";
+import type { ChangeSet } from "@meridian/health";
 import { OverlayJournal } from "./overlay-journal.ts";
 import { StateDir } from "./state-dir.ts";
 

@@ -7,8 +7,8 @@
 
 import { appendFileSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { ChangeSet } from "@meridian/health";
 import { reasonOf } from "./file-loader.ts";
-import type { ChangeSet } from "./overlay-driver.ts";
 import {
   decodeOverlay,
   encodeOverlay,

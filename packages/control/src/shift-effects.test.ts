@@ -13,7 +13,7 @@ import {
 } from "@meridian/snapshot";
 import fc from "fast-check";
 import { worldOf } from "./embedded.ts";
-import { OverlayDriver } from "./overlay-driver.ts";
+import { OverlayDriver } from "@meridian/health";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Admin, DIAL_SHIFT, PER_MILLE, type SlotChange, type World } from "@meridian/snapshot";
+import type { OverlayDriver } from "@meridian/health";
 import type { Model } from "@meridian/model";
-import type { OverlayDriver } from "./overlay-driver.ts";
 
 /** A temporary move of traffic away from a target, as it is kept and shown. */
 export interface Shift {

@@ -59,3 +59,6 @@ export {
   type CapacityState,
 } from "./load/capacity-factor.ts";
 export { CapacityTracker } from "./load/capacity-tracker.ts";
+export { OverlayDriver, type Cause, type ChangeSet } from "./overlay-driver.ts";
+export { VerdictDriver, type VerdictDriverOptions } from "./verdict-driver.ts";
+export { LatchDriver, type DeclaredLatch } from "./latch-driver.ts";

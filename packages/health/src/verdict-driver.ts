@@ -4,15 +4,6 @@
 
 import { key64, type Clock, type Random } from "@meridian/core";
 import {
-  CapacityTracker,
-  HealthRunner,
-  type CapacityRule,
-  type IcmpSender,
-  type ProbeTarget,
-  type Transition,
-  type Verdict as VerdictWord,
-} from "@meridian/health";
-import {
   CAPACITY_SHIFT,
   CHANGE_SHIFT,
   PER_MILLE,
@@ -20,12 +11,18 @@ import {
   type SlotChange,
   type World,
 } from "@meridian/snapshot";
+import type { ProbeTarget, Verdict as VerdictWord } from "./check.ts";
+import type { CapacityRule } from "./load/capacity-factor.ts";
+import { CapacityTracker } from "./load/capacity-tracker.ts";
 import type { OverlayDriver } from "./overlay-driver.ts";
+import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
+import { HealthRunner } from "./runner.ts";
+import type { Transition } from "./transition.ts";
 
 /** How often capacity factors move where no reading comes. */
 const CAPACITY_TICK_MS = 1000;
 
-export interface HealthDriverOptions {
+export interface VerdictDriverOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly vantage: string;
@@ -34,9 +31,9 @@ export interface HealthDriverOptions {
   readonly onTransitions: (batch: readonly Transition[]) => void;
 }
 
-export class HealthDriver {
+export class VerdictDriver {
   readonly runner: HealthRunner;
-  readonly #options: HealthDriverOptions;
+  readonly #options: VerdictDriverOptions;
   readonly #capacity: CapacityTracker;
   #world: World | undefined;
   #slotOf = new Map<string, number>();
@@ -44,7 +41,7 @@ export class HealthDriver {
   readonly #factors = new Map<string, number>();
   #tick: NodeJS.Timeout | undefined;
 
-  constructor(options: HealthDriverOptions) {
+  constructor(options: VerdictDriverOptions) {
     this.#options = options;
     this.#capacity = new CapacityTracker((key, factor) => this.#factorChanged(key, factor));
     this.runner = new HealthRunner({

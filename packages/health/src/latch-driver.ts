@@ -7,15 +7,19 @@ import {
   type SlotChange,
   type World,
 } from "@meridian/snapshot";
-import { parseDuration } from "@meridian/core";
-import type { Model } from "@meridian/model";
 import { nextLatchMs, stepLatch, unlatched, type LatchRule, type LatchState } from "./latch.ts";
 import type { OverlayDriver } from "./overlay-driver.ts";
+
+/** What a document says of a failover node that does not fall back by itself. Plain data: it travels between threads. */
+export interface DeclaredLatch {
+  readonly rule: LatchRule;
+  /** Its part of the document: with another one, tiers are others. */
+  readonly declared: string;
+}
 
 interface Latched {
   readonly failover: FailoverNode;
   readonly name: string;
-  /** Its part of the document: with another one, tiers are others. */
   readonly declared: string;
   readonly rule: LatchRule;
   state: LatchState;
@@ -43,17 +47,16 @@ export class LatchDriver {
     this.#selector = undefined;
   }
 
-  adopt(world: World, model: Pick<Model, "policies">): void {
+  /** Keeps the latches of this world's nodes from now on. `latches` are the declared ones by `NAMESPACE/POLICY/NODE`. */
+  adopt(world: World, latches: ReadonlyMap<string, DeclaredLatch>): void {
     if (this.#nodes.length > 0) this.pause();
     this.#selector = new Selector(world);
     this.#nodes = world.failoverNodes().flatMap((failover): Latched[] => {
       const policy = world.policies.policyName(world.policies.policyOf(failover.node));
-      const nodeName = world.policies.nodeName(failover.node);
-      const spec = model.policies.get(policy)?.spec.nodes[nodeName]?.failover;
-      if (spec === undefined || spec.failback === "auto") return [];
-      const rule = { failback: spec.failback, holdForMs: parseDuration(spec.holdFor ?? "0s") ?? 0 };
-      const name = `${policy}/${nodeName}`;
-      const declared = JSON.stringify(spec);
+      const name = `${policy}/${world.policies.nodeName(failover.node)}`;
+      const latch = latches.get(name);
+      if (latch === undefined) return [];
+      const { rule, declared } = latch;
       const before = this.#before.get(name);
       const held = before?.declared === declared ? before.state : unlatched;
       const state = { ...held, latch: this.#overlay.read(failover.slot) };
