@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mix32 } from "@meridian/core";
 import { FAMILY_IPV4, maskWord, type Client } from "../../client.ts";
-import { memberHash } from "../../rendezvous.ts";
+import { memberHash, memberHashLow } from "../../rendezvous.ts";
 import type { Selector } from "../../selector.ts";
 import { Status } from "../../trace.ts";
 import { slotWeight } from "../by-weight.ts";
@@ -72,7 +72,16 @@ function selectByScore(
     let best = -1;
     for (let index = 0; index < count; index++) {
       const own = selector.weights[base + index]!;
-      if (own >= 0 && (best < 0 || own > selector.weights[base + best]!)) best = index;
+      if (own < 0) continue;
+      const leader = best < 0 ? -1 : selector.weights[base + best]!;
+      const isTied = own === leader;
+      if (
+        own > leader ||
+        (isTied &&
+          tieHash(selector, first + index, salt, clientHash) >
+            tieHash(selector, first + best, salt, clientHash))
+      )
+        best = index;
     }
     if (best < 0) break;
     selector.weights[base + best] = -1;
@@ -97,16 +106,23 @@ function score(
   salt: number,
   clientHash: number,
 ): number {
-  const policies = selector.world.policies;
-  const kind = policies.branchWord(branch, BranchWord.settings) & 0xff;
-  const target = policies.branchWord(branch, BranchWord.target);
-  const key =
-    kind === BranchTarget.pool
-      ? selector.world.poolSalt(policies.poolOfLink[target]!)
-      : kind === BranchTarget.node
-        ? policies.nodeWord(target, NodeWord.salt)
-        : policies.nameHash(target);
-  const hash = memberHash(salt, key, kind, clientHash);
+  const kind = selector.world.policies.branchWord(branch, BranchWord.settings) & 0xff;
+  const hash = memberHash(salt, branchKey(selector, branch, kind), kind, clientHash);
   if (weight === 0) return hash * 2 ** -70;
   return weight / selector.logTable.minusLog2(hash);
+}
+
+/** Scores are coarse enough to tie (about once in 65,536): the other half of the hash then decides, not the order of the branches. */
+function tieHash(selector: Selector, branch: number, salt: number, clientHash: number): number {
+  const kind = selector.world.policies.branchWord(branch, BranchWord.settings) & 0xff;
+  return memberHashLow(salt, branchKey(selector, branch, kind), kind, clientHash) >>> 0;
+}
+
+/** What a branch is known by wherever it stands: the key of its pool, node or name. */
+function branchKey(selector: Selector, branch: number, kind: number): number {
+  const policies = selector.world.policies;
+  const target = policies.branchWord(branch, BranchWord.target);
+  if (kind === BranchTarget.pool) return selector.world.poolSalt(policies.poolOfLink[target]!);
+  if (kind === BranchTarget.node) return policies.nodeWord(target, NodeWord.salt);
+  return policies.nameHash(target);
 }
