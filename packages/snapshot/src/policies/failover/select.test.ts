@@ -17,6 +17,7 @@ import {
 } from "../../testing/world-fixture.ts";
 import { Selector } from "../../selector.ts";
 import type { World } from "../../world.ts";
+import type { EndpointInput } from "../../pools/pools-writer.ts";
 import type { NodeInput } from "../policies-writer.ts";
 import { healthyTiers, isTierUnjudged } from "./tiers.ts";
 
@@ -244,4 +245,83 @@ test("a pool whose healthy members all have weight 0 still serves, unlike an end
   );
   const decider = new Decider(world, slotsOf(world, { "default/a/main": BAD }));
   assert.deepEqual(decider.ask(1, 1, 1), ["zero"]);
+});
+
+test("one answer from a tier of several branches, two from a tier of one pool, whatever failed before it", () => {
+  const world = loadWorld(
+    [
+      pool("default/a", [member("a1", 1), member("a2", 2)]),
+      pool("default/b", [member("b1", 3), member("b2", 4)]),
+      pool("default/c", [member("c1", 5), member("c2", 6)]),
+    ],
+    [
+      {
+        name: "default/p",
+        root: "f",
+        nodes: [
+          node("f", "failover", [
+            branch({ pool: "default/a" }),
+            branch({ pool: "default/b" }),
+            branch({ pool: "default/c" }, { tier: 1 }),
+          ]),
+        ],
+      },
+    ],
+  );
+  const ask = (latch: number, states: Record<string, number> = {}): string[] => {
+    const slots = slotsOf(world, states);
+    slots[world.slotOfKey(LATCH)] = latch;
+    return new Decider(world, slots).ask(1, 1).toSorted();
+  };
+  const firstTier = { "default/a/a1": BAD, "default/a/a2": BAD };
+  const down = { ...firstTier, "default/b/b1": BAD, "default/b/b2": BAD };
+  assert.equal(ask(0).length, 1);
+  assert.deepEqual(ask(0, down), ["c1", "c2"]);
+  assert.deepEqual(ask(2), ["c1", "c2"]);
+  assert.equal(ask(2, { "default/c/c1": BAD, "default/c/c2": BAD }).length, 1);
+});
+
+test("failover follows the truth table (reference vector 4)", () => {
+  const failover = (secondary: Partial<EndpointInput>): World =>
+    loadWorld(
+      [pool("default/a", [member("a", 1)]), pool("default/b", [member("b", 2, secondary)])],
+      [
+        {
+          name: "default/p",
+          root: "f",
+          nodes: [
+            node(
+              "f",
+              "failover",
+              [branch({ pool: "default/a" }), branch({ pool: "default/b" }, { tier: 1 })],
+              { onAllUnhealthy: "open" },
+            ),
+          ],
+        },
+      ],
+    );
+  const first = (world: World, a: number, b: number): string[] => [
+    ...new Decider(world, slotsOf(world, { "default/a/a": a, "default/b/b": b }))
+      .count(50, 1)
+      .keys(),
+  ];
+  const checked = failover({});
+  const at = (a: number, b: number): string[] => first(checked, a, b);
+  assert.deepEqual(at(GOOD, GOOD), ["a"]);
+  assert.deepEqual(at(GOOD, BAD), ["a"]);
+  assert.deepEqual(at(BAD, GOOD), ["b"]);
+  assert.deepEqual(at(BAD, BAD), ["a"]);
+  const unchecked = failover({ isChecked: false });
+  assert.deepEqual(first(unchecked, BAD, BAD), ["b"]);
+});
+
+test("failover leaves a latched tier only when it fails, then starts again at the first (reference vector 24)", () => {
+  const world = build([1, 1, 1]);
+  const held = (states: Record<string, number>): string[] => {
+    const slots = slotsOf(world, states);
+    slots[world.slotOfKey(LATCH)] = 3;
+    return [...new Decider(world, slots).count(50, 1).keys()];
+  };
+  assert.deepEqual(held({}), ["2-0"]);
+  assert.deepEqual(held({ "default/p2-0/2-0": BAD }), ["0-0"]);
 });

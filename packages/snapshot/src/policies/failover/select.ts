@@ -29,20 +29,23 @@ function selectTiers(
   mode: number,
 ): number {
   const policies = selector.world.policies;
+  const outerDefault = selector.defaultAnswers;
   let result: number = Status.unhealthy;
   for (let branch = from; branch < end;) {
     const tier = policies.tierOf(branch);
     let next = branch + 1;
     while (next < end && policies.tierOf(next) === tier) next++;
-    if (next - branch > 1) selector.defaultAnswers = 1;
-    const status =
-      next - branch > 1
-        ? selectByWeight(selector, node, branch, next - branch, mode, slotWeight)
-        : selector.branch(branch, mode, tier, 0, 0);
+    // Between branches it is chosen by weight, so one answer; a tier of one is as its pool was alone, whatever tier failed before it.
+    const isWeighted = next - branch > 1;
+    selector.defaultAnswers = isWeighted ? 1 : outerDefault;
+    const status = isWeighted
+      ? selectByWeight(selector, node, branch, next - branch, mode, slotWeight)
+      : selector.branch(branch, mode, tier, 0, 0);
     if (status === Status.ok || status === Status.stopped) return status;
     if (status === Status.dialed) result = Status.dialed;
     branch = next;
   }
+  selector.defaultAnswers = outerDefault;
   return result;
 }
 
