@@ -6,6 +6,7 @@
 //
 // select ─► node ─► (by preference | failover | weighted | …) ─► branch ─► node … or pool ─► members
 
+import { mix32 } from "@meridian/core";
 import { PER_MILLE } from "./overlay.ts";
 import type { Client } from "./client.ts";
 import { DIAL_STEP, drawKeeps } from "./draw.ts";
@@ -34,22 +35,13 @@ import { pickMembers } from "./pools/pick.ts";
 import { PoolWord } from "./pools/pools-format.ts";
 import { LogTable } from "./rendezvous.ts";
 import type { SelectionCounts } from "./selection-counts.ts";
-import { Status, type Trace } from "./trace.ts";
+import { Status, WithheldEde, type Trace } from "./trace.ts";
 import { TargetKind, type World } from "./world.ts";
 
 /** What a decision comes to. */
 export const Outcome = { endpoints: 1, alias: 2, noData: 3 } as const;
 
-/** EDE codes that selection gives (RFC 8914): why a policy withholds an answer. */
-export const WithheldEde = {
-  none: 0,
-  notReady: 14,
-  prohibited: 18,
-  noReachableAuthority: 22,
-  notSupported: 21,
-  other: 0xffff,
-} as const;
-
+export { WithheldEde } from "./trace.ts";
 export { ANSWERS_MAX } from "./policies/policies-format.ts";
 /** Default number of answers of a plain pool (different failure domains); one under weighted kinds. */
 const PLAIN_ANSWERS = 2;
@@ -205,7 +197,6 @@ export class Selector {
     if (status === Status.dialed && this.depth === 1) {
       this.ignoresDials = true;
       status = this.#byKind(node, kind, mode);
-      this.ignoresDials = false;
     }
     if (this.trace !== null)
       this.trace.add({ kind: "nodeEnd", depth: this.depth, node, status, action: "" });
@@ -231,7 +222,16 @@ export class Selector {
     }
   }
 
+  /** Deciding again draws anew: else the ways in which the first pass could fail would weigh on the second one's chances. */
   #backOut(node: number, kind: number, action: number): number {
+    const draw = this.draw;
+    this.draw = mix32(draw) | 0;
+    const status = this.#again(node, kind, action);
+    this.draw = draw;
+    return status;
+  }
+
+  #again(node: number, kind: number, action: number): number {
     switch (action) {
       case OnAllUnhealthy.closed:
         this.ede = WithheldEde.noReachableAuthority;
@@ -297,19 +297,17 @@ export class Selector {
 
   #target(branch: number, kind: number, flags: number, mode: number): number {
     const index = this.world.policies.branchWord(branch, BranchWord.target);
-    const taken =
-      (flags & BranchFlag.evaluateHealth) === 0 && mode === Mode.verdict
-        ? this.#unevaluated(kind, index)
-        : mode;
+    const taken = this.takenMode(flags, kind, index, mode);
     if (kind === BranchTarget.pool) return this.pool(this.world.policies.poolOfLink[index]!, taken);
     if (kind === BranchTarget.node) return this.node(index, taken);
     this.aliasOffset = this.world.policies.heap + index;
     return Status.ok;
   }
 
-  /** `evaluateHealth: false`: healthy members where there are any, else the unhealthy ones rather than another branch. */
-  #unevaluated(kind: number, index: number): number {
-    return isBranchHealthy(this, kind, index, this.depth) ? Mode.verdict : Mode.open;
+  /** How a branch takes verdicts. `evaluateHealth: false`: healthy members where there are any, else the unhealthy ones rather than another branch. */
+  takenMode(flags: number, kind: number, index: number, mode: number): number {
+    if ((flags & BranchFlag.evaluateHealth) !== 0 || mode !== Mode.verdict) return mode;
+    return isBranchHealthy(this, kind, index, this.depth) ? mode : Mode.open;
   }
 
   /** Picks members of a pool into `chosen`. */
@@ -322,7 +320,7 @@ export class Selector {
     if (count > 0) {
       status = this.isPoolDialedAway(pool) ? Status.dialed : pickMembers(this, table, pool, count);
     }
-    if (this.trace !== null) this.#tracePool(pool, mode, table, count, status);
+    if (this.trace !== null) this.tracePool(pool, mode, table, count, status);
     return status;
   }
 
@@ -338,7 +336,8 @@ export class Selector {
     this.trace?.add({ kind: "node", depth: this.depth, node, mode, audience, scope });
   }
 
-  #tracePool(pool: number, mode: number, table: Candidates, count: number, status: number): void {
+  /** Tells the trace of a pool that was looked at; only where there is one. */
+  tracePool(pool: number, mode: number, table: Candidates, count: number, status: number): void {
     const start = this.world.pools.memberStart(pool);
     const candidates = [...table.endpoints.subarray(start, start + count)];
     this.trace?.add({ kind: "pool", depth: this.depth, pool, mode, candidates, status });

@@ -3,6 +3,16 @@
 /** How a node or branch ended. */
 export const Status = { unhealthy: 0, ok: 1, dialed: 2, stopped: 3, noMatch: 4 } as const;
 
+/** EDE codes that selection gives (RFC 8914): why a policy withholds an answer. */
+export const WithheldEde = {
+  none: 0,
+  notReady: 14,
+  prohibited: 18,
+  noReachableAuthority: 22,
+  notSupported: 21,
+  other: 0xffff,
+} as const;
+
 /** What selection did, in the order in which it did it; explain builds its tree from the depths. */
 export type TraceEvent =
   | {

@@ -18,6 +18,42 @@ export function slotsOf(world: World, states: Readonly<Record<string, number>> =
   return slots;
 }
 
+/** Counts of the first answers over `draws` seeded draws, by the keys of `distribution()`; `none` where it is withheld. */
+export function countAnswers(
+  world: World,
+  slots: Uint32Array,
+  policy: string,
+  draws: number,
+  seed: number,
+): Map<string, number> {
+  const client = new Client();
+  const selector = new Selector(world);
+  const random = new Pcg32(seed);
+  const target = world.policies.policyIndexOf(key64(`policy/${policy}`));
+  const counts = new Map<string, number>();
+  for (let round = 0; round < draws; round++) {
+    const outcome = selector.select(
+      slots,
+      TargetKind.policy,
+      target,
+      client,
+      random.next32(),
+      0,
+      1,
+    );
+    const name =
+      outcome === Outcome.endpoints
+        ? selector.chosenCount === 0
+          ? "noAddress"
+          : world.endpointName(selector.chosen[0] ?? 0)
+        : outcome === Outcome.alias
+          ? `name@${selector.aliasOffset}`
+          : "none";
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
+}
+
 /** Asks one policy over one overlay, for clients that are numbered /24s. */
 export class Decider {
   readonly #selector: Selector;
