@@ -14,7 +14,7 @@ import {
   type AddressPrefix,
   type EndpointInput,
 } from "@meridian/snapshot/writer";
-import { boundModel, boundZone, toPool } from "./bound-model.ts";
+import { boundModel, boundZone, toPolicy, toPool } from "./bound-model.ts";
 import { answerText } from "./message-text.ts";
 import { testMember, testPool, TestServer, wire, type TestModel } from "./test-server.ts";
 
@@ -46,6 +46,7 @@ $ORIGIN example.org.
 @      3600 IN SOA ns1 hostmaster 7 3600 900 604800 300
 @      3600 IN NS  ns1
 ns1    3600 IN A   192.0.2.1
+shared 3600 IN TXT "beside"
 `;
 
 const model: TestModel = {
@@ -59,6 +60,8 @@ const model: TestModel = {
         { owner: "resolved.example.org.", types, binding: toPool("resolved", { service }) },
         { owner: "many.example.org.", types, binding: toPool("mixed", { service }) },
         { owner: "alias.example.org.", types: [RRType.CNAME], binding: toPool("resolved") },
+        { owner: "policy.example.org.", types, binding: toPolicy("elsewhere") },
+        { owner: "shared.example.org.", types, binding: toPolicy("elsewhere") },
         { owner: "later.example.org.", types, binding: toPool("later", { service }) },
       ],
     },
@@ -69,9 +72,39 @@ const model: TestModel = {
     testPool("default/later", [{ ...host, resolve: true }]),
     testPool("default/mixed", [{ ...host, resolve: true }, testMember("plain", 9)], 2),
   ],
+  policies: [
+    {
+      name: "default/elsewhere",
+      root: "all",
+      nodes: [
+        {
+          name: "all",
+          kind: "failover",
+          branches: [
+            {
+              target: { name: wire("CDN.example.net.") },
+              weight: 1,
+              dial: 1000,
+              tier: 0,
+              isFence: false,
+              evaluateHealth: true,
+            },
+          ],
+          onAllUnhealthy: "open",
+          answers: 0,
+          minHealthy: undefined,
+        },
+      ],
+    },
+  ],
   sections: [
     writeAddresses([
       ...addresses,
+      {
+        key: key64("host/cdn.example.net."),
+        ipv4: [Uint8Array.of(192, 0, 2, 61), Uint8Array.of(192, 0, 2, 62)],
+        ipv6: [],
+      },
       {
         key: key64("endpoint/default/mixed/host"),
         ipv4: [Uint8Array.of(192, 0, 2, 9), Uint8Array.of(192, 0, 2, 91)],
@@ -94,6 +127,18 @@ test("a host name is answered as a CNAME where one may stand", () => {
 test("a host name at an apex is answered by its addresses", () => {
   assert.deepEqual(ask("example.org.", RRType.A), ["example.org. A 192.0.2.81"]);
   const none = server.ask("example.org.", RRType.AAAA);
+  assert.deepEqual([none.rcode, none.answer.length, none.authority.length], [Rcode.NOERROR, 0, 1]);
+});
+
+test("the name of a branch is a CNAME where one may stand, else its addresses", () => {
+  assert.deepEqual(ask("policy.example.org.", RRType.A), [
+    "policy.example.org. CNAME CDN.example.net.",
+  ]);
+  assert.deepEqual(ask("shared.example.org.", RRType.A), [
+    "shared.example.org. A 192.0.2.61",
+    "shared.example.org. A 192.0.2.62",
+  ]);
+  const none = server.ask("shared.example.org.", RRType.AAAA);
   assert.deepEqual([none.rcode, none.answer.length, none.authority.length], [Rcode.NOERROR, 0, 1]);
 });
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Which endpoints are answered by what their host names resolve to: those that say `resolve: true`, and those of pools that stand
-// where no CNAME may (RFC 1034 §3.6.2, RFC 2181 §10.1): at an apex, or beside other records.
+// where no CNAME may (RFC 1034 §3.6.2, RFC 2181 §10.1): at an apex, or beside other records. So are the names that branches of policies
+// point at from there, unless a zone served here has them.
 
 import { key64 } from "@meridian/core";
 import { nameKey } from "@meridian/dns";
@@ -14,7 +15,7 @@ import {
   type RecordDocument,
   type Zone,
 } from "@meridian/model";
-import type { World } from "@meridian/snapshot";
+import { aliasKeyText, type World } from "@meridian/snapshot";
 import { writeAddresses, type WrittenSection } from "@meridian/snapshot/writer";
 import { wireName } from "./compile-pools.ts";
 import type { HostAddresses } from "./host-state.ts";
@@ -39,11 +40,14 @@ export function knownAddresses(
   const known = new Map<string, HostAddresses>();
   for (const { key, host } of members) {
     const endpoint = world.pools.endpointIndexOf(key64(key));
-    if (endpoint < 0) continue;
+    const alias = endpoint < 0 ? world.policies.resolved.offsetOf(key64(key)) : -1;
+    if (endpoint < 0 && alias < 0) continue;
+    const table = endpoint < 0 ? world.policies.resolved : world.pools.resolved;
+    const at = endpoint < 0 ? alias : endpoint;
     const family = (which: 4 | 6): Uint8Array[] =>
-      Array.from({ length: world.resolvedCount(endpoint, which) }, (_, index) => {
+      Array.from({ length: table.count(at, which) }, (_, index) => {
         const bytes = new Uint8Array(which === 4 ? 4 : 16);
-        world.copyResolved(endpoint, which, index, bytes, 0);
+        table.copy(at, which, index, bytes, 0);
         return bytes;
       });
     known.set(host, { ipv4: family(4), ipv6: family(6) });
@@ -51,14 +55,14 @@ export function knownAddresses(
   return known;
 }
 
-/** An endpoint whose host name is answered by address. */
+/** An endpoint, or a name that branches point at, whose host name is answered by address. */
 export interface ResolvedMember {
-  /** `endpoint/NAMESPACE/POOL/NAME`. */
+  /** `endpoint/NAMESPACE/POOL/NAME`, or `host/NAME.` for the name of a branch. */
   readonly key: string;
   readonly host: string;
 }
 
-/** Endpoints that ask for it, and those at owners where no CNAME may stand. */
+/** Endpoints that ask for it, and endpoints and names of branches at owners where no CNAME may stand. */
 export function resolvedMembers(model: Model): ResolvedMember[] {
   const hosted = [...model.pools].filter(([, pool]) => [...pool.members.values()].some(isHost));
   const aliases = new Set(
@@ -68,10 +72,12 @@ export function resolvedMembers(model: Model): ResolvedMember[] {
         : [],
     ),
   );
-  const flattened = aliases.size === 0 ? aliases : flattenedPools(model, aliases);
-  return hosted
-    .flatMap(([name, pool]) => membersOf(pool, flattened.has(name)))
+  const flattened = flattenedTargets(model, aliases);
+  const members = hosted
+    .flatMap(([name, pool]) => membersOf(pool, flattened.pools.has(name)))
     .map(({ key, spec }) => ({ key, host: spec.address }));
+  const names = [...flattened.names].map(([key, host]) => ({ key, host }));
+  return [...members, ...names];
 }
 
 function membersOf(pool: Pool, isFlattened: boolean): Member[] {
@@ -84,20 +90,37 @@ function isHost({ spec }: Member): boolean {
   return addressBytes(spec.address) === undefined;
 }
 
-/** Those of the pools that some record answers with at an owner that has other data. */
-function flattenedPools(model: Model, pools: ReadonlySet<string>): Set<string> {
-  const found = new Set<string>();
+/** What records answer with at owners that have other data. */
+interface FlattenedTargets {
+  /** `NAMESPACE/NAME`. */
+  readonly pools: ReadonlySet<string>;
+  /** Names of branches by key. */
+  readonly names: ReadonlyMap<string, string>;
+}
+
+/** Of `aliases` those pools, and of all names those outside the zones served here, that some record answers with at such an owner. */
+function flattenedTargets(model: Model, aliases: ReadonlySet<string>): FlattenedTargets {
+  const pools = new Set<string>();
+  const names = new Map<string, string>();
   for (const zone of model.zones.values()) {
     const bound = zone.dynamicRecords.flatMap((record) => {
-      const reached = poolsOf(model, record).filter((name) => pools.has(name));
-      return reached.length === 0 ? [] : [{ owner: nameKey(wireName(record.spec.name)), reached }];
+      const { pools: reached, names: pointed } = targetsOf(model, record);
+      const own = {
+        owner: nameKey(wireName(record.spec.name)),
+        pools: reached.filter((name) => aliases.has(name)),
+        names: pointed.filter((name) => model.zoneOf(name) === undefined),
+      };
+      return own.pools.length + own.names.length === 0 ? [] : [own];
     });
     if (bound.length === 0) continue;
     const shared = sharedOwners(zone);
-    for (const { owner, reached } of bound)
-      if (shared.has(owner)) for (const name of reached) found.add(name);
+    for (const own of bound) {
+      if (!shared.has(own.owner)) continue;
+      for (const name of own.pools) pools.add(name);
+      for (const name of own.names) names.set(aliasKeyText(wireName(name), 0), name);
+    }
   }
-  return found;
+  return { pools, names };
 }
 
 /** Owners that have static records (an apex always does) or more than one Record. */
@@ -113,16 +136,22 @@ function sharedOwners(zone: Zone): Set<string> {
   return owners;
 }
 
-/** `NAMESPACE/NAME` of every pool that a record may answer with. */
-function poolsOf(model: Model, { spec, metadata }: RecordDocument): string[] {
-  if (spec.pool !== undefined) return [`${metadata.namespace}/${spec.pool}`];
+/** `NAMESPACE/NAME` of every pool, and every host name, that a record may answer with. */
+function targetsOf(
+  model: Model,
+  { spec, metadata }: RecordDocument,
+): { readonly pools: readonly string[]; readonly names: readonly string[] } {
+  if (spec.pool !== undefined) return { pools: [`${metadata.namespace}/${spec.pool}`], names: [] };
   const policy =
     spec.policy === undefined ? undefined : model.policy(metadata.namespace, spec.policy);
-  if (policy === undefined) return [];
-  return Object.values(policy.spec.nodes).flatMap((node) => {
-    const branches = [...branchesOf(node).map(({ branch }) => branch), node.fallback ?? {}];
-    return branches.flatMap((branch) =>
-      branch.pool === undefined ? [] : [`${policy.metadata.namespace}/${branch.pool}`],
-    );
-  });
+  const branches = Object.values(policy?.spec.nodes ?? {}).flatMap((node) => [
+    ...branchesOf(node).map(({ branch }) => branch),
+    node.fallback ?? {},
+  ]);
+  return {
+    pools: branches.flatMap(({ pool }) =>
+      pool === undefined ? [] : [`${policy?.metadata.namespace ?? ""}/${pool}`],
+    ),
+    names: branches.flatMap(({ name }) => name ?? []),
+  };
 }

@@ -297,7 +297,11 @@ export class Embedded {
     const { world } = this;
     const members = accepted.resolvedMembers;
     this.#resolvedMembers = members;
-    this.#hosts.want(model, world === undefined ? undefined : knownAddresses(members, world));
+    this.#hosts.want(
+      model,
+      members.map(({ host }) => host),
+      world === undefined ? undefined : knownAddresses(members, world),
+    );
     const sections = withAddresses(
       accepted.sections,
       compileAddresses(members, this.#hosts.addresses()),

@@ -44,7 +44,7 @@ spec: {members: {one: {address: three.example.net}}}
 apiVersion: meridian.dev/v1alpha1
 kind: TrafficPolicy
 metadata: {name: apex}
-spec: {root: all, nodes: {all: {failover: {tiers: [{branches: [{pool: apex}]}]}}}}
+spec: {root: all, nodes: {all: {failover: {tiers: [{branches: [{pool: apex}]}, {branches: [{name: FOUR.example.net}]}]}}}}
 ---
 apiVersion: meridian.dev/v1alpha1
 kind: Record
@@ -79,6 +79,18 @@ function resolvedOf(world: World | undefined, name: string): string[] {
       return formatAddress(bytes);
     }),
   );
+}
+
+/** IPv4 addresses of the name that a branch at the apex points at. */
+function aliasOf(world: World | undefined): string[] {
+  const table = world?.policies.resolved;
+  const at = table?.offsetOf(key64("host/four.example.net.")) ?? -1;
+  if (table === undefined || at < 0) return [];
+  return Array.from({ length: table.count(at, 4) }, (_, index) => {
+    const bytes = new Uint8Array(4);
+    table.copy(at, 4, index, bytes, 0);
+    return formatAddress(bytes);
+  });
 }
 
 test("a name is asked again when its TTL ends, and its last addresses outlive its name server", async (context) => {
@@ -166,11 +178,13 @@ test("a change of addresses publishes a revision in which that section alone dif
   };
   server.names.set("one.example.net.", { addresses: ["192.0.2.7"], ttl: 5 });
   server.names.set("three.example.net.", { addresses: ["192.0.2.3", "2001:db8::3"], ttl: 600 });
+  server.names.set("four.example.net.", { addresses: ["192.0.2.4"], ttl: 600 });
   const first = await start();
   await until(() => resolvedOf(first.embedded.world, "resolved/one").length > 0);
   assert.deepEqual(resolvedOf(first.embedded.world, "resolved/one"), ["192.0.2.7"]);
   assert.deepEqual(resolvedOf(first.embedded.world, "apex/one"), ["192.0.2.3", "2001:db8::3"]);
   assert.deepEqual(resolvedOf(first.embedded.world, "alias/one"), []);
+  assert.deepEqual(aliasOf(first.embedded.world), ["192.0.2.4"]);
   const [before, after] = persistence.revisions;
   assert.ok(before !== undefined && after !== undefined);
   assert.equal(persistence.revisions.length, 2);
@@ -182,7 +196,8 @@ test("a change of addresses publishes a revision in which that section alone dif
   server.names.clear();
   const second = await start();
   assert.deepEqual(resolvedOf(second.embedded.world, "resolved/one"), ["192.0.2.7"]);
-  await until(() => second.embedded.conditions().length === 3);
+  await until(() => second.embedded.conditions().length === 4);
+  assert.deepEqual(aliasOf(second.embedded.world), ["192.0.2.4"]);
   assert.deepEqual(resolvedOf(second.embedded.world, "apex/one"), ["192.0.2.3", "2001:db8::3"]);
   assert.equal(persistence.revisions.length, 2);
 });

@@ -29,7 +29,7 @@ export interface HostResolverOptions {
   readonly servers?: readonly string[];
 }
 
-/** Resolves members that are host names, each again at the end of its TTL. */
+/** Resolves host names of members and branches, each again at the end of its TTL. */
 export class HostResolver {
   readonly #options: HostResolverOptions;
   readonly #clock: Clock;
@@ -47,11 +47,15 @@ export class HostResolver {
   }
 
   /**
-   * Takes the names of a model and looks the new ones up in the background. `known` gives addresses that a new name had in an earlier
-   * run of the process.
+   * Takes the names of a model's pools and `others`, and looks the new ones up in the background. `known` gives addresses that a new
+   * name had in an earlier run of the process.
    */
-  want(model: Pick<Model, "pools">, known: ReadonlyMap<string, HostAddresses> = new Map()): void {
-    const names = hostNamesOf(model);
+  want(
+    model: Pick<Model, "pools">,
+    others: Iterable<string> = [],
+    known: ReadonlyMap<string, HostAddresses> = new Map(),
+  ): void {
+    const names = new Set([...hostNamesOf(model), ...others]);
     for (const name of this.#hosts.keys()) if (!names.has(name)) this.#hosts.delete(name);
     const nowMs = this.#clock.monotonicMs();
     for (const name of names)

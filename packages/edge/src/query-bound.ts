@@ -15,7 +15,7 @@ import {
   type NamesChunk,
 } from "@meridian/snapshot";
 import { addressCount, copyAddress } from "./query-addresses.ts";
-import { flatten } from "./query-flatten.ts";
+import { flatten, flattenResolved } from "./query-flatten.ts";
 import { locate } from "./query-locate.ts";
 import { follow, negative } from "./query-records.ts";
 import { NO_EDE, type QueryState } from "./query-state.ts";
@@ -136,6 +136,12 @@ function answerAlias(
       return Rcode.NOERROR;
     }
     if (flatten(query, bytes, at, length, owner, ttl)) return Rcode.NOERROR;
+    if (query.served.selector.aliasOffset >= 0) {
+      const count = flattenResolved(query, owner, ttl);
+      if (count > 0 || response.isTruncated) return Rcode.NOERROR;
+      // The name is there, but not with an address of this family.
+      if (count === 0) return negative(query, zone, Rcode.NOERROR, Math.min(ttl, zone.negativeTtl));
+    }
     if (isChosenResolved(query)) return answerEndpoints(query, zone, chunk, shape);
     return withhold(
       query,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { RRType } from "@meridian/dns";
 import { Found } from "@meridian/snapshot";
 import type { QueryState } from "./query-state.ts";
 import { Section } from "./response-writer.ts";
@@ -32,4 +33,27 @@ export function flatten(
   const leastTtl = Math.min(ttl, chunk.words[word + 1]!);
   response.set(Section.answer, owner, message.type, leastTtl, chunk.bytes, records, count, 0, 0);
   return true;
+}
+
+/**
+ * Answers a name that may have no CNAME with the addresses that the control plane resolved the chosen alias to. Returns how many records,
+ * or −1 where the alias has none of either family, or the type is not one of addresses.
+ */
+export function flattenResolved(query: QueryState, owner: number, ttl: number): number {
+  const { message, response } = query;
+  const { selector, world } = query.served;
+  const { resolved } = world.policies;
+  const alias = selector.aliasOffset;
+  const family = message.type === RRType.A ? 4 : message.type === RRType.AAAA ? 6 : 0;
+  if (family === 0 || resolved.count(alias, 4) + resolved.count(alias, 6) === 0) return -1;
+  const bytes = family === 4 ? 4 : 16;
+  const count = resolved.count(alias, family);
+  response.beginSet(Section.answer);
+  for (let index = 0; index < count; index++) {
+    if (!response.beginRecord(owner, message.type, ttl, bytes)) return 0;
+    resolved.copy(alias, family, index, response.output, response.at);
+    response.at += bytes;
+    response.endRecord();
+  }
+  return response.commitSet();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { Client, FAMILY_IPV4, FAMILY_IPV6, maskWord } from "./client.ts";
 export { DRAW_BITS_IPV4, DRAW_BITS_IPV6, decisionDraw, decisionWord } from "./draw.ts";
+export { aliasKeyText } from "./policies/alias-addresses.ts";
 export { distribution, type Distribution } from "./distribution.ts";
 export { Classifier } from "./location/classifier.ts";
 export { containsPrefix, parsePrefix, wordsOf, type AddressPrefix } from "./location/prefix.ts";

@@ -111,8 +111,9 @@ export class World {
     }
     const malformed = firstError(sections);
     if (malformed !== undefined) return { error: malformed };
-    const pools = new PoolTable(poolsSection, byKind(SectionKind.addresses)[0]);
-    const policies = new PolicyTable(policiesSection, pools);
+    const [addresses] = byKind(SectionKind.addresses);
+    const pools = new PoolTable(poolsSection, addresses);
+    const policies = new PolicyTable(policiesSection, pools, addresses);
     const maps = new Map(
       byKind(SectionKind.locationMap).map((section) => [section.key, LocationMap.open(section)]),
     );
