@@ -28,7 +28,7 @@ export function copyTorn(
   const tear =
     before === undefined ? "none" : oneOf<Tear>(random, ["sections", "rotated", "manifest"]);
   const copy = (from: string): void =>
-    cpSync(from, to, { recursive: true, filter: (path) => !path.endsWith("/lock") });
+    cpSync(from, to, { recursive: true, filter: (path) => !/\/lock\.[0-9]+$/.test(path) });
   copy(tear === "none" ? whole : (before ?? whole));
   if (tear !== "none") addNewSections(whole, to, random);
   if (tear === "rotated" || tear === "manifest") {

@@ -6,7 +6,6 @@
 //
 // The sockets come first: a query that arrives before there is a snapshot is told SERVFAIL, so that its resolver asks elsewhere.
 
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "@meridian/core";
@@ -138,7 +137,7 @@ export class Server {
     const logger = processLogger(options.logLevel);
     const directory = new StateDir(options.stateDir);
     const takeover = options.replace ? await takeOver(handoverPath(directory)) : undefined;
-    const predecessor = takeover === undefined ? undefined : holderOf(directory);
+    const predecessor = takeover === undefined ? undefined : directory.holder();
     if (takeover === undefined) directory.lock();
     else directory.takeLock();
     let server: Server | undefined;
@@ -304,16 +303,6 @@ function serverTexts(): { nsid: string; identity: string; version: string } {
 
 function handoverPath(directory: StateDir): string {
   return join(directory.path, "handover.sock");
-}
-
-/** Process that holds the state folder, from its lock. */
-function holderOf(directory: StateDir): number | undefined {
-  try {
-    const pid = Number.parseInt(readFileSync(join(directory.path, "lock"), "utf8"), 10);
-    return Number.isNaN(pid) ? undefined : pid;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Waits until a process has ended, but not for ever. */

@@ -2,9 +2,11 @@
 import {
   closeSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -18,10 +20,23 @@ export function defaultStateDir(environment: Readonly<Record<string, string | un
   return join(environment["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "meridian");
 }
 
-/** A folder that one process at a time works in. */
+/** Times that a folder is looked at again because another process took a lock in between. */
+const LOCK_ATTEMPTS_MAX = 8;
+/** What the lock of a process holds that gave its folder back. */
+const RELEASED = "released\n";
+
+/**
+ * A folder that one process at a time works in.
+ *
+ * Node has no `flock`, and removing the lock of a dead process by its name can remove the one that another process has just put there.
+ * So no lock is ever removed to make room: locks are numbered, the one with the highest number counts, and a process that finds its
+ * holder dead (or gone of its own will) makes the next number. A number is made by `link`, whole and by one process only, whatever dies
+ * when. The locks two and more below the newest are swept; the one below stays, so that no listing of the folder can miss both.
+ */
 export class StateDir {
   readonly path: string;
-  #isLocked = false;
+  /** Number of the lock that this process made; 0 where it holds none. */
+  #held = 0;
 
   constructor(path: string) {
     this.path = path;
@@ -32,71 +47,113 @@ export class StateDir {
     return join(this.path, "meridian.sock");
   }
 
-  get #lockPath(): string {
-    return join(this.path, "lock");
+  /** Makes the folder (0700) and takes it. Throws STATE_LOCKED where a living process holds it, STATE_UNUSABLE where it cannot be used. */
+  lock(): void {
+    this.#take((holder) => {
+      throw new MeridianError(
+        "STATE_LOCKED",
+        "user",
+        `Cannot use the state folder "${this.path}": process ${holder} holds it; stop it or give another --state`,
+      );
+    });
   }
 
-  /** Makes the folder (0700) and takes it. Throws STATE_LOCKED where a living process holds it. */
-  lock(): void {
-    this.#makeFolders();
-    for (let attempt = 0; attempt < 2; attempt++) {
-      if (this.#tryLock()) return;
-      const holder = this.#holder();
-      if (holder !== undefined && isAlive(holder)) {
-        throw new MeridianError(
-          "STATE_LOCKED",
-          "user",
-          `Cannot use the state folder "${this.path}": process ${holder} holds it; stop it or give another --state`,
-        );
+  /** Takes the folder from a process that is handing over: the newest lock names this one from now on. */
+  takeLock(): void {
+    this.#take(() => undefined);
+  }
+
+  /** Id of the living process that holds the folder. */
+  holder(): number | undefined {
+    return this.#holderOf(this.#newest());
+  }
+
+  unlock(): void {
+    if (this.#held > 0) this.#write(this.#lockPath(this.#held), RELEASED, renameSync);
+    this.#held = 0;
+  }
+
+  #take(refuse: (holder: number) => void): void {
+    try {
+      for (const name of ["sections", "history"])
+        mkdirSync(join(this.path, name), { recursive: true, mode: 0o700 });
+      for (let attempt = 0; attempt < LOCK_ATTEMPTS_MAX; attempt++) {
+        const newest = this.#newest();
+        const holder = this.#holderOf(newest);
+        if (holder !== undefined) refuse(holder);
+        if (this.#make(newest + 1)) return;
       }
-      rmSync(this.#lockPath, { force: true });
+    } catch (error) {
+      if (error instanceof MeridianError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new MeridianError(
+        "STATE_UNUSABLE",
+        "user",
+        `Cannot use the state folder "${this.path}": ${reason}`,
+        { cause: error },
+      );
     }
     throw new MeridianError(
       "STATE_LOCKED",
       "user",
-      `Cannot use the state folder "${this.path}": another process is taking it`,
+      `Cannot use the state folder "${this.path}": ${LOCK_ATTEMPTS_MAX} other processes took it meanwhile`,
     );
   }
 
-  /** Takes the folder from a process that is handing over: the lock names this one from now on. */
-  takeLock(): void {
-    this.#makeFolders();
-    writeDurably(this.#lockPath, `${process.pid} ${startOf(process.pid)}\n`);
-    this.#isLocked = true;
-  }
-
-  unlock(): void {
-    if (this.#isLocked && this.#holder() === process.pid) rmSync(this.#lockPath, { force: true });
-    this.#isLocked = false;
-  }
-
-  #makeFolders(): void {
-    for (const name of ["sections", "history"])
-      mkdirSync(join(this.path, name), { recursive: true, mode: 0o700 });
-  }
-
-  #tryLock(): boolean {
-    try {
-      writeFileSync(this.#lockPath, `${process.pid} ${startOf(process.pid)}\n`, {
-        flag: "wx",
-        mode: 0o600,
-      });
-      this.#isLocked = true;
-      return true;
-    } catch {
+  /** Makes the lock of this number; false where another process did, or has a later one. */
+  #make(number: number): boolean {
+    const path = this.#lockPath(number);
+    const isMade = this.#write(path, `${process.pid} ${startOf(process.pid)}\n`, linkSync);
+    if (!isMade) return false;
+    if (this.#newest() !== number) {
+      rmSync(path, { force: true });
       return false;
     }
+    this.#held = number;
+    for (const other of this.#numbers())
+      if (other < number - 1) rmSync(this.#lockPath(other), { force: true });
+    syncFolder(this.path);
+    return true;
   }
 
-  /** Process id in the lock, where that very process (not a later one of the same number) could still live. */
-  #holder(): number | undefined {
+  /** Puts `content` at `path` in one step: `link` fails where something is there, `rename` replaces it. False where something is. */
+  #write(path: string, content: string, put: (from: string, to: string) => void): boolean {
+    const temporary = join(this.path, `lock-of-${process.pid}`);
+    writeFileSync(temporary, content, { mode: 0o600 });
     try {
-      const [pid = "", start = ""] = readFileSync(this.#lockPath, "utf8").trim().split(" ");
-      const holder = Number(pid);
-      return Number.isInteger(holder) && startOf(holder) === start ? holder : undefined;
-    } catch {
-      return undefined;
+      put(temporary, path);
+      return true;
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+      throw error;
+    } finally {
+      rmSync(temporary, { force: true });
     }
+  }
+
+  #lockPath(number: number): string {
+    return join(this.path, `lock.${number}`);
+  }
+
+  #numbers(): number[] {
+    return readdirSync(this.path).flatMap((name) => {
+      const digits = /^lock\.([0-9]{1,15})$/.exec(name)?.[1];
+      return digits === undefined ? [] : [Number(digits)];
+    });
+  }
+
+  #newest(): number {
+    return Math.max(0, ...this.#numbers());
+  }
+
+  /** The process that a lock names, where that very one (not a later one of the same id) lives. */
+  #holderOf(number: number): number | undefined {
+    const text = number === 0 ? "" : readIfThere(this.#lockPath(number));
+    const [pid = "", start = ""] = text.trim().split(" ");
+    const holder = /^[0-9]+$/.test(pid) ? Number(pid) : undefined;
+    return holder !== undefined && isAlive(holder) && startOf(holder) === start
+      ? holder
+      : undefined;
   }
 }
 
@@ -123,6 +180,16 @@ export function syncFolder(path: string): void {
   }
 }
 
+/** The text of a file; empty where it was swept meanwhile. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    throw error;
+  }
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -132,11 +199,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** When a process started, in clock ticks since boot (Linux), so that a reused process id is told apart; empty elsewhere. */
+/** When a process started, in clock ticks since boot (Linux), so that a reused process id is told apart; empty elsewhere, "dead" of one that ended but was not waited for. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "dead" : (fields[19] ?? "");
   } catch {
     return "";
   }

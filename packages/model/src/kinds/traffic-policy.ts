@@ -51,7 +51,11 @@ export const branchTargets = ["node", "pool", "name"] as const;
 const branchFields = {
   node: name().optional().describe("Node of this policy to go on with."),
   pool: name().optional().describe("Pool to answer from."),
-  name: hostName().optional().describe("Host name elsewhere, answered as a CNAME, or by what it resolves to where none may stand."),
+  name: hostName()
+    .optional()
+    .describe(
+      "Host name elsewhere, answered as a CNAME, or by what it resolves to where none may stand.",
+    ),
   fence: flag()
     .default(false)
     .describe("Whether this branch is never left for another place, whatever its health."),
@@ -265,7 +269,11 @@ const node = exactlyOne(
     fallback: exactlyOne(
       object({
         pool: name().optional().describe("Pool to answer from."),
-        name: hostName().optional().describe("Host name elsewhere, answered as a CNAME, or by what it resolves to where none may stand."),
+        name: hostName()
+          .optional()
+          .describe(
+            "Host name elsewhere, answered as a CNAME, or by what it resolves to where none may stand.",
+          ),
       }),
       ["pool", "name"],
     )
