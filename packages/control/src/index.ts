@@ -42,3 +42,22 @@ export { Api, type ApiOptions, type ReplayedLine } from "./api.ts";
 export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
 export { TransitionHistory } from "./transition-history.ts";
 export { explain, type Explanation } from "./explain.ts";
+export { openStore } from "./store/open-store.ts";
+export { parseStoreLocation, type StoreLocation } from "./store/store-location.ts";
+export type {
+  ChangeSet as StoredChangeSet,
+  ChangeSetRequest,
+  DocumentKey,
+  DocumentPage,
+  DocumentWrite,
+  Head,
+  HeadReading,
+  HistoryQuery,
+  Lease,
+  ListQuery,
+  LoadStart,
+  Store,
+  StoredDocument,
+  StoreLoad,
+  Write,
+} from "./store/store.ts";
