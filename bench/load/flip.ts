@@ -2,63 +2,59 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { policyFor } from "./data/plan.ts";
 import type { Change } from "./measure/loader.ts";
+import { percentile } from "./measure/statistics.ts";
+import { loadHeavily, measureEach } from "./one-by-one.ts";
 import type { Options } from "./options.ts";
 import type { Flip, FlipResult } from "./output/results.ts";
-import { Stage, type RunningServer, type StageOptions } from "./stage.ts";
-import { startAll } from "./throughput.ts";
+import type { Stage, RunningServer, StageOptions } from "./stage.ts";
 
 // A flip is timed from the probe's answer that says so, which the health target stamps, to the first different answer at
-// a client. Waiting for the next probe is a matter of its interval and shown apart.
+// a client. Waiting for the next probe is a matter of its interval and shown apart. The client that watches is the load itself:
+// with two names, each is asked many times in a tenth of a millisecond.
 
 const DETECT_TIMEOUT_MS = 15_000;
 const ANSWER_TIMEOUT_MS = 5000;
-// With two names each is asked every 0.1 ms, which is how exact the times are.
-const WATCH_RATE = 20_000;
-const PAUSE_MS = 200;
+const PAUSE_MS = 100;
+/** A server that checks each second or less often is flipped this often at most, or a run would take an hour. */
+const SLOW_FLIPS_MAX = 40;
 
-/** Flips the first tier of failover names down and up while a client watches every name. */
-export async function measureFlips(
+/** Flips the first tier of failover names down and up while clients ask for 70 % of what the server answers at most. */
+export function measureFlips(
   stageOptions: StageOptions,
   run: Options,
-  flips: number,
 ): Promise<readonly FlipResult[]> {
-  const stage = await Stage.open(stageOptions, run);
-  try {
-    const results: FlipResult[] = [];
-    for (const server of await startAll(stage)) {
-      results.push(await flipServer(stage, server, flips));
-      await stage.stop(server);
-    }
-    return results;
-  } finally {
-    await stage.close();
-  }
+  return measureEach(stageOptions, run, (stage, server) => flipServer(stage, server, run));
 }
 
-async function flipServer(stage: Stage, server: RunningServer, flips: number): Promise<FlipResult> {
-  const seconds = 2 + flips * (stage.options.checkIntervalSeconds + 1.5);
-  const watch = stage.load(server, { rate: WATCH_RATE, seconds, watch: true });
+async function flipServer(stage: Stage, server: RunningServer, run: Options): Promise<FlipResult> {
+  const { intervalSeconds } = server.serving.check;
+  const flips = intervalSeconds < 1 ? run.flips : Math.min(run.flips, SLOW_FLIPS_MAX);
+  const load = await loadHeavily(stage, server, run, true);
   await sleep(500);
   const seen: Flip[] = [];
   let missed = 0;
   for (let index = 0; index < flips; index += 1) {
-    const flip = await flipOnce(stage, index, watch.changes);
+    const flip = await flipOnce(stage, index, load.run.changes);
     if (flip === undefined) missed += 1;
     else seen.push(flip);
     await sleep(PAUSE_MS);
   }
-  watch.finish();
-  const summary = await watch.summary;
-  const median = seen.map((flip) => flip.answerMs).toSorted((a, b) => a - b)[seen.length >> 1];
+  const summary = await load.finish();
+  const changes = load.run.changes.filter((change) => change.event === "change").length;
+  const answers = seen.map((flip) => flip.answerMs);
   console.log(
-    `  ${server.adapter.name}: ${seen.length} flips, median ${median?.toFixed(2)} ms, ${missed} missed`,
+    `  ${server.adapter.name}: ${seen.length} flips at ${summary.rate} q/s, p50 ${percentile(answers, 0.5)?.toFixed(2)} ms, ` +
+      `p99 ${percentile(answers, 0.99)?.toFixed(2)} ms, ${missed} missed, lost ${summary.lost + summary.late} of ${summary.sent}`,
   );
   return {
     name: server.adapter.name,
     label: server.adapter.label(stage.options.workload),
     version: server.version,
+    checkIntervalSeconds: intervalSeconds,
+    queriesPerSecondMax: load.queriesPerSecondMax,
     flips: seen,
     missed,
+    unasked: changes - seen.length,
     load: summary,
   };
 }
@@ -81,18 +77,30 @@ async function flipOnce(
   if (served === undefined) return undefined;
   const end = performance.now() + ANSWER_TIMEOUT_MS;
   while (performance.now() < end) {
+    // Only what this flip can have caused: later than the probe, and to what it asks for.
     const change = changes
       .slice(seenBefore)
-      .find((each) => each.name === name && each.event === "change");
+      .find(
+        (each) =>
+          each.name === name &&
+          each.event === "change" &&
+          each.ns >= served.ns &&
+          each.addresses.includes(endpoint.address) === (state === "up"),
+      );
     if (change !== undefined) {
       return {
         name,
         to: state,
-        detectMs: (served.ns - ordered) / 1e6,
-        answerMs: (change.ns - served.ns) / 1e6,
+        detectMs: milliseconds(served.ns - ordered),
+        answerMs: milliseconds(change.ns - served.ns),
       };
     }
     await sleep(5);
   }
   return undefined;
+}
+
+/** Exact to a microsecond, so that a thousand of them are short in a file. */
+function milliseconds(ns: number): number {
+  return Math.round(ns / 1000) / 1000;
 }

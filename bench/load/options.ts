@@ -6,7 +6,7 @@ export interface Options {
   readonly isQuick: boolean;
   /** Names of servers; empty: all that are installed. */
   readonly only: readonly string[];
-  readonly scenarios: readonly string[];
+  readonly scenarios: readonly ScenarioName[];
   /** Seconds of each measurement. */
   readonly seconds: number;
   readonly rounds: number;
@@ -33,7 +33,14 @@ export const scenarioNames = [
   "million",
   "flip",
   "reload",
+  "replace",
+  "change",
+  "change-million",
+  "health",
 ] as const;
+
+/** The name of a scenario. */
+export type ScenarioName = (typeof scenarioNames)[number];
 
 /** Names that stand for several scenarios. */
 const groups: Readonly<Record<string, readonly string[]>> = {
@@ -46,18 +53,23 @@ export const usage = `npm run bench:dns -- [options]
 
   --quick            2 s and 1 round each: shows that everything works, not how fast it is
   --only A,B         servers: echo, meridian, meridian-file, gdnsd, knot, powerdns (default: all that are installed)
-  --scenario A,B     ${scenarioNames.join(", ")}; small = the first three (default: all)
+  --scenario A,B     ${scenarioNames.join(", ")};
+                     small = the first three (default: all)
   --seconds N        seconds of each measurement (default 5)
   --rounds N         rounds, in each of which every server has a turn (default 9)
   --rate N           queries a second of the fixed-rate loader (default 40000)
   --seed N           seed of names, policies and clients (default 1)
-  --flips N          endpoint changes under flip (default 40, quick 4)
-  --flip-interval N  milliseconds between health checks under flip (default 2000); others round up to seconds
+  --flips N          endpoint changes under flip (default 1000, quick 20); 40 at most where a server checks each second or less often
+  --flip-interval N  milliseconds between health checks under flip (default 100); gdnsd: 2 s, PowerDNS: 1 s
   --server-cores L   cores of the server as taskset takes them (default 0)
   --client-core N    core of the client (default 1)
   --out DIR          folder for results
   --keep             keep the servers' temporary folders
 `;
+
+function isScenario(name: string): name is ScenarioName {
+  return scenarioNames.some((known) => known === name);
+}
 
 /** Reads the command line; a text is what is wrong with it. */
 export function readOptions(args: readonly string[]): Options | string {
@@ -90,10 +102,11 @@ export function readOptions(args: readonly string[]): Options | string {
   };
   const isQuick = values["quick"] === true;
   const list = (name: string): readonly string[] => text(name)?.split(",").filter(Boolean) ?? [];
-  const scenarios = (text("scenario") === undefined ? ["all"] : list("scenario")).flatMap(
+  const asked = (text("scenario") === undefined ? ["all"] : list("scenario")).flatMap(
     (name) => groups[name] ?? [name],
   );
-  const unknown = scenarios.find((name) => !scenarioNames.some((known) => known === name));
+  const scenarios = asked.filter(isScenario);
+  const unknown = asked.find((name) => !isScenario(name));
   if (unknown !== undefined) {
     return `Cannot run scenario: name is "${unknown}", expected one of ${scenarioNames.join(", ")}, small`;
   }
@@ -102,8 +115,8 @@ export function readOptions(args: readonly string[]): Options | string {
     rounds: Number(text("rounds") ?? (isQuick ? 1 : 9)),
     rate: Number(text("rate") ?? 40_000),
     seed: Number(text("seed") ?? 1),
-    flips: Number(text("flips") ?? (isQuick ? 4 : 40)),
-    flipIntervalMs: Number(text("flip-interval") ?? 2000),
+    flips: Number(text("flips") ?? (isQuick ? 20 : 1000)),
+    flipIntervalMs: Number(text("flip-interval") ?? 100),
     clientCore: Number(text("client-core") ?? 1),
   };
   for (const [name, value] of Object.entries(numbers)) {

@@ -6,36 +6,23 @@ import type { PolicyPlan, ServicePlan } from "./data/plan.ts";
 import { queryName } from "./data/query-file.ts";
 import { ask } from "./measure/ask.ts";
 import type { Options } from "./options.ts";
-import type { ReloadResult } from "./output/results.ts";
-import { Stage, type RunningServer, type StageOptions } from "./stage.ts";
-import { saturate, startAll } from "./throughput.ts";
+import { loadHeavily, measureEach } from "./one-by-one.ts";
+import type { DisturbanceResult } from "./output/results.ts";
+import type { Stage, RunningServer, StageOptions } from "./stage.ts";
 
-/** The load during reloads, as a share of what the server answers at most. */
-const LOAD_SHARE = 0.7;
 const CHANGED_SHARE = 0.01;
 const RELOAD_TIMEOUT_MS = 20_000;
 const GAP_MS = 500;
-/** Time for one reload when the load's length is planned; a slower server is loaded for fewer reloads and says so. */
-const RELOAD_ALLOWANCE_MS = 1500;
-
 /** Reloads while under load, each changing one name in a hundred and one pool; counts lost queries and times each change. */
-export async function measureReloads(
-  stageOptions: StageOptions,
+export function measureReloads(
+  { adapters, ...stageOptions }: StageOptions,
   run: Options,
   reloads: number,
-): Promise<readonly ReloadResult[]> {
-  const stage = await Stage.open(stageOptions, run);
-  try {
-    const results: ReloadResult[] = [];
-    for (const server of await startAll(stage)) {
-      if (server.adapter.reload !== undefined)
-        results.push(await reloadServer(stage, server, run, reloads));
-      await stage.stop(server);
-    }
-    return results;
-  } finally {
-    await stage.close();
-  }
+): Promise<readonly DisturbanceResult[]> {
+  const able = adapters.filter((adapter) => adapter.reload !== undefined);
+  return measureEach({ ...stageOptions, adapters: able }, run, (stage, server) =>
+    reloadServer(stage, server, run, reloads),
+  );
 }
 
 /** The plan with a share of its names bound to other policies and one pool changed, and one of those names. */
@@ -82,37 +69,30 @@ async function reloadServer(
   server: RunningServer,
   run: Options,
   reloads: number,
-): Promise<ReloadResult> {
-  const most = await saturate(stage, server, run);
-  const seconds = 1 + (reloads * (GAP_MS + RELOAD_ALLOWANCE_MS)) / 1000;
-  const load = stage.load(server, {
-    rate: Math.floor(most.queriesPerSecond * LOAD_SHARE),
-    seconds,
-  });
-  const end = performance.now() + seconds * 1000;
-  const appliedMs: number[] = [];
+): Promise<DisturbanceResult> {
+  const load = await loadHeavily(stage, server, run, false);
+  const tookMs: number[] = [];
   let missed = 0;
   let { plan } = stage.options;
-  for (let index = 0; index < reloads && performance.now() < end; index += 1) {
+  for (let index = 0; index < reloads; index += 1) {
     await sleep(GAP_MS);
     const next = changePlan(plan, run.seed + index);
     ({ plan } = next);
     const took = await reloadOnce(server, next);
     if (took === undefined) missed += 1;
-    else appliedMs.push(took);
+    else tookMs.push(took);
   }
-  load.finish();
-  const summary = await load.summary;
+  const summary = await load.finish();
   console.log(
-    `  ${server.adapter.name}: ${appliedMs.length} reloads at ${summary.rate} q/s, lost ${summary.lost} of ${summary.sent}`,
+    `  ${server.adapter.name}: ${tookMs.length} reloads at ${summary.rate} q/s, lost ${summary.lost + summary.late} of ${summary.sent}`,
   );
   return {
     name: server.adapter.name,
     label: server.adapter.label(stage.options.workload),
     version: server.version,
-    queriesPerSecondMax: most.queriesPerSecond,
+    queriesPerSecondMax: load.queriesPerSecondMax,
     load: summary,
-    appliedMs,
+    tookMs,
     missed,
   };
 }

@@ -4,14 +4,20 @@ import { join } from "node:path";
 import { scenarioNames } from "./options.ts";
 import { formatReport, replaceSection } from "./output/report-text.ts";
 import { newestResults } from "./output/results.ts";
+import { plotOverview, savePlot } from "./output/scenario-plots.ts";
 
-// Writes the newest result of every scenario into README.md, between `<!-- bench:begin -->` and `<!-- bench:end -->`.
+// Writes the newest result of every scenario into README.md, between `<!-- bench:begin -->` and `<!-- bench:end -->`, and
+// draws their plots anew.
 
 const root = join(import.meta.dirname, "../..");
 const folder = join(root, "bench/results");
 const readme = join(root, "README.md");
 
 const found = existsSync(folder) ? newestResults(folder, scenarioNames) : [];
+for (const { file, result } of found) savePlot(join(folder, file), result);
+const overview = plotOverview(found.map(({ result }) => result));
+if (overview !== undefined) writeFileSync(join(folder, "overview.svg"), overview);
+
 const text = existsSync(readme) ? readFileSync(readme, "utf8") : "";
 const next = replaceSection(text, formatReport(found));
 if (next === undefined) {

@@ -50,7 +50,10 @@ export interface RunningServer {
   readonly version: string;
   readonly serving: Serving;
   readonly child: ChildProcess;
+  /** From starting the process to its first answer. */
   readonly loadMs: number;
+  /** From starting the process until it had compiled what it was configured from, where it does and says so. */
+  readonly compiledMs?: number;
   /** Its processes. */
   pids(): readonly number[];
 }
@@ -62,14 +65,14 @@ export class Stage {
   readonly #folder: string;
   readonly #nets: readonly Net[];
   readonly #children = new Set<ChildProcess>();
+  readonly #running = new Map<Serving, ServerAdapter>();
   readonly #loaders = new Set<LoaderRun>();
   health: HealthTarget | undefined;
 
   /** No server outlives a run that is stopped by hand. */
   readonly #abandon = (): void => {
-    for (const child of this.#children) child.kill("SIGKILL");
-    rmSync(this.#folder, { recursive: true, force: true });
-    process.exit(130);
+    const end = (): never => process.exit(130);
+    this.close().then(end, end);
   };
 
   private constructor(options: StageOptions, run: Options) {
@@ -116,23 +119,54 @@ export class Stage {
       workload: this.options.workload,
       plan: this.options.plan,
       nets: this.#nets,
-      check: this.#check(),
+      check: this.#check(adapter),
       folder,
       port: await freePort(),
       controlPort: await freePort(),
       cores: this.#run.serverCores,
     };
     adapter.configure(serving);
-    return this.#launch(adapter, version, serving);
+    return this.#launch(adapter, version, serving, () => adapter.start(serving));
   }
 
-  /** Stops a server and starts it again on the files that it left. */
-  async restart(server: RunningServer): Promise<RunningServer> {
-    await this.stop(server);
-    return this.#launch(server.adapter, server.version, server.serving);
+  /** Starts a server that was stopped on the files that it left. */
+  startAgain({ adapter, version, serving }: RunningServer): Promise<RunningServer> {
+    return this.#launch(adapter, version, serving, () => adapter.start(serving));
+  }
+
+  /** Starts a server that was stopped from what it kept on disk alone; undefined where it keeps nothing. */
+  async startStored(server: RunningServer): Promise<RunningServer | undefined> {
+    const { adapter, version, serving } = server;
+    const start = adapter.startStored?.bind(adapter, serving);
+    if (start === undefined) return undefined;
+    return this.#launch(adapter, version, serving, start);
+  }
+
+  /** Replaces a server's process while it answers; rejects where the new one does not come up or the old one does not go. */
+  async replace(server: RunningServer): Promise<RunningServer> {
+    const { adapter, serving } = server;
+    const start = performance.now();
+    const next = await adapter.replace?.(serving);
+    if (next === undefined) return { ...server, loadMs: performance.now() - start };
+    this.#children.add(next);
+    const hasEnded = (): boolean =>
+      server.child.exitCode !== null || server.child.signalCode !== null;
+    await waitFor(
+      `${adapter.name} to take over`,
+      LOAD_TIMEOUT_MS,
+      async () =>
+        hasEnded() && (await this.#isAnswering(adapter, serving)) === true ? true : undefined,
+      next,
+    );
+    this.#children.delete(server.child);
+    const root = pidOf(next);
+    const loadMs = performance.now() - start;
+    return { ...server, child: next, loadMs, pids: () => processTree(root) };
   }
 
   async stop(server: RunningServer): Promise<void> {
+    await server.adapter.stop?.(server.serving);
+    this.#running.delete(server.serving);
     await stopProgram(server.child);
     this.#children.delete(server.child);
   }
@@ -177,15 +211,23 @@ export class Stage {
   async close(): Promise<void> {
     process.off("SIGINT", this.#abandon).off("SIGTERM", this.#abandon);
     for (const loader of this.#loaders) loader.stop();
+    for (const [serving, adapter] of this.#running) await adapter.stop?.(serving);
     await Promise.all([...this.#children].map(stopProgram));
     await this.health?.close();
     if (!this.#run.keep) rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #launch(adapter: ServerAdapter, version: string, serving: Serving): Promise<RunningServer> {
-    const start = performance.now();
-    const child = adapter.start(serving);
+  async #launch(
+    adapter: ServerAdapter,
+    version: string,
+    serving: Serving,
+    start: () => ChildProcess,
+  ): Promise<RunningServer> {
+    const startMs = performance.now();
+    const startWallMs = Date.now();
+    const child = start();
     this.#children.add(child);
+    this.#running.set(serving, adapter);
     const root = pidOf(child);
     try {
       await waitFor(
@@ -198,8 +240,12 @@ export class Stage {
       const log = readFileSync(join(serving.folder, "log"), "utf8").slice(-2000);
       throw new Error(`Cannot start ${adapter.name}: ${log}`, { cause: error });
     }
-    const loadMs = performance.now() - start;
-    return { adapter, version, serving, child, loadMs, pids: () => processTree(root) };
+    const loadMs = performance.now() - startMs;
+    const compiledMs = (adapter.compiledAt?.(serving) ?? 0) - startWallMs;
+    return {
+      ...{ adapter, version, serving, child, loadMs, pids: () => processTree(root) },
+      ...(compiledMs > 0 ? { compiledMs } : {}),
+    };
   }
 
   async #isAnswering(adapter: ServerAdapter, serving: Serving): Promise<true | undefined> {
@@ -210,10 +256,10 @@ export class Stage {
     return isEcho || answer.addresses.length > 0 ? true : undefined;
   }
 
-  #check(): CheckPlan {
+  #check({ checkSecondsLeast = 0 }: ServerAdapter): CheckPlan {
     return {
       port: this.health?.port ?? 0,
-      intervalSeconds: this.options.checkIntervalSeconds,
+      intervalSeconds: Math.max(checkSecondsLeast, this.options.checkIntervalSeconds),
       threshold: this.options.checkThreshold,
     };
   }

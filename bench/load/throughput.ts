@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from "node:timers/promises";
-import { cpuBetween, readBusy, readCpu, residentBytes } from "./measure/cpu.ts";
-import { runDnsperf } from "./measure/dnsperf.ts";
+import { cpuBetween, readCpu } from "./measure/cpu.ts";
+import { readMemory } from "./measure/memory.ts";
 import { turns } from "./measure/statistics.ts";
 import type { Options } from "./options.ts";
-import type { SaturatedTurn, ServerResult, Turn } from "./output/results.ts";
+import type { Loading, ServerResult, Turn } from "./output/results.ts";
 import { Stage, type RunningServer, type StageOptions } from "./stage.ts";
+import { startOrLeaveOut } from "./one-by-one.ts";
+import { saturate } from "./saturate.ts";
 
 const IDLE_SECONDS = 2;
 const CHECK_ONE_IN = 1000;
+/** After a start, until memory is read. */
+const STEADY_MS = 10_000;
+const QUICK_STEADY_MS = 1000;
 
 /**
  * All servers run at once, one is driven at a time, in an order that alternates: as fast as it goes, for CPU time a
@@ -20,7 +25,11 @@ export async function measureThroughput(
 ): Promise<readonly ServerResult[]> {
   const stage = await Stage.open(stageOptions, run);
   try {
-    const servers = await startAll(stage);
+    const servers: RunningServer[] = [];
+    for (const adapter of stage.options.adapters) {
+      const server = await startOrLeaveOut(stage, adapter);
+      if (server !== undefined) servers.push(server);
+    }
     const idle = new Map<string, number>();
     for (const server of servers) idle.set(server.adapter.name, await idleCores(server));
     const taken = new Map<string, Turn[]>(servers.map((server) => [server.adapter.name, []]));
@@ -33,19 +42,14 @@ export async function measureThroughput(
     }
     const results: ServerResult[] = [];
     for (const server of servers) {
-      const bytes = residentBytes(server.pids());
-      const warm = await stage.restart(server);
       results.push({
         name: server.adapter.name,
         label: server.adapter.label(stageOptions.workload),
         version: server.version,
-        loadMs: server.loadMs,
-        warmLoadMs: warm.loadMs,
-        residentBytes: bytes,
+        loadings: await loadingsOf(stage, server, run),
         idleCores: idle.get(server.adapter.name) ?? 0,
         turns: taken.get(server.adapter.name) ?? [],
       });
-      await stage.stop(warm);
     }
     return results;
   } finally {
@@ -53,57 +57,33 @@ export async function measureThroughput(
   }
 }
 
-/** Starts every server of a stage that is installed and waits until its answers are right. */
-export async function startAll(stage: Stage): Promise<readonly RunningServer[]> {
-  const servers: RunningServer[] = [];
-  for (const adapter of stage.options.adapters) {
-    try {
-      const server = await stage.start(adapter);
-      if (server === undefined) {
-        console.log(`  ${adapter.name}: not installed, left out`);
-        continue;
-      }
-      await stage.settle(server);
-      servers.push(server);
-    } catch (error) {
-      console.error(
-        `  ${adapter.name}: left out. ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
-  }
-  return servers;
-}
-
-/** Drives a server as fast as it goes and charges its CPU time to the queries that it completed. */
-export async function saturate(
+/** How it came up at first, how it comes up again, and from what it kept on disk alone; it is stopped afterwards. */
+async function loadingsOf(
   stage: Stage,
   server: RunningServer,
   run: Options,
-): Promise<SaturatedTurn> {
-  const { cores } = server.serving;
-  const start = performance.now();
-  const busy = readBusy(cores);
-  const before = readCpu(server.pids());
-  const found = await runDnsperf({
-    port: server.serving.port,
-    queryFile: stage.file("queries"),
-    seconds: run.seconds,
-    core: run.clientCore,
-  });
-  const spent = cpuBetween(before, readCpu(server.pids()));
-  const others = Math.max(0, readBusy(cores) - busy - spent.total);
-  const answered = Math.max(1, found.completed);
+): Promise<readonly Loading[]> {
+  const loadings = [loadingOf("first", server)];
+  const next = async (way: Loading["way"], started: RunningServer | undefined): Promise<void> => {
+    if (started === undefined) return;
+    await sleep(run.isQuick ? QUICK_STEADY_MS : STEADY_MS);
+    loadings.push(loadingOf(way, started));
+    await stage.stop(started);
+  };
+  await stage.stop(server);
+  await next("again", await stage.startAgain(server));
+  await next("stored", await stage.startStored(server));
+  return loadings;
+}
+
+function loadingOf(way: Loading["way"], server: RunningServer): Loading {
+  const snapshotBytes = server.adapter.snapshotBytes?.(server.serving);
   return {
-    queriesPerSecond: found.queriesPerSecond,
-    completed: found.completed,
-    lost: found.lost,
-    cpu: spent.total / answered,
-    cpuUser: spent.user / answered,
-    cpuSystem: spent.system / answered,
-    cpuBusiest: spent.busiest.total / answered,
-    busiest: spent.busiest.name,
-    rcodes: found.rcodes,
-    others: others / ((performance.now() - start) * 1000),
+    way,
+    readyMs: server.loadMs,
+    ...(server.compiledMs === undefined ? {} : { compiledMs: server.compiledMs }),
+    memory: readMemory(server.pids()),
+    ...(snapshotBytes === undefined ? {} : { snapshotBytes }),
   };
 }
 

@@ -4,11 +4,12 @@
 // servers in another process. Two figures for each mode: the CPU time of the prober a probe (from which the most that one core can do follows),
 // and whether a whole HealthRunner keeps its cadence at the demanded rate. The third mode judges every answer a failure: work should be the same.
 //
-//   node bench/micro/health-probes.ts [--targets 5000] [--seconds 5] [--interval 1000]
+//   node bench/micro/health-probes.ts [--targets 5000] [--seconds 5] [--interval 1000] [--server-core N]
 
 import { Pcg32, systemClock } from "@meridian/core";
 import { defaultHttpFields, defaultTiming, HealthRunner, type ProbeTarget } from "@meridian/health";
-import { fork, type ChildProcess } from "node:child_process";
+import { execFileSync, fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -44,8 +45,13 @@ export async function benchProbes(options: {
   readonly targets: number;
   readonly intervalMs: number;
   readonly seconds: number;
+  /** Core that the servers are pinned to; where the prober runs if undefined. */
+  readonly serverCore: string | undefined;
 }): Promise<ProbeBenchResult> {
   const { child, ports } = await startServer();
+  if (options.serverCore !== undefined) {
+    execFileSync("taskset", ["-a", "-c", "-p", options.serverCore, String(child.pid)]);
+  }
   const runner = new HealthRunner({
     clock: systemClock,
     random: new Pcg32(1),
@@ -65,7 +71,9 @@ export async function benchProbes(options: {
   const { probesPassed, probesFailed, probesDelayed, probesTimedOut } = runner.counters;
   const done = probesPassed + probesFailed - before.probesPassed - before.probesFailed;
   await runner.close();
+  const gone = once(child, "exit");
   child.kill();
+  await gone;
   return {
     mode: options.mode,
     targets: options.targets,
@@ -149,6 +157,7 @@ async function main(): Promise<void> {
       targets: { type: "string", default: "5000" },
       seconds: { type: "string", default: "5" },
       interval: { type: "string", default: "1000" },
+      "server-core": { type: "string" },
     },
   });
   // A smoke run shows only that it still works.
@@ -164,6 +173,7 @@ async function main(): Promise<void> {
       targets: isSmoke ? 100 : Number(values.targets),
       intervalMs: Number(values.interval),
       seconds: isSmoke ? 0.3 : Number(values.seconds),
+      serverCore: values["server-core"],
     });
     console.log(JSON.stringify(result));
   }

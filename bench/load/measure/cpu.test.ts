@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  parseBusy,
-  cpuBetween,
-  parseSchedstat,
-  parseStat,
-  processTree,
-  readCpu,
-  residentBytes,
-} from "./cpu.ts";
+import { parseBusy, cpuBetween, parseSchedstat, parseStat, processTree, readCpu } from "./cpu.ts";
 
 test("parseStat() reads ticks behind a name with spaces and parentheses", () => {
   const line = "42 (a (b) c) S 1 42 42 0 -1 4194304 100 0 0 0 17 5 0 0 20 0 1 0 100 0 0";
@@ -53,7 +45,6 @@ test(
     while (performance.now() < end);
     const spent = cpuBetween(before, readCpu([process.pid]));
     assert.ok(spent.total > 5000, `spent ${spent.total} µs`);
-    assert.ok(residentBytes([process.pid]) > 1 << 20);
     assert.ok(processTree(process.pid).includes(process.pid));
   },
 );

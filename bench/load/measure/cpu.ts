@@ -114,20 +114,6 @@ export function processTree(root: number): readonly number[] {
   return found;
 }
 
-/** Resident memory of some processes in bytes. Pages that they share are counted once for each. */
-export function residentBytes(pids: readonly number[]): number {
-  let kibibytes = 0;
-  for (const pid of pids) {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, "utf8");
-      kibibytes += Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0);
-    } catch {
-      // The process ended.
-    }
-  }
-  return kibibytes * 1024;
-}
-
 function listThreads(pid: number): readonly string[] {
   try {
     return readdirSync(`/proc/${pid}/task`);

@@ -30,6 +30,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -529,6 +530,8 @@ static void read_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   read_options(argc, argv);
+  // It turns without sleeping: it must not outlive a benchmark that is killed.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   read_names(options.names);
   if (options.prefixes) read_prefixes(options.prefixes);
   if (options.expected) read_expected(options.expected);

@@ -2,7 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { LoaderSummary } from "../measure/loader.ts";
+import type { ProbeBenchResult } from "../../micro/health-probes.ts";
 import type { Machine } from "../measure/machine.ts";
+import type { Memory } from "../measure/memory.ts";
 
 // What a run leaves behind: one JSON file a scenario with every round in it, so that tables and plots can be made again
 // and a reader can see the spread.
@@ -33,16 +35,27 @@ export interface Turn {
   readonly fixed: LoaderSummary;
 }
 
+/** How a server came up and what it held then. */
+export interface Loading {
+  /** From its configuration for the first time, once more with what it kept on disk besides, or from what it kept alone. */
+  readonly way: "first" | "again" | "stored";
+  /** From starting the process to its first answer. */
+  readonly readyMs: number;
+  /** From starting the process until it had compiled its configuration, where it does and says so. */
+  readonly compiledMs?: number;
+  /** `first`: after all rounds; the others: some seconds after they were ready. */
+  readonly memory: Memory;
+  /** Its newest snapshot on disk, where it keeps one. */
+  readonly snapshotBytes?: number;
+}
+
 /** One server in a throughput scenario. */
 export interface ServerResult {
   readonly name: string;
   readonly label: string;
   readonly version: string;
-  /** From starting the process to its first answer. */
-  readonly loadMs: number;
-  /** The same once more with what it kept on disk, where it keeps something. */
-  readonly warmLoadMs?: number;
-  readonly residentBytes: number;
+  /** How it came up, each way. */
+  readonly loadings: readonly Loading[];
   /** Share of a core that it uses while nobody asks: its health checks. */
   readonly idleCores: number;
   readonly turns: readonly Turn[];
@@ -63,24 +76,46 @@ export interface FlipResult {
   readonly name: string;
   readonly label: string;
   readonly version: string;
+  readonly checkIntervalSeconds: number;
+  /** Queries a second that it answered at most, of which the load is a share. */
+  readonly queriesPerSecondMax: number;
   readonly flips: readonly Flip[];
   /** Flips that no client saw in time. */
   readonly missed: number;
+  /** Changed answers that no flip asked for. */
+  readonly unasked: number;
   readonly load: LoaderSummary;
 }
 
-/** One server under reloads. */
-export interface ReloadResult {
+/** One server that was reloaded, or whose process was replaced, again and again under load. */
+export interface DisturbanceResult {
   readonly name: string;
   readonly label: string;
   readonly version: string;
   /** Queries a second that it answered at most, of which the load is a share. */
   readonly queriesPerSecondMax: number;
   readonly load: LoaderSummary;
-  /** From changed files to the changed answer, one for each reload. */
-  readonly appliedMs: readonly number[];
-  /** Reloads whose change was never answered. */
+  /** One for each: from changed files to the changed answer, or from the order to replace until the new process answers alone. */
+  readonly tookMs: readonly number[];
+  /** Reloads whose change was never answered; replacements that were not made. */
   readonly missed: number;
+}
+
+/** One changed file, in milliseconds until a client got the answer that it asks for. */
+export interface AppliedChange {
+  readonly kind: string;
+  readonly ms: number;
+}
+
+/** One server whose files were changed, one small thing at a time. */
+export interface ChangeResult {
+  readonly name: string;
+  readonly label: string;
+  readonly version: string;
+  readonly changes: readonly AppliedChange[];
+  /** Changes that no client saw in time. */
+  readonly missed: number;
+  readonly load: LoaderSummary;
 }
 
 /** How a run was made. */
@@ -95,8 +130,12 @@ export interface Settings {
   readonly checkIntervalSeconds: number;
 }
 
+/** What files of results are like; those of another format are passed over. */
+export const RESULT_FORMAT = 2;
+
 /** Everything that one scenario found. */
 export interface ScenarioResult {
+  readonly format: typeof RESULT_FORMAT;
   readonly scenario: string;
   readonly title: string;
   /** ISO date and time of the start. */
@@ -105,7 +144,10 @@ export interface ScenarioResult {
   readonly machine: Machine;
   readonly servers: readonly ServerResult[];
   readonly flips?: readonly FlipResult[];
-  readonly reloads?: readonly ReloadResult[];
+  readonly reloads?: readonly DisturbanceResult[];
+  readonly replaces?: readonly DisturbanceResult[];
+  readonly changes?: readonly ChangeResult[];
+  readonly probes?: readonly ProbeBenchResult[];
 }
 
 /** Writes `DATE-SCENARIO.json` and gives its path without the ending. */
@@ -123,12 +165,14 @@ export function newestResults(
 ): readonly { readonly file: string; readonly result: ScenarioResult }[] {
   const files = readdirSync(folder)
     .filter((file) => /^\d{4}-\d\d-\d\d-.*\.json$/.test(file))
-    .toSorted();
+    .toSorted()
+    .toReversed();
   return scenarios.flatMap((scenario) => {
-    const file = files.findLast((name) => name.slice(11) === `${scenario}.json`);
-    if (file === undefined) return [];
-    const parsed: unknown = JSON.parse(readFileSync(join(folder, file), "utf8"));
-    return isResult(parsed) ? [{ file: file.slice(0, -5), result: parsed }] : [];
+    for (const file of files.filter((name) => name.slice(11) === `${scenario}.json`)) {
+      const parsed: unknown = JSON.parse(readFileSync(join(folder, file), "utf8"));
+      if (isResult(parsed)) return [{ file: file.slice(0, -5), result: parsed }];
+    }
+    return [];
   });
 }
 
@@ -136,6 +180,8 @@ function isResult(value: unknown): value is ScenarioResult {
   return (
     typeof value === "object" &&
     value !== null &&
+    "format" in value &&
+    value.format === RESULT_FORMAT &&
     "scenario" in value &&
     "servers" in value &&
     Array.isArray(value.servers) &&

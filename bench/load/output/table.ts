@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-import { median, percentile, spread } from "../measure/statistics.ts";
-import { yardsticks } from "../servers/index.ts";
-import type { FlipResult, ReloadResult, ScenarioResult, ServerResult, Turn } from "./results.ts";
+import { percentile, spread } from "../measure/statistics.ts";
+import type { ProbeBenchResult } from "../../micro/health-probes.ts";
+import { ratioText } from "./budgets.ts";
+import type {
+  ChangeResult,
+  DisturbanceResult,
+  FlipResult,
+  Loading,
+  ScenarioResult,
+  ServerResult,
+  Turn,
+} from "./results.ts";
 
-/** A scenario's result as a Markdown table. */
+/** A scenario's result as Markdown tables. */
 export function formatResult(result: ScenarioResult): string {
   if (result.flips !== undefined) return flipTable(result.flips);
-  if (result.reloads !== undefined) return reloadTable(result.reloads);
-  return throughputTable(result);
-}
-
-/** Median CPU time a query of the better of the yardsticks; undefined where none of them ran. */
-export function bestYardstick(servers: readonly ServerResult[]): number | undefined {
-  const medians = servers
-    .filter((server) => yardsticks.includes(server.name) && server.turns.length > 0)
-    .map((server) => median(server.turns.map((turn) => turn.saturated.cpu)));
-  return medians.length > 0 ? Math.min(...medians) : undefined;
+  if (result.reloads !== undefined)
+    return disturbanceTable(result.reloads, "reloads", "files to changed answer, ms");
+  if (result.replaces !== undefined)
+    return disturbanceTable(result.replaces, "replacements", "one replacement, ms");
+  if (result.changes !== undefined) return changeTable(result.changes);
+  if (result.probes !== undefined) return probeTable(result.probes);
+  const throughput = throughputTable(result);
+  return result.scenario === "million"
+    ? `${throughput}\n\n${loadingTable(result.servers)}`
+    : throughput;
 }
 
 function throughputTable({ servers, settings }: ScenarioResult): string {
-  const best = bestYardstick(servers);
   const rows = servers.map((server) => {
-    const of = (pick: (turn: Turn) => number): string => formatSpread(server.turns.map(pick), 2);
-    const cpu = server.turns.map((turn) => turn.saturated.cpu);
     const sum = (pick: (turn: Turn) => number): number =>
       server.turns.reduce((total, turn) => total + pick(turn), 0);
     return [
@@ -31,20 +37,20 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
         server.turns.map((turn) => turn.saturated.queriesPerSecond / 1000),
         0,
       ),
-      of((turn) => turn.saturated.cpu),
+      formatSpread(
+        server.turns.map((turn) => turn.saturated.cpu),
+        2,
+      ),
       `${middle(server, (turn) => turn.saturated.cpuUser)} + ${middle(server, (turn) => turn.saturated.cpuSystem)}`,
       middle(server, (turn) => turn.saturated.cpuBusiest),
-      best === undefined || cpu.length === 0 ? "–" : (median(cpu) / best).toFixed(2),
+      ratioText(server, servers),
       `${middle(server, (turn) => turn.fixed.p50, 0)} / ${middle(server, (turn) => turn.fixed.p99, 0)}`,
       String(sum((turn) => turn.fixed.lost + turn.fixed.late)),
       `${sum((turn) => turn.fixed.wrong)} / ${sum((turn) => turn.fixed.checked)}`,
-      `${(server.loadMs / 1000).toFixed(2)} / ${server.warmLoadMs === undefined ? "–" : (server.warmLoadMs / 1000).toFixed(2)}`,
-      String(Math.round(server.residentBytes / (1 << 20))),
       (server.idleCores * 100).toFixed(1),
       middle(server, (turn) => turn.saturated.others * 100, 0),
     ];
   });
-  const rate = `${settings.rate / 1000} K q/s`;
   return markdownTable(
     [
       "server",
@@ -53,11 +59,9 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
       "user + system",
       "answering thread",
       "× best of gdnsd, Knot",
-      `p50 / p99 µs at ${rate}`,
+      `p50 / p99 µs at ${settings.rate / 1000} K q/s`,
       "lost",
       "wrong / checked",
-      "load s (first / again)",
-      "memory MiB",
       "idle, % of a core",
       "others, % of its core",
     ],
@@ -65,56 +69,156 @@ function throughputTable({ servers, settings }: ScenarioResult): string {
   );
 }
 
-function flipTable(flips: readonly FlipResult[]): string {
-  const rows = flips.map((server) => {
-    const answers = server.flips.map((flip) => flip.answerMs);
-    const detects = server.flips.map((flip) => flip.detectMs);
-    const of = (values: readonly number[], share: number): string =>
-      percentile(values, share)?.toFixed(2) ?? "–";
-    return [
-      `${server.label} ${server.version}`,
-      String(server.flips.length),
-      String(server.missed),
-      `${of(answers, 0.5)} / ${of(answers, 0.99)}`,
-      `${of(detects, 0.5)} / ${of(detects, 1)}`,
-      String(server.load.lost + server.load.late),
-    ];
-  });
+const ways: Readonly<Record<Loading["way"], string>> = {
+  first: "from its configuration",
+  again: "again, with what it kept on disk",
+  stored: "from disk alone",
+};
+
+function loadingTable(servers: readonly ServerResult[]): string {
+  const mebibytes = (bytes: number): string => String(Math.round(bytes / (1 << 20)));
+  const rows = servers
+    .filter((server) => server.name !== "echo")
+    .flatMap((server) =>
+      server.loadings.map(({ way, readyMs, compiledMs, memory, snapshotBytes }) => [
+        `${server.label}, ${ways[way]}`,
+        (readyMs / 1000).toFixed(2),
+        compiledMs === undefined ? "–" : (compiledMs / 1000).toFixed(2),
+        mebibytes(memory.resident),
+        mebibytes(memory.anonymous),
+        mebibytes(memory.file + memory.shared),
+        mebibytes(memory.peak),
+        snapshotBytes === undefined ? "–" : mebibytes(snapshotBytes),
+      ]),
+    );
   return markdownTable(
     [
-      "server",
-      "flips",
-      "missed",
-      "probe result to answer, p50 / p99 ms",
-      "change to probe result, p50 / max ms",
-      "lost",
+      "how it came up",
+      "ready s",
+      "compiled s",
+      "resident MiB",
+      "of it heaps and buffers",
+      "of it mapped",
+      "peak MiB",
+      "snapshot MiB",
     ],
     rows,
   );
 }
 
-function reloadTable(reloads: readonly ReloadResult[]): string {
-  const rows = reloads.map((server) => [
+function flipTable(flips: readonly FlipResult[]): string {
+  const rows = flips.map((server) => [
     `${server.label} ${server.version}`,
-    String(server.appliedMs.length),
+    `${server.checkIntervalSeconds} s`,
+    String(server.flips.length),
     String(server.missed),
-    `${Math.round(server.load.rate / 1000)} of ${Math.round(server.queriesPerSecondMax / 1000)}`,
-    `${server.load.lost + server.load.late} of ${server.load.sent}`,
-    `${Math.round(server.load.p50)} / ${Math.round(server.load.p99)}`,
-    formatSpread(server.appliedMs, 0),
+    String(server.unasked),
+    percentiles(
+      server.flips.map((flip) => flip.answerMs),
+      2,
+    ),
+    percentiles(
+      server.flips.map((flip) => flip.detectMs),
+      0,
+    ),
+    ...loadCells(server),
   ]);
   return markdownTable(
     [
       "server",
-      "reloads",
+      "check every",
+      "flips",
       "missed",
-      "load, K q/s",
-      "lost",
-      "p50 / p99 µs",
-      "files to changed answer, ms",
+      "unasked changes",
+      "probe result to answer, p50 / p99 / max ms",
+      "change to probe result, p50 / p99 / max ms",
+      ...loadHeads,
     ],
     rows,
   );
+}
+
+function disturbanceTable(
+  found: readonly DisturbanceResult[],
+  what: string,
+  times: string,
+): string {
+  const rows = found.map((server) => [
+    `${server.label} ${server.version}`,
+    String(server.tookMs.length),
+    String(server.missed),
+    ...loadCells(server),
+    formatSpread(server.tookMs, 0),
+  ]);
+  return markdownTable(["server", what, "missed", ...loadHeads, times], rows);
+}
+
+function changeTable(found: readonly ChangeResult[]): string {
+  const rows = found.flatMap((server) => {
+    const kinds = [...new Set(server.changes.map((change) => change.kind))];
+    const row = (kind: string, changes: ChangeResult["changes"]): readonly string[] => [
+      `${server.label} ${server.version}: ${kind}`,
+      String(changes.length),
+      percentiles(
+        changes.map((change) => change.ms),
+        0,
+      ),
+    ];
+    return [
+      ...kinds.map((kind) =>
+        row(
+          kind,
+          server.changes.filter((change) => change.kind === kind),
+        ),
+      ),
+      row(server.missed === 0 ? "all" : `all, ${server.missed} missed`, server.changes),
+    ];
+  });
+  return markdownTable(["change", "times", "file changed to answer, p50 / p99 / max ms"], rows);
+}
+
+function probeTable(probes: readonly ProbeBenchResult[]): string {
+  const rows = probes.map((probe) => [
+    `Meridian, ${probe.mode}`,
+    `${probe.probesPerSecond} of ${probe.demandedPerSecond}`,
+    `${probe.userMicrosPerProbe} + ${probe.systemMicrosPerProbe}`,
+    String(probe.corePercent),
+    String(probe.timedOut),
+    String(probe.delayed),
+  ]);
+  return markdownTable(
+    [
+      "prober",
+      "probes a second",
+      "CPU µs a probe, user + system",
+      "% of a core",
+      "timed out",
+      "late",
+    ],
+    rows,
+  );
+}
+
+const loadHeads = ["load, K q/s", "lost", "late", "p50 / p99 µs", "loader behind, ms"];
+
+/** What a server answered while something was done to it. */
+function loadCells({
+  load,
+  queriesPerSecondMax,
+}: Pick<DisturbanceResult, "load" | "queriesPerSecondMax">): readonly string[] {
+  return [
+    `${Math.round(load.rate / 1000)} of ${Math.round(queriesPerSecondMax / 1000)}`,
+    `${load.lost} of ${load.sent}`,
+    String(load.late),
+    `${Math.round(load.p50)} / ${Math.round(load.p99)}`,
+    (load.behindMax / 1000).toFixed(0),
+  ];
+}
+
+function percentiles(values: readonly number[], digits: number): string {
+  return [0.5, 0.99, 1]
+    .map((share) => percentile(values, share)?.toFixed(digits) ?? "–")
+    .join(" / ");
 }
 
 /** Text, then numbers aligned to the right. */

@@ -41,11 +41,26 @@ export interface ServerAdapter {
   /** Its version, or undefined where the program is missing. */
   version(): Promise<string | undefined>;
   serves(workload: Workload): boolean;
+  /** Shortest interval between two checks of an endpoint that it can be given, in seconds; left out where it checks none. */
+  readonly checkSecondsLeast?: number;
   /** Writes every file that `start` needs. Not counted as load time. */
   configure(serving: Serving): void;
   start(serving: Serving): ChildProcess;
   /** Resolves when the server itself says that it is ready; left out where only its answers tell. */
   ready?(serving: Serving): Promise<boolean>;
+  /** Starts it from what it kept on disk alone, without what it is configured from; left out where it keeps nothing. */
+  startStored?(serving: Serving): ChildProcess;
+  /** Bytes of the newest snapshot that it keeps on disk; undefined before there is one. */
+  snapshotBytes?(serving: Serving): number | undefined;
+  /** When it had compiled what it was configured from, wall milliseconds; undefined before. */
+  compiledAt?(serving: Serving): number | undefined;
+  /**
+   * Replaces the process that answers by a new one, its sockets handed over; left out where it cannot. Gives the new process, which
+   * the old one ends for; undefined where the server starts that itself and it answers by now.
+   */
+  replace?(serving: Serving): Promise<ChildProcess | undefined>;
+  /** Ends processes that are no children of the benchmark. */
+  stop?(serving: Serving): Promise<void>;
   /** Rewrites what differs from the plan that runs and makes the server take it; left out where it cannot. */
   reload?(serving: Serving): Promise<void>;
 }

@@ -23,6 +23,7 @@ export const gdnsd: ServerAdapter = {
   answers: (workload) => (plugins[workload] === undefined ? "static" : "policy"),
   version: async () => /version (\S+)/.exec(await outputOf("gdnsd", ["-h"]))?.[1],
   serves: () => true,
+  checkSecondsLeast: 2,
   configure: (serving) => {
     for (const name of ["zones", "geoip", "run", "state"]) mkdirSync(join(serving.folder, name));
     writeFileSync(join(serving.folder, "config"), configText(serving));
@@ -34,6 +35,14 @@ export const gdnsd: ServerAdapter = {
   reload: async (serving) => {
     writeZones(serving);
     await runProgram("gdnsdctl", ["-c", serving.folder, "reload-zones"]);
+  },
+  replace: async ({ folder }) => {
+    await runProgram("gdnsdctl", ["-c", folder, "replace"]);
+    return undefined;
+  },
+  // A replacement is nobody's child.
+  stop: async ({ folder }) => {
+    await outputOf("gdnsdctl", ["-c", folder, "-i", "stop"]);
   },
 };
 
@@ -66,7 +75,7 @@ ${pluginText(workload, plan.policies)}
 
 function checkText({ port, intervalSeconds, threshold }: CheckPlan): string {
   // Whole seconds, of which the timeout must be fewer.
-  const interval = Math.max(2, Math.ceil(intervalSeconds));
+  const interval = Math.ceil(intervalSeconds);
   return [
     `plugin => http_status, port => ${port}, url_path => "/"`,
     `interval => ${interval}, timeout => ${Math.floor(interval / 2)}`,

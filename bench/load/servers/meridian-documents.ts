@@ -17,7 +17,14 @@ const NETWORKS = "bench-asn";
 const CHECK = "bench-web";
 const ASN_FIRST = 64_500;
 
-type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+/** What a document's spec is made of. */
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json };
 
 /** Zones, and where policies decide also sites, data sets and the health check. */
 export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generator<string> {
@@ -47,7 +54,8 @@ export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generato
   yield document("HealthCheck", CHECK, {
     http: { port, path: "/" },
     interval: `${intervalSeconds * 1000}ms`,
-    timeout: `${Math.min(5000, Math.floor(intervalSeconds * 500))}ms`,
+    // Nearly the whole interval: an endpoint whose prober waits for its core is not down.
+    timeout: `${Math.min(5000, Math.floor(intervalSeconds * 900))}ms`,
     unhealthyThreshold: threshold,
     healthyThreshold: threshold,
   });
@@ -101,7 +109,8 @@ export function tableText({ nets }: Serving): string {
   return `prefix,site,rtt_ms,samples,measured_at\n${rows.join("")}`;
 }
 
-function document(kind: string, name: string, spec: Json): string {
+/** One JSON line. */
+export function document(kind: string, name: string, spec: Json): string {
   return `${JSON.stringify({ apiVersion: "meridian.dev/v1alpha1", kind, metadata: { name }, spec })}\n`;
 }
 

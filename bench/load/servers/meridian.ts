@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { parseManifest } from "@meridian/snapshot";
 import { masterFile, writePieces } from "../data/files.ts";
 import { outputOf, startPinned } from "../measure/program.ts";
 import type { ServerAdapter, Serving, Workload } from "./adapter.ts";
@@ -18,6 +19,18 @@ const root = join(import.meta.dirname, "../../..");
 const RECORDS_PER_FILE = 50_000;
 const command = join(root, "bin/meridian");
 
+/** How either way of serving is started and looked at. */
+const running = {
+  checkSecondsLeast: 0.1,
+  start: (serving: Serving) => start(serving, "documents"),
+  // What its documents say cannot be taken, so the stored revision stays, and nothing is compiled.
+  startStored: (serving: Serving) => start(serving, "refused"),
+  replace: (serving: Serving) => Promise.resolve(start(serving, "documents", ["--replace"])),
+  ready,
+  snapshotBytes,
+  compiledAt,
+} satisfies Partial<ServerAdapter>;
+
 /** Meridian with one worker, policies and records as JSON lines, its own HTTP checks running. */
 export const meridian: ServerAdapter = {
   name: "meridian",
@@ -26,8 +39,7 @@ export const meridian: ServerAdapter = {
   version,
   serves: () => true,
   configure: (serving) => configure(serving, serving.workload !== "static"),
-  start,
-  ready,
+  ...running,
   reload: (serving) => {
     if (serving.workload !== "static") writePolicies(serving);
     writeRecords(serving, serving.workload !== "static");
@@ -43,8 +55,7 @@ export const meridianFile: ServerAdapter = {
   version,
   serves: (workload: Workload) => workload === "mixed",
   configure: (serving) => configure(serving, false),
-  start,
-  ready,
+  ...running,
   reload: (serving) => {
     writeRecords(serving, false);
     return Promise.resolve();
@@ -56,9 +67,10 @@ async function version(): Promise<string | undefined> {
 }
 
 function configure(serving: Serving, hasPolicies: boolean): void {
-  for (const name of ["documents", "state"]) mkdirSync(join(serving.folder, name));
+  for (const name of ["documents", "refused", "state"]) mkdirSync(join(serving.folder, name));
   const documents = join(serving.folder, "documents");
   writePieces(join(documents, "base.jsonl"), baseDocuments(serving, hasPolicies));
+  writePieces(join(serving.folder, "refused", "base.jsonl"), ["no document\n"]);
   if (hasPolicies) {
     writePieces(join(documents, "places.csv"), [placesText(serving)]);
     writePieces(join(documents, "networks.csv"), [networksText(serving)]);
@@ -92,12 +104,16 @@ function writeRecords({ plan, folder }: Serving, hasPolicies: boolean): void {
   }
 }
 
-function start({ folder, port, controlPort, cores }: Serving): ReturnType<typeof startPinned> {
+function start(
+  { folder, port, controlPort, cores }: Serving,
+  documents: "documents" | "refused",
+  more: readonly string[] = [],
+): ReturnType<typeof startPinned> {
   return startPinned(
     cores,
     command,
     [
-      ...["up", "-f", join(folder, "documents"), "--state", join(folder, "state")],
+      ...["up", "-f", join(folder, documents), "--state", join(folder, "state"), ...more],
       ...["--listen", `127.0.0.1:${port}`, "--http", `127.0.0.1:${controlPort}`, "--workers", "1"],
     ],
     join(folder, "log"),
@@ -112,4 +128,21 @@ async function ready({ controlPort }: Serving): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+function snapshotBytes({ folder }: Serving): number | undefined {
+  const path = join(folder, "state/manifest.json");
+  if (!existsSync(path)) return undefined;
+  const manifest = parseManifest(readFileSync(path, "utf8"));
+  if (typeof manifest === "string") return undefined;
+  return manifest.sections.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** From the newest line of its log that says so. */
+function compiledAt({ folder }: Serving): number | undefined {
+  const line = readFileSync(join(folder, "log"), "utf8")
+    .split("\n")
+    .findLast((text) => text.includes('"msg":"Compiled the files"'));
+  const time = /"time":"([^"]+)"/.exec(line ?? "")?.[1];
+  return time === undefined ? undefined : Date.parse(time);
 }

@@ -17,6 +17,7 @@ export const powerdns: ServerAdapter = {
   version: async () =>
     /Server (\d\S*)/.exec(await outputOf("pdns_server", ["--version", "--no-config"]))?.[1],
   serves: (workload) => workload === "weighted" || workload === "failover" || workload === "static",
+  checkSecondsLeast: 1,
   configure: (serving) => {
     const { folder, plan } = serving;
     for (const name of ["zones", "run"]) mkdirSync(join(folder, name));
@@ -48,7 +49,7 @@ guardian=no
 receiver-threads=1
 distributor-threads=1
 enable-lua-records=shared
-lua-health-checks-interval=${Math.max(1, Math.ceil(check.intervalSeconds))}
+lua-health-checks-interval=${Math.ceil(check.intervalSeconds)}
 edns-subnet-processing=yes
 loglevel=3
 `;

@@ -10,6 +10,7 @@ import { regionNets } from "../data/regions.ts";
 import { changePlan } from "../reload.ts";
 import type { ServerAdapter, Serving, Workload } from "./adapter.ts";
 import { adapters } from "./index.ts";
+import { applyChange, changeKinds, initialState, writeChangeFile } from "./meridian-changes.ts";
 import { meridian, meridianFile } from "./meridian.ts";
 
 const size = { names: 300, policies: 33, endpoints: 330, zones: 3, wildcards: 0.1 };
@@ -29,13 +30,7 @@ after(() => rmSync(root, { recursive: true, force: true }));
 for (const adapter of [meridian, meridianFile]) {
   for (const workload of workloads.filter((each) => adapter.serves(each))) {
     test(`documents of ${adapter.name} for ${workload} load without a complaint`, () => {
-      const documents = join(configure(adapter, workload).folder, "documents");
-      const files = readdirSync(documents)
-        .filter((name) => name.endsWith(".jsonl"))
-        .map((name) => join(documents, name))
-        .map((path) => ({ path, bytes: readFileSync(path) }));
-      const readFile = (path: string): Uint8Array => readFileSync(path);
-      const loaded = loadModel(files, { now: Date.parse("2026-01-02"), readFile });
+      const loaded = load(configure(adapter, workload));
       assert.deepEqual(loaded.problems.map(formatProblem), []);
       assert.equal(loaded.model?.zones.size, plans[workload].origins.length);
     });
@@ -61,6 +56,34 @@ test("changePlan() rebinds one name in a hundred and changes the addresses of on
   const differing = plan.policies.filter((policy, at) => policy !== plans.mixed.policies[at]);
   assert.equal(differing.length, 1);
 });
+
+test("each small change leaves documents that load, and says which name it concerns", () => {
+  const serving = configure(meridian, "weighted");
+  let state = initialState;
+  for (const kind of changeKinds) {
+    const next = applyChange(state, kind);
+    assert.notDeepEqual(next.state, state, kind);
+    ({ state } = next);
+    const before = Number(process.hrtime.bigint());
+    assert.ok(writeChangeFile(serving, state) >= before);
+    const { problems, model } = load(serving);
+    const errors = problems.filter(({ severity }) => severity === "error");
+    assert.deepEqual(errors.map(formatProblem), [], kind);
+    const names = [...(model?.records.values() ?? [])].map((record) => record.spec.name);
+    const name = `${next.label}.${serving.plan.origins[0] ?? ""}`;
+    assert.equal(names.includes(name), next.address !== undefined, kind);
+  }
+});
+
+function load({ folder }: Serving): ReturnType<typeof loadModel> {
+  const documents = join(folder, "documents");
+  const files = readdirSync(documents)
+    .filter((name) => name.endsWith(".jsonl"))
+    .map((name) => join(documents, name))
+    .map((path) => ({ path, bytes: readFileSync(path) }));
+  const readFile = (path: string): Uint8Array => readFileSync(path);
+  return loadModel(files, { now: Date.parse("2026-01-02"), readFile });
+}
 
 function configure(adapter: ServerAdapter, workload: Workload): Serving {
   const folder = join(root, `${adapter.name}-${workload}`);
