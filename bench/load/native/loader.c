@@ -88,7 +88,8 @@ static uint32_t name_count;
 static char **expected;
 static Prefix *prefixes;
 static uint32_t prefix_count;
-static uint64_t *watched; // Sum of the last answer of each name.
+static uint64_t *watched;       // Sum of the last answer of each name.
+static uint64_t *watched_since; // When the query that first got it was due.
 
 static int fds[SOCKETS_MAX];
 static uint16_t next_id[SOCKETS_MAX];
@@ -349,7 +350,9 @@ static void watch_answer(const Query *query, const unsigned char *packet, uint32
   // A sum does not depend on the order of the records; the rcode and the count are in it too.
   uint64_t sum = (uint64_t)(packet[3] & 15) << 56 | (uint64_t)(count + 1) << 40;
   for (int i = 0; i < count; i++) sum += (uint64_t)addresses[i] * 0x9E3779B1u >> 8;
-  if (sum == watched[query->name]) return;
+  // Sockets are read one after the other: an answer to an older query is no change back.
+  if (sum == watched[query->name] || query->due_ns < watched_since[query->name]) return;
+  watched_since[query->name] = query->due_ns;
   int is_first = watched[query->name] == 0;
   watched[query->name] = sum;
   if (!is_first) counts.changes++;
@@ -536,6 +539,7 @@ int main(int argc, char **argv) {
   if (options.prefixes) read_prefixes(options.prefixes);
   if (options.expected) read_expected(options.expected);
   watched = calloc(name_count, sizeof *watched);
+  watched_since = calloc(name_count, sizeof *watched_since);
   int poll = open_sockets();
   signal(SIGTERM, end_early);
   uint64_t start = now_ns();
