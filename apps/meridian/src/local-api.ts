@@ -5,8 +5,11 @@
 import { request } from "node:http";
 import { join } from "node:path";
 import { CommandError, ExitCode } from "./exit-code.ts";
+import { rowsOf, type Row } from "./output.ts";
 
 const TIMEOUT_MS = 60_000;
+/** Items asked for at once. */
+const PAGE_ITEMS = 10_000;
 
 const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
   400: ExitCode.invalid,
@@ -24,6 +27,21 @@ export class LocalApi {
 
   get(path: string, query: Readonly<Record<string, string>> = {}): Promise<unknown> {
     return this.#ask("GET", path, query);
+  }
+
+  /** Every item of a list, page by page. */
+  async list(path: string): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (let token: string | undefined = ""; token !== undefined;) {
+      const page = await this.get(path, {
+        limit: String(PAGE_ITEMS),
+        ...(token === "" ? {} : { continue: token }),
+      });
+      for (const row of rowsOf(memberOf(page, "items"))) rows.push(row);
+      const next = memberOf(page, "continue");
+      token = typeof next === "string" ? next : undefined;
+    }
+    return rows;
   }
 
   post(path: string, body: object, query: Readonly<Record<string, string>> = {}): Promise<unknown> {
@@ -96,6 +114,10 @@ export class LocalApi {
         : `Cannot reach Meridian: ${error.message}`,
     );
   }
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function parseJson(text: string): unknown {

@@ -4,10 +4,13 @@
 
 import { chmodSync, rmSync } from "node:fs";
 import { decodeMessage, formatMessage } from "@meridian/dns";
-import Fastify, { type FastifyInstance } from "fastify";
+import { limits } from "@meridian/model";
+import type { FastifyInstance } from "fastify";
+import { boundedServer } from "./bounded-server.ts";
 import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
 import { addLatencyRoute } from "./latency-route.ts";
+import { addListRoutes } from "./list-routes.ts";
 import type { LatencySamples } from "./latency-samples.ts";
 import { Metrics } from "./metrics.ts";
 import type { OverlayJournal } from "./overlay-journal.ts";
@@ -16,7 +19,6 @@ import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 import type { TransitionHistory } from "./transition-history.ts";
 import { explainRequest } from "./explain-request.ts";
-import { endpointViews, healthViews, policyViews, poolViews, siteViews } from "./views.ts";
 
 export interface ApiOptions {
   readonly embedded: Embedded;
@@ -43,8 +45,9 @@ export interface ReplayedLine {
   readonly isCut: boolean;
 }
 
-const BODY_BYTES_MAX = 1024 * 1024;
 const ROWS_MAX = 10_000;
+/** Latches that a refusal names. */
+const LATCHES_NAMED_MAX = 20;
 
 export class Api {
   readonly #options: ApiOptions;
@@ -74,7 +77,7 @@ export class Api {
 
   /** A server with every route that only reads. */
   #server(): FastifyInstance {
-    const server = Fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true });
+    const server = boundedServer();
     this.#servers.push(server);
     const { embedded, edge, transitions } = this.#options;
     server.get("/healthz", () => ({ status: "ok" }));
@@ -83,16 +86,16 @@ export class Api {
         .code(embedded.isReady ? 200 : 503)
         .send({ ready: embedded.isReady, revision: embedded.revision }),
     );
-    server.get<{ Querystring: Record<string, string> }>("/metrics", async ({ query }, reply) =>
-      reply
-        .type("text/plain; version=0.0.4; charset=utf-8")
-        .send(await this.#metrics.text(boundedCount(query["top"], 0))),
-    );
+    server.get<{ Querystring: Record<string, string> }>("/metrics", async ({ query }, reply) => {
+      const top = countOf(query, "top", 0);
+      return typeof top === "string"
+        ? reply.code(400).send({ error: top })
+        : reply
+            .type("text/plain; version=0.0.4; charset=utf-8")
+            .send(await this.#metrics.text(top));
+    });
     server.get("/v1/status", () => this.#status());
-    server.get("/v1/endpoints", () => endpointViews(embedded, edge.figures()));
-    server.get("/v1/pools", () => poolViews(embedded, edge.figures()));
-    server.get("/v1/sites", () => siteViews(embedded, edge.figures()));
-    server.get("/v1/policies", () => policyViews(embedded, edge.figures()));
+    addListRoutes(server, embedded, edge);
     server.get<{ Querystring: Record<string, string> }>(
       "/v1/policies/counts",
       ({ query }, reply) => {
@@ -107,16 +110,21 @@ export class Api {
         );
       },
     );
-    server.get("/v1/records", () => embedded.records());
-    server.get("/v1/health", () => healthViews(embedded));
-    server.get("/v1/shifts", () => embedded.shifts());
-    server.get("/v1/latches", () => embedded.latches.latches());
-    server.get<{ Querystring: Record<string, string> }>("/v1/health/history", ({ query }) =>
-      transitions.list(query["endpoint"] ?? "", boundedCount(query["count"], 100)),
+    server.get<{ Querystring: Record<string, string> }>(
+      "/v1/health/history",
+      ({ query }, reply) => {
+        const count = countOf(query, "count", 100);
+        return typeof count === "string"
+          ? reply.code(400).send({ error: count })
+          : transitions.list(query["endpoint"] ?? "", count);
+      },
     );
-    server.get<{ Querystring: Record<string, string> }>("/v1/top/names", ({ query }) =>
-      edge.topNames(boundedCount(query["count"], 20)),
-    );
+    server.get<{ Querystring: Record<string, string> }>("/v1/top/names", ({ query }, reply) => {
+      const count = countOf(query, "count", 20);
+      return typeof count === "string"
+        ? reply.code(400).send({ error: count })
+        : edge.topNames(count);
+    });
     server.get<{ Querystring: Record<string, string> }>("/v1/explain", async ({ query }, reply) => {
       const answer = await explainRequest(this.#options, query);
       return "error" in answer
@@ -133,6 +141,10 @@ export class Api {
       const request = parseShiftRequest(embedded, body, Date.now());
       if ("error" in request) return reply.code(request.status).send({ error: request.error });
       const reached = reachedEndpoints(embedded, request.shift.target);
+      if (embedded.shifts().length >= limits.shiftsMax)
+        return reply.code(409).send({
+          error: `Cannot shift "${request.shift.target}": ${limits.shiftsMax} shifts are running, expected fewer; end some with "meridian undrain"`,
+        });
       if (request.isDryRun) return { reached };
       return { shift: embedded.addShift(request.shift), reached };
     });
@@ -145,7 +157,10 @@ export class Api {
     server.post<{ Querystring: Record<string, string> }>("/v1/failback", ({ query }, reply) => {
       const node = query["node"] ?? "";
       if (embedded.failback(node)) return { node };
-      const known = embedded.latches.latches().map(({ name }) => name);
+      const known = embedded.latches
+        .latches()
+        .slice(0, LATCHES_NAMED_MAX)
+        .map(({ name }) => name);
       return reply.code(404).send({
         error: `No failover node "${node}" holds a latch, expected one of: ${known.join(", ") || "none here"}`,
       });
@@ -201,9 +216,17 @@ export class Api {
   }
 }
 
-function boundedCount(text: string | undefined, unless: number): number {
+/** The whole number of a parameter, `unless` where it is not given; a text says what is wrong. */
+function countOf(
+  query: Readonly<Record<string, string>>,
+  name: "count" | "top",
+  unless: number,
+): number | string {
+  const text = query[name];
   const count = Number(text ?? unless);
-  return Number.isInteger(count) && count > 0 ? Math.min(count, ROWS_MAX) : unless;
+  return text === undefined || (Number.isInteger(count) && count >= 0 && count <= ROWS_MAX)
+    ? count
+    : `Parameter "${name}" is "${text}", expected a whole number up to ${ROWS_MAX}`;
 }
 
 /** `127.0.0.1:8053` or `[::1]:8053`. */

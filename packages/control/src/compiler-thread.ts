@@ -7,11 +7,12 @@ import { Worker } from "node:worker_threads";
 import { MeridianError } from "@meridian/core";
 import type { FailoverBudget } from "@meridian/model";
 import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import type { Page, PageRequest } from "./page.ts";
 import type { RecordView } from "./views.ts";
 
 export type CompilerQuestion =
   | { readonly id: number; readonly kind: "load"; readonly request: LoadRequest }
-  | { readonly id: number; readonly kind: "records" }
+  | { readonly id: number; readonly kind: "records"; readonly request: PageRequest }
   | { readonly id: number; readonly kind: "budget"; readonly name: string };
 
 export interface CompilerAnswer {
@@ -39,8 +40,8 @@ export class CompilerThread {
     return this.#ask((id) => ({ id, kind: "load", request }));
   }
 
-  records(): Promise<RecordView[]> {
-    return this.#ask((id) => ({ id, kind: "records" }));
+  records(request: PageRequest): Promise<Page<RecordView>> {
+    return this.#ask((id) => ({ id, kind: "records", request }));
   }
 
   budget(name: string): Promise<FailoverBudget | undefined> {

@@ -42,7 +42,7 @@ function answerTo(question: CompilerQuestion): unknown {
     case "load":
       return compiler.load(question.request);
     case "records":
-      return compiler.records();
+      return compiler.records(question.request);
     case "budget":
       return compiler.budget(question.name);
   }

@@ -31,6 +31,7 @@ import { FileWatcher } from "./file-watcher.ts";
 import { HostResolver } from "./host-resolver.ts";
 import { probeTargets } from "./probe-targets.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
+import type { Page, PageRequest } from "./page.ts";
 import { ServedModel } from "./served-model.ts";
 import type { RecordView } from "./views.ts";
 import { dateSerial } from "./zone-history.ts";
@@ -150,8 +151,8 @@ export class Embedded {
   }
 
   /** What `get records` shows, from the compiler's thread. */
-  records(): Promise<RecordView[]> {
-    return this.#compiler.records();
+  records(request: PageRequest): Promise<Page<RecordView>> {
+    return this.#compiler.records(request);
   }
 
   /** Failover budget of a name; undefined where nothing of it is checked, or the compiler is busy. */

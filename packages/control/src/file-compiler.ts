@@ -20,6 +20,7 @@ import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 import { readBounded, readDocumentFiles } from "./file-loader.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
+import type { Page, PageRequest } from "./page.ts";
 import { servedParts, type ServedParts } from "./served-model.ts";
 import { recordViews, type RecordView } from "./views.ts";
 import { lastZones } from "./zone-history.ts";
@@ -107,8 +108,8 @@ export class FileCompiler {
     }
   }
 
-  records(): RecordView[] {
-    return this.#model === undefined ? [] : recordViews(this.#model);
+  records(request: PageRequest): Page<RecordView> {
+    return this.#model === undefined ? { items: [] } : recordViews(this.#model, request);
   }
 
   /** Failover budget of a record's name, given with or without its last dot; undefined where nothing of it is checked. */

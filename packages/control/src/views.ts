@@ -7,6 +7,7 @@ import { failoverBudget, type Member, type Model, type Pool } from "@meridian/mo
 import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, type World } from "@meridian/snapshot";
 import { key64, parseDuration } from "@meridian/core";
 import type { Embedded } from "./embedded.ts";
+import { pageOf, type Page, type PageRequest } from "./page.ts";
 
 export interface EndpointView {
   readonly endpoint: string;
@@ -26,14 +27,22 @@ export interface EndpointView {
 const verdictNames = ["unknown", "healthy", "unhealthy", "unknown"] as const;
 const adminNames = Object.fromEntries(Object.entries(Admin).map(([name, value]) => [value, name]));
 
-/** Every endpoint with its verdict and what operators did to it. */
-export function endpointViews(embedded: Embedded, figures: EdgeFigures): EndpointView[] {
+/** Endpoints with their verdicts and what operators did to them. */
+export function endpointViews(
+  embedded: Embedded,
+  figures: EdgeFigures,
+  request: PageRequest,
+): Page<EndpointView> {
   const { model, world } = embedded;
-  if (model === undefined || world === undefined) return [];
-  return [...model.pools.values()].flatMap((pool) =>
-    [...pool.members.values()].map((member) =>
-      endpointView(embedded, world, pool, member, figures),
-    ),
+  if (model === undefined || world === undefined) return { items: [] };
+  const members = [...model.pools.values()].flatMap((pool) =>
+    Array.from(pool.members.values(), (member) => ({ pool, member })),
+  );
+  return pageOf(
+    members,
+    request,
+    ({ member }) => member.key,
+    ({ pool, member }) => endpointView(embedded, world, pool, member, figures),
   );
 }
 
@@ -75,23 +84,35 @@ export interface PoolView {
   readonly answers: number;
 }
 
-export function poolViews(embedded: Embedded, figures: EdgeFigures): PoolView[] {
-  const endpoints = endpointViews(embedded, figures);
-  const byPool = Map.groupBy(endpoints, ({ endpoint }) =>
-    endpoint.split("/").slice(1, 3).join("/"),
+export function poolViews(
+  embedded: Embedded,
+  figures: EdgeFigures,
+  request: PageRequest,
+): Page<PoolView> {
+  const { model, world } = embedded;
+  if (model === undefined || world === undefined) return { items: [] };
+  return pageOf(
+    model.pools,
+    request,
+    ([name]) => name,
+    ([name, pool]) => {
+      const members = Array.from(pool.members.values(), (member) =>
+        endpointView(embedded, world, pool, member, figures),
+      );
+      return {
+        pool: name,
+        members: members.length,
+        healthy: members.filter(isUp).length,
+        drained: members.filter(({ admin }) => admin !== "active").length,
+        healthCheck: pool.document.spec.healthCheck ?? "",
+        answers: members.reduce((sum, { answers }) => sum + answers, 0),
+      };
+    },
   );
-  return [...(embedded.model?.pools ?? [])].map(([name, pool]) => {
-    const members = byPool.get(name) ?? [];
-    return {
-      pool: name,
-      members: members.length,
-      healthy: members.filter(({ verdict }) => verdict === "healthy" || verdict === "unchecked")
-        .length,
-      drained: members.filter(({ admin }) => admin !== "active").length,
-      healthCheck: pool.document.spec.healthCheck ?? "",
-      answers: members.reduce((sum, { answers }) => sum + answers, 0),
-    };
-  });
+}
+
+function isUp({ verdict }: EndpointView): boolean {
+  return verdict === "healthy" || verdict === "unchecked";
 }
 
 export interface SiteView {
@@ -104,25 +125,51 @@ export interface SiteView {
 }
 
 /** Sites with what lies in them and in the sites below. */
-export function siteViews(embedded: Embedded, figures: EdgeFigures): SiteView[] {
-  const { model } = embedded;
-  if (model === undefined) return [];
-  const endpoints = endpointViews(embedded, figures);
-  return [...model.sites].map(([name, document]) => {
-    const inside = endpoints.filter(
-      ({ site }) =>
-        site !== "" && model.siteChain(site).some(({ metadata }) => metadata.name === name),
-    );
-    return {
+export function siteViews(
+  embedded: Embedded,
+  figures: EdgeFigures,
+  request: PageRequest,
+): Page<SiteView> {
+  const { model, world } = embedded;
+  if (model === undefined || world === undefined) return { items: [] };
+  const tallies = new Map<string, SiteTally>();
+  for (const pool of model.pools.values()) {
+    for (const member of pool.members.values()) {
+      const view = endpointView(embedded, world, pool, member, figures);
+      if (view.site === "") continue;
+      for (const { metadata } of model.siteChain(view.site)) count(tallies, metadata.name, view);
+    }
+  }
+  return pageOf(
+    model.sites,
+    request,
+    ([name]) => name,
+    ([name, document]) => ({
       site: name,
       parent: document.spec.parent ?? "",
-      endpoints: inside.length,
-      healthy: inside.filter(({ verdict }) => verdict === "healthy" || verdict === "unchecked")
-        .length,
-      drained: inside.filter(({ admin }) => admin !== "active").length,
-      answers: inside.reduce((sum, { answers }) => sum + answers, 0),
-    };
-  });
+      ...(tallies.get(name) ?? emptyTally()),
+    }),
+  );
+}
+
+interface SiteTally {
+  endpoints: number;
+  healthy: number;
+  drained: number;
+  answers: number;
+}
+
+function emptyTally(): SiteTally {
+  return { endpoints: 0, healthy: 0, drained: 0, answers: 0 };
+}
+
+function count(tallies: Map<string, SiteTally>, site: string, endpoint: EndpointView): void {
+  const tally = tallies.get(site) ?? emptyTally();
+  tally.endpoints += 1;
+  tally.healthy += isUp(endpoint) ? 1 : 0;
+  tally.drained += endpoint.admin === "active" ? 0 : 1;
+  tally.answers += endpoint.answers;
+  tallies.set(site, tally);
 }
 
 export interface RecordView {
@@ -135,22 +182,27 @@ export interface RecordView {
   readonly objectiveMs: number | undefined;
 }
 
-export function recordViews(model: Model): RecordView[] {
-  return [...model.records.values()].map((record) => {
-    const { spec, metadata } = record;
-    return {
-      name: spec.name.replace(/\.$/, ""),
-      types: spec.types.join(","),
-      target:
-        spec.policy === undefined
-          ? `pool/${metadata.namespace}/${spec.pool ?? ""}`
-          : `policy/${metadata.namespace}/${spec.policy}`,
-      ttl: `${spec.ttl.min}..${spec.ttl.max}`,
-      failoverBudgetMs: failoverBudget(model, record)?.totalMs,
-      objectiveMs:
-        spec.objective === undefined ? undefined : parseDuration(spec.objective.recoveryTime),
-    };
-  });
+export function recordViews(model: Model, request: PageRequest): Page<RecordView> {
+  return pageOf(
+    model.records,
+    request,
+    ([key]) => key,
+    ([, record]) => {
+      const { spec, metadata } = record;
+      return {
+        name: spec.name.replace(/\.$/, ""),
+        types: spec.types.join(","),
+        target:
+          spec.policy === undefined
+            ? `pool/${metadata.namespace}/${spec.pool ?? ""}`
+            : `policy/${metadata.namespace}/${spec.policy}`,
+        ttl: `${spec.ttl.min}..${spec.ttl.max}`,
+        failoverBudgetMs: failoverBudget(model, record)?.totalMs,
+        objectiveMs:
+          spec.objective === undefined ? undefined : parseDuration(spec.objective.recoveryTime),
+      };
+    },
+  );
 }
 
 export interface PolicyView {
@@ -160,18 +212,27 @@ export interface PolicyView {
   readonly queries: number;
 }
 
-export function policyViews(embedded: Embedded, figures: EdgeFigures): PolicyView[] {
+export function policyViews(
+  embedded: Embedded,
+  figures: EdgeFigures,
+  request: PageRequest,
+): Page<PolicyView> {
   const { model, world } = embedded;
-  if (model === undefined || world === undefined) return [];
-  return [...model.policies].map(([name, { spec }]) => {
-    const index = world.policies.policyIndexOf(key64(`policy/${name}`));
-    return {
-      policy: name,
-      root: spec.root,
-      nodes: Object.keys(spec.nodes).length,
-      queries: index < 0 ? 0 : (figures.policies[index] ?? 0),
-    };
-  });
+  if (model === undefined || world === undefined) return { items: [] };
+  return pageOf(
+    model.policies,
+    request,
+    ([name]) => name,
+    ([name, { spec }]) => {
+      const index = world.policies.policyIndexOf(key64(`policy/${name}`));
+      return {
+        policy: name,
+        root: spec.root,
+        nodes: Object.keys(spec.nodes).length,
+        queries: index < 0 ? 0 : (figures.policies[index] ?? 0),
+      };
+    },
+  );
 }
 
 export interface HealthView {
@@ -187,17 +248,22 @@ export interface HealthView {
   readonly condition: string;
 }
 
-export function healthViews(embedded: Embedded): HealthView[] {
-  return [...embedded.health.runner.states()].map((state) => ({
-    endpoint: state.key,
-    check: state.checkName,
-    kind: state.kind,
-    verdict: state.verdict,
-    reason: state.reason,
-    sinceMs: state.sinceMs,
-    lastReason: state.lastReason,
-    lastProbeMs: state.lastProbeMs,
-    lastDurationMs: state.lastDurationMs,
-    condition: state.condition === "none" ? "" : `${state.condition}: ${state.conditionReason}`,
-  }));
+export function healthViews(embedded: Embedded, request: PageRequest): Page<HealthView> {
+  return pageOf(
+    [...embedded.health.runner.states()],
+    request,
+    ({ key }) => key,
+    (state) => ({
+      endpoint: state.key,
+      check: state.checkName,
+      kind: state.kind,
+      verdict: state.verdict,
+      reason: state.reason,
+      sinceMs: state.sinceMs,
+      lastReason: state.lastReason,
+      lastProbeMs: state.lastProbeMs,
+      lastDurationMs: state.lastDurationMs,
+      condition: state.condition === "none" ? "" : `${state.condition}: ${state.conditionReason}`,
+    }),
+  );
 }

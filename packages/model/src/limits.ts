@@ -31,6 +31,8 @@ export const limits = {
   calculatedChildrenMax: 256,
   /** How long a Shift may last (AWS ARC zonal shift: 72 h). */
   shiftMsMax: 72 * 3_600_000,
+  /** Shifts that run at once. */
+  shiftsMax: 1000,
   /** The shortest interval of a probe. */
   probeIntervalMsMin: 100,
   /** The timeout of a probe whose document gives none is half its interval, at most this. */

@@ -9,7 +9,6 @@ import type { CommandInput } from "../command.ts";
 import { splitServer } from "../dns-question.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { LocalApi } from "../local-api.ts";
-import { rowsOf } from "../output.ts";
 import { stateDirOf } from "../server-settings.ts";
 
 const SECONDS_MAX = 86_400;
@@ -20,7 +19,7 @@ export async function benchDns(input: CommandInput): Promise<ExitCode> {
   const { host, port } = splitServer(input.requiredText("server"));
   const seconds = input.wholeNumber("seconds", 1, SECONDS_MAX) ?? 10;
   const clients = input.wholeNumber("clients", 1, CLIENTS_MAX) ?? 10;
-  const records = rowsOf(await new LocalApi(stateDirOf(input)).get("/v1/records"));
+  const records = await new LocalApi(stateDirOf(input)).list("/v1/records");
   const queries = records.flatMap((row) =>
     String(row["types"])
       .split(",")

@@ -5,7 +5,7 @@ import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { LocalApi } from "../local-api.ts";
-import { complain, print, printJson, rowsOf, type Row } from "../output.ts";
+import { complain, print, printJson, type Row } from "../output.ts";
 import { stateDirOf } from "../server-settings.ts";
 
 const PERCENT_ALL = 100;
@@ -57,7 +57,7 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
 /** Ends the shifts of a target, or one by its id. */
 export async function undrain(input: CommandInput): Promise<ExitCode> {
   const api = new LocalApi(stateDirOf(input));
-  const running = rowsOf(await api.get("/v1/shifts")).map((row) => String(row["target"]));
+  const running = (await api.list("/v1/shifts")).map((row) => String(row["target"]));
   const text = input.argument(0);
   const targets = text.includes("*")
     ? matching(text, [...new Set(running)], input.flag("allMatching"))
@@ -94,9 +94,9 @@ async function allTargets(api: LocalApi, pattern: string): Promise<string[]> {
   const named = (rows: readonly Row[], key: string): string[] =>
     rows.map((row) => String(row[key]));
   if (pattern.startsWith("site/"))
-    return named(rowsOf(await api.get("/v1/sites")), "site").map((name) => `site/${name}`);
+    return named(await api.list("/v1/sites"), "site").map((name) => `site/${name}`);
   if (pattern.startsWith("pool/"))
-    return named(rowsOf(await api.get("/v1/pools")), "pool").map((name) => `pool/${name}`);
+    return named(await api.list("/v1/pools"), "pool").map((name) => `pool/${name}`);
   if (pattern.startsWith("endpoint/")) return named(await endpointsOf(api), "endpoint");
   throw new CommandError(
     ExitCode.invalid,
@@ -104,8 +104,8 @@ async function allTargets(api: LocalApi, pattern: string): Promise<string[]> {
   );
 }
 
-async function endpointsOf(api: LocalApi): Promise<Row[]> {
-  return rowsOf(await api.get("/v1/endpoints"));
+function endpointsOf(api: LocalApi): Promise<Row[]> {
+  return api.list("/v1/endpoints");
 }
 
 function reachedOf(answer: unknown): string[] {

@@ -4,14 +4,14 @@ import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { ExitCode } from "../exit-code.ts";
 import { LocalApi } from "../local-api.ts";
-import { complain, print, printJson, rowsOf } from "../output.ts";
+import { complain, print, printJson } from "../output.ts";
 import { stateDirOf } from "../server-settings.ts";
 
 /** Sends the traffic of a failover back to its first tier. */
 export async function failback(input: CommandInput): Promise<ExitCode> {
   const api = new LocalApi(stateDirOf(input));
   const node = input.argument(0);
-  const latch = rowsOf(await api.get("/v1/latches")).find((row) => row["name"] === node);
+  const latch = (await api.list("/v1/latches")).find((row) => row["name"] === node);
   if (latch !== undefined && latch["tier"] !== 1) {
     complain(`${node} serves from tier ${String(latch["tier"])}`);
     await confirm("Go back to tier 1?", input.flag("yes"));

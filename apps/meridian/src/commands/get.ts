@@ -48,7 +48,7 @@ async function ask(
       ExitCode.invalid,
       "Cannot get: nothing is named, expected a kind such as endpoints, or --top names",
     );
-  return { answer: await api.get(`/v1/${kind}`), columns };
+  return { answer: await api.list(`/v1/${kind}`), columns };
 }
 
 /** How each kind is shown; ages count from `nowMs`. */

@@ -4,7 +4,7 @@
 // the table now and then.
 
 import type { LocalApi } from "../local-api.ts";
-import { field, hasColours, print, rowsOf, tableLines, type Column, type Row } from "../output.ts";
+import { field, hasColours, print, tableLines, type Column, type Row } from "../output.ts";
 
 const SECOND_MS = 1000;
 /** Rates are over this many seconds, so that a table of few queries is not all noise. */
@@ -54,7 +54,7 @@ export class LiveTable {
 
   async #tick(): Promise<void> {
     try {
-      const endpoints = rowsOf(await this.#api.get("/v1/endpoints"));
+      const endpoints = await this.#api.list("/v1/endpoints");
       if (!this.#isClosed) this.#show(endpoints);
     } catch (error) {
       if (!this.#isClosed) print(error instanceof Error ? error.message : String(error));

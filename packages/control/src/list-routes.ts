@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { EdgeFiguresSource } from "./edge-figures.ts";
+import type { Embedded } from "./embedded.ts";
+import { pageOf, parsePageRequest, type Page, type PageRequest } from "./page.ts";
+import { endpointViews, healthViews, policyViews, poolViews, siteViews } from "./views.ts";
+
+/** The lists of the API, each in pages: `GET /v1/KIND?limit=N&continue=TOKEN` gives `{items, continue?}`. */
+export function addListRoutes(
+  server: FastifyInstance,
+  embedded: Embedded,
+  edge: EdgeFiguresSource,
+): void {
+  const list = (
+    path: string,
+    pageFor: (request: PageRequest) => Page<object> | Promise<Page<object>>,
+  ): void => {
+    server.get(path, ({ query }: FastifyRequest<ListQuery>, reply: FastifyReply) => {
+      const request = parsePageRequest(query);
+      return typeof request === "string"
+        ? reply.code(400).send({ error: request })
+        : pageFor(request);
+    });
+  };
+  list("/v1/endpoints", (request) => endpointViews(embedded, edge.figures(), request));
+  list("/v1/pools", (request) => poolViews(embedded, edge.figures(), request));
+  list("/v1/sites", (request) => siteViews(embedded, edge.figures(), request));
+  list("/v1/policies", (request) => policyViews(embedded, edge.figures(), request));
+  list("/v1/records", (request) => embedded.records(request));
+  list("/v1/health", (request) => healthViews(embedded, request));
+  list("/v1/shifts", (request) => whole(embedded.shifts(), request, ({ id }) => id));
+  list("/v1/latches", (request) => whole(embedded.latches.latches(), request, ({ name }) => name));
+}
+
+interface ListQuery {
+  Querystring: Record<string, string>;
+}
+
+function whole<Item>(
+  items: readonly Item[],
+  request: PageRequest,
+  keyOf: (item: Item) => string,
+): Page<Item> {
+  return pageOf(items, request, keyOf, (item) => item);
+}
