@@ -82,6 +82,8 @@ export class ZoneWriter {
   readonly #build: ZoneBuild;
   readonly #name: QueryName;
   readonly #originLabels: number;
+  readonly #bindings: Binding[] = [];
+  readonly #bindingIndex = new Map<Binding, number>();
   #soaRecord = -1;
   #isFinished = false;
 
@@ -103,8 +105,8 @@ export class ZoneWriter {
       owners: new OwnerTable(),
       records: new WordList(),
       recordBytes: new ByteList(),
-      bindings: [],
-      shapes: new Map(),
+      bound: new WordList(),
+      bindings: this.#bindings,
     };
     this.#build.owners.add(this.#name.hashes[0]!, this.#origin, 0, 0, -1, this.#originLabels);
   }
@@ -126,7 +128,10 @@ export class ZoneWriter {
     records.push(recordBytes.length - at);
   }
 
-  /** Binds `types` of `owner` (A, AAAA, CNAME, HTTPS, SVCB, SRV) to a policy or pool. */
+  /**
+   * Binds `types` of `owner` (A, AAAA, CNAME, HTTPS, SVCB, SRV) to a policy or pool. Owners that are bound alike should be given the
+   * same object, which is then kept once.
+   */
   addBinding(owner: Uint8Array, types: readonly number[], binding: Binding): void {
     let mask = 0;
     for (const type of types) {
@@ -134,7 +139,15 @@ export class ZoneWriter {
       assert(bit !== 0, "only address, alias and service types can be bound");
       mask |= bit;
     }
-    this.#build.bindings.push({ owner: this.#owner(owner), mask, binding });
+    let index = this.#bindingIndex.get(binding);
+    if (index === undefined) {
+      index = this.#bindings.push(binding) - 1;
+      this.#bindingIndex.set(binding, index);
+    }
+    const { bound } = this.#build;
+    bound.push(this.#owner(owner));
+    bound.push(mask);
+    bound.push(index);
   }
 
   /**
@@ -195,8 +208,12 @@ export class ZoneWriter {
   }
 
   #endsInOrigin(): boolean {
-    const shift = this.#name.length - this.#origin.length;
-    return this.#origin.every((byte, index) => this.#name.bytes[shift + index] === byte);
+    const origin = this.#origin;
+    const { bytes, length } = this.#name;
+    const shift = length - origin.length;
+    for (let index = 0; index < origin.length; index++)
+      if (bytes[shift + index] !== origin[index]) return false;
+    return true;
   }
 
   #zoneSection(
