@@ -12,7 +12,7 @@ import {
   type Member,
   type Model,
   type Pool,
-  type RecordDocument,
+  type RecordShape,
   type Zone,
 } from "@meridian/model";
 import { aliasKeyText, type World } from "@meridian/snapshot";
@@ -102,15 +102,22 @@ interface FlattenedTargets {
 function flattenedTargets(model: Model, aliases: ReadonlySet<string>): FlattenedTargets {
   const pools = new Set<string>();
   const names = new Map<string, string>();
+  // Records of one shape have the same targets, and of a million few are of a shape that matters here.
+  const targets = model.records.shapes.map((shape) => {
+    const { pools: reached, names: pointed } = targetsOf(model, shape);
+    const own = {
+      pools: reached.filter((name) => aliases.has(name)),
+      names: pointed.filter((name) => model.zoneOf(name) === undefined),
+    };
+    return own.pools.length + own.names.length === 0 ? undefined : own;
+  });
   for (const zone of model.zones.values()) {
-    const bound = zone.dynamicRecords.flatMap((record) => {
-      const { pools: reached, names: pointed } = targetsOf(model, record);
-      const own = {
-        owner: nameKey(wireName(record.spec.name)),
-        pools: reached.filter((name) => aliases.has(name)),
-        names: pointed.filter((name) => model.zoneOf(name) === undefined),
-      };
-      return own.pools.length + own.names.length === 0 ? [] : [own];
+    const { table, indices } = zone.dynamicRecords;
+    const bound = [...indices].flatMap((record) => {
+      const own = targets[table.shapeAt(record)];
+      return own === undefined
+        ? []
+        : [{ ...own, owner: nameKey(wireName(table.ownerText(record))) }];
     });
     if (bound.length === 0) continue;
     const shared = sharedOwners(zone);
@@ -139,7 +146,7 @@ function sharedOwners(zone: Zone): Set<string> {
 /** `NAMESPACE/NAME` of every pool, and every host name, that a record may answer with. */
 function targetsOf(
   model: Model,
-  { spec, metadata }: RecordDocument,
+  { spec, metadata }: RecordShape,
 ): { readonly pools: readonly string[]; readonly names: readonly string[] } {
   if (spec.pool !== undefined) return { pools: [`${metadata.namespace}/${spec.pool}`], names: [] };
   const policy =

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { key64, parseDuration } from "@meridian/core";
+import { assert, key64, parseDuration } from "@meridian/core";
 import { RRType, parseRdata } from "@meridian/dns";
-import type { Model, RecordDocument, Zone } from "@meridian/model";
+import {
+  NameKey,
+  type Model,
+  type RecordDocument,
+  type RecordShape,
+  type Zone,
+} from "@meridian/model";
 import { ClientLocation, TargetKind } from "@meridian/snapshot";
 import {
   ZoneWriter,
@@ -52,9 +58,8 @@ export function compileZone(model: Model, zone: Zone, input: ZoneInput): Compile
       ...(trustsEveryone(spec.ecsTrust) ? {} : { ecsTrust: spec.ecsTrust }),
       seed: input.seed,
     });
-    for (const record of zone.records)
-      writer.addRecord(record.owner, record.type, record.ttl, record.rdata);
-    for (const record of zone.dynamicRecords) addRecord(model, writer, record);
+    addStatic(writer, zone);
+    addBound(model, writer, zone);
     const serialOf = hasOwnSerial(zone)
       ? undefined
       : (hash: string): number => nextSerial(input.last, hash, input.serialBase);
@@ -68,16 +73,45 @@ export function compileZone(model: Model, zone: Zone, input: ZoneInput): Compile
 /** Whether the document or the master file fixes the serial. */
 function hasOwnSerial({ document, records }: Zone): boolean {
   if (document.spec.soa?.serial !== undefined) return true;
-  const soa = records.find(({ type }) => type === RRType.SOA);
-  return soa !== undefined && soa.path[1] !== "soa";
+  const soa = records.firstOf(RRType.SOA);
+  return soa >= 0 && records.at(soa).path[1] !== "soa";
 }
 
 function trustsEveryone(prefixes: readonly string[]): boolean {
   return prefixes.includes("0.0.0.0/0") && prefixes.includes("::/0");
 }
 
-function addRecord(model: Model, writer: ZoneWriter, record: RecordDocument): void {
-  const { spec, metadata } = record;
+function addStatic(writer: ZoneWriter, { records }: Zone): void {
+  for (let at = 0; at < records.count; at++) {
+    const owner = records.owners.name(records.ownerAt(at));
+    writer.addRecord(owner, records.typeAt(at), records.ttlAt(at), records.rdataAt(at));
+  }
+}
+
+/** Binds the names of Records, those of one shape to one binding. */
+function addBound(model: Model, writer: ZoneWriter, { dynamicRecords }: Zone): void {
+  const { table, indices } = dynamicRecords;
+  const bound = new Map<number, { readonly types: readonly number[]; readonly binding: Binding }>();
+  const key = new NameKey();
+  for (const record of indices) {
+    const number = table.shapeAt(record);
+    let known = bound.get(number);
+    if (known === undefined) {
+      const shape = table.shapes[number];
+      assert(shape !== undefined, "every Record has a shape");
+      known = {
+        types: shape.spec.types.map((type) => boundTypes[type]),
+        binding: bindingOf(model, shape),
+      };
+      bound.set(number, known);
+    }
+    const start = table.ownerStart(record);
+    key.setText(table.names.bytes, start, start + table.ownerBytes(record));
+    writer.addBinding(key.bytes.subarray(0, key.length), known.types, known.binding);
+  }
+}
+
+function bindingOf(model: Model, { spec, metadata }: RecordShape): Binding {
   const isPolicy = spec.policy !== undefined;
   const policyLocation =
     spec.policy === undefined
@@ -87,7 +121,7 @@ function addRecord(model: Model, writer: ZoneWriter, record: RecordDocument): vo
   const target = isPolicy
     ? `policy/${metadata.namespace}/${spec.policy}`
     : `pool/${metadata.namespace}/${spec.pool}`;
-  const binding: Binding = {
+  return {
     targetKind: isPolicy ? TargetKind.policy : TargetKind.pool,
     targetKey: key64(target),
     ttlMin: seconds(spec.ttl.min),
@@ -102,11 +136,6 @@ function addRecord(model: Model, writer: ZoneWriter, record: RecordDocument): vo
       ? {}
       : { objectiveSeconds: seconds(spec.objective.recoveryTime) }),
   };
-  writer.addBinding(
-    wireName(spec.name),
-    spec.types.map((type) => boundTypes[type]),
-    binding,
-  );
 }
 
 function serviceOf(spec: RecordDocument["spec"]["https"]): ServiceBinding {

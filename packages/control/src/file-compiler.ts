@@ -89,10 +89,10 @@ export class FileCompiler {
       const bytes = readBounded(path);
       return bytes instanceof Uint8Array ? bytes : undefined;
     };
-    const { model, documents, problems } = loadModel(files, { now: request.nowMs, readFile });
+    const { model, documentCount, problems } = loadModel(files, { now: request.nowMs, readFile });
     const errors = [
       ...unread.map(({ message }) => message),
-      ...refuseEmptying(documents.length, request),
+      ...refuseEmptying(documentCount, request),
       ...(model === undefined ? [] : refuseIcmp(model, request.icmpUnavailable)),
     ];
     if (model === undefined || hasErrors(problems) || errors.length > 0)
@@ -114,13 +114,9 @@ export class FileCompiler {
 
   /** Failover budget of a record's name, given with or without its last dot; undefined where nothing of it is checked. */
   budget(name: string): FailoverBudget | undefined {
-    const plain = plainName(name);
-    const record = [...(this.#model?.records.values() ?? [])].find(
-      ({ spec }) => plainName(spec.name) === plain,
-    );
-    return this.#model === undefined || record === undefined
-      ? undefined
-      : failoverBudget(this.#model, record);
+    const model = this.#model;
+    const record = model?.records.withOwner(name);
+    return model === undefined || record === undefined ? undefined : failoverBudget(model, record);
   }
 
   /** Each load reads the files of reports anew, so one version stands for what they hold. */
@@ -163,8 +159,4 @@ function refuseIcmp(model: Model, unavailable: string | undefined): string[] {
       ({ source, metadata }) =>
         `${source.file}:${source.line}: HealthCheck "${metadata.name}" uses icmp, which this machine cannot send: ${unavailable}`,
     );
-}
-
-function plainName(name: string): string {
-  return name.replace(/\.$/, "").toLowerCase();
 }

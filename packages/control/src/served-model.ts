@@ -50,6 +50,6 @@ export class ServedModel implements ServedParts {
 }
 
 export function servedParts(model: Model): ServedParts {
-  const { sites, pools, policies, checks, dataSets, documents } = model;
-  return { sites, pools, policies, checks, dataSets, documentCount: documents.length };
+  const { sites, pools, policies, checks, dataSets, documentCount } = model;
+  return { sites, pools, policies, checks, dataSets, documentCount };
 }

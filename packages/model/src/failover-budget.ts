@@ -3,10 +3,11 @@
 // published here, forgotten by caches. The bound of detection is interval × (1 + jitter) ×
 // threshold, plus the timeout (a probe that hangs is only known to have failed then), plus slack.
 import { parseDuration } from "@meridian/core";
-import type { HealthCheckDocument, RecordDocument } from "./documents.ts";
+import type { HealthCheckDocument } from "./documents.ts";
 import { probeTiming } from "./kinds/health-check.ts";
 import type { Model, Pool } from "./model.ts";
 import { reachablePools } from "./policy-graph.ts";
+import type { RecordShape } from "./record-table.ts";
 
 /** The parts of a failover in milliseconds, each at its worst. */
 export interface FailoverBudget {
@@ -25,7 +26,7 @@ const decisionMs = 10;
 const publishMs = 100;
 
 /** The budget of a name, by its slowest check; undefined where nothing of it is checked. */
-export function failoverBudget(model: Model, record: RecordDocument): FailoverBudget | undefined {
+export function failoverBudget(model: Model, record: RecordShape): FailoverBudget | undefined {
   const { namespace } = record.metadata;
   const detections = poolsOfRecord(model, record).flatMap(({ document }) => {
     const { healthCheck } = document.spec;
@@ -54,7 +55,7 @@ export function detectionBoundMs(model: Model, check: HealthCheckDocument): numb
 }
 
 /** The pools that clients of a name may be sent to. */
-export function poolsOfRecord(model: Model, record: RecordDocument): Pool[] {
+export function poolsOfRecord(model: Model, record: RecordShape): Pool[] {
   const { namespace } = record.metadata;
   const { policy, pool } = record.spec;
   const spec = policy === undefined ? undefined : model.policy(namespace, policy)?.spec;

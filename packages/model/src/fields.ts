@@ -77,10 +77,17 @@ export function name(): z.ZodString {
   return nameText.clone();
 }
 
+const domainLikeForm = /^[a-z0-9_*]([a-z0-9._*-]{0,251}[a-z0-9_*])?$/;
+
+/** Whether `domainLikeName()` accepts a text. */
+export function isDomainLikeName(value: string): boolean {
+  return domainLikeForm.test(value);
+}
+
 /** The name of a Zone or Record document, which may be the domain name itself. */
 export function domainLikeName(): z.ZodString {
   return textLike(
-    /^[a-z0-9_*]([a-z0-9._*-]{0,251}[a-z0-9_*])?$/,
+    domainLikeForm,
     "a name of 1 to 253 characters a-z, 0-9, -, _, * and ., first and last no - or .",
   );
 }
@@ -189,6 +196,7 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function isDomainName(value: string): boolean {
+/** Whether `domainName()` accepts a text. */
+export function isDomainName(value: string): boolean {
   return value === "." || isHostName(value.startsWith("*.") ? value.slice(2) : value);
 }

@@ -73,8 +73,10 @@ export {
   locateProblems,
   parseDocument,
   parseDocuments,
+  readDocuments,
   type InputFile,
   type Parsed,
+  type ReadDocuments,
 } from "./parse.ts";
 export {
   formatPath,
@@ -101,7 +103,10 @@ export {
   reachablePools,
   type PlacedBranch,
 } from "./policy-graph.ts";
-export { pathBeside, wholeSeconds, type ReadFile, type StaticRecord } from "./zone-data.ts";
+export { NameKey, NameTable } from "./name-table.ts";
+export { RecordList, RecordTable, type RecordShape } from "./record-table.ts";
+export { StaticRecords, type StaticRecord } from "./static-records.ts";
+export { pathBeside, wholeSeconds, type ReadFile } from "./zone-data.ts";
 export type { Zone } from "./zone-table.ts";
 export { examples } from "./examples.ts";
 export { crdSchemaOf, jsonSchemaOf, structuralViolations, type JsonSchema } from "./json-schema.ts";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Document } from "./documents.ts";
 import { type LintFacts, lint } from "./lint.ts";
 import { Model } from "./model.ts";
-import { type InputFile, locateProblems, parseDocuments } from "./parse.ts";
+import { type InputFile, locateProblems, readDocuments } from "./parse.ts";
 import type { Problem } from "./problem.ts";
 import { hasErrors } from "./reading.ts";
 import type { ReadFile } from "./zone-data.ts";
@@ -20,23 +19,29 @@ export interface LoadOptions {
 export interface Loaded {
   /** There if no problem is an error. */
   readonly model?: Model;
-  readonly documents: readonly Document[];
+  /** How many documents are right by themselves. */
+  readonly documentCount: number;
   /** Errors and warnings with their exact places, by file and line. */
   readonly problems: readonly Problem[];
 }
 
 /** Reads files, puts their documents together and lints them: all problems at once. */
 export function loadModel(files: readonly InputFile[], options: LoadOptions): Loaded {
-  const { documents, broken, problems: unread } = parseDocuments(files);
+  const { documents, records, broken, problems: unread } = readDocuments(files);
+  const documentCount = documents.length + records.count;
   const { readFile } = options;
-  const built = Model.build(documents, { broken, ...(readFile === undefined ? {} : { readFile }) });
+  const built = Model.build(documents, {
+    records,
+    broken,
+    ...(readFile === undefined ? {} : { readFile }),
+  });
   // Lints of a model of which parts are missing would warn of just that.
   const isWhole = built.model !== undefined && !hasErrors(unread);
   const lints = isWhole ? lint(built.model, options.now, options.facts) : [];
   const located = locateProblems([...built.problems, ...lints], files);
   const problems = inOrder([...unread, ...located], files);
-  if (built.model === undefined || hasErrors(problems)) return { documents, problems };
-  return { model: built.model, documents, problems };
+  if (built.model === undefined || hasErrors(problems)) return { documentCount, problems };
+  return { model: built.model, documentCount, problems };
 }
 
 function inOrder(problems: readonly Problem[], files: readonly InputFile[]): Problem[] {

@@ -16,6 +16,7 @@ import {
   type TrafficPolicyDocument,
   type ZoneDocument,
 } from "./documents.ts";
+import type { RecordTable } from "./record-table.ts";
 import type { Report } from "./report.ts";
 
 /** Documents by `NAMESPACE/NAME`, or by name where the kind belongs to no tenant. */
@@ -26,21 +27,27 @@ export interface ModelIndex {
   readonly HealthCheck: ReadonlyMap<string, HealthCheckDocument>;
   readonly TrafficPolicy: ReadonlyMap<string, TrafficPolicyDocument>;
   readonly Zone: ReadonlyMap<string, ZoneDocument>;
-  readonly Record: ReadonlyMap<string, RecordDocument>;
   readonly DataSet: ReadonlyMap<string, DataSetDocument>;
   readonly Shift: ReadonlyMap<string, ShiftDocument>;
+  readonly records: RecordTable;
+  /** Those of `records` that are there a second time, and are not looked at. */
+  readonly repeated: ReadonlyMap<number, number>;
   /** Documents that are there but broken, by kind; what names them is not reported. */
   readonly broken: ReadonlyMap<Kind, ReadonlySet<string>>;
 }
+
+/** The kinds of which another document may name one. */
+export type NamedKind = Exclude<Kind, "Record">;
 
 /** The key of a document within its kind. */
 export function indexKey(namespace: string, name: string): string {
   return namespace === "" ? name : `${namespace}/${name}`;
 }
 
-/** Indexes documents, reporting those that are there twice. */
+/** Indexes documents, reporting those that are there twice. Records among `documents` join `records`. */
 export function indexDocuments(
   documents: readonly Document[],
+  records: RecordTable,
   broken: readonly DocumentId[],
   report: Report,
 ): ModelIndex {
@@ -51,38 +58,47 @@ export function indexDocuments(
     HealthCheck: new Map<string, HealthCheckDocument>(),
     TrafficPolicy: new Map<string, TrafficPolicyDocument>(),
     Zone: new Map<string, ZoneDocument>(),
-    Record: new Map<string, RecordDocument>(),
     DataSet: new Map<string, DataSetDocument>(),
     Shift: new Map<string, ShiftDocument>(),
-    broken: brokenByKind(broken),
   };
   for (const document of documents) {
+    if (document.kind === "Record") {
+      records.add(document);
+      continue;
+    }
     const { metadata } = document;
     const key =
       "namespace" in metadata ? indexKey(metadata.namespace, metadata.name) : metadata.name;
     const first: Document | undefined = index[document.kind].get(key);
-    if (first !== undefined) {
-      const { name } = metadata;
-      const where = `${first.source.file}:${first.source.line}`;
-      report.error(document, {
-        code: "document-duplicate",
-        path: ["metadata", "name"],
-        found: `${JSON.stringify(name)} again after ${where}`,
-        said: true,
-        wanted: `each ${formatDocumentId(documentIdOf(document))} once`,
-      });
-      continue;
-    }
-    addDocument(index, key, document);
+    if (first === undefined) addDocument(index, key, document);
+    else reportRepeated(document, first, report);
   }
-  return index;
+  const repeated = records.duplicates();
+  for (const [later, first] of repeated)
+    reportRepeated(records.document(later), records.document(first), report);
+  return { ...index, records, repeated, broken: brokenByKind(broken) };
+}
+
+function reportRepeated(document: Document, first: Document, report: Report): void {
+  const where = `${first.source.file}:${first.source.line}`;
+  report.error(document, {
+    code: "document-duplicate",
+    path: ["metadata", "name"],
+    found: `${JSON.stringify(document.metadata.name)} again after ${where}`,
+    said: true,
+    wanted: `each ${formatDocumentId(documentIdOf(document))} once`,
+  });
 }
 
 type Mutable = {
-  [K in Kind]: Map<string, Extract<Document, { readonly kind: K }>>;
+  [K in NamedKind]: Map<string, Extract<Document, { readonly kind: K }>>;
 };
 
-function addDocument(index: Mutable, key: string, document: Document): void {
+function addDocument(
+  index: Mutable,
+  key: string,
+  document: Exclude<Document, RecordDocument>,
+): void {
   switch (document.kind) {
     case "Site":
       index.Site.set(key, document);
@@ -101,9 +117,6 @@ function addDocument(index: Mutable, key: string, document: Document): void {
       break;
     case "Zone":
       index.Zone.set(key, document);
-      break;
-    case "Record":
-      index.Record.set(key, document);
       break;
     case "DataSet":
       index.DataSet.set(key, document);

@@ -10,7 +10,6 @@ import type {
   EndpointSetDocument,
   HealthCheckDocument,
   PoolDocument,
-  RecordDocument,
   ShiftDocument,
   SiteDocument,
   TrafficPolicyDocument,
@@ -21,6 +20,7 @@ import { limits } from "./limits.ts";
 import { indexDocuments, indexKey, type ModelIndex } from "./model-index.ts";
 import type { Problem } from "./problem.ts";
 import { hasErrors } from "./reading.ts";
+import { RecordTable } from "./record-table.ts";
 import { Report } from "./report.ts";
 import type { ReadFile } from "./zone-data.ts";
 import { type Zone, ZoneTable } from "./zone-table.ts";
@@ -52,6 +52,8 @@ export interface DataSet {
 
 /** How a model is put together. */
 export interface BuildOptions {
+  /** Records besides those among the documents. */
+  readonly records?: RecordTable;
   /** Documents that are there but broken; what names them is not reported. */
   readonly broken?: readonly DocumentId[];
   /** Reads master files; without it they are not looked at. */
@@ -60,14 +62,15 @@ export interface BuildOptions {
 
 /** Documents whose references hold. Immutable. */
 export class Model {
-  readonly documents: readonly Document[];
+  /** How many documents there are in all. */
+  readonly documentCount: number;
   /** By name. */
   readonly sites: ReadonlyMap<string, SiteDocument>;
-  /** By `NAMESPACE/NAME`, as the next three. */
+  /** By `NAMESPACE/NAME`, as the others but `records`. */
   readonly pools: ReadonlyMap<string, Pool>;
   readonly policies: ReadonlyMap<string, TrafficPolicyDocument>;
   readonly checks: ReadonlyMap<string, HealthCheckDocument>;
-  readonly records: ReadonlyMap<string, RecordDocument>;
+  readonly records: RecordTable;
   readonly shifts: ReadonlyMap<string, ShiftDocument>;
   /** By name, the built-in ones too. */
   readonly dataSets: ReadonlyMap<string, DataSet>;
@@ -76,17 +79,17 @@ export class Model {
   readonly #zoneTable: ZoneTable;
 
   private constructor(
-    documents: readonly Document[],
+    documentCount: number,
     index: ModelIndex,
     pools: ReadonlyMap<string, Pool>,
     zoneTable: ZoneTable,
   ) {
-    this.documents = documents;
+    this.documentCount = documentCount;
     this.sites = index.Site;
     this.pools = pools;
     this.policies = index.TrafficPolicy;
     this.checks = index.HealthCheck;
-    this.records = index.Record;
+    this.records = index.records;
     this.shifts = index.Shift;
     this.dataSets = dataSetsOf(index);
     this.zones = zoneTable.zones;
@@ -103,7 +106,9 @@ export class Model {
     options: BuildOptions = {},
   ): { readonly model?: Model; readonly problems: Problem[] } {
     const report = new Report();
-    const index = indexDocuments(documents, options.broken ?? [], report);
+    const named = documents.filter(({ kind }) => kind !== "Record").length;
+    const { records = new RecordTable(), broken = [] } = options;
+    const index = indexDocuments(documents, records, broken, report);
     checkReferences(index, report);
     checkGraphs(index, report);
     checkPlaces(index, report);
@@ -112,7 +117,7 @@ export class Model {
     checkZones(zoneTable, report);
     const problems = report.finish();
     if (hasErrors(problems)) return { problems };
-    return { model: new Model(documents, index, pools, zoneTable), problems };
+    return { model: new Model(named + records.count, index, pools, zoneTable), problems };
   }
 
   site(name: string): SiteDocument | undefined {

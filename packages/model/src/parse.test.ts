@@ -179,7 +179,7 @@ test("any valid model survives being written and read, as YAML, JSON and JSON li
         assert.deepEqual(second.documents.map(rawOf), first.documents.map(rawOf));
         const { model, problems } = Model.build(second.documents);
         assert.deepEqual(problems, []);
-        assert.equal(model?.documents.length, raws.length);
+        assert.equal(model?.documentCount, raws.length);
       }
     }),
     { numRuns: 60 },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files to documents. All problems of all files are found in one go. Nothing of a position is kept:
 // `locateProblems` reads the files again for those that only show when documents are put together.
+import { isUtf8 } from "node:buffer";
 import {
   type Document,
   type DocumentId,
@@ -8,16 +9,16 @@ import {
   isKind,
   kinds,
   schemas,
-  type RecordDocument,
   type Source,
 } from "./documents.ts";
 import { describeValue, type Finding, findingsOf, valueAt } from "./issues.ts";
-import type { RecordSpec } from "./kinds/record.ts";
 import { limits } from "./limits.ts";
 import { formatPath, parsePath, type Problem } from "./problem.ts";
-import { readJson, readJsonLines } from "./read-json.ts";
+import { eachLine, readJson, readJsonLine } from "./read-json.ts";
 import { readYaml } from "./read-yaml.ts";
 import type { Locate, Reading } from "./reading.ts";
+import { RecordLines } from "./record-lines.ts";
+import { RecordTable } from "./record-table.ts";
 import { suggest } from "./suggest.ts";
 
 /** A file as it was read from the disk. */
@@ -35,14 +36,25 @@ export interface Parsed {
   readonly problems: Problem[];
 }
 
+/** What files hold, the Records apart: there may be a million. */
+export interface ReadDocuments extends Parsed {
+  readonly records: RecordTable;
+}
+
 /**
  * Reads documents: `.jsonl` holds one a line, `.json` one or a list, anything else is YAML with any
  * number. Never throws; bounded by `limits`.
  */
-export function parseDocuments(files: readonly InputFile[]): Parsed {
+export function readDocuments(files: readonly InputFile[]): ReadDocuments {
   const collector = new Collector();
-  for (const file of files) readFile(file, collector.readingOf(file.path), collector);
+  for (const file of files) collector.read(file);
   return collector.finish();
+}
+
+/** As `readDocuments`, with the Records behind the other documents. */
+export function parseDocuments(files: readonly InputFile[]): Parsed {
+  const { documents, records, broken, problems } = readDocuments(files);
+  return { documents: [...documents, ...records.values()], broken, problems };
 }
 
 /** Reads one document that came by another way than a file; a Shift may. */
@@ -50,7 +62,8 @@ export function parseDocument(raw: unknown, source: Source): Parsed {
   const collector = new Collector();
   const locate: Locate = () => ({ line: source.line, column: 1 });
   collector.add(raw, source, locate, true);
-  return collector.finish();
+  const { documents, broken, problems } = collector.finish();
+  return { documents, broken, problems };
 }
 
 /** Fills in line and column of problems that know only the first line of their document. */
@@ -73,23 +86,28 @@ export function locateProblems(
       },
       problem: () => {},
     };
-    readFile(file, reading, undefined);
+    readFile(file, reading, (_bytes, _start, _end, line) => byLine.has(line));
   }
   return problems.map((problem) => located.get(problem) ?? problem);
 }
 
-function readFile(file: InputFile, reading: Reading, collector: Collector | undefined): void {
-  const isYaml = !/\.jsonl?$/.test(file.path);
-  const bytesMax = isYaml ? limits.yamlBytesMax : limits.fileBytesMax;
-  const text = file.bytes.length > bytesMax ? undefined : decodeText(file.bytes);
-  if (typeof text !== "string") {
-    const problem = text ?? tooLarge(file.bytes.length, bytesMax, isYaml);
-    collector?.readingOf(file.path).problem({ line: 1, column: 1, ...problem });
+/** Whether the line `bytes[start..end)` is to be read. */
+type LineFilter = (bytes: Buffer, start: number, end: number, line: number) => boolean;
+
+/** Reads a file that may be read; of JSON lines only those that `isWanted`. */
+function readFile(file: InputFile, reading: Reading, isWanted: LineFilter): void {
+  const bytes = textBytes(file);
+  if (!Buffer.isBuffer(bytes)) {
+    reading.problem({ line: 1, column: 1, ...bytes });
     return;
   }
-  if (file.path.endsWith(".jsonl")) readJsonLines(text, reading);
-  else if (file.path.endsWith(".json")) readJson(text, reading);
-  else readYaml(text, reading);
+  if (file.path.endsWith(".jsonl")) {
+    eachLine(bytes, (start, end, line) => {
+      if (isWanted(bytes, start, end, line))
+        readJsonLine(bytes.toString("utf8", start, end), line, reading);
+    });
+  } else if (file.path.endsWith(".json")) readJson(bytes.toString(), reading);
+  else readYaml(bytes.toString(), reading);
 }
 
 type FileFinding = Pick<Finding, "code" | "message" | "found" | "wanted">;
@@ -102,76 +120,91 @@ function tooLarge(bytes: number, bytesMax: number, isYaml: boolean): FileFinding
   return { code: "file-too-large", message, found, wanted };
 }
 
-function decodeText(bytes: Uint8Array): string | FileFinding {
+/** The bytes of a file that are text, without a byte order mark; or why the file cannot be read. */
+function textBytes({ path, bytes }: InputFile): Buffer | FileFinding {
+  const isYaml = !/\.jsonl?$/.test(path);
+  const bytesMax = isYaml ? limits.yamlBytesMax : limits.fileBytesMax;
+  if (bytes.length > bytesMax) return tooLarge(bytes.length, bytesMax, isYaml);
   const wanted = "UTF-8 text";
   const nul = bytes.indexOf(0);
-  if (nul < 0) {
-    try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    } catch {
-      const message = `Cannot read the file: it holds bytes that are no UTF-8, expected ${wanted}`;
-      return { code: "file-not-text", message, found: "binary data", wanted };
-    }
+  if (nul >= 0) {
+    const message = `Cannot read the file: byte ${nul} is 0 as in binary data, expected ${wanted}`;
+    return { code: "file-not-text", message, found: "binary data", wanted };
   }
-  const message = `Cannot read the file: byte ${nul} is 0 as in binary data, expected ${wanted}`;
-  return { code: "file-not-text", message, found: "binary data", wanted };
+  if (!isUtf8(bytes)) {
+    const message = `Cannot read the file: it holds bytes that are no UTF-8, expected ${wanted}`;
+    return { code: "file-not-text", message, found: "binary data", wanted };
+  }
+  const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  const start = hasMark ? 3 : 0;
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
 }
 
 class Collector {
   readonly #documents: Document[] = [];
+  readonly #records = new RecordTable();
+  readonly #recordLines = new RecordLines(this.#records);
   readonly #broken: DocumentId[] = [];
   readonly #problems: Problem[] = [];
   #unshown = 0;
-  #lastRecord: RecordSpec | undefined;
 
   /** Takes what one file holds. */
-  readingOf(file: string): Reading {
-    return {
-      document: (raw, line, locate) => this.add(raw, { file, line }, locate, false),
-      problem: (problem) => this.#report({ severity: "error", file, path: "", ...problem }),
+  read(file: InputFile): void {
+    const { path } = file;
+    const number = this.#records.fileOf(path);
+    const lines = this.#recordLines;
+    // The line that is being read as JSON, to learn from it.
+    let last: { bytes: Buffer; start: number; end: number } | undefined;
+    const reading: Reading = {
+      document: (raw, line, locate) => {
+        const document = this.add(raw, { file: path, line }, locate, false);
+        if (last === undefined || document?.kind !== "Record") return;
+        lines.learn(last.bytes, last.start, last.end, document);
+      },
+      problem: (problem) => this.#report({ severity: "error", file: path, path: "", ...problem }),
     };
+    readFile(file, reading, (bytes, start, end, line) => {
+      if (lines.take(bytes, start, end, number, line)) return false;
+      last = { bytes, start, end };
+      return true;
+    });
   }
 
-  add(raw: unknown, source: Source, locate: Locate, mayShift: boolean): void {
+  /** Takes a document; returns it where it is right by itself. */
+  add(raw: unknown, source: Source, locate: Locate, mayShift: boolean): Document | undefined {
     const kind = valueAt(raw, ["kind"]);
     const finding = mayShift || kind !== "Shift" ? undefined : shiftInFile;
     if (typeof kind !== "string" || !isKind(kind) || finding !== undefined) {
       this.#find([finding ?? unknownKind(raw)], source, locate);
-      return;
+      return undefined;
     }
     const result = schemas[kind].safeParse(raw);
     if (result.success) {
       // Zod's output is ours alone, so it needs no copy.
       const document: Document = Object.assign(result.data, { source });
-      if (document.kind === "Record") this.#shareValues(document);
-      this.#documents.push(document);
-      return;
+      if (document.kind === "Record") this.#records.add(document);
+      else this.#documents.push(document);
+      return document;
     }
     const id = rawId(raw, kind);
     if (id !== undefined) this.#broken.push(id);
     const subject = `Cannot read ${id === undefined ? kind : formatDocumentId(id)}`;
     this.#find(findingsOf(result.error, schemas[kind], raw, subject), source, locate);
+    return undefined;
   }
 
-  finish(): Parsed {
+  finish(): ReadDocuments {
     const last = this.#problems.at(-1);
     if (this.#unshown > 0 && last !== undefined) {
       const message = `Cannot show all problems: there are ${this.#unshown} more`;
       this.#problems.push({ ...last, code: "too-many-problems", path: "", message });
     }
-    return { documents: this.#documents, broken: this.#broken, problems: this.#problems };
-  }
-
-  /** Lets neighbours with equal types and TTLs, as a million Records mostly are, hold the same. */
-  #shareValues({ spec }: RecordDocument): void {
-    const last = this.#lastRecord;
-    this.#lastRecord = spec;
-    if (last === undefined) return;
-    const { types, ttl } = last;
-    if (ttl.min === spec.ttl.min && ttl.max === spec.ttl.max) spec.ttl = ttl;
-    const hasSameTypes = types.length === spec.types.length;
-    if (hasSameTypes && types.every((type, index) => type === spec.types[index]))
-      spec.types = types;
+    return {
+      documents: this.#documents,
+      records: this.#records,
+      broken: this.#broken,
+      problems: this.#problems,
+    };
   }
 
   #find(findings: readonly Finding[], source: Source, locate: Locate): void {

@@ -23,20 +23,25 @@ export function readJson(text: string, reading: Reading): void {
   }
 }
 
-/** Reads a `.jsonl` file: one document a line, empty lines skipped. */
-export function readJsonLines(text: string, reading: Reading): void {
+/** Calls back for each line of a text; `end` is that of its line feed. */
+export function eachLine(
+  bytes: Uint8Array,
+  onLine: (start: number, end: number, line: number) => void,
+): void {
   let line = 0;
-  let start = 0;
-  while (start < text.length) {
-    const newline = text.indexOf("\n", start);
-    const end = newline < 0 ? text.length : newline;
+  for (let start = 0; start < bytes.length;) {
+    const newline = bytes.indexOf(LINE_FEED, start);
+    const end = newline < 0 ? bytes.length : newline;
     line += 1;
-    readJsonLine(text.slice(start, end), line, reading);
+    onLine(start, end, line);
     start = end + 1;
   }
 }
 
-function readJsonLine(text: string, line: number, reading: Reading): void {
+const LINE_FEED = 0x0a;
+
+/** Reads one line of a `.jsonl` file: one document, or nothing. */
+export function readJsonLine(text: string, line: number, reading: Reading): void {
   const value = parseJson(text);
   if (value === undefined) {
     if (text.trim() !== "") failJson(text, line - 1, new LinePositions(text), reading);

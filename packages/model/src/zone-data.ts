@@ -12,20 +12,15 @@ import {
   rootName,
   RRType,
   typeFromText,
-  type ZoneRecord,
 } from "@meridian/dns";
 import { dirname, join } from "node:path";
 import type { ZoneDocument } from "./documents.ts";
 import type { Path } from "./problem.ts";
 import type { Report } from "./report.ts";
+import { StaticRecords } from "./static-records.ts";
 
 /** Gives the content of a file, or undefined where it cannot be read. */
 export type ReadFile = (path: string) => Uint8Array | undefined;
-
-/** A static record, and the field (or, for the file, line) it comes from. */
-export interface StaticRecord extends ZoneRecord {
-  readonly path: Path;
-}
 
 /** The path of a file that a document names relative to its own. */
 export function pathBeside(document: { readonly source: { readonly file: string } }, path: string) {
@@ -45,7 +40,7 @@ export function readZone(
   zone: ZoneDocument,
   readFile: ReadFile | undefined,
   report: Report,
-): StaticRecord[] {
+): StaticRecords {
   const reader = new ZoneReader(zone, report);
   reader.nameServers();
   reader.listed();
@@ -57,7 +52,7 @@ export function readZone(
 }
 
 class ZoneReader {
-  readonly records: StaticRecord[] = [];
+  readonly records: StaticRecords = new StaticRecords();
   readonly #zone: ZoneDocument;
   readonly #report: Report;
   readonly #origin: Uint8Array;
@@ -136,7 +131,7 @@ class ZoneReader {
       },
       onRecord: (owner, type, ttl, rdata, line, fromFile) => {
         if (isSubdomain(owner, this.#origin)) {
-          this.records.push({ owner, type, ttl, rdata, path, file: fromFile, line });
+          this.records.push(owner, type, ttl, rdata, path, fromFile, line);
         } else outside += 1;
       },
     });
@@ -154,7 +149,7 @@ class ZoneReader {
   /** Adds the start of authority, unless the file has one. */
   soa(): void {
     const { soa, nameServers } = this.#zone.spec;
-    if (soa === undefined && this.records.some(({ type }) => type === RRType.SOA)) return;
+    if (soa === undefined && this.records.firstOf(RRType.SOA) >= 0) return;
     const origin = this.#zone.spec.origin.replace(/\.$/, "");
     const mname = soa?.mname ?? nameServers[0]?.name ?? this.#firstServer() ?? `ns.${origin}`;
     const rname = soa?.rname ?? `hostmaster.${origin}`;
@@ -170,7 +165,7 @@ class ZoneReader {
 
   /** Where the name servers are only in the file, the SOA names the zone itself. */
   #firstServer(): string | undefined {
-    return this.records.some(({ type }) => type === RRType.NS) ? this.#zone.spec.origin : undefined;
+    return this.records.firstOf(RRType.NS) >= 0 ? this.#zone.spec.origin : undefined;
   }
 
   #addText(owner: Uint8Array, type: number, ttl: number, value: string, path: Path): void {
@@ -189,7 +184,8 @@ class ZoneReader {
   }
 
   #add(owner: Uint8Array, type: number, ttl: number, rdata: Uint8Array, path: Path): void {
-    this.records.push({ owner, type, ttl, rdata, path, ...this.#zone.source });
+    const { file, line } = this.#zone.source;
+    this.records.push(owner, type, ttl, rdata, path, file, line);
   }
 
   #wrong(path: Path, found: string, wanted: string): void {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Zones by origin, each with its static records and the Records whose names lie in it.
 import type { RecordDocument, ZoneDocument } from "./documents.ts";
-import { isWithin, parentText, plainName } from "./checks/zones.ts";
+import { parentText, plainName } from "./checks/zones.ts";
 import type { ModelIndex } from "./model-index.ts";
+import { RecordList, type RecordTable } from "./record-table.ts";
 import type { Report } from "./report.ts";
-import { nameBytes, type ReadFile, readZone, type StaticRecord } from "./zone-data.ts";
+import type { StaticRecords } from "./static-records.ts";
+import { nameBytes, type ReadFile, readZone } from "./zone-data.ts";
 
 /** A zone as it is served. */
 export interface Zone {
@@ -14,9 +16,9 @@ export interface Zone {
   /** The origin in wire form. */
   readonly apex: Uint8Array;
   /** SOA, NS, glue and all other static records; the SOA's serial is 1 where none is fixed. */
-  readonly records: readonly StaticRecord[];
+  readonly records: StaticRecords;
   /** Records bound to a policy or pool. */
-  readonly dynamicRecords: readonly RecordDocument[];
+  readonly dynamicRecords: RecordList;
 }
 
 /** All zones. */
@@ -33,7 +35,7 @@ export class ZoneTable {
 
   /** Reads the zones and puts each Record in its own; what cannot be is reported. */
   static build(index: ModelIndex, readFile: ReadFile | undefined, report: Report): ZoneTable {
-    const zones = new Map<string, Zone & { readonly dynamicRecords: RecordDocument[] }>();
+    const zones = new Map<string, Zone>();
     for (const document of index.Zone.values()) {
       const origin = plainName(document.spec.origin);
       const first = zones.get(origin);
@@ -49,17 +51,11 @@ export class ZoneTable {
       }
       const apex = nameBytes(document.spec.origin);
       const records = readZone(document, readFile, report);
-      zones.set(origin, { document, origin, apex, records, dynamicRecords: [] });
+      const dynamicRecords = new RecordList(index.records);
+      zones.set(origin, { document, origin, apex, records, dynamicRecords });
     }
     const table = new ZoneTable(zones, readFile !== undefined);
-    const isSomeBroken = index.broken.has("Zone");
-    const find = zoneFinder(zones);
-    for (const record of index.Record.values()) {
-      const zone = find(plainName(record.spec.name));
-      if (zone !== undefined && zone.document.metadata.namespace === record.metadata.namespace) {
-        zone.dynamicRecords.push(record);
-      } else if (!isSomeBroken) reportOutside(record, zone, zones, report);
-    }
+    placeRecords(index, zones, report);
     return table;
   }
 
@@ -69,19 +65,58 @@ export class ZoneTable {
   }
 }
 
+/** Puts each Record in the deepest zone that its name lies in; those outside are reported. */
+function placeRecords(index: ModelIndex, zones: ReadonlyMap<string, Zone>, report: Report): void {
+  const { records, repeated } = index;
+  const isSomeBroken = index.broken.has("Zone");
+  const find = zoneFinder(zones, records);
+  for (let at = 0; at < records.count; at += 1) {
+    if (repeated.has(at)) continue;
+    const zone = find(at);
+    const namespace = records.shapes[records.shapeAt(at)]?.metadata.namespace;
+    if (zone !== undefined && zone.document.metadata.namespace === namespace) {
+      zone.dynamicRecords.push(at);
+    } else if (!isSomeBroken) reportOutside(records.document(at), zone, zones, report);
+  }
+}
+
 /**
- * Looks names up as `zoneAround` does. Of few zones the ends of names are compared, which costs a
- * third of making the names of all ancestors.
+ * Looks names of Records up as `zoneAround` does. Of few zones the ends of the names are compared,
+ * which costs a tenth of making the names of all ancestors.
  */
-function zoneFinder<Each extends Zone>(
-  zones: ReadonlyMap<string, Each>,
-): (plain: string) => Each | undefined {
-  if (zones.size > comparedZonesMax || zones.has(".")) return (plain) => zoneAround(zones, plain);
-  const deepestFirst = [...zones.values()].toSorted((a, b) => b.origin.length - a.origin.length);
-  return (plain) => deepestFirst.find(({ origin }) => isWithin(plain, origin));
+function zoneFinder(
+  zones: ReadonlyMap<string, Zone>,
+  records: RecordTable,
+): (record: number) => Zone | undefined {
+  if (zones.size > comparedZonesMax || zones.has(".")) {
+    return (record) => zoneAround(zones, plainName(records.ownerText(record)));
+  }
+  const ends = [...zones.values()]
+    .toSorted((a, b) => b.origin.length - a.origin.length)
+    .map((zone) => ({ zone, origin: Buffer.from(zone.origin) }));
+  const { bytes } = records.names;
+  return (record) => {
+    const start = records.ownerStart(record);
+    const textEnd = start + records.ownerBytes(record);
+    const end = bytes[textEnd - 1] === DOT ? textEnd - 1 : textEnd;
+    return ends.find(({ origin }) => endsIn(bytes, start, end, origin))?.zone;
+  };
 }
 
 const comparedZonesMax = 8;
+const DOT = 0x2e;
+
+/** Whether the name `bytes[start..end)`, of any letter case, is another in lower case or below it. */
+function endsIn(bytes: Uint8Array, start: number, end: number, origin: Uint8Array): boolean {
+  const from = end - origin.length;
+  if (from < start || (from > start && bytes[from - 1] !== DOT)) return false;
+  for (let index = 0; index < origin.length; index += 1) {
+    const byte = bytes[from + index] ?? 0;
+    const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    if (lower !== origin[index]) return false;
+  }
+  return true;
+}
 
 function zoneAround<Each extends Zone>(
   zones: ReadonlyMap<string, Each>,

@@ -8,16 +8,16 @@ import { print, printJson } from "../output.ts";
 
 /** Shows every problem of the files; 2 where one is an error. */
 export function check(input: CommandInput): Promise<ExitCode> {
-  const { problems, errors, documents } = loadFiles(input.arguments);
+  const { problems, errors, documentCount } = loadFiles(input.arguments);
   const isWrong = errors.length > 0 || hasErrors(problems);
   if (input.isJson()) {
-    printJson({ ok: !isWrong, documents: documents.length, errors, problems });
+    printJson({ ok: !isWrong, documents: documentCount, errors, problems });
   } else {
     for (const { message } of errors) print(message);
     for (const problem of problems) print(formatColouredProblem(problem));
     const wrong = problems.filter(({ severity }) => severity === "error").length + errors.length;
     print(
-      `${plural(documents.length, "document")}, ${plural(wrong, "error")}, ${plural(problems.length + errors.length - wrong, "warning")}`,
+      `${plural(documentCount, "document")}, ${plural(wrong, "error")}, ${plural(problems.length + errors.length - wrong, "warning")}`,
     );
   }
   return Promise.resolve(isWrong ? ExitCode.invalid : ExitCode.done);

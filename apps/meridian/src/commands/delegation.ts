@@ -70,13 +70,14 @@ function zoneOf(input: CommandInput): Zone {
 }
 
 function nameServersOf(zone: Zone): NameServer[] {
-  const apexNs = zone.records.filter(
+  const records = [...zone.records];
+  const apexNs = records.filter(
     ({ owner, type }) =>
       type === RRType.NS && formatName(owner).toLowerCase() === `${zone.origin}.`,
   );
   return apexNs.map(({ rdata }) => {
     const name = formatName(rdata).toLowerCase();
-    const addresses = zone.records.flatMap((record) =>
+    const addresses = records.flatMap((record) =>
       formatName(record.owner).toLowerCase() === name
         ? addressesOf({ answer: [{ ...record, class: 1 }] })
         : [],

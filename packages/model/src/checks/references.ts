@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Document, Kind, RecordDocument, TrafficPolicyDocument } from "../documents.ts";
+import type { Document, TrafficPolicyDocument } from "../documents.ts";
 import { builtinDataSets, type DataSetKind, dataSetKindOf } from "../kinds/data-set.ts";
 import { probeKindOf } from "../kinds/health-check.ts";
 import type { MemberSpec } from "../kinds/pool.ts";
 import { parseTarget } from "../kinds/shift.ts";
-import { indexKey, type ModelIndex } from "../model-index.ts";
+import { indexKey, type ModelIndex, type NamedKind } from "../model-index.ts";
 import { branchesOf } from "../policy-graph.ts";
 import type { Path } from "../problem.ts";
 import type { Report } from "../report.ts";
@@ -34,7 +34,7 @@ export function checkReferences(index: ModelIndex, report: Report): void {
     }
   }
   for (const policy of index.TrafficPolicy.values()) check.policy(policy);
-  for (const record of index.Record.values()) check.record(record);
+  check.records();
   for (const shift of index.Shift.values()) check.target(shift, shift.spec.target);
 }
 
@@ -48,8 +48,6 @@ const dataSetKindsFor = {
 class References {
   readonly #index: ModelIndex;
   readonly #report: Report;
-  /** By namespace. */
-  readonly #knownPolicies = new Map<string, Set<string>>();
 
   constructor(index: ModelIndex, report: Report) {
     this.#index = index;
@@ -57,7 +55,7 @@ class References {
   }
 
   /** Reports a name of a document in the same namespace that is not there. */
-  named(document: Document, path: Path, kind: Kind, name: string): void {
+  named(document: Document, path: Path, kind: NamedKind, name: string): void {
     const namespace = "namespace" in document.metadata ? document.metadata.namespace : "";
     this.#found(document, path, kind, namespace, name);
   }
@@ -72,21 +70,22 @@ class References {
     }
   }
 
-  record(record: RecordDocument): void {
-    const { policy, pool } = record.spec;
-    if (policy !== undefined && !this.#isKnownPolicy(record.metadata.namespace, policy)) {
-      this.named(record, ["spec", "policy"], "TrafficPolicy", policy);
+  /** What a Record names is part of its shape: those of a good one need no look. */
+  records(): void {
+    const { records, repeated } = this.#index;
+    const isGood = records.shapes.map(({ metadata: { namespace }, spec: { policy, pool } }) => {
+      const hasPolicy =
+        policy === undefined || this.#index.TrafficPolicy.has(indexKey(namespace, policy));
+      return hasPolicy && (pool === undefined || this.#index.Pool.has(indexKey(namespace, pool)));
+    });
+    if (isGood.every(Boolean)) return;
+    for (let at = 0; at < records.count; at += 1) {
+      if (isGood[records.shapeAt(at)] === true || repeated.has(at)) continue;
+      const record = records.document(at);
+      const { policy, pool } = record.spec;
+      if (policy !== undefined) this.named(record, ["spec", "policy"], "TrafficPolicy", policy);
+      if (pool !== undefined) this.named(record, ["spec", "pool"], "Pool", pool);
     }
-    if (pool !== undefined) this.named(record, ["spec", "pool"], "Pool", pool);
-  }
-
-  /** Whether a policy is there; a million Records name few, so a key is made for each only once. */
-  #isKnownPolicy(namespace: string, name: string): boolean {
-    const known = this.#knownPolicies.get(namespace) ?? new Set<string>();
-    if (known.has(name)) return true;
-    if (!this.#index.TrafficPolicy.has(indexKey(namespace, name))) return false;
-    this.#knownPolicies.set(namespace, known.add(name));
-    return true;
   }
 
   uncalculated(document: Document, path: Path, name: string): void {
@@ -196,7 +195,7 @@ class References {
   #found(
     document: Document,
     path: Path,
-    kind: Kind,
+    kind: NamedKind,
     namespace: string,
     name: string,
     others: readonly string[] = [],
@@ -213,7 +212,7 @@ class References {
     });
   }
 
-  *#namesIn(kind: Kind, namespace: string): Generator<string> {
+  *#namesIn(kind: NamedKind, namespace: string): Generator<string> {
     for (const document of this.#index[kind].values()) {
       const own = "namespace" in document.metadata ? document.metadata.namespace : "";
       if (own === namespace) yield document.metadata.name;

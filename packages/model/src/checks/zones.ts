@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds among names: each lies in a zone, is defined once for a type, and a CNAME stands alone.
-import { formatName, lowerName, RRType, typeToText } from "@meridian/dns";
+import { WordList } from "@meridian/core";
+import { formatName, isSubdomain, lowerName, RRType, typeToText } from "@meridian/dns";
 import type { Document, RecordDocument, ZoneDocument } from "../documents.ts";
-import type { Path } from "../problem.ts";
-import { formatPath } from "../problem.ts";
+import { NameKey, NameTable } from "../name-table.ts";
+import { formatPath, type Path } from "../problem.ts";
 import type { Report } from "../report.ts";
 import type { Zone, ZoneTable } from "../zone-table.ts";
 
@@ -17,95 +18,200 @@ export function nameText(name: Uint8Array): string {
 interface Place {
   readonly document: Document;
   readonly path: Path;
-  /** Equal for records that may share an owner name and type: of one list entry, or the file. */
+  /** Equal for records that may share an owner name and type: of one list entry, the file, one Record. */
   readonly key: string;
 }
 
 /**
- * The types of one owner name, each with its place. The first is held without a map: most of a
- * million names have one type, and a map each took half of the time of checking them.
+ * The types of each owner, by the owner's number in the zone, each with its place. The first type is
+ * held in a flat list: most of a million names have one, and a map each took half of the time.
  */
-class Types {
-  readonly #firstType: number;
-  readonly #firstPlace: Place;
-  #more: Map<number, Place> | undefined = undefined;
+class OwnerTypes {
+  readonly #first: WordList = new WordList();
+  readonly #more = new Map<number, Map<number, Place>>();
+  readonly #places: Place[] = [];
+  readonly #placeIndex = new Map<Place, number>();
 
-  constructor(type: number, place: Place) {
-    this.#firstType = type;
-    this.#firstPlace = place;
+  get(owner: number, type: number): Place | undefined {
+    const place = this.#firstPlace(owner);
+    if (place === undefined) return undefined;
+    return this.#first.at(owner * 2) === type ? place : this.#more.get(owner)?.get(type);
   }
 
-  get(type: number): Place | undefined {
-    return type === this.#firstType ? this.#firstPlace : this.#more?.get(type);
+  set(owner: number, type: number, place: Place): void {
+    while (this.#first.length < (owner + 1) * 2) this.#first.push(0);
+    if (this.#firstPlace(owner) === undefined) {
+      this.#first.put(owner * 2, type);
+      this.#first.put(owner * 2 + 1, this.#numberOf(place) + 1);
+      return;
+    }
+    const more = this.#more.get(owner) ?? new Map<number, Place>();
+    this.#more.set(owner, more.set(type, place));
   }
 
-  set(type: number, place: Place): void {
-    this.#more ??= new Map();
-    this.#more.set(type, place);
+  keys(owner: number): number[] {
+    if (this.#firstPlace(owner) === undefined) return [];
+    return [this.#first.at(owner * 2), ...(this.#more.get(owner)?.keys() ?? [])];
   }
 
-  keys(): number[] {
-    return [this.#firstType, ...(this.#more?.keys() ?? [])];
+  #firstPlace(owner: number): Place | undefined {
+    if (owner < 0 || owner * 2 >= this.#first.length) return undefined;
+    return this.#places[this.#first.at(owner * 2 + 1) - 1];
+  }
+
+  #numberOf(place: Place): number {
+    let number = this.#placeIndex.get(place);
+    if (number === undefined) {
+      number = this.#places.push(place) - 1;
+      this.#placeIndex.set(place, number);
+    }
+    return number;
   }
 }
-
-/** The types of each owner name of a zone. */
-type Owners = Map<string, Types>;
 
 /** Reports what is wrong among the static records of the zones and between them and Records. */
 export function checkZones(table: ZoneTable, report: Report): void {
-  for (const zone of table.zones.values()) checkZone(zone, table, report);
+  for (const zone of table.zones.values()) new ZoneCheck(zone, report).run(table.readsFiles);
 }
 
-function checkZone(zone: Zone, table: ZoneTable, report: Report): void {
-  const owners: Owners = new Map();
-  const places = new Map<Path, Place>();
-  for (const record of zone.records) {
-    // All records of a master file have one path.
-    const place = places.get(record.path) ?? placeOf(zone.document, record.path);
-    places.set(record.path, place);
-    addType(nameText(record.owner), record.type, place, owners, report);
-  }
-  const { document } = zone;
-  addDynamic(zone, owners, report);
-  for (const [owner, types] of owners) checkCname(zone, owner, types, report);
-  checkCuts(zone, owners, report);
-  const hasServers = owners.get(zone.origin)?.get(RRType.NS) !== undefined;
-  if (!hasServers && (document.spec.file === undefined || table.readsFiles)) {
-    const path = ["spec", "nameServers"];
-    const wanted = "at least one name server";
-    report.error(document, { code: "zone-wrong", path, found: [], wanted });
-  }
-}
+class ZoneCheck {
+  readonly #zone: Zone;
+  readonly #report: Report;
+  readonly #types = new OwnerTypes();
+  readonly #key = new NameKey();
 
-/**
- * Adds the types of Records. Most stand alone at their name, and then nothing can be wrong: only
- * names with a second definition, and CNAMEs, get their types looked at.
- */
-function addDynamic(zone: Zone, owners: Owners, report: Report): void {
-  const alone = new Map<string, RecordDocument>();
-  const add = (name: string, record: RecordDocument): void => {
-    for (const word of record.spec.types) {
-      const place = { document: record, path: ["spec", "name"], key: record.metadata.name };
-      addType(name, RRType[word], place, owners, report);
+  constructor(zone: Zone, report: Report) {
+    this.#zone = zone;
+    this.#report = report;
+  }
+
+  run(readsFiles: boolean): void {
+    const { document, records, apex } = this.#zone;
+    const places = records.paths.map((path) => placeOf(document, path));
+    for (let at = 0; at < records.count; at += 1) {
+      const place = places[records.pathAt(at)];
+      if (place !== undefined) this.#add(records.ownerAt(at), records.typeAt(at), place);
     }
-  };
-  const servers = serversOf(zone);
-  for (const record of zone.dynamicRecords) {
-    const name = plainName(record.spec.name);
-    const first = alone.get(name);
-    if (first === undefined) alone.set(name, record);
-    const isAlone = first === undefined && !owners.has(name) && !servers.has(name);
-    if (isAlone && record.spec.types[0] !== "CNAME") continue;
-    if (first !== undefined && !owners.has(name)) add(name, first);
-    add(name, record);
+    this.#addDynamic();
+    const apexOwner = records.owners.find(this.#key.setWire(apex));
+    for (let owner = 0; owner < records.owners.count; owner += 1) {
+      this.#checkCname(owner, owner === apexOwner);
+    }
+    this.#checkCuts(apexOwner);
+    const hasServers = this.#types.get(apexOwner, RRType.NS) !== undefined;
+    if (!hasServers && (document.spec.file === undefined || readsFiles)) {
+      const path = ["spec", "nameServers"];
+      const wanted = "at least one name server";
+      this.#report.error(document, { code: "zone-wrong", path, found: [], wanted });
+    }
   }
-}
 
-/** The names of all name servers, whose addresses may come from Records. */
-function serversOf(zone: Zone): Set<string> {
-  const servers = zone.records.filter(({ type }) => type === RRType.NS);
-  return new Set(servers.map(({ rdata }) => nameText(rdata)));
+  #add(owner: number, type: number, place: Place): void {
+    const first = this.#types.get(owner, type);
+    if (first === undefined) {
+      this.#types.set(owner, type, place);
+      return;
+    }
+    if (first.key === place.key) return;
+    this.#report.error(place.document, {
+      code: "name-duplicate",
+      path: place.path,
+      found: `${this.#text(owner)} ${typeToText(type)} again after ${formatPlace(first)}`,
+      said: true,
+      wanted: "each owner name and type in one place",
+    });
+  }
+
+  /**
+   * Adds the types of Records. Most stand alone at their name, and then nothing can be wrong: only
+   * names with a second definition, and CNAMEs, become owners and get their types looked at.
+   */
+  #addDynamic(): void {
+    const { records, dynamicRecords } = this.#zone;
+    const { table, indices } = dynamicRecords;
+    const isCname = table.shapes.map(({ spec }) => spec.types[0] === "CNAME");
+    const servers = this.#servers();
+    const alone = new NameTable();
+    const firstOf = new WordList();
+    const { bytes } = table.names;
+    const key = this.#key;
+    for (const record of indices) {
+      const start = table.ownerStart(record);
+      key.setText(bytes, start, start + table.ownerBytes(record));
+      const number = alone.add(key);
+      const isFirst = number === firstOf.length;
+      if (isFirst) firstOf.push(record);
+      const isOwner = records.owners.find(key) >= 0;
+      const isAlone = isFirst && !isOwner && servers.find(key) < 0;
+      if (isAlone && isCname[table.shapeAt(record)] !== true) continue;
+      const owner = records.owners.add(key);
+      if (!isFirst && !isOwner) this.#addRecord(owner, table.document(firstOf.at(number)));
+      this.#addRecord(owner, table.document(record));
+    }
+  }
+
+  #addRecord(owner: number, document: RecordDocument): void {
+    const { namespace, name } = document.metadata;
+    const place = { document, path: ["spec", "name"], key: `Record ${namespace}/${name}` };
+    for (const word of document.spec.types) this.#add(owner, RRType[word], place);
+  }
+
+  /** The names of all name servers, whose addresses may come from Records. */
+  #servers(): NameTable {
+    const { records } = this.#zone;
+    const servers = new NameTable();
+    for (let at = 0; at < records.count; at += 1) {
+      if (records.typeAt(at) === RRType.NS) servers.add(this.#key.setWire(records.rdataAt(at)));
+    }
+    return servers;
+  }
+
+  #checkCname(owner: number, isApex: boolean): void {
+    const cname = this.#types.get(owner, RRType.CNAME);
+    if (cname === undefined) return;
+    const other = this.#types.keys(owner).find((type) => !besideCname.has(type));
+    if (!isApex && other === undefined) return;
+    const beside = isApex ? "the apex of its zone" : `also ${typeToText(other ?? 0)}`;
+    this.#report.error(cname.document, {
+      code: "cname-conflict",
+      path: cname.path,
+      found: `${this.#text(owner)} CNAME, which is ${beside}`,
+      said: true,
+      wanted: isApex
+        ? "types A, AAAA, HTTPS there (host names are then resolved here)"
+        : "a CNAME alone at its name (RFC 1034 §3.6.2)",
+    });
+  }
+
+  /** Reports name servers without an address, and Records below a delegation. */
+  #checkCuts(apexOwner: number): void {
+    const { records, document, dynamicRecords } = this.#zone;
+    const cuts = new Set<string>();
+    for (let at = 0; at < records.count; at += 1) {
+      if (records.typeAt(at) !== RRType.NS) continue;
+      const { owner, rdata, path } = records.at(at);
+      if (records.ownerAt(at) !== apexOwner) cuts.add(nameText(owner));
+      if (!isSubdomain(rdata, owner) || this.#hasAddress(rdata)) continue;
+      this.#report.error(document, {
+        code: "glue-missing",
+        path,
+        found: `${nameText(rdata)}, a name server of ${nameText(owner)} inside it without an address`,
+        said: true,
+        wanted: "an A or AAAA record for it (glue)",
+      });
+    }
+    if (cuts.size === 0) return;
+    for (const record of dynamicRecords) reportBelowCut(record, cuts, this.#report);
+  }
+
+  #hasAddress(server: Uint8Array): boolean {
+    const owner = this.#zone.records.owners.find(this.#key.setWire(server));
+    return [RRType.A, RRType.AAAA].some((type) => this.#types.get(owner, type) !== undefined);
+  }
+
+  #text(owner: number): string {
+    return nameText(this.#zone.records.owners.name(owner));
+  }
 }
 
 /** The name of a Record, as `nameText` has it. */
@@ -121,76 +227,12 @@ function placeOf(document: ZoneDocument, path: Path): Place {
   return { document, path: path[1] === "records" ? path.slice(0, 3) : path, key };
 }
 
-function addType(owner: string, type: number, place: Place, owners: Owners, report: Report): void {
-  const types = owners.get(owner);
-  const first = types?.get(type);
-  if (types === undefined) {
-    owners.set(owner, new Types(type, place));
-    return;
-  }
-  if (first === undefined) {
-    types.set(type, place);
-    return;
-  }
-  if (first.document === place.document && first.key === place.key) return;
-  report.error(place.document, {
-    code: "name-duplicate",
-    path: place.path,
-    found: `${owner} ${typeToText(type)} again after ${formatPlace(first)}`,
-    said: true,
-    wanted: "each owner name and type in one place",
-  });
-}
-
 function formatPlace({ document, path }: Place): string {
   return `${document.source.file}:${document.source.line} ${formatPath(path)}`;
 }
 
 /** Types that may stand beside a CNAME (RFC 4035 §2.5). */
 const besideCname: ReadonlySet<number> = new Set([RRType.CNAME, RRType.RRSIG, RRType.NSEC]);
-
-function checkCname(zone: Zone, owner: string, types: Types, report: Report): void {
-  const cname = types.get(RRType.CNAME);
-  if (cname === undefined) return;
-  const other = types.keys().find((type) => !besideCname.has(type));
-  const isApex = owner === zone.origin;
-  if (!isApex && other === undefined) return;
-  const beside = isApex ? "the apex of its zone" : `also ${typeToText(other ?? 0)}`;
-  report.error(cname.document, {
-    code: "cname-conflict",
-    path: cname.path,
-    found: `${owner} CNAME, which is ${beside}`,
-    said: true,
-    wanted: isApex
-      ? "types A, AAAA, HTTPS there (host names are then resolved here)"
-      : "a CNAME alone at its name (RFC 1034 §3.6.2)",
-  });
-}
-
-/** Reports name servers without an address, and Records below a delegation. */
-function checkCuts(zone: Zone, owners: Owners, report: Report): void {
-  const cuts = new Set<string>();
-  const hasAddress = (name: string): boolean => {
-    const types = owners.get(name);
-    return types?.get(RRType.A) !== undefined || types?.get(RRType.AAAA) !== undefined;
-  };
-  for (const record of zone.records) {
-    if (record.type !== RRType.NS) continue;
-    const cut = nameText(record.owner);
-    const server = nameText(record.rdata);
-    if (cut !== zone.origin) cuts.add(cut);
-    if (!isWithin(server, cut) || hasAddress(server)) continue;
-    report.error(zone.document, {
-      code: "glue-missing",
-      path: record.path,
-      found: `${server}, a name server of ${cut} inside it without an address`,
-      said: true,
-      wanted: "an A or AAAA record for it (glue)",
-    });
-  }
-  if (cuts.size === 0) return;
-  for (const record of zone.dynamicRecords) reportBelowCut(record, cuts, report);
-}
 
 function reportBelowCut(record: RecordDocument, cuts: ReadonlySet<string>, report: Report): void {
   for (let name = plainName(record.spec.name); name !== ""; name = parentText(name)) {
@@ -204,12 +246,6 @@ function reportBelowCut(record: RecordDocument, cuts: ReadonlySet<string>, repor
     });
     return;
   }
-}
-
-/** Whether a name is another or below it. */
-export function isWithin(name: string, ancestor: string): boolean {
-  if (ancestor === "." || name === ancestor) return true;
-  return name.endsWith(ancestor) && name[name.length - ancestor.length - 1] === ".";
 }
 
 /** The name without its first label, empty for the last. */

@@ -63,17 +63,9 @@ function usedDocuments(model: Model): Used {
     checks: new Set(),
     dataSets: new Set(),
   };
-  const policies = new Map<string, Set<string>>();
-  for (const { metadata, spec } of model.records.values()) {
-    if (spec.policy !== undefined) {
-      const names = policies.get(metadata.namespace) ?? new Set<string>();
-      if (names.size === 0) policies.set(metadata.namespace, names);
-      names.add(spec.policy);
-    }
+  for (const { metadata, spec } of model.records.shapes) {
+    if (spec.policy !== undefined) used.policies.add(indexKey(metadata.namespace, spec.policy));
     if (spec.pool !== undefined) used.pools.add(indexKey(metadata.namespace, spec.pool));
-  }
-  for (const [namespace, names] of policies) {
-    for (const name of names) used.policies.add(indexKey(namespace, name));
   }
   for (const { metadata, spec } of model.policies.values()) {
     for (const pool of reachablePools(spec)) used.pools.add(indexKey(metadata.namespace, pool));

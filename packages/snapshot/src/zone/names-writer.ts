@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { assert, key64 } from "@meridian/core";
+import { assert, ByteList, key64, type WordList } from "@meridian/core";
 import type { WrittenSection } from "../section-writer.ts";
 import { SectionWriter } from "../section-writer.ts";
 import { SectionKind } from "../section.ts";
-import { ByteList, type OwnerTable, type WordList } from "./owner-table.ts";
+import type { OwnerTable } from "./owner-table.ts";
 import { shapeKey, shapeWords } from "./shape-encoding.ts";
 import {
   BOUND_SET,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { assert } from "@meridian/core";
-import type { ByteList } from "./owner-table.ts";
+import { assert, type ByteList } from "@meridian/core";
 import { NO_CUT, RR_HEADER_BYTES } from "./zone-format.ts";
 
 const TYPE_NS = 2;

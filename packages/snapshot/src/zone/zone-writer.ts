@@ -4,13 +4,13 @@
 // (data beside a CNAME, two owners of one name and type) is found and reported by the model; here it is an assertion.
 
 import { createHash } from "node:crypto";
-import { assert, key64 } from "@meridian/core";
+import { assert, ByteList, key64, WordList } from "@meridian/core";
 import { parsePrefix } from "../location/prefix.ts";
 import type { WrittenSection } from "../section-writer.ts";
 import { SectionWriter } from "../section-writer.ts";
 import { SectionKind } from "../section.ts";
 import { NamesWriter, type ZoneBuild } from "./names-writer.ts";
-import { OwnerTable, WordList, ByteList } from "./owner-table.ts";
+import { OwnerTable } from "./owner-table.ts";
 import { QueryName } from "./query-name.ts";
 import { encodeRecord } from "./record-encoding.ts";
 import {
