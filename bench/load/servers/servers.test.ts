@@ -69,7 +69,7 @@ test("each small change leaves documents that load, and says which name it conce
     const { problems, model } = load(serving);
     const errors = problems.filter(({ severity }) => severity === "error");
     assert.deepEqual(errors.map(formatProblem), [], kind);
-    const names = [...(model?.records.values() ?? [])].map((record) => record.spec.name);
+    const names = [...(model?.records ?? [])].map((record) => record.spec.name);
     const name = `${next.label}.${serving.plan.origins[0] ?? ""}`;
     assert.equal(names.includes(name), next.address !== undefined, kind);
   }

@@ -76,7 +76,7 @@ function load(): { model: Model; world: World } {
 }
 
 function budgetOf(model: Model, name: string): FailoverBudget | undefined {
-  const record = [...model.records.values()].find(({ spec }) => spec.name === name);
+  const record = [...model.records].find(({ spec }) => spec.name === name);
   return record === undefined ? undefined : failoverBudget(model, record);
 }
 

@@ -186,8 +186,8 @@ export function recordViews(model: Model, request: PageRequest): Page<RecordView
   return pageOf(
     model.records,
     request,
-    ([key]) => key,
-    ([, record]) => {
+    ({ metadata }) => `${metadata.namespace}/${metadata.name}`,
+    (record) => {
       const { spec, metadata } = record;
       return {
         name: spec.name.replace(/\.$/, ""),

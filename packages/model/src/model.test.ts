@@ -54,7 +54,7 @@ describe("Model", () => {
     const zone = model.zone("Example.ORG.");
     assert.equal(zone, model.zoneOf("a.b.EXAMPLE.org"));
     assert.equal(model.zoneOf("example.com"), undefined);
-    assert.deepEqual([...(zone?.dynamicRecords ?? [])], [...model.records.values()]);
+    assert.deepEqual([...(zone?.dynamicRecords ?? [])], [...model.records]);
     const records = [...(zone?.records ?? [])].map(
       ({ owner, type }) => `${formatName(owner)} ${typeToText(type)}`,
     );
@@ -124,7 +124,7 @@ describe("failoverBudget()", () => {
 
   function budgetOf(check: string): ReturnType<typeof failoverBudget> {
     const model = modelOf(text(check));
-    const [record] = model.records.values();
+    const [record] = model.records;
     assert.ok(record !== undefined);
     return failoverBudget(model, record);
   }

@@ -54,7 +54,7 @@ export function readDocuments(files: readonly InputFile[]): ReadDocuments {
 /** As `readDocuments`, with the Records behind the other documents. */
 export function parseDocuments(files: readonly InputFile[]): Parsed {
   const { documents, records, broken, problems } = readDocuments(files);
-  return { documents: [...documents, ...records.values()], broken, problems };
+  return { documents: [...documents, ...records], broken, problems };
 }
 
 /** Reads one document that came by another way than a file; a Shift may. */

@@ -80,7 +80,7 @@ test("take() accepts a line that differs in its names only, and declines all els
   lines.learn(learnt, 0, learnt.length, document);
   assert.equal(takes(line("b", "*.example.org")), true);
   assert.deepEqual(
-    [...table.values()],
+    [...table],
     together([...Array<string>(6).fill(""), line("b", "*.example.org")]).documents,
   );
   for (const other of [

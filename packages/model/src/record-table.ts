@@ -28,7 +28,7 @@ const column = {
 const COLUMNS = 7;
 
 /** Records in the order in which they were read, by index. */
-export class RecordTable {
+export class RecordTable implements Iterable<RecordDocument> {
   readonly shapes: readonly RecordShape[];
   /** All names, one byte a character: the schema lets only ASCII pass. */
   readonly names: ByteList = new ByteList(1 << 16);
@@ -173,7 +173,7 @@ export class RecordTable {
   }
 
   /** All documents, each made when it is its turn. */
-  *values(): Generator<RecordDocument> {
+  *[Symbol.iterator](): Generator<RecordDocument> {
     for (let record = 0; record < this.count; record += 1) yield this.document(record);
   }
 
