@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Change } from "./measure/loader.ts";
 import { percentile } from "./measure/statistics.ts";
 import { measureEach } from "./one-by-one.ts";
 import type { Options } from "./options.ts";
@@ -69,14 +68,14 @@ async function changeServer(
     ({ state } = next);
     const seenBefore = watch.changes.length;
     const at = writeChangeFile(server.serving, state);
-    const seenAt = await answeredAt(
-      watch.changes,
+    const name = `${next.label}.${origin}.`;
+    const seen = await watch.change(
       seenBefore,
-      `${next.label}.${origin}.`,
-      next.address,
+      (each) => each.name === name && each.addresses[0] === next.address,
+      ANSWER_TIMEOUT_MS,
     );
-    if (seenAt === undefined) missed += 1;
-    else changes.push({ kind, ms: Math.round((seenAt - at) / 1000) / 1000 });
+    if (seen === undefined) missed += 1;
+    else changes.push({ kind, ms: Math.round((seen.ns - at) / 1000) / 1000 });
     await sleep(PAUSE_MS);
   }
   watch.finish();
@@ -94,22 +93,4 @@ async function changeServer(
     missed,
     load: summary,
   };
-}
-
-/** When a name was first answered with one address, or with none; undefined if that does not come in time. */
-async function answeredAt(
-  changes: readonly Change[],
-  seenBefore: number,
-  name: string,
-  address: string | undefined,
-): Promise<number | undefined> {
-  const end = performance.now() + ANSWER_TIMEOUT_MS;
-  while (performance.now() < end) {
-    const found = changes
-      .slice(seenBefore)
-      .find((each) => each.name === name && each.addresses[0] === address);
-    if (found !== undefined) return found.ns;
-    await sleep(2);
-  }
-  return undefined;
 }

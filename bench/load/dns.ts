@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { readOptions, usage } from "./options.ts";
 import { saveResult } from "./output/results.ts";
@@ -18,6 +19,8 @@ async function main(): Promise<number> {
     console.error(run);
     return 2;
   }
+  // Beside the client: what it does itself must not take time from the servers.
+  execFileSync("taskset", ["-a", "-c", "-p", String(run.clientCore), String(process.pid)]);
   const root = join(import.meta.dirname, "../..");
   const out = run.out ?? join(root, run.isQuick ? ".build/bench-results" : "bench/results");
   for (const name of run.scenarios) {

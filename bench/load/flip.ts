@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from "node:timers/promises";
 import { policyFor } from "./data/plan.ts";
-import type { Change } from "./measure/loader.ts";
+import type { LoaderRun } from "./measure/loader.ts";
 import { percentile } from "./measure/statistics.ts";
 import { loadHeavily, measureEach } from "./one-by-one.ts";
 import type { Options } from "./options.ts";
@@ -34,7 +34,7 @@ async function flipServer(stage: Stage, server: RunningServer, run: Options): Pr
   const seen: Flip[] = [];
   let missed = 0;
   for (let index = 0; index < flips; index += 1) {
-    const flip = await flipOnce(stage, index, load.run.changes);
+    const flip = await flipOnce(stage, index, load.run);
     if (flip === undefined) missed += 1;
     else seen.push(flip);
     await sleep(PAUSE_MS);
@@ -60,44 +60,34 @@ async function flipServer(stage: Stage, server: RunningServer, run: Options): Pr
 }
 
 /** Takes the first endpoint of each name in turn down and up again. */
-async function flipOnce(
-  stage: Stage,
-  index: number,
-  changes: readonly Change[],
-): Promise<Flip | undefined> {
+async function flipOnce(stage: Stage, index: number, load: LoaderRun): Promise<Flip | undefined> {
   const { plan } = stage.options;
   const owner = (index >> 1) % plan.owners.length;
   const name = `${plan.owners[owner] ?? ""}.`;
   const state = index % 2 === 0 ? "down" : "up";
   const endpoint = policyFor(plan, owner).pools[0]?.endpoints[0];
   if (endpoint === undefined || stage.health === undefined) return undefined;
-  const seenBefore = changes.length;
+  const seenBefore = load.changes.length;
   const ordered = Number(process.hrtime.bigint());
   const served = await stage.health.set(endpoint.address, state, DETECT_TIMEOUT_MS);
   if (served === undefined) return undefined;
-  const end = performance.now() + ANSWER_TIMEOUT_MS;
-  while (performance.now() < end) {
-    // Only what this flip can have caused: later than the probe, and to what it asks for.
-    const change = changes
-      .slice(seenBefore)
-      .find(
-        (each) =>
-          each.name === name &&
-          each.event === "change" &&
-          each.ns >= served.ns &&
-          each.addresses.includes(endpoint.address) === (state === "up"),
-      );
-    if (change !== undefined) {
-      return {
-        name,
-        to: state,
-        detectMs: milliseconds(served.ns - ordered),
-        answerMs: milliseconds(change.ns - served.ns),
-      };
-    }
-    await sleep(5);
-  }
-  return undefined;
+  // Only what this flip can have caused: later than the probe, and to what it asks for.
+  const change = await load.change(
+    seenBefore,
+    (each) =>
+      each.name === name &&
+      each.event === "change" &&
+      each.ns >= served.ns &&
+      each.addresses.includes(endpoint.address) === (state === "up"),
+    ANSWER_TIMEOUT_MS,
+  );
+  if (change === undefined) return undefined;
+  return {
+    name,
+    to: state,
+    detectMs: milliseconds(served.ns - ordered),
+    answerMs: milliseconds(change.ns - served.ns),
+  };
 }
 
 /** Exact to a microsecond, so that a thousand of them are short in a file. */

@@ -26,7 +26,7 @@ import type { CheckPlan, ServerAdapter, Serving, Workload } from "./servers/adap
 // A stage is all that a scenario needs while it runs: a temporary folder with generated files, the health target, and
 // the servers, each started in turn so that none slows another's loading.
 
-const LOAD_TIMEOUT_MS = 120_000;
+const LOAD_TIMEOUT_MS = 300_000;
 const SETTLE_TIMEOUT_MS = 60_000;
 const SETTLE_RATE = 1000;
 

@@ -65,6 +65,12 @@ export interface LoaderRun {
   /** Changes so far; grows while it runs. */
   readonly changes: readonly Change[];
   readonly wrong: readonly Wrong[];
+  /** The first change from the given place on that is as wanted; undefined if none comes in time. */
+  change(
+    from: number,
+    isWanted: (change: Change) => boolean,
+    timeoutMs: number,
+  ): Promise<Change | undefined>;
   /** Settles when it has ended; rejects if it fails. */
   readonly summary: Promise<LoaderSummary>;
   /** Ends it before its time; the summary then holds what there was. */
@@ -77,13 +83,17 @@ export function startLoader(options: LoaderOptions): LoaderRun {
   const child = startPiped(String(options.core), nativePath("loader"), loaderArguments(options));
   const changes: Change[] = [];
   const wrong: Wrong[] = [];
+  const waiting = new Set<(change: Change) => void>();
   const { promise, resolve, reject } = Promise.withResolvers<LoaderSummary>();
   if (child.stdout === null) throw new Error("Cannot start loader: it has no standard output");
   createInterface({ input: child.stdout }).on("line", (line) => {
     const event = parseLoaderLine(line);
     if (event?.event === "summary") resolve(event);
     else if (event?.event === "wrong") wrong.push(event);
-    else if (event !== undefined) changes.push(event);
+    else if (event !== undefined) {
+      changes.push(event);
+      for (const look of waiting) look(event);
+    }
   });
   child.once("close", (code) => reject(new Error(`Cannot finish load: loader ended with ${code}`)));
   // A stopped loader's failure is nobody's news; who awaits the summary still gets it.
@@ -91,6 +101,21 @@ export function startLoader(options: LoaderOptions): LoaderRun {
   return {
     changes,
     wrong,
+    change: async (from, isWanted, timeoutMs) => {
+      const seen = changes.slice(from).find(isWanted);
+      if (seen !== undefined) return seen;
+      // Told, not asked for: looking again and again would take time from what is measured.
+      const found = Promise.withResolvers<Change | undefined>();
+      const look = (change: Change): void => {
+        if (isWanted(change)) found.resolve(change);
+      };
+      waiting.add(look);
+      const timer = setTimeout(() => found.resolve(undefined), timeoutMs);
+      const change = await found.promise;
+      clearTimeout(timer);
+      waiting.delete(look);
+      return change;
+    },
     summary: promise,
     finish: () => child.kill("SIGTERM"),
     stop: () => child.kill("SIGKILL"),

@@ -8,7 +8,9 @@
 //
 // Prints "ready", then obeys lines on standard input:
 //   down ADDRESS | up ADDRESS    changes an endpoint; the first answer given in the new state is reported as
-//                                "served ADDRESS STATE NANOSECONDS" (CLOCK_MONOTONIC, just before the answer is sent)
+//                                "served ADDRESS STATE NANOSECONDS" (CLOCK_MONOTONIC, just before the answer is sent). The
+//                                report comes some milliseconds later: who reads it must not take the core from the
+//                                servers and clients that this answer sets to work
 //   count                        prints "count N", the number of requests answered so far
 // End of input ends the program.
 
@@ -29,6 +31,16 @@
 
 enum { EVENTS = 256, CONNECTIONS_MAX = 65536, REQUEST_MAX = 2048, LINE_MAX_BYTES = 128 };
 enum { STATE_DOWN = 1, STATE_REPORT = 2 };
+enum { REPORT_DELAY_MS = 20, REPORTS_MAX = 64 };
+
+typedef struct {
+  uint32_t index;
+  unsigned char state;
+  uint64_t time;
+} Report;
+
+static Report reports[REPORTS_MAX];
+static int report_count;
 
 // State of each address of 127.0.0.0/8, by its low 24 bits.
 static unsigned char *states;
@@ -110,6 +122,17 @@ static int read_orders(void) {
   return 1;
 }
 
+static void print_reports(void) {
+  for (int i = 0; i < report_count; i++) {
+    char address[16];
+    format_endpoint(reports[i].index, address);
+    printf("served %s %s %llu\n", address, reports[i].state & STATE_DOWN ? "down" : "up",
+           (unsigned long long)reports[i].time);
+  }
+  fflush(stdout);
+  report_count = 0;
+}
+
 static void answer(int fd) {
   uint32_t index = endpoint_of[fd];
   unsigned char state = states[index];
@@ -119,11 +142,9 @@ static void answer(int fd) {
   if (write(fd, text, bytes) != (ssize_t)bytes) wants_close[fd] = 1;
   answered++;
   if (state & STATE_REPORT) {
-    char address[16];
     states[index] = state & STATE_DOWN;
-    format_endpoint(index, address);
-    printf("served %s %s %llu\n", address, state & STATE_DOWN ? "down" : "up", (unsigned long long)time);
-    fflush(stdout);
+    if (report_count == REPORTS_MAX) print_reports();
+    reports[report_count++] = (Report){index, state, time};
   }
 }
 
@@ -201,7 +222,8 @@ int main(int argc, char **argv) {
   fflush(stdout);
   for (;;) {
     struct epoll_event events[EVENTS];
-    int count = epoll_wait(poll, events, EVENTS, -1);
+    int count = epoll_wait(poll, events, EVENTS, report_count > 0 ? REPORT_DELAY_MS : -1);
+    if (report_count > 0 && now_ns() - reports[0].time > REPORT_DELAY_MS * 1000000ULL) print_reports();
     for (int i = 0; i < count; i++) {
       int fd = events[i].data.fd;
       if (fd == listener) {

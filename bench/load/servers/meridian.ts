@@ -17,7 +17,8 @@ import {
 const root = join(import.meta.dirname, "../../..");
 /** Meridian reads files of at most 64 MiB; a record takes about 200 bytes. */
 const RECORDS_PER_FILE = 50_000;
-const command = join(root, "bin/meridian");
+/** Started as an installed one is, without the checkout's bootstrap. */
+const program = join(root, "apps/meridian/src/main.ts");
 
 /** How either way of serving is started and looked at. */
 const running = {
@@ -63,7 +64,7 @@ export const meridianFile: ServerAdapter = {
 };
 
 async function version(): Promise<string | undefined> {
-  return /(\d+\.\d+\.\d+\S*)/.exec(await outputOf(command, ["--version"]))?.[1];
+  return /(\d+\.\d+\.\d+\S*)/.exec(await outputOf(process.execPath, [program, "--version"]))?.[1];
 }
 
 function configure(serving: Serving, hasPolicies: boolean): void {
@@ -111,8 +112,9 @@ function start(
 ): ReturnType<typeof startPinned> {
   return startPinned(
     cores,
-    command,
+    process.execPath,
     [
+      program,
       ...["up", "-f", join(folder, documents), "--state", join(folder, "state"), ...more],
       ...["--listen", `127.0.0.1:${port}`, "--http", `127.0.0.1:${controlPort}`, "--workers", "1"],
     ],
