@@ -164,7 +164,10 @@ export class Stage {
     return { ...server, child: next, loadMs, pids: () => processTree(root) };
   }
 
+  /** Stops a server, and every load, which are for nothing then. */
   async stop(server: RunningServer): Promise<void> {
+    for (const loader of this.#loaders) loader.stop();
+    this.#loaders.clear();
     await server.adapter.stop?.(server.serving);
     this.#running.delete(server.serving);
     await stopProgram(server.child);
