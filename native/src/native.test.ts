@@ -197,3 +197,16 @@ describe("IcmpPinger", { skip }, () => {
     });
   }
 });
+
+describe("adviseHugePages()", { skip }, () => {
+  it("leaves bytes as they are, of shared memory too, and refuses what is no bytes", () => {
+    const bytes = new Uint8Array(new SharedArrayBuffer(3_000_001));
+    bytes[2_999_999] = 7;
+    native().adviseHugePages(bytes);
+    native().adviseHugePages(bytes.subarray(1, 2));
+    native().adviseHugePages(new Uint8Array(0));
+    assert.deepEqual([bytes[0], bytes[2_999_999]], [0, 7]);
+    // @ts-expect-error -- what TypeScript keeps callers from
+    assert.throws(() => native().adviseHugePages("no bytes"), TypeError);
+  });
+});

@@ -71,6 +71,8 @@ export interface Native {
   readonly sendIcmp: (fd: number, address: string, message: ArrayBuffer) => void;
   /** The messages that arrive within the time-out, as soon as there is one; [] after it. Uses a pool thread. */
   readonly receiveIcmp: (fd: number, timeoutMs: number) => Promise<ArrayBuffer[]>;
+  /** Asks the kernel to back memory that was not touched yet with huge pages; it may decline. */
+  readonly adviseHugePages: (bytes: Uint8Array) => void;
 }
 
 const FUNCTIONS = [
@@ -89,6 +91,7 @@ const FUNCTIONS = [
   "openIcmp",
   "sendIcmp",
   "receiveIcmp",
+  "adviseHugePages",
 ] as const satisfies readonly (keyof Native)[];
 
 /** Whether a loaded module has all functions of this version; an add-on built from older sources has not. */

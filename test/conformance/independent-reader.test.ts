@@ -263,8 +263,8 @@ function realAnswer(world: World, name: Uint8Array, type: number): NameAnswer {
     if (bound >= 0) {
       const [, link = 0, shapeIndex = 0] = chunk.words.subarray(bound >>> 2);
       const shape = chunk.shapeAt(shapeIndex);
-      const isPolicy = chunk.targetKinds[link] === TargetKind.policy;
-      const index = chunk.targets[link] ?? -1;
+      const isPolicy = (chunk.targetOf(link) & 1) === TargetKind.policy;
+      const index = chunk.targetOf(link) >> 1;
       const key = isPolicy
         ? key64(`policy/${world.policies.policyName(index)}`)
         : world.pools.poolKeyAt(index);

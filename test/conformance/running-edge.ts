@@ -9,7 +9,7 @@ import {
   type SnapshotMessage,
 } from "@meridian/edge";
 import { OverlayWriter } from "@meridian/snapshot";
-import { loadModel, SEED, writeModel, type TestModel } from "./test-server.ts";
+import { loadModel, type TestModel } from "./test-server.ts";
 
 /** The ordinary edge with the ordinary query path on a free loopback port, serving what a test gives it. */
 export class RunningEdge {
@@ -50,8 +50,7 @@ export class RunningEdge {
     const message: SnapshotMessage = {
       kind: "snapshot",
       revision: this.#revision,
-      seed: SEED,
-      sections: writeModel(model).map(({ buffer }) => buffer),
+      world: world.share(),
       overlay: overlay.buffer,
       slotCount: overlay.slotCount,
     };

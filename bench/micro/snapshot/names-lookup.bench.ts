@@ -52,7 +52,8 @@ for (const kind of ["static", "bound"]) {
     .filter((section) => section instanceof Section);
   const opened = millis(start);
   start = performance.now();
-  const table = ZoneTable.load(sections, () => 0);
+  const slabs = sections.map(({ slab }) => slab);
+  const table = ZoneTable.load(sections, slabs, () => 0);
   if (!(table instanceof ZoneTable)) throw new Error(table.error);
   console.log(`${kind}: sections checked in ${opened}, zone loaded in ${millis(start)}`);
   lookups(table, kind, 0);

@@ -11,14 +11,14 @@ import type {
   Transition,
 } from "@meridian/health";
 import type { Problem } from "@meridian/model";
+import type { OnSlab, SharedWorld } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { Shift } from "./shift-effects.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */
 export interface Publication {
   readonly revision: number;
-  readonly seed: number;
-  readonly sections: readonly SharedArrayBuffer[];
+  readonly world: SharedWorld;
   readonly overlay: SharedArrayBuffer;
   readonly slotCount: number;
 }
@@ -87,6 +87,8 @@ export interface EmbeddedOptions {
   /** Absent where this machine cannot send echoes: ICMP checks are then refused with `icmpUnavailable`. */
   readonly icmpSender?: IcmpSender;
   readonly icmpUnavailable?: string;
+  /** Told of memory that sections will lie in, before it is touched. */
+  readonly onSlab?: OnSlab;
   readonly onTransitions?: (batch: readonly Transition[]) => void;
 }
 

@@ -18,7 +18,7 @@ import {
   type Transition,
 } from "@meridian/health";
 import type { FailoverBudget, Problem } from "@meridian/model";
-import { SectionKind, World, openSection, type Section } from "@meridian/snapshot";
+import { SectionKind, SectionPack, World, openSection, type Section } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { capacityRules } from "./capacity-rules.ts";
 import { withAddresses, type CompileProblem } from "./compile.ts";
@@ -64,6 +64,7 @@ export class Embedded {
   #reloading: Promise<Reload> | undefined;
   #isReloadWanted = false;
   #published: readonly WrittenSection[] = [];
+  #pack: SectionPack | undefined;
   #seed: number;
   #shifts: readonly Shift[] = [];
   #shiftTimer: NodeJS.Timeout | undefined;
@@ -274,7 +275,7 @@ export class Embedded {
   #restore(overlay: ReadonlyMap<bigint, number> | undefined): boolean {
     const stored = this.#options.persistence.loadRevision();
     if (stored === undefined) return false;
-    const world = worldOf(stored.sections, stored.seed);
+    const world = this.#load(stored.sections, stored.seed);
     if (typeof world === "string") {
       this.#options.logger.warn({ reason: world }, "Cannot serve the stored revision");
       return false;
@@ -316,7 +317,7 @@ export class Embedded {
       sections.length === this.#published.length &&
       sections.every(({ name }, index) => name === this.#published[index]?.name);
     if (!isSame) {
-      const next = worldOf(sections, this.#seed);
+      const next = this.#load(sections, this.#seed);
       if (typeof next === "string")
         throw new TypeError(`The compiler wrote what the reader refuses: ${next}`);
       this.#serve(next, sections);
@@ -364,7 +365,7 @@ export class Embedded {
       return;
     }
     const sections = withAddresses(this.#published, addresses);
-    const world = worldOf(sections, this.#seed);
+    const world = this.#load(sections, this.#seed);
     if (typeof world === "string")
       throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
     this.#serve(world, sections);
@@ -386,11 +387,21 @@ export class Embedded {
     this.overlay.adopt(world, this.revision, stored);
   }
 
+  /** Lays sections out beside those that are served and loads them; the reason where the reader refuses them. */
+  #load(sections: readonly WrittenSection[], seed: number): World | string {
+    const pack = SectionPack.make(sections, this.#pack, this.#options.onSlab);
+    if ("error" in pack) return pack.error;
+    const world = World.load(pack.sections, seed, this.world);
+    if ("error" in world) return world.error;
+    this.#pack = pack;
+    return world;
+  }
+
   #publish(): void {
+    if (this.world === undefined) return;
     this.#options.edge.publish({
       revision: this.revision,
-      seed: this.#seed,
-      sections: this.#published.map(({ buffer }) => buffer),
+      world: this.world.share(),
       overlay: this.overlay.buffer,
       slotCount: this.overlay.slotCount,
     });

@@ -131,8 +131,9 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
   const word = bound.set >>> 2;
   const shape = chunk.shapeAt(chunk.words[word + 2] ?? 0);
   const link = chunk.words[word + 1] ?? 0;
-  const targetKind = chunk.targetKinds[link] ?? 0;
-  const target = chunk.targets[link] ?? -1;
+  const packed = chunk.targetOf(link);
+  const targetKind = packed & 1;
+  const target = packed >> 1;
   const field = (index: number): number => chunk.words[shape + index] ?? 0;
   const { client, from } = locate(world, bound.zone, field(Shape.clientLocation), question);
   const draw = decisionDraw(

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The handler module of the edge's workers (packet-handler.ts): it opens the sections it is sent, makes a world of them and answers
-// from it. Counters, top names and log live in shared buffers, which it makes and posts to the main thread.
+// The handler module of the edge's workers (packet-handler.ts): it opens the world it is sent and answers from it. Counters, top names and log live in shared buffers, which it makes and posts to the main thread.
 
-import { openSection, OverlayReader, Section, World } from "@meridian/snapshot";
+import { OverlayReader, World, type SharedWorld } from "@meridian/snapshot";
 import { WorkerCounters } from "./counters.ts";
 import type { HandlerBinding, HandlerContext, PacketHandler } from "./packet-handler.ts";
 import { QueryHandler } from "./query-handler.ts";
@@ -32,8 +31,7 @@ export interface HandlerData {
 export interface SnapshotMessage {
   readonly kind: "snapshot";
   readonly revision: number;
-  readonly seed: number;
-  readonly sections: readonly SharedArrayBuffer[];
+  readonly world: SharedWorld;
   readonly overlay: SharedArrayBuffer;
   readonly slotCount: number;
 }
@@ -175,19 +173,12 @@ class QueryWorker implements PacketHandler {
   }
 }
 
-/** Opens the sections of a message, whose checksums its sender in this process has verified, and loads them. */
+/** Opens the world of a message, which its sender in this process has loaded and so checked. */
 export function openWorld(message: SnapshotMessage): World | { readonly error: string } {
-  const sections: Section[] = [];
-  for (const buffer of message.sections) {
-    const section = openSection(buffer, "trusted");
-    if (!(section instanceof Section)) return section;
-    sections.push(section);
-  }
-  const world = World.load(sections, message.seed);
-  if (world instanceof World && world.slotCount !== message.slotCount) {
-    return { error: `Overlay has ${message.slotCount} slots, expected ${world.slotCount}` };
-  }
-  return world;
+  const world = World.open(message.world);
+  return world.slotCount === message.slotCount
+    ? world
+    : { error: `Overlay has ${message.slotCount} slots, expected ${world.slotCount}` };
 }
 
 function answerUnready(

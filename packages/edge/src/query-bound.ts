@@ -8,6 +8,7 @@ import {
   BoundType,
   boundTypeBit,
   decisionWord,
+  NO_TARGET,
   NodeFlag,
   Outcome,
   Shape,
@@ -32,11 +33,11 @@ export function answerBound(query: QueryState, zone: LoadedZone, set: number): n
   const word = set >>> 2;
   const link = words[word + 1]!;
   // Only a section that was not written rightly leads elsewhere.
-  if (!(link < chunk.targets.length && words[word + 2]! < chunk.shapeCount)) return Rcode.SERVFAIL;
+  if (!(link < chunk.linkCount && words[word + 2]! < chunk.shapeCount)) return Rcode.SERVFAIL;
   const shape = chunk.shapeAt(words[word + 2]!);
-  const target = chunk.targets[link]!;
-  if (target < 0) return Rcode.SERVFAIL;
-  const outcome = decide(query, zone, chunk, shape, chunk.targetKinds[link]!, target);
+  const target = chunk.targetOf(link);
+  if (target === NO_TARGET) return Rcode.SERVFAIL;
+  const outcome = decide(query, zone, chunk, shape, target & 1, target >>> 1);
   const { selector, world } = query.served;
   if (outcome === Outcome.noData)
     return withhold(query, zone, words[shape + Shape.ttlMin]!, selector.ede);

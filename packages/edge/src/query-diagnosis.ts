@@ -156,7 +156,8 @@ interface Target {
 function targetOf(query: QueryState, set: number): Target {
   const chunk = query.lookup.chunk!;
   const link = chunk.words[(set >>> 2) + 1]!;
-  return { kind: chunk.targetKinds[link]!, index: chunk.targets[link]! };
+  const target = chunk.targetOf(link);
+  return { kind: target & 1, index: target >> 1 };
 }
 
 /** Whether label `label` of the name asked, with its length byte, is `wanted`, and a name follows. */

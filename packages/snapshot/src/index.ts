@@ -47,16 +47,17 @@ export {
   openSection,
   type SectionError,
 } from "./section.ts";
+export { SectionPack, type NamedSection, type OnSlab } from "./section-pack.ts";
 export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
 export { Status, type Trace, type TraceEvent } from "./trace.ts";
-export { TargetKind, World, type FailoverNode } from "./world.ts";
+export { TargetKind, World, type FailoverNode, type SharedWorld } from "./world.ts";
 export { Found, NameLookup } from "./zone/name-lookup.ts";
-export type { NamesChunk } from "./zone/names-chunk.ts";
+export { NO_TARGET, type NamesChunk, type ResolveTarget } from "./zone/names-chunk.ts";
 export { readPublishedZone, type PublishedZone } from "./zone/published-zone.ts";
 export { QueryName } from "./zone/query-name.ts";
 export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone/zone-format.ts";
-export { ZoneTable, type LoadedZone, type ResolveTarget } from "./zone/zone-table.ts";
+export { ZoneTable, type LoadedZone } from "./zone/zone-table.ts";
 export {
   encodeManifest,
   makeManifest,

@@ -58,27 +58,52 @@ export interface Table {
 
 const emptyTable: Table = { offset: SECTION_HEADER_BYTES, count: 0, stride: 4 };
 
-/** A section opened for reading. The views share its buffer. */
+/** Memory that sections lie in, as one thread sees it: one view of each width for all of them. */
+export class Slab {
+  readonly buffer: ArrayBufferLike;
+  readonly bytes: Uint8Array;
+  readonly halves: Uint16Array;
+  readonly words: Uint32Array;
+
+  /** `buffer` has a multiple of four bytes. */
+  constructor(buffer: ArrayBufferLike) {
+    this.buffer = buffer;
+    this.bytes = new Uint8Array(buffer);
+    this.halves = new Uint16Array(buffer);
+    this.words = new Uint32Array(buffer);
+  }
+}
+
+/** A section opened for reading where it lies in a slab: offsets of tables count from the slab's first byte. */
 export class Section {
   readonly kind: number;
   readonly key: bigint;
   readonly seed: number;
   readonly flags: number;
+  readonly slab: Slab;
+  /** First byte and number of bytes in the slab. */
+  readonly start: number;
+  readonly length: number;
+  /** The views of the whole slab. */
   readonly bytes: Uint8Array;
   readonly halves: Uint16Array;
   readonly words: Uint32Array;
   readonly #tables: ReadonlyMap<number, Table>;
 
-  constructor(buffer: ArrayBufferLike, tables: ReadonlyMap<number, Table>) {
-    this.bytes = new Uint8Array(buffer);
-    this.halves = new Uint16Array(buffer);
-    this.words = new Uint32Array(buffer);
-    const view = new DataView(buffer);
-    this.kind = view.getUint16(6, true);
-    this.key = view.getBigUint64(16, true);
-    this.seed = view.getUint32(24, true);
-    this.flags = view.getUint32(28, true);
-    this.#tables = tables;
+  /** `start` is a multiple of 8, and a whole section lies there: `openSection()` looks, this does not. */
+  constructor(slab: Slab, start: number) {
+    this.slab = slab;
+    this.start = start;
+    this.bytes = slab.bytes;
+    this.halves = slab.halves;
+    this.words = slab.words;
+    const word = start >>> 2;
+    this.kind = this.words[word + 1]! >>> 16;
+    this.length = this.words[word + 2]!;
+    this.key = (BigInt(this.words[word + 5]!) << 32n) | BigInt(this.words[word + 4]!);
+    this.seed = this.words[word + 6]!;
+    this.flags = this.words[word + 7]!;
+    this.#tables = readDirectory(slab.words, start);
   }
 
   /** The table `id`; an absent one is empty. */
@@ -97,7 +122,7 @@ export class Section {
 
   /** Kind-specific bound `index` (0..6) of the header. */
   bound(index: number): number {
-    return this.words[8 + index] ?? 0;
+    return this.words[(this.start >>> 2) + 8 + index] ?? 0;
   }
 
   /** The key at `index` of a u64 table. */
@@ -120,38 +145,34 @@ export interface SectionError {
   readonly error: string;
 }
 
+/** Opens a section that has a buffer of its own, after `sectionError()`. */
+export function openSection(buffer: ArrayBufferLike): Section | SectionError {
+  const error = sectionError(buffer);
+  return error === undefined ? new Section(new Slab(buffer), 0) : { error };
+}
+
 /**
- * Opens the bytes of a section. Everything that a later look-up relies on is checked once here: magic, version, length, alignment,
- * that each table lies inside, and the checksum (unless another thread of this process has just done so: `checksum: "trusted"`, which
- * saves each worker about a millisecond per 4 MB at a reload). Returns an error text for torn, truncated and foreign bytes; never
- * throws.
+ * Why bytes are no section, undefined where they are one. Everything that a later look-up relies on is checked once here: magic,
+ * version, length, alignment, that each table lies inside, and the checksum. Torn, truncated and foreign bytes get a text; never throws.
  */
-export function openSection(
-  buffer: ArrayBufferLike,
-  checksum: "verified" | "trusted" = "verified",
-): Section | SectionError {
+export function sectionError(buffer: ArrayBufferLike): string | undefined {
   const length = buffer.byteLength;
-  if (length < SECTION_HEADER_BYTES || length % 8 !== 0 || length > SECTION_BYTES_MAX) {
-    return {
-      error: `Section has ${length} bytes, expected a multiple of 8 from 64 to ${SECTION_BYTES_MAX}`,
-    };
-  }
+  if (length < SECTION_HEADER_BYTES || length % 8 !== 0 || length > SECTION_BYTES_MAX)
+    return `Section has ${length} bytes, expected a multiple of 8 from 64 to ${SECTION_BYTES_MAX}`;
   const view = new DataView(buffer);
   const magic = view.getUint32(0, true);
   if (magic !== SECTION_MAGIC)
-    return { error: `Section starts with 0x${magic.toString(16)}, expected "MSEC"` };
+    return `Section starts with 0x${magic.toString(16)}, expected "MSEC"`;
   const version = view.getUint16(4, true);
   if (version !== SECTION_VERSION)
-    return { error: `Section format is ${version}, expected ${SECTION_VERSION}` };
+    return `Section format is ${version}, expected ${SECTION_VERSION}`;
   const stated = view.getUint32(8, true);
-  if (stated !== length) return { error: `Section has ${length} bytes, its header says ${stated}` };
-  const tables = readDirectory(view, length);
-  if ("error" in tables) return tables;
-  if (checksum === "trusted") return new Section(buffer, tables.tables);
+  if (stated !== length) return `Section has ${length} bytes, its header says ${stated}`;
+  const directory = directoryError(view, length);
+  if (directory !== undefined) return directory;
   const wanted = view.getUint32(CHECKSUM_OFFSET, true);
   const found = sectionChecksum(new Uint8Array(buffer));
-  if (found !== wanted) return { error: `Section checksum is ${found}, its header says ${wanted}` };
-  return new Section(buffer, tables.tables);
+  return found === wanted ? undefined : `Section checksum is ${found}, its header says ${wanted}`;
 }
 
 /** CRC-32 of a section's bytes but the four that hold it. */
@@ -160,34 +181,28 @@ export function sectionChecksum(bytes: Uint8Array): number {
   return crc32(bytes.subarray(SECTION_HEADER_BYTES), header);
 }
 
-function readDirectory(
-  view: DataView,
-  length: number,
-): { tables: Map<number, Table> } | SectionError {
+function directoryError(view: DataView, length: number): string | undefined {
   const count = view.getUint32(12, true);
   const end = SECTION_HEADER_BYTES + count * 16;
   if (count > SECTION_TABLES_MAX || end > length)
-    return { error: `Section has ${count} tables, expected ≤ ${SECTION_TABLES_MAX}` };
-  const tables = new Map<number, Table>();
-  for (let index = 0; index < count; index++) {
-    const at = SECTION_HEADER_BYTES + index * 16;
-    const id = view.getUint32(at, true);
-    const table = {
-      offset: view.getUint32(at + 4, true),
-      count: view.getUint32(at + 8, true),
-      stride: view.getUint32(at + 12, true),
-    };
-    if (
-      table.stride === 0 ||
-      table.offset % 8 !== 0 ||
-      table.offset < end ||
-      table.offset + table.count * table.stride > length
-    ) {
-      return {
-        error: `Section table ${id} lies at ${table.offset}, expected inside ${length} bytes`,
-      };
-    }
-    tables.set(id, table);
+    return `Section has ${count} tables, expected ≤ ${SECTION_TABLES_MAX}`;
+  for (let at = SECTION_HEADER_BYTES; at < end; at += 16) {
+    const offset = view.getUint32(at + 4, true);
+    const entries = view.getUint32(at + 8, true);
+    const stride = view.getUint32(at + 12, true);
+    if (stride === 0 || offset % 8 !== 0 || offset < end || offset + entries * stride > length)
+      return `Section table ${view.getUint32(at, true)} lies at ${offset}, expected inside ${length} bytes`;
   }
-  return { tables };
+  return undefined;
+}
+
+/** The tables of the section at byte `start`, offsets counted from the slab's first byte. */
+function readDirectory(words: Uint32Array, start: number): Map<number, Table> {
+  const tables = new Map<number, Table>();
+  let at = (start + SECTION_HEADER_BYTES) >>> 2;
+  for (let left = words[(start >>> 2) + 3]!; left > 0; left--, at += 4) {
+    const table = { offset: start + words[at + 1]!, count: words[at + 2]!, stride: words[at + 3]! };
+    tables.set(words[at]!, table);
+  }
+  return tables;
 }

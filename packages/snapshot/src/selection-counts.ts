@@ -7,7 +7,8 @@
 //
 // A node's audiences beyond NODE_AUDIENCES_MAX share its last word, and nodes for which none are left have no words.
 
-import { NO_LINK, NodeWord } from "./policies/policies-format.ts";
+import { NODE_WORDS, NO_LINK, NodeWord, PoliciesTable } from "./policies/policies-format.ts";
+import type { Section } from "./section.ts";
 import type { World } from "./world.ts";
 
 /** Most audiences of one node that are counted one by one. */
@@ -24,22 +25,30 @@ export class SelectionLayout {
   readonly audienceStarts: Uint32Array;
 
   constructor(world: World) {
-    const { policies } = world;
-    this.nodes = policies.nodeCount;
-    this.branches = policies.branchCount;
-    this.audienceStarts = new Uint32Array(policies.nodeCount + 1);
-    let words = 0;
-    for (let node = 0; node < policies.nodeCount; node++) {
-      this.audienceStarts[node] = words;
-      const link = policies.nodeWord(node, NodeWord.classifier);
-      const classifier =
-        link === NO_LINK ? undefined : world.classifiers[world.classifierOfLink[link] ?? -1];
-      const wanted = Math.min(classifier?.classCount ?? 0, NODE_AUDIENCES_MAX);
-      if (words + wanted <= AUDIENCE_WORDS_MAX) words += wanted;
-    }
-    this.audienceStarts[policies.nodeCount] = words;
-    this.audiences = words;
+    this.nodes = world.policies.nodeCount;
+    this.branches = world.policies.branchCount;
+    this.audienceStarts = world.audienceStarts;
+    this.audiences = this.audienceStarts[this.nodes]!;
   }
+}
+
+/** `SelectionLayout.audienceStarts` of a policies section, in shared memory; `classCountOf` a link that names a classifier. */
+export function audienceStarts(
+  policies: Section,
+  classCountOf: (link: number) => number,
+): Uint32Array {
+  const nodes = policies.count(PoliciesTable.nodes);
+  const base = policies.wordBase(PoliciesTable.nodes);
+  const starts = new Uint32Array(new SharedArrayBuffer((nodes + 1) * 4));
+  let words = 0;
+  for (let node = 0; node < nodes; node++) {
+    starts[node] = words;
+    const link = policies.words[base + node * NODE_WORDS + NodeWord.classifier]!;
+    const wanted = Math.min(link === NO_LINK ? 0 : classCountOf(link), NODE_AUDIENCES_MAX);
+    if (words + wanted <= AUDIENCE_WORDS_MAX) words += wanted;
+  }
+  starts[nodes] = words;
+  return starts;
 }
 
 /** The words of one worker. */

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A world is a snapshot as one thread reads it: the shared sections with their links resolved into this thread's typed arrays.
+// A world is a snapshot as one thread reads it: shared sections, and what their links to one another lead to.
+//
+//   load()    checks sections and resolves links, in the thread that publishes        share()    what other threads need
+//   open()    takes over what another thread of this process loaded: a few views, whatever the snapshot's size
+//
+// So an edge worker that is handed a snapshot of a million names goes on answering after less than a millisecond.
 
-import { Classifier } from "./location/classifier.ts";
+import { assert } from "@meridian/core";
+import { KeyIndex } from "./key-index.ts";
+import { Classifier, ClassifierTableId } from "./location/classifier.ts";
 import {
   branchMaxOf,
   classifierError,
@@ -20,18 +27,21 @@ import {
   PoliciesTable,
 } from "./policies/policies-format.ts";
 import { policiesError } from "./policies/policies-check.ts";
-import { PolicyTable } from "./policies/policy-table.ts";
-import { addressesError } from "./pools/address-table.ts";
+import { resolveAliases, type AliasLinks } from "./policies/alias-addresses.ts";
+import { PolicyTable, poolsOfLinks } from "./policies/policy-table.ts";
+import { addressesError, entriesOf } from "./pools/address-table.ts";
 import { PoolTable } from "./pools/pool-table.ts";
 import { poolsError } from "./pools/pools-check.ts";
 import { PoolWord, PoolsTable } from "./pools/pools-format.ts";
 import {
   SECTION_FLAG_REQUIRED,
+  Section,
   SectionKind,
   SharedTable,
-  type Section,
+  Slab,
   type SectionError,
 } from "./section.ts";
+import { audienceStarts } from "./selection-counts.ts";
 import { TargetKind } from "./zone/zone-format.ts";
 import { ZoneTable } from "./zone/zone-table.ts";
 
@@ -47,6 +57,40 @@ export interface FailoverNode {
 
 const knownKinds: ReadonlySet<number> = new Set(Object.values(SectionKind));
 
+/** What the links of a snapshot lead to, by index. All in shared memory. */
+interface WorldLinks {
+  /** Pool by link of the policies section, −1 elsewhere. */
+  readonly poolOfLink: Int32Array;
+  /** Classifier by link of the policies section, −1 elsewhere. */
+  readonly classifierOfLink: Int32Array;
+  /** Entry of the addresses section by endpoint. */
+  readonly addressEntryOf: Int32Array;
+  /** Entries of the addresses section for names of branches. */
+  readonly aliases: AliasLinks;
+  /** Where the counters of each node's audiences begin. */
+  readonly audienceStarts: Uint32Array;
+  /** Of the names sections (names-chunk.ts). */
+  readonly names: Int32Array;
+}
+
+/** A loaded world on its way to another thread of the process: buffers are shared, never copied. */
+export interface SharedWorld {
+  readonly seed: number;
+  readonly slabs: readonly SharedArrayBuffer[];
+  /** Slab and first byte of each section but the names sections. */
+  readonly places: Uint32Array;
+  readonly links: WorldLinks;
+}
+
+/** What a world is put together from; names sections are in `names` alone. */
+interface WorldParts {
+  readonly seed: number;
+  readonly sections: readonly Section[];
+  readonly slabs: readonly Slab[];
+  readonly links: WorldLinks;
+  readonly zones: ZoneTable;
+}
+
 export class World {
   readonly seed: number;
   readonly pools: PoolTable;
@@ -57,6 +101,8 @@ export class World {
   readonly classifiers: readonly Classifier[];
   /** Classifier index by link index of the policies section, −1 elsewhere. */
   readonly classifierOfLink: Int32Array;
+  /** Node n has the audience counters from `audienceStarts[n]` up to `audienceStarts[n + 1]`. */
+  readonly audienceStarts: Uint32Array;
   readonly slotCount: number;
   readonly #endpointKeys: number;
   readonly #branchKeys: number;
@@ -64,23 +110,21 @@ export class World {
   readonly poolEpochSlots: number;
   readonly branchSlots: number;
   readonly latchSlots: number;
+  readonly #parts: WorldParts;
 
-  private constructor(parts: {
-    seed: number;
-    pools: PoolTable;
-    policies: PolicyTable;
-    zones: ZoneTable;
-    resolvers: ResolverTable | undefined;
-    classifiers: readonly Classifier[];
-    classifierOfLink: Int32Array;
-  }) {
+  private constructor(parts: WorldParts, pools: Section, policies: Section) {
+    const { sections, links } = parts;
+    this.#parts = parts;
     this.seed = parts.seed;
-    this.pools = parts.pools;
-    this.policies = parts.policies;
+    const [addresses] = ofKind(sections, SectionKind.addresses);
+    this.pools = new PoolTable(pools, addresses, links.addressEntryOf);
+    this.policies = new PolicyTable(policies, links.poolOfLink, addresses, links.aliases);
     this.zones = parts.zones;
-    this.resolvers = parts.resolvers;
-    this.classifiers = parts.classifiers;
-    this.classifierOfLink = parts.classifierOfLink;
+    const [resolvers] = ofKind(sections, SectionKind.resolvers);
+    this.resolvers = resolvers === undefined ? undefined : ResolverTable.open(resolvers);
+    this.classifiers = openClassifiers(sections);
+    this.classifierOfLink = links.classifierOfLink;
+    this.audienceStarts = links.audienceStarts;
     this.#endpointKeys = this.pools.section.wordBase(PoolsTable.endpointKeys);
     this.#branchKeys = this.policies.section.wordBase(PoliciesTable.branchKeys);
     this.poolEpochSlots = this.pools.endpointCount;
@@ -91,53 +135,82 @@ export class World {
 
   /**
    * Loads opened sections. Refuses a required section of an unknown kind, a policy whose classifier is missing, and whatever a look-up
-   * could be led astray by: the sections may be of another writer than ours.
+   * could be led astray by: the sections may be of another writer than ours. Sections that are in `previous` too, the very objects, are
+   * not looked at again, and links that lead where they led are copied.
    */
-  static load(sections: readonly Section[], seed: number): World | SectionError {
-    const byKind = (kind: number): Section[] => sections.filter((section) => section.kind === kind);
-    for (const section of sections) {
-      if (!knownKinds.has(section.kind) && (section.flags & SECTION_FLAG_REQUIRED) !== 0) {
-        return {
-          error: `Section kind is ${section.kind}, expected one of ${[...knownKinds].join(", ")}`,
-        };
-      }
-    }
-    const [poolsSection] = byKind(SectionKind.pools);
-    const [policiesSection] = byKind(SectionKind.policies);
-    if (poolsSection === undefined || policiesSection === undefined) {
+  static load(sections: readonly Section[], seed: number, previous?: World): World | SectionError {
+    const unknown = sections.find(
+      ({ kind, flags }) => !knownKinds.has(kind) && (flags & SECTION_FLAG_REQUIRED) !== 0,
+    );
+    if (unknown !== undefined)
+      return {
+        error: `Section kind is ${unknown.kind}, expected one of ${[...knownKinds].join(", ")}`,
+      };
+    const [pools] = ofKind(sections, SectionKind.pools);
+    const [policies] = ofKind(sections, SectionKind.policies);
+    if (pools === undefined || policies === undefined) {
       return {
         error: `Snapshot has ${sections.length} sections, expected one of pools and one of policies among them`,
       };
     }
-    const malformed = firstError(sections);
+    const sound = new Set(previous === undefined ? [] : previous.#parts.sections);
+    const malformed = firstError(sections, sound);
     if (malformed !== undefined) return { error: malformed };
-    const [addresses] = byKind(SectionKind.addresses);
-    const pools = new PoolTable(poolsSection, addresses);
-    const policies = new PolicyTable(policiesSection, pools, addresses);
-    const maps = new Map(
-      byKind(SectionKind.locationMap).map((section) => [section.key, LocationMap.open(section)]),
-    );
-    const classifierSections = byKind(SectionKind.classifier);
-    const classifiers = classifierSections.map((section) =>
-      Classifier.open(section, (key) => maps.get(key)),
-    );
-    const classifierIndex = new Map(
-      classifierSections.map((section, index) => [section.key, index]),
-    );
-    const classifierOfLink = Int32Array.from(policies.poolOfLink, (pool, link) =>
-      pool >= 0 ? -1 : (classifierIndex.get(policies.section.keyAt(SharedTable.links, link)) ?? -1),
-    );
-    const dangling = danglingLink(policies, classifierSections, classifiers, classifierOfLink);
-    if (dangling !== undefined) return { error: dangling };
-    const zoneSections = [...byKind(SectionKind.zone), ...byKind(SectionKind.names)];
-    const zones = ZoneTable.load(zoneSections, (kind, low, high) =>
-      kind === TargetKind.policy ? policies.policyAt(low, high) : pools.poolAt(low, high),
+    const slabs = [...new Set(sections.map(({ slab }) => slab))];
+    const poolKeys = new KeyIndex(pools, PoolsTable.poolKeys);
+    const policyKeys = new KeyIndex(policies, PoliciesTable.policyKeys);
+    const zones = ZoneTable.load(
+      sections,
+      slabs,
+      (kind, low, high) =>
+        kind === TargetKind.policy ? policyKeys.find(low, high) : poolKeys.find(low, high),
+      previous === undefined
+        ? undefined
+        : {
+            records: previous.zones.names.records,
+            sections: previous.zones.chunks,
+            hasSameTargets:
+              hasSameKeys(previous.pools.section, pools, PoolsTable.poolKeys) &&
+              hasSameKeys(previous.policies.section, policies, PoliciesTable.policyKeys),
+          },
     );
     if ("error" in zones) return zones;
-    const [resolversSection] = byKind(SectionKind.resolvers);
-    const resolvers =
-      resolversSection === undefined ? undefined : ResolverTable.open(resolversSection);
-    return new World({ seed, pools, policies, zones, resolvers, classifiers, classifierOfLink });
+    const others = sections.filter(({ kind }) => kind !== SectionKind.names);
+    const links = resolveLinks(others, pools, policies, poolKeys, zones);
+    const world = new World({ seed, sections: others, slabs, links, zones }, pools, policies);
+    const dangling = danglingLink(world, ofKind(others, SectionKind.classifier));
+    return dangling === undefined ? world : { error: dangling };
+  }
+
+  /** Opens what `share()` of another thread of this process gave: it was checked there. Takes as long for a million names as for ten. */
+  static open(shared: SharedWorld): World {
+    const { seed, places, links } = shared;
+    const slabs = shared.slabs.map((buffer) => new Slab(buffer));
+    const sections: Section[] = [];
+    for (let at = 0; at < places.length; at += 2)
+      sections.push(new Section(slabs[places[at]!]!, places[at + 1]!));
+    const zones = ZoneTable.open(ofKind(sections, SectionKind.zone), {
+      slabs,
+      records: links.names,
+    });
+    const [pools] = ofKind(sections, SectionKind.pools);
+    const [policies] = ofKind(sections, SectionKind.policies);
+    assert(pools !== undefined && policies !== undefined, "a shared world has pools and policies");
+    return new World({ seed, sections, slabs, links, zones }, pools, policies);
+  }
+
+  /** What another thread of this process opens. */
+  share(): SharedWorld {
+    const { seed, sections, slabs, links } = this.#parts;
+    return {
+      seed,
+      slabs: slabs.map(({ buffer }) => {
+        assert(buffer instanceof SharedArrayBuffer, "a shared world lies in shared memory");
+        return buffer;
+      }),
+      places: Uint32Array.from(sections.flatMap(({ slab, start }) => [slabs.indexOf(slab), start])),
+      links,
+    };
   }
 
   /** Slot of an endpoint, pool epoch, branch or latch key; −1 where this snapshot has none. */
@@ -230,10 +303,70 @@ export class World {
   }
 }
 
+function ofKind(sections: readonly Section[], wanted: number): Section[] {
+  return sections.filter(({ kind }) => kind === wanted);
+}
+
+function openClassifiers(sections: readonly Section[]): Classifier[] {
+  const maps = new Map(
+    ofKind(sections, SectionKind.locationMap).map((section) => [
+      section.key,
+      LocationMap.open(section),
+    ]),
+  );
+  return ofKind(sections, SectionKind.classifier).map((section) =>
+    Classifier.open(section, (key) => maps.get(key)),
+  );
+}
+
+function resolveLinks(
+  sections: readonly Section[],
+  pools: Section,
+  policies: Section,
+  poolKeys: KeyIndex,
+  zones: ZoneTable,
+): WorldLinks {
+  const classifiers = ofKind(sections, SectionKind.classifier);
+  const classifierIndex = new Map(classifiers.map(({ key }, index) => [key, index]));
+  const poolOfLink = poolsOfLinks(policies, (low, high) => poolKeys.find(low, high));
+  const classifierOfLink = new Int32Array(new SharedArrayBuffer(poolOfLink.byteLength));
+  for (const [link, pool] of poolOfLink.entries())
+    classifierOfLink[link] =
+      pool >= 0 ? -1 : (classifierIndex.get(policies.keyAt(SharedTable.links, link)) ?? -1);
+  const endpointKeys = new KeyIndex(pools, PoolsTable.endpointKeys);
+  const classCounts = classifiers.map((section) => section.count(ClassifierTableId.classes));
+  const [addresses] = ofKind(sections, SectionKind.addresses);
+  return {
+    poolOfLink,
+    classifierOfLink,
+    aliases: resolveAliases(policies, addresses),
+    addressEntryOf: entriesOf(addresses, pools.count(PoolsTable.endpoints), (key) =>
+      endpointKeys.findKey(key),
+    ),
+    audienceStarts: audienceStarts(
+      policies,
+      (link) => classCounts[classifierOfLink[link] ?? -1] ?? 0,
+    ),
+    names: zones.names.records,
+  };
+}
+
+/** Whether a table of keys is the same in both, so that the same key has the same index. */
+function hasSameKeys(a: Section, b: Section, table: number): boolean {
+  if (a === b) return true;
+  const length = a.count(table) * 2;
+  if (b.count(table) * 2 !== length) return false;
+  const baseA = a.wordBase(table);
+  const baseB = b.wordBase(table);
+  for (let word = 0; word < length; word++)
+    if (a.words[baseA + word] !== b.words[baseB + word]) return false;
+  return true;
+}
+
 /** Why the first section that cannot be read by index cannot, or undefined. Zones look at theirs when they are opened. */
-function firstError(sections: readonly Section[]): string | undefined {
+function firstError(sections: readonly Section[], sound: ReadonlySet<Section>): string | undefined {
   for (const section of sections) {
-    const error = errorOf(section);
+    const error = sound.has(section) ? undefined : errorOf(section);
     if (error !== undefined) return error;
   }
   return undefined;
@@ -259,12 +392,8 @@ function errorOf(section: Section): string | undefined {
 }
 
 /** What a policy needs and the snapshot lacks, in words, or undefined. */
-function danglingLink(
-  policies: PolicyTable,
-  sections: readonly Section[],
-  classifiers: readonly Classifier[],
-  classifierOfLink: Int32Array,
-): string | undefined {
+function danglingLink(world: World, sections: readonly Section[]): string | undefined {
+  const { policies, classifiers, classifierOfLink } = world;
   const branchMax = sections.map(branchMaxOf);
   for (let node = 0; node < policies.nodeCount; node++) {
     const link = policies.nodeWord(node, NodeWord.classifier);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { key64 } from "@meridian/core";
 import { formatName } from "@meridian/dns";
-import { AddressTable } from "../pools/address-table.ts";
-import type { Section } from "../section.ts";
-import { BranchTarget, BranchWord, BRANCH_WORDS } from "./policies-format.ts";
+import { AddressTable, entriesOf } from "../pools/address-table.ts";
+import { SharedTable, type Section } from "../section.ts";
+import { BranchTarget, BranchWord, BRANCH_WORDS, PoliciesTable } from "./policies-format.ts";
 
 const NO_NAME = -1;
 
@@ -12,39 +12,60 @@ export function aliasKeyText(bytes: Uint8Array, at: number): string {
   return `host/${formatName(bytes, at).toLowerCase()}`;
 }
 
+/** What a world resolves once for all threads of the names that branches point at. In shared memory. */
+export interface AliasLinks {
+  /** Where the names lie in the bytes of the policies section, as the selector's alias has it. */
+  readonly offsets: Int32Array;
+  /** Entry of each in the addresses section, −1 where there is none. */
+  readonly entries: Int32Array;
+}
+
+/** Finds the names of branches and their addresses; empty where there is no addresses section. */
+export function resolveAliases(policies: Section, addresses: Section | undefined): AliasLinks {
+  const base = policies.wordBase(PoliciesTable.branches);
+  const heap = policies.table(SharedTable.heap).offset;
+  const branches = addresses === undefined ? 0 : policies.count(PoliciesTable.branches);
+  const indexOfKey = new Map<bigint, number>();
+  const found = new Map<number, bigint>();
+  for (let branch = 0; branch < branches; branch++) {
+    const word = base + branch * BRANCH_WORDS;
+    if ((policies.words[word + BranchWord.settings]! & 0xff) !== BranchTarget.name) continue;
+    const offset = heap + policies.words[word + BranchWord.target]!;
+    const key = key64(aliasKeyText(policies.bytes, offset));
+    if (!indexOfKey.has(key)) indexOfKey.set(key, indexOfKey.size);
+    found.set(offset, key);
+  }
+  const entryOf = entriesOf(addresses, indexOfKey.size, (key) => indexOfKey.get(key) ?? NO_NAME);
+  const offsets = new Int32Array(new SharedArrayBuffer(found.size * 4));
+  const entries = new Int32Array(new SharedArrayBuffer(found.size * 4));
+  [...found].forEach(([offset, key], index) => {
+    offsets[index] = offset;
+    entries[index] = entryOf[indexOfKey.get(key) ?? NO_NAME] ?? NO_NAME;
+  });
+  return { offsets, entries };
+}
+
 /** What the names that branches point at resolved to, for owners where no CNAME may stand. Empty where there is no section. */
 export class AliasAddresses {
   readonly #table: AddressTable;
-  /** Index by the name's offset in the bytes of the policies section, as the selector's alias has it. */
-  readonly #indexOf = new Map<number, number>();
-  /** An offset of each key's name. */
-  readonly #offsetOf = new Map<bigint, number>();
+  readonly #bytes: Uint8Array;
+  readonly #offsets: Int32Array;
+  readonly #indexOf: ReadonlyMap<number, number>;
+  /** Built on first use: the query path asks by offset. */
+  #offsetOf: ReadonlyMap<bigint, number> | undefined;
 
-  constructor(
-    addresses: Section | undefined,
-    policies: Section,
-    branches: { readonly base: number; readonly count: number; readonly heap: number },
-  ) {
-    const indexOfKey = new Map<bigint, number>();
-    for (let branch = 0; addresses !== undefined && branch < branches.count; branch++) {
-      const word = branches.base + branch * BRANCH_WORDS;
-      if ((policies.words[word + BranchWord.settings]! & 0xff) !== BranchTarget.name) continue;
-      const offset = branches.heap + policies.words[word + BranchWord.target]!;
-      const key = key64(aliasKeyText(policies.bytes, offset));
-      const index = indexOfKey.get(key) ?? indexOfKey.size;
-      indexOfKey.set(key, index);
-      this.#indexOf.set(offset, index);
-      this.#offsetOf.set(key, offset);
-    }
-    this.#table = new AddressTable(
-      addresses,
-      indexOfKey.size,
-      (key) => indexOfKey.get(key) ?? NO_NAME,
-    );
+  constructor(addresses: Section | undefined, policies: Section, links: AliasLinks) {
+    this.#table = new AddressTable(addresses, links.entries);
+    this.#bytes = policies.bytes;
+    this.#offsets = links.offsets;
+    this.#indexOf = new Map(Array.from(links.offsets, (offset, index) => [offset, index]));
   }
 
   /** Where a name with this key stands in the bytes of the policies section, or −1. */
   offsetOf(key: bigint): number {
+    this.#offsetOf ??= new Map(
+      Array.from(this.#offsets, (at) => [key64(aliasKeyText(this.#bytes, at)), at]),
+    );
     return this.#offsetOf.get(key) ?? NO_NAME;
   }
 

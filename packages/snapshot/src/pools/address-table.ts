@@ -15,23 +15,14 @@ export class AddressTable {
   /** Entry of each endpoint; empty where there is no section, so that it costs nothing. */
   readonly #entryOf: Int32Array;
 
-  /** `endpointOf` gives the index of an endpoint's key, or −1; keys that it does not know are passed over. */
-  constructor(
-    section: Section | undefined,
-    endpointCount: number,
-    endpointOf: (key: bigint) => number,
-  ) {
+  /** `entryOf` as `entriesOf()` made it. */
+  constructor(section: Section | undefined, entryOf: Int32Array) {
     this.#words = section?.words ?? new Uint32Array(0);
     this.#bytes = section?.bytes ?? new Uint8Array(0);
     this.#entryBase = section?.wordBase(AddressesTable.entries) ?? 0;
     this.#ipv4 = section?.table(AddressesTable.ipv4).offset ?? 0;
     this.#ipv6 = section?.table(AddressesTable.ipv6).offset ?? 0;
-    this.#entryOf = new Int32Array(section === undefined ? 0 : endpointCount).fill(NO_ENTRY);
-    const count = section?.count(AddressesTable.keys) ?? 0;
-    for (let entry = 0; section !== undefined && entry < count; entry++) {
-      const endpoint = endpointOf(section.keyAt(AddressesTable.keys, entry));
-      if (endpoint >= 0) this.#entryOf[endpoint] = entry;
-    }
+    this.#entryOf = entryOf;
   }
 
   /** Number of addresses of `family` (4 or 6) that the endpoint's host name resolved to, 0 to RESOLVED_MAX. */
@@ -52,6 +43,25 @@ export class AddressTable {
     const bytes = this.#bytes;
     for (let byte = 0; byte < length; byte++) out[at + byte] = bytes[from + byte]!;
   }
+}
+
+/**
+ * Entry of each endpoint, −1 where there is none; empty without a section. In shared memory. `endpointOf` gives the index of an
+ * endpoint's key, or −1; keys that it does not know are passed over.
+ */
+export function entriesOf(
+  section: Section | undefined,
+  endpointCount: number,
+  endpointOf: (key: bigint) => number,
+): Int32Array {
+  const size = section === undefined ? 0 : endpointCount;
+  const entries = new Int32Array(new SharedArrayBuffer(size * 4)).fill(NO_ENTRY);
+  const count = section?.count(AddressesTable.keys) ?? 0;
+  for (let entry = 0; section !== undefined && entry < count; entry++) {
+    const endpoint = endpointOf(section.keyAt(AddressesTable.keys, entry));
+    if (endpoint >= 0) entries[endpoint] = entry;
+  }
+  return entries;
 }
 
 /** Why the addresses section cannot be served, or undefined: every entry must lie in the tables. */

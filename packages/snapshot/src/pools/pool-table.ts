@@ -27,7 +27,8 @@ export class PoolTable {
   readonly #poolKeys: KeyIndex;
   readonly #endpointKeys: KeyIndex;
 
-  constructor(section: Section, addresses?: Section) {
+  /** `addressEntryOf` as `entriesOf()` makes it of `addresses`. */
+  constructor(section: Section, addresses: Section | undefined, addressEntryOf: Int32Array) {
     this.section = section;
     this.bytes = section.bytes;
     this.words = section.words;
@@ -38,9 +39,7 @@ export class PoolTable {
     this.heap = section.table(SharedTable.heap).offset;
     this.#poolKeys = new KeyIndex(section, PoolsTable.poolKeys);
     this.#endpointKeys = new KeyIndex(section, PoolsTable.endpointKeys);
-    this.resolved = new AddressTable(addresses, this.endpointCount, (key) =>
-      this.endpointIndexOf(key),
-    );
+    this.resolved = new AddressTable(addresses, addressEntryOf);
   }
 
   poolIndexOf(key: bigint): number {

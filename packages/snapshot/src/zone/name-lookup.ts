@@ -123,7 +123,7 @@ export class NameLookup {
 /** `hash >>> 32` would be `hash` itself in JavaScript, hence the case of its own. */
 function chunkOf(zone: LoadedZone, hash: number): NamesChunk {
   const bits = zone.chunkBits;
-  return zone.chunks[bits === 0 ? 0 : hash >>> (32 - bits)]!;
+  return zone.chunkAt(bits === 0 ? 0 : hash >>> (32 - bits));
 }
 
 /** Whether the zone's origin is one of its owners. */

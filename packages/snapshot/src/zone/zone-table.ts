@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { maskWord } from "../client.ts";
-import { SectionKind, SharedTable, type Section, type SectionError } from "../section.ts";
+import {
+  SectionKind,
+  SharedTable,
+  type Section,
+  type SectionError,
+  type Slab,
+} from "../section.ts";
 import { isNameInHeap, strideError } from "../section-check.ts";
 import type { QueryName } from "./query-name.ts";
 import { rootHash, labelHash } from "./query-name.ts";
 import { hasApex } from "./name-lookup.ts";
-import { namesError, recordEnd } from "./names-check.ts";
-import { labelOffsets, type NamesChunk, openNames } from "./names-chunk.ts";
+import { recordEnd } from "./names-check.ts";
+import {
+  labelOffsets,
+  NamesChunk,
+  resolveNames,
+  type NamesBefore,
+  type NamesTable,
+  type ResolveTarget,
+} from "./names-chunk.ts";
 import {
   CHUNK_BITS_MAX,
   TRUST_WORDS,
@@ -15,9 +28,6 @@ import {
   ZoneFact,
   ZoneTableId,
 } from "./zone-format.ts";
-
-/** Index of the policy or pool (`TargetKind`) with this key, or -1. */
-export type ResolveTarget = (targetKind: number, keyLow: number, keyHigh: number) => number;
 
 /** A zone ready to be asked. Everything is public and read-only: the query path reads fields, it calls nothing here. */
 export class LoadedZone {
@@ -28,7 +38,6 @@ export class LoadedZone {
   readonly origin: Uint8Array;
   readonly originLabels: number;
   readonly originHash: number;
-  readonly chunks: readonly NamesChunk[];
   /** A name's chunk is `hash >>> chunkShift`; 32 (which JavaScript reads as 0) cannot occur, see `chunkOf`. */
   readonly chunkBits: number;
   readonly clientLocation: number;
@@ -40,8 +49,12 @@ export class LoadedZone {
   readonly trustsEveryone: boolean;
   readonly #trustBase: number;
   readonly #trustCount: number;
+  readonly #names: NamesTable;
+  readonly #firstChunk: number;
+  readonly #chunks: (NamesChunk | undefined)[];
 
-  constructor(index: number, section: Section, chunks: readonly NamesChunk[]) {
+  /** The zone's names sections are those of `names` from `firstChunk` on. */
+  constructor(index: number, section: Section, names: NamesTable, firstChunk: number) {
     const facts = section.wordBase(ZoneTableId.facts);
     const heap = section.table(SharedTable.heap).offset;
     const fact = (id: number): number => section.words[facts + id]!;
@@ -52,7 +65,9 @@ export class LoadedZone {
     const labels = labelOffsets(this.origin);
     this.originLabels = labels.length;
     this.originHash = hashOf(this.origin, labels, section.seed);
-    this.chunks = chunks;
+    this.#names = names;
+    this.#firstChunk = firstChunk;
+    this.#chunks = new Array<undefined>(chunkCountOf(section)).fill(undefined);
     this.chunkBits = fact(ZoneFact.chunkBits);
     this.clientLocation = fact(ZoneFact.clientLocation);
     this.hasSoa = fact(ZoneFact.hasSoa) === 1;
@@ -62,6 +77,21 @@ export class LoadedZone {
     this.trustsEveryone = fact(ZoneFact.trustsEveryone) === 1;
     this.#trustBase = section.wordBase(ZoneTableId.trust);
     this.#trustCount = section.count(ZoneTableId.trust);
+  }
+
+  get chunkCount(): number {
+    return this.#chunks.length;
+  }
+
+  /** Names section `index`, made when it is asked for first: hundreds at once would hold up a worker that takes over a snapshot. */
+  chunkAt(index: number): NamesChunk {
+    return this.#chunks[index] ?? this.#openChunk(index);
+  }
+
+  #openChunk(index: number): NamesChunk {
+    const chunk = new NamesChunk(this.#names, this.#firstChunk + index);
+    this.#chunks[index] = chunk;
+    return chunk;
   }
 
   /** Whether the name is the origin or below it. */
@@ -102,10 +132,15 @@ export class ZoneTable {
   readonly #slots: Int32Array;
   readonly #labelsMin: number;
   readonly #labelsMax: number;
+  readonly names: NamesTable;
+  /** The names sections in the order of `names`; only in the thread that loaded them. */
+  readonly chunks: readonly Section[];
 
-  private constructor(zones: readonly LoadedZone[], seed: number) {
+  private constructor(zones: readonly LoadedZone[], names: NamesTable, chunks: readonly Section[]) {
     this.zones = zones;
-    this.seed = seed;
+    this.names = names;
+    this.chunks = chunks;
+    this.seed = zones[0]?.section.seed ?? 0;
     let size = 4;
     while (size < zones.length * 2) size *= 2;
     this.#slots = new Int32Array(size).fill(-1);
@@ -123,29 +158,47 @@ export class ZoneTable {
   }
 
   /**
-   * Opens the zone and names sections among `sections` (others are passed over). Links that `resolveTarget` does not know stay -1
-   * and their names answer SERVFAIL: the compiler never publishes such a snapshot.
+   * Opens the zone and names sections among `sections` (others are passed over), which lie in `slabs`. Links that `resolveTarget` does
+   * not know lead nowhere and their names answer SERVFAIL: the compiler never publishes such a snapshot.
    */
   static load(
     sections: readonly Section[],
+    slabs: readonly Slab[],
     resolveTarget: ResolveTarget,
+    before?: NamesBefore,
   ): ZoneTable | SectionError {
-    const names = new Map<bigint, Section>();
-    const zoneSections: Section[] = [];
-    for (const section of sections) {
-      if (section.kind === SectionKind.names) names.set(section.key, section);
-      if (section.kind === SectionKind.zone) zoneSections.push(section);
-    }
+    const zoneSections = sections.filter(({ kind }) => kind === SectionKind.zone);
     const seed = zoneSections[0]?.seed ?? 0;
-    const zones: LoadedZone[] = [];
     for (const section of zoneSections) {
       if (section.seed !== seed)
         return { error: `Zone section has name seed ${section.seed}, expected ${seed}` };
-      const zone = openZone(zones.length, section, names, resolveTarget);
-      if ("error" in zone) return zone;
-      zones.push(zone);
+      const malformed = zoneError(section);
+      if (malformed !== undefined) return { error: malformed };
     }
-    return new ZoneTable(zones, seed);
+    const chunks = chunksOf(sections, zoneSections);
+    if ("error" in chunks) return chunks;
+    const names = resolveNames(chunks, slabs, seed, resolveTarget, before);
+    if ("error" in names) return names;
+    const table = ZoneTable.open(zoneSections, names, chunks);
+    // Every look-up in a zone ends at its apex at the latest.
+    return table.zones.every(hasApex)
+      ? table
+      : { error: "Zone section has no apex among its names" };
+  }
+
+  /** The same for sections that were loaded before, in this thread or another. `zoneSections` in the order of the load. */
+  static open(
+    zoneSections: readonly Section[],
+    names: NamesTable,
+    chunks: readonly Section[] = [],
+  ): ZoneTable {
+    let firstChunk = 0;
+    const zones = zoneSections.map((section, index) => {
+      const zone = new LoadedZone(index, section, names, firstChunk);
+      firstChunk += zone.chunkCount;
+      return zone;
+    });
+    return new ZoneTable(zones, names, chunks);
   }
 
   /** The zone with the longest origin that the name ends in, from label `firstLabel` on; undefined if none is served. */
@@ -178,33 +231,32 @@ function isOrigin(origin: Uint8Array, name: QueryName, label: number): boolean {
   return true;
 }
 
-function openZone(
-  index: number,
-  section: Section,
-  names: ReadonlyMap<bigint, Section>,
-  resolveTarget: ResolveTarget,
-): LoadedZone | SectionError {
-  const malformed = zoneError(section);
-  if (malformed !== undefined) return { error: malformed };
-  const chunkBits = section.words[section.wordBase(ZoneTableId.facts) + ZoneFact.chunkBits]!;
-  const chunkCount = section.count(ZoneTableId.chunks);
-  if (chunkBits > CHUNK_BITS_MAX || chunkCount !== 2 ** chunkBits) {
-    return { error: `Zone section has ${chunkCount} names sections, expected 2^${chunkBits}` };
+/** The names sections of all zones, one zone after the other. */
+function chunksOf(
+  sections: readonly Section[],
+  zoneSections: readonly Section[],
+): Section[] | SectionError {
+  const names = new Map<bigint, Section>();
+  for (const section of sections)
+    if (section.kind === SectionKind.names) names.set(section.key, section);
+  const chunks: Section[] = [];
+  for (const section of zoneSections) {
+    const chunkBits = section.words[section.wordBase(ZoneTableId.facts) + ZoneFact.chunkBits]!;
+    const chunkCount = chunkCountOf(section);
+    if (chunkBits > CHUNK_BITS_MAX || chunkCount !== 2 ** chunkBits)
+      return { error: `Zone section has ${chunkCount} names sections, expected 2^${chunkBits}` };
+    for (let chunk = 0; chunk < chunkCount; chunk++) {
+      const found = names.get(section.keyAt(ZoneTableId.chunks, chunk));
+      if (found === undefined)
+        return { error: `Zone section names chunk ${chunk}, which is not in the snapshot` };
+      chunks.push(found);
+    }
   }
-  const chunks: NamesChunk[] = [];
-  for (let chunk = 0; chunk < chunkCount; chunk++) {
-    const namesSection = names.get(section.keyAt(ZoneTableId.chunks, chunk));
-    if (namesSection === undefined)
-      return { error: `Zone section names chunk ${chunk}, which is not in the snapshot` };
-    const malformedNames = namesError(namesSection);
-    if (malformedNames !== undefined) return { error: malformedNames };
-    const opened = openNames(namesSection, section.seed, resolveTarget);
-    if ("error" in opened) return opened;
-    chunks.push(opened);
-  }
-  const zone = new LoadedZone(index, section, chunks);
-  // Every look-up in a zone ends at its apex at the latest.
-  return hasApex(zone) ? zone : { error: "Zone section has no apex among its names" };
+  return chunks;
+}
+
+function chunkCountOf(section: Section): number {
+  return section.count(ZoneTableId.chunks);
 }
 
 /** Why the facts of a zone section cannot be used, or undefined. */

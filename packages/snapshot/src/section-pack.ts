@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Sections in memory: laid one after the other into a few large slabs instead of a buffer each. So a look-up in any of hundreds of
+// sections reads through the same views, huge pages can back them, and a thread takes over a snapshot by a handful of buffers.
+//
+//   slab 0 [ section | section | section … ]      slab 1 [ section … ]
+//
+// A pack is made from the one before it: what was there stays where it is, what is new goes into a new slab, and with it what is left of
+// slabs that are mostly unused or not much larger than the new one, so that there are never many. Nothing is ever written over: a slab's
+// memory is freed by the collector once no world of any thread lies in it.
+
+import { Section, Slab, sectionError, type SectionError } from "./section.ts";
+
+/** Sections begin at a cache line. */
+const ALIGNMENT = 64;
+
+/** A section's bytes and the SHA-256 (hex) that names them. */
+export interface NamedSection {
+  readonly name: string;
+  readonly buffer: SharedArrayBuffer;
+}
+
+/** Told of each slab before anything is written to it. */
+export type OnSlab = (buffer: SharedArrayBuffer) => void;
+
+/** The sections of one revision where they lie. */
+export class SectionPack {
+  /** In the order in which they were given. */
+  readonly sections: readonly Section[];
+  readonly #byName: ReadonlyMap<string, Section>;
+
+  private constructor(byName: ReadonlyMap<string, Section>) {
+    this.#byName = byName;
+    this.sections = [...byName.values()];
+  }
+
+  /**
+   * Checks and lays out sections; those that `previous` has are neither checked nor copied, and keep their `Section`. Their names must
+   * differ. The buffers given are not used any more afterwards.
+   */
+  static make(
+    given: readonly NamedSection[],
+    previous?: SectionPack,
+    onSlab?: OnSlab,
+  ): SectionPack | SectionError {
+    const before = previous === undefined ? new Map<string, Section>() : previous.#byName;
+    const kept = new Map<string, Section>();
+    const fresh: NamedSection[] = [];
+    for (const each of given) {
+      const section = before.get(each.name);
+      if (section !== undefined) {
+        kept.set(each.name, section);
+        continue;
+      }
+      const error = sectionError(each.buffer);
+      if (error !== undefined) return { error };
+      fresh.push(each);
+    }
+    const written = lay(fresh, movable(fresh, kept), onSlab);
+    const byName = new Map<string, Section>();
+    for (const { name } of given) {
+      const section = written.get(name) ?? kept.get(name);
+      if (section !== undefined) byName.set(name, section);
+    }
+    return new SectionPack(byName);
+  }
+}
+
+/** Kept sections that are better copied than left: so slabs at least double in size from one to the next, and none is mostly unused. */
+function movable(
+  fresh: readonly NamedSection[],
+  kept: ReadonlyMap<string, Section>,
+): ReadonlyMap<string, Section> {
+  const used = new Map<Slab, number>();
+  for (const { slab, length } of kept.values()) used.set(slab, (used.get(slab) ?? 0) + length);
+  let total = fresh.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  const moved = new Set<Slab>();
+  const slabs = [...used].sort(([, a], [, b]) => a - b);
+  for (const [slab, bytes] of slabs) {
+    const isMostlyUnused = bytes * 2 < slab.buffer.byteLength;
+    if (!isMostlyUnused && (total === 0 || bytes > total)) continue;
+    moved.add(slab);
+    total += bytes;
+  }
+  return new Map([...kept].filter(([, { slab }]) => moved.has(slab)));
+}
+
+/** Writes sections into one new slab. */
+function lay(
+  fresh: readonly NamedSection[],
+  moved: ReadonlyMap<string, Section>,
+  onSlab: OnSlab | undefined,
+): ReadonlyMap<string, Section> {
+  const sources = [
+    ...[...moved].map(([name, { bytes, start, length }]): [string, Uint8Array] => [
+      name,
+      bytes.subarray(start, start + length),
+    ]),
+    ...fresh.map(({ name, buffer }): [string, Uint8Array] => [name, new Uint8Array(buffer)]),
+  ];
+  const laid = new Map<string, Section>();
+  if (sources.length === 0) return laid;
+  const size = sources.reduce((sum, [, bytes]) => sum + aligned(bytes.length), 0);
+  const buffer = new SharedArrayBuffer(size);
+  onSlab?.(buffer);
+  const slab = new Slab(buffer);
+  let start = 0;
+  for (const [name, bytes] of sources) {
+    slab.bytes.set(bytes, start);
+    laid.set(name, new Section(slab, start));
+    start += aligned(bytes.length);
+  }
+  return laid;
+}
+
+function aligned(length: number): number {
+  return Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+}

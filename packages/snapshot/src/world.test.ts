@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { key64 } from "@meridian/core";
+import { parseName, RRType } from "@meridian/dns";
+import { writePolicies } from "./policies/policies-writer.ts";
+import { writePools } from "./pools/pools-writer.ts";
+import { PoliciesTable } from "./policies/policies-format.ts";
+import { SectionPack } from "./section-pack.ts";
+import type { WrittenSection } from "./section-writer.ts";
+import { openSection, Section, sectionChecksum } from "./section.ts";
+import { branch, member, node, pool } from "./testing/world-fixture.ts";
+import { TargetKind, World } from "./world.ts";
+import { NameLookup } from "./zone/name-lookup.ts";
+import { QueryName } from "./zone/query-name.ts";
+import { ZoneWriter } from "./zone/zone-writer.ts";
+
+const OWNERS = 6000;
+
+function wire(text: string): Uint8Array {
+  const name = parseName(text);
+  assert.ok(name instanceof Uint8Array);
+  return name;
+}
+
+/** Each owner is bound to the pool `x` or, where odd, to the policy `p`; owner `other` to the pool `a`, which there may be. */
+function sectionsOf(pools: readonly string[], other: number): WrittenSection[] {
+  const zone = new ZoneWriter(wire("example.org."));
+  for (let owner = 0; owner < OWNERS; owner++) {
+    const isPolicy = owner % 2 === 1 && owner !== other;
+    zone.addBinding(wire(`n${owner}.example.org.`), [RRType.A], {
+      targetKind: isPolicy ? TargetKind.policy : TargetKind.pool,
+      targetKey: key64(
+        owner === other ? "pool/default/a" : isPolicy ? "policy/default/p" : "pool/default/x",
+      ),
+      ttlMin: 5,
+      ttlMax: 60,
+    });
+  }
+  return [
+    writePools(pools.map((name) => pool(`default/${name}`, [member("one", 1)]))),
+    writePolicies([
+      {
+        name: "default/p",
+        root: "root",
+        nodes: [node("root", "weighted", [branch({ pool: "default/x" })])],
+      },
+    ]),
+    ...zone.finish(),
+  ];
+}
+
+/** A policies section whose first root does not exist, its checksum right. */
+function outOfBounds(policies: WrittenSection): WrittenSection {
+  const bytes = new Uint8Array(new SharedArrayBuffer(policies.buffer.byteLength));
+  bytes.set(new Uint8Array(policies.buffer));
+  const view = new DataView(bytes.buffer);
+  const opened = openSection(policies.buffer);
+  assert.ok(opened instanceof Section);
+  view.setUint32(opened.table(PoliciesTable.policies).offset, 99, true);
+  view.setUint32(60, sectionChecksum(bytes), true);
+  return { ...policies, name: "broken", buffer: bytes.buffer };
+}
+
+function targetName(world: World, owner: number): string {
+  const name = new QueryName(world.zones.seed);
+  const bytes = wire(`n${owner}.example.org.`);
+  name.set(bytes, 0, bytes.length, 12);
+  const zone = world.zones.find(name, 0);
+  assert.ok(zone !== undefined);
+  const lookup = new NameLookup();
+  lookup.find(zone, name, false);
+  const { chunk } = lookup;
+  assert.ok(chunk !== undefined);
+  const target = chunk.targetOf(chunk.words[(lookup.boundSet(1) >>> 2) + 1]!);
+  if (target < 0) return "nothing";
+  return (target & 1) === TargetKind.pool
+    ? `pool ${world.pools.poolName(target >> 1)}`
+    : `policy ${world.policies.policyName(target >> 1)}`;
+}
+
+function wantedName(owner: number, other: number): string {
+  if (owner === other) return "pool default/a";
+  return owner % 2 === 1 ? "policy default/p" : "pool default/x";
+}
+
+function check(world: World, other: number): void {
+  for (let owner = 0; owner < OWNERS; owner += 7)
+    assert.equal(targetName(world, owner), wantedName(owner, other));
+  const leaf = world.policies.branchWord(0, 1);
+  assert.equal(world.pools.poolName(world.policies.poolOfLink[leaf]!), "default/x");
+}
+
+test("a world that is loaded on top of another, and one that another thread opens, lead where their own documents do", () => {
+  let pack: SectionPack | undefined;
+  let world: World | undefined;
+  // The pool "x" has another index each time but the last, where one name changed and one pool's member.
+  for (const [pools, other] of [
+    [["x"], -1],
+    [["a", "x"], -1],
+    [["a", "b", "x"], -1],
+    [["a", "b", "x"], 7],
+  ] as const) {
+    const made = SectionPack.make(sectionsOf(pools, other), pack);
+    assert.ok(made instanceof SectionPack);
+    const next: World | { readonly error: string } = World.load(made.sections, 1, world);
+    assert.ok(next instanceof World);
+    check(next, other);
+    const opened = World.open(structuredClone(next.share()));
+    check(opened, other);
+    assert.equal(opened.slotCount, next.slotCount);
+    assert.deepEqual(opened.initialSlots(), next.initialSlots());
+    if (world !== undefined) check(world, -1);
+    pack = made;
+    world = next;
+  }
+  assert.ok(world !== undefined && world.zones.chunks.length > 1);
+});
+
+test("a malformed section is refused however sound the ones beside it are", () => {
+  const made = SectionPack.make(sectionsOf(["x"], -1));
+  assert.ok(made instanceof SectionPack);
+  const sound = World.load(made.sections, 1);
+  assert.ok(sound instanceof World);
+  const broken = sectionsOf(["x"], -1).map((section, index) =>
+    index === 1 ? outOfBounds(section) : section,
+  );
+  const second = SectionPack.make(broken, made);
+  assert.ok(second instanceof SectionPack);
+  const refused = World.load(second.sections, 1, sound);
+  assert.ok("error" in refused);
+  assert.match(refused.error, /root 99/);
+});
