@@ -14,7 +14,7 @@ const rows = [...page.matchAll(/^\| `([^`]+)` \| (.*) \|$/gm)].map((match) => ({
 }));
 
 /** Codes of Node.js and of the system look alike, and are not ours. */
-const isForeign = (code: string): boolean => /^(ERR_|MERIDIAN_|UV_|XDG_|NODE_)/.test(code);
+const isForeign = (code: string): boolean => /^(ERR_|MERIDIAN_|UV_|XDG_|NODE_|LISTEN_)/.test(code);
 
 /**
  * Codes that a source file gives to a MeridianError: the words in capitals among its literals, since some stand in a

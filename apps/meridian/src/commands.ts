@@ -28,7 +28,8 @@ const yes: OptionDefinition = {
 
 const listen: OptionDefinition = {
   flags: "--listen <ADDRESS:PORT...>",
-  summary: "Where DNS is answered, over UDP and TCP; may be given several times.",
+  summary:
+    "Where DNS is answered, over UDP and TCP; may be given several times. Besides the sockets that a service manager passes (LISTEN_FDS).",
   environment: "MERIDIAN_LISTEN",
   defaultText: "127.0.0.1:5300, and [::1]:5300 where IPv6 exists",
 };

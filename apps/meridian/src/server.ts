@@ -25,6 +25,7 @@ import {
   queryHandlerModule,
   takeOver,
   type HandlerData,
+  type OpenSocket,
   type Takeover,
 } from "@meridian/edge";
 import type { IcmpAvailability } from "@meridian/health";
@@ -50,6 +51,8 @@ export interface ServerOptions {
   /** Client prefixes that may ask for diagnoses; none unless given. */
   readonly diagnosis?: readonly string[];
   readonly queryLog: { readonly path: string; readonly every: number } | undefined;
+  /** Sockets that a service manager passed, among those of `listen`. */
+  readonly passed?: readonly OpenSocket[];
   /** Take the sockets over from the process that holds the state folder. */
   readonly replace: boolean;
   readonly allowEmpty: boolean;
@@ -261,7 +264,7 @@ export class Server {
       onMessage: (message) => this.#take(message),
       onWorkerExit: (worker) => this.embedded.overlay.forget(worker),
       ...(takeover === undefined
-        ? {}
+        ? { inherited: this.#options.passed ?? [] }
         : { inherited: takeover.sockets, joinExisting: takeover.joinExisting }),
     });
   }

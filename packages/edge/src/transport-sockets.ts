@@ -11,6 +11,7 @@
 
 import { createServer } from "node:net";
 
+import { MeridianError } from "@meridian/core";
 import type { Native } from "@meridian/native";
 
 import { formatListenAddress } from "./transport-address.ts";
@@ -51,7 +52,7 @@ export function openSockets(
       const isHeld = udp.length + tcp.length > 0;
       const bound = isHeld ? listen : probePort(native, listen);
       for (let count = udp.length; count < workers; count += 1) {
-        opened.push(open("udp", bound, () => openUdp(native, bound, 1)));
+        opened.push(open("udp", bound, () => openBeside(native, bound, udp.length, workers)));
       }
       if (tcp.length === 0) {
         opened.push(
@@ -169,6 +170,20 @@ function probePort(native: Native, listen: ListenAddress): ListenAddress {
   }
 }
 
+/** One more socket for an address; `held` are passed ones, which may not share their port. */
+function openBeside(native: Native, listen: ListenAddress, held: number, workers: number): number {
+  try {
+    return openUdp(native, listen, 1);
+  } catch (error) {
+    if (held === 0 || errorCode(error) !== "EADDRINUSE") throw error;
+    throw new MeridianError(
+      "EDGE_LISTEN_IN_USE",
+      "user",
+      `Cannot listen on ${formatListenAddress(listen)} (UDP) for ${workers} workers: the socket that was passed does not share its port; set ReusePort=yes in the socket unit, or --workers ${held}`,
+    );
+  }
+}
+
 function openUdp(native: Native, listen: ListenAddress, reusePort: 0 | 1): number {
   const { address, port } = listen;
   return native.openUdp(address, port, reusePort, RECEIVE_BUFFER_BYTES, RECEIVE_TIMEOUT_MS);
@@ -178,6 +193,7 @@ function open(protocol: Protocol, listen: ListenAddress, bind: () => number): Op
   try {
     return { protocol, listen, fd: bind() };
   } catch (error) {
+    if (error instanceof MeridianError) throw error;
     throw listenError(formatListenAddress(listen), protocol, error);
   }
 }

@@ -2,6 +2,7 @@
 
 import { flushCompileCache } from "node:module";
 import { resolve } from "node:path";
+import { listenWith, passedSockets } from "../activation.ts";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { logLevels } from "../process-logger.ts";
@@ -24,10 +25,12 @@ export async function up(input: CommandInput): Promise<ExitCode> {
   const queryLog = input.text("queryLog");
   const replaced = Promise.withResolvers<void>();
   const stop = whenStopped();
+  const passed = passedSockets();
   const server = await Server.start({
     files: files.map((path) => resolve(path)),
     stateDir: stateDirOf(input),
-    listen: listenOf(input),
+    listen: listenWith(passed, input.list("listen"), listenOf(input)),
+    passed,
     http: httpOf(input),
     workers: workersOf(input),
     transport: transports.find((kind) => kind === input.text("transport")) ?? "auto",
