@@ -23,7 +23,7 @@ export { shiftChanges, type Shift } from "./shift-effects.ts";
 export { DiskPersistence } from "./disk-persistence.ts";
 export { OverlayJournal, type JournalEntry, type Moment } from "./overlay-journal.ts";
 export { SnapshotStore } from "./snapshot-store.ts";
-export { StateDir, defaultStateDir } from "./state-dir.ts";
+export { StateDir } from "./state-dir.ts";
 export { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 export { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 export { DataSets, demoSource, sourceOf, type DataSetSource } from "./data-sets/data-sets.ts";

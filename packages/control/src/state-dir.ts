@@ -11,14 +11,8 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { MeridianError } from "@meridian/core";
-
-/** Where state lies unless told: `$XDG_STATE_HOME/meridian`, else `~/.local/state/meridian`. */
-export function defaultStateDir(environment: Readonly<Record<string, string | undefined>>): string {
-  return join(environment["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "meridian");
-}
 
 /** Times that a folder is looked at again because another process took a lock in between. */
 const LOCK_ATTEMPTS_MAX = 8;

@@ -22,13 +22,14 @@ import { unreadable } from "./unreadable.ts";
 const DISTANCE_DATA_SET = "demo-country";
 
 /**
- * Compiles the nodes that look at where a client is. Data sets are read when the first node of a model asks for them, and once a model; a
+ * Compiles the nodes that look at where a client is, for one load of the files. Data sets are read when the first node of a model asks for them, and once a model; a
  * data set that no policy uses is never read. `reported` adds what was reported to latency data sets.
  */
 export function classifierCompiler(
   dataSets: DataSets,
   reported?: ReportedLatency,
 ): ClassifierCompiler {
+  dataSets.startLoad();
   const loaders = new WeakMap<Model, ModelData>();
   return (model, node) => {
     let data = loaders.get(model);

@@ -47,6 +47,8 @@ export class DataSets {
   readonly #cache: MapCache;
   readonly #maps = new Map<string, LoadedMap>();
   readonly #tables = new Map<string, LoadedLatency>();
+  /** Keys of both that the load under way asked for. */
+  readonly #used = new Set<string>();
 
   /** `cacheFolder` keeps built maps over restarts. */
   constructor(cacheFolder?: string) {
@@ -55,13 +57,15 @@ export class DataSets {
 
   loadMap(kind: LocationMapKind, source: DataSetSource): LoadedMap {
     const { files, sha256, builtAt } = readSource(source);
-    const known = this.#maps.get(`${kind}/${sha256}`);
+    const key = `${kind}/${sha256}`;
+    this.#used.add(key);
+    const known = this.#maps.get(key);
     if (known !== undefined) return known;
     const section = this.#cache.get(kind, files);
     const opened = openSection(section.buffer);
     if ("error" in opened) throw unreadable(`Cannot open a built location map: ${opened.error}`);
     const loaded = { section, map: LocationMap.open(opened), sha256, builtAt };
-    this.#maps.set(`${kind}/${sha256}`, loaded);
+    this.#maps.set(key, loaded);
     return loaded;
   }
 
@@ -78,6 +82,7 @@ export class DataSets {
       const all = [...files, readDataFile(reportedPath)];
       return { table: tableOf(all), sha256: contentSha256(all), builtAt };
     }
+    this.#used.add(sha256);
     let loaded = this.#tables.get(sha256);
     if (loaded === undefined) {
       loaded = { table: tableOf(files), sha256, builtAt };
@@ -91,10 +96,16 @@ export class DataSets {
     return readSource(source).files.flatMap((bytes) => readResolversCsv(bytes));
   }
 
-  /** Forgets contents that are no longer in use, by SHA-256. */
-  keepOnly(sha256s: ReadonlySet<string>): void {
-    for (const [key, { sha256 }] of this.#maps) if (!sha256s.has(sha256)) this.#maps.delete(key);
-    for (const key of this.#tables.keys()) if (!sha256s.has(key)) this.#tables.delete(key);
+  /** A load begins: contents that the load before did not ask for are forgotten, so that a replaced data set does not stay in memory. */
+  startLoad(): void {
+    for (const key of this.#maps.keys()) if (!this.#used.has(key)) this.#maps.delete(key);
+    for (const key of this.#tables.keys()) if (!this.#used.has(key)) this.#tables.delete(key);
+    this.#used.clear();
+  }
+
+  /** Contents that are kept. */
+  get keptCount(): number {
+    return this.#maps.size + this.#tables.size;
   }
 }
 

@@ -218,6 +218,24 @@ describe("DataSets", () => {
     });
   });
 
+  it("forgets what the last load did not ask for", () => {
+    const folder = mkdtempSync(join(tmpdir(), "meridian-sets-"));
+    try {
+      const sets = new DataSets();
+      for (const rtt of [10, 20, 30]) {
+        const path = join(folder, "rtt.csv");
+        writeFileSync(path, `192.0.2.0/24,eu,${rtt}\n`);
+        sets.startLoad();
+        sets.loadLatency({ paths: [path] });
+      }
+      assert.equal(sets.keptCount, 2);
+      sets.startLoad();
+      assert.equal(sets.keptCount, 1);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it("dateOfVersion() reads the hour in a package's version", () => {
     const date = dateOfVersion('{"version": "2.3.2026061719"}');
     assert.equal(date?.toISOString(), "2026-06-17T19:00:00.000Z");
