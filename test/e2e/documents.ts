@@ -39,6 +39,26 @@ export function failoverDocuments(pair: Pair): string {
   ].join("");
 }
 
+/** The same pair behind `manual.e2e.example` and `hold.e2e.example`, whose failovers do not go back by themselves, or only after an hour. */
+export function latchedDocuments(pair: Pair): string {
+  const failover = {
+    tiers: [{ branches: [{ pool: "primary" }] }, { branches: [{ pool: "secondary" }] }],
+  };
+  const settings = { manual: { failback: "manual" }, hold: { failback: "hold", holdFor: "1h" } };
+  return (
+    failoverDocuments(pair) +
+    Object.entries(settings)
+      .flatMap(([name, own]) => [
+        document("TrafficPolicy", name, {
+          root: "tiers",
+          nodes: { tiers: { failover: { ...failover, ...own } } },
+        }),
+        document("Record", `${name}.e2e.example`, { name: `${name}.e2e.example`, policy: name }),
+      ])
+      .join("")
+  );
+}
+
 /** `www.e2e.example` with one address that nobody probes. */
 export function plainDocuments(address: string): string {
   return [

@@ -58,7 +58,17 @@ function viewNow({ embedded }: ApiOptions, budget: FailoverBudget | undefined): 
     revision: embedded.revision,
     sequence: embedded.overlay.sequence,
     nowSeconds: Math.floor(Date.now() / 1000),
+    failbackOf: (name) => failbackText(embedded, name),
   };
+}
+
+/** When a failover with `failback: hold` goes back, in words. */
+function failbackText({ model }: ApiOptions["embedded"], name: string): string | undefined {
+  const at = name.lastIndexOf("/");
+  const failover = model?.policies.get(name.slice(0, at))?.spec.nodes[name.slice(at + 1)]?.failover;
+  return failover?.failback === "hold"
+    ? `an earlier one was healthy for ${failover.holdFor ?? "0s"} (failback: hold)`
+    : undefined;
 }
 
 function viewAt(

@@ -46,6 +46,7 @@ function pushNode(lines: string[], node: ExplainNode, indent: string): void {
   lines.push(
     `${indent}${node.kind} "${node.node}": ${node.status}; verdicts ${node.verdicts}${where}${audience}`,
   );
+  if (node.latch !== undefined) lines.push(`${indent}│  ${node.latch}`);
   node.branches.forEach((branch, index) => {
     const isLast = index === node.branches.length - 1;
     pushBranch(

@@ -56,6 +56,8 @@ export interface ExplainNode {
   readonly place?: string;
   readonly scope?: number;
   readonly status: string;
+  /** Why a failover does not start at its first tier. */
+  readonly latch?: string;
   readonly branches: readonly ExplainBranch[];
 }
 
@@ -79,14 +81,21 @@ export interface ExplainTree {
   readonly pools: readonly ExplainPool[];
 }
 
-/** Builds the tree. `placeOf` words what a classifier saw of the client. */
+/** What the tree says of a node besides what selection did there, in words. */
+export interface NodeWords {
+  /** What a classifier saw of the client. */
+  readonly placeOf: (node: number) => string | undefined;
+  /** When the failover `NAMESPACE/POLICY/NODE` goes back to its first tier by itself; undefined where it does not, or nobody knows. */
+  readonly failbackOf: (name: string) => string | undefined;
+}
+
 export function buildTree(
   world: World,
   slots: Uint32Array,
   events: readonly TraceEvent[],
-  placeOf: (node: number) => string | undefined,
+  words: NodeWords,
 ): ExplainTree {
-  const builder = new TreeBuilder(world, slots, events, placeOf);
+  const builder = new TreeBuilder(world, slots, events, words);
   return builder.build();
 }
 
@@ -94,19 +103,14 @@ class TreeBuilder {
   readonly #world: World;
   readonly #slots: Uint32Array;
   readonly #events: readonly TraceEvent[];
-  readonly #placeOf: (node: number) => string | undefined;
+  readonly #words: NodeWords;
   #at = 0;
 
-  constructor(
-    world: World,
-    slots: Uint32Array,
-    events: readonly TraceEvent[],
-    placeOf: (node: number) => string | undefined,
-  ) {
+  constructor(world: World, slots: Uint32Array, events: readonly TraceEvent[], words: NodeWords) {
     this.#world = world;
     this.#slots = slots;
     this.#events = events.filter(({ kind }) => kind !== "chosen");
-    this.#placeOf = placeOf;
+    this.#words = words;
   }
 
   build(): ExplainTree {
@@ -141,7 +145,8 @@ class TreeBuilder {
     const untried = Array.from({ length: count }, (_, index) => first + index).filter(
       (branch) => !tried.has(branch),
     );
-    const place = this.#placeOf(start.node);
+    const place = this.#words.placeOf(start.node);
+    const latch = this.#latch(start.node);
     return {
       node: policies.nodeName(start.node),
       kind: nodeKindName[policies.kindOf(start.node)] ?? "unknown",
@@ -149,8 +154,20 @@ class TreeBuilder {
       ...(start.audience < 0 ? {} : { audience: start.audience, scope: start.scope }),
       ...(place === undefined ? {} : { place }),
       status: statusText[status] ?? "unhealthy",
+      ...(latch === undefined ? {} : { latch }),
       branches: [...tried.values(), ...untried.map((branch) => this.#untried(branch))],
     };
+  }
+
+  /** The latch of a failover that has left its first tier. */
+  #latch(node: number): string | undefined {
+    const { policies } = this.#world;
+    const tier = this.#slots[this.#world.latchSlots + node] ?? 0;
+    if (!policies.isFailover(node) || tier <= 1) return undefined;
+    const name = `${policies.policyName(policies.policyOf(node))}/${policies.nodeName(node)}`;
+    const own = this.#words.failbackOf(name);
+    const until = `${own === undefined ? "" : `${own}, or `}"meridian failback ${name}"`;
+    return `latched on tier ${tier} since a failover: earlier tiers are the last choice until ${until}`;
   }
 
   #branch(start: Extract<TraceEvent, { kind: "branch" }>): ExplainBranch {

@@ -78,6 +78,8 @@ export interface ExplainView {
   readonly budget: FailoverBudget | undefined;
   readonly revision: number;
   readonly sequence: number;
+  /** When the failover `NAMESPACE/POLICY/NODE` goes back to its first tier by itself, in words. */
+  readonly failbackOf?: (name: string) => string | undefined;
 }
 
 /** Explains one question; undefined where the name is none. */
@@ -183,7 +185,10 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     draw,
     ttl,
     ...(outcome === Outcome.noData ? { ede: selector.ede } : {}),
-    tree: buildTree(world, slots, events, (node) => placeText(world, node, client)),
+    tree: buildTree(world, slots, events, {
+      placeOf: (node) => placeText(world, node, client),
+      failbackOf: view.failbackOf ?? (() => undefined),
+    }),
     chances,
     answer: answerTexts(world, selector, outcome, bound, question.type, ttl),
     ...(view.budget === undefined ? {} : { budget: view.budget }),
@@ -244,8 +249,7 @@ function answerTexts(
 ): string[] {
   const { name } = bound.base;
   if (outcome === Outcome.noData) return [];
-  if (outcome === Outcome.alias)
-    return [`${name} ${ttl} CNAME ${world.policies.nameAtByte(selector.aliasOffset)}`];
+  if (outcome === Outcome.alias) return aliasTexts(world, selector, bound, type, ttl);
   return [...selector.chosen.subarray(0, selector.chosenCount)].flatMap((endpoint) => {
     const host = world.pools.hostNameOf(endpoint);
     const isAlias = host >= 0 && !world.pools.isResolved(endpoint) && mayAlias(bound);
@@ -255,6 +259,29 @@ function answerTexts(
     return addressTexts(world, endpoint, family).map(
       (address) => `${name} ${ttl} ${shown} ${address} (${world.endpointName(endpoint)})`,
     );
+  });
+}
+
+/** A CNAME where one may stand, else what lies behind the alias. */
+function aliasTexts(
+  world: World,
+  selector: Selector,
+  bound: BoundName,
+  type: string,
+  ttl: number,
+): string[] {
+  const { name } = bound.base;
+  const at = selector.aliasOffset;
+  const alias = world.policies.nameAtByte(at);
+  if (mayAlias(bound)) return [`${name} ${ttl} CNAME ${alias}`];
+  const family = type === "AAAA" ? 6 : 4;
+  const out = new Uint8Array(family === 4 ? 4 : 16);
+  const { resolved } = world.policies;
+  if (resolved.count(at, 4) + resolved.count(at, 6) === 0 || (type !== "A" && type !== "AAAA"))
+    return [`${name} ${ttl} ${type} of ${alias}`];
+  return Array.from({ length: resolved.count(at, family) }, (_, index) => {
+    resolved.copy(at, family, index, out, 0);
+    return `${name} ${ttl} ${type} ${family === 4 ? formatIpv4(out) : formatIpv6(out)} (${alias})`;
   });
 }
 
