@@ -5,6 +5,7 @@
 
 import { MeridianError } from "@meridian/core";
 import {
+  DocumentReader,
   failoverBudget,
   hasErrors,
   loadModel,
@@ -72,6 +73,7 @@ export class FileCompiler {
   readonly #paths: readonly string[];
   readonly #dataSets: DataSets;
   readonly #latencyFolder: string | undefined;
+  readonly #reader = new DocumentReader();
   #model: Model | undefined;
 
   constructor({ paths, mapsFolder, latencyFolder }: CompilerFolders) {
@@ -89,7 +91,11 @@ export class FileCompiler {
       const bytes = readBounded(path);
       return bytes instanceof Uint8Array ? bytes : undefined;
     };
-    const { model, documentCount, problems } = loadModel(files, { now: request.nowMs, readFile });
+    const { model, documentCount, problems } = loadModel(files, {
+      now: request.nowMs,
+      readFile,
+      reader: this.#reader,
+    });
     const errors = [
       ...unread.map(({ message }) => message),
       ...refuseEmptying(documentCount, request),

@@ -43,7 +43,7 @@ test("documents are found below folders by suffix, in a stable order; hidden one
     ["a.yaml", "b.yml", "sub/c.json", "sub/d.jsonl"],
   );
   assert.deepEqual(
-    files.map(({ bytes }) => Buffer.from(bytes).toString()),
+    files.map(({ bytes }) => Buffer.from(typeof bytes === "function" ? bytes() : bytes).toString()),
     ["a", "b", "c", "d"],
   );
 });

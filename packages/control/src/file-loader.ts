@@ -7,6 +7,7 @@ import {
   readSync,
   readdirSync,
   statSync,
+  type BigIntStats,
 } from "node:fs";
 import { join } from "node:path";
 import { limits, type InputFile } from "@meridian/model";
@@ -15,20 +16,24 @@ const documentSuffixes = [".yaml", ".yml", ".json", ".jsonl"];
 /** Deepest folder below a given one that is looked into. */
 const FOLDER_DEPTH_MAX = 16;
 
-/** Files as they were read, and what could not be. */
+/** How long ago a file has to have been changed for its times to tell it from a later version: file systems count in milliseconds or more. */
+const SETTLED_MS = 2000;
+
+/** Files to be read when it is their turn, and what cannot be. */
 export interface ReadFiles {
   readonly files: readonly InputFile[];
   readonly errors: readonly { readonly file: string; readonly message: string }[];
 }
 
-/** Reads the documents below `paths` (files as they are named, folders recursively by suffix), in a stable order. Never throws. */
+/** Finds the documents below `paths` (files as they are named, folders recursively by suffix), in a stable order. Never throws. */
 export function readDocumentFiles(paths: readonly string[]): ReadFiles {
   const files: InputFile[] = [];
   const errors: { file: string; message: string }[] = [];
   for (const path of paths.flatMap((each) => listFiles(each, 0, errors))) {
-    const read = readBounded(path);
-    if (read instanceof Uint8Array) files.push({ path, bytes: read });
-    else errors.push({ file: path, message: read });
+    // Opened now, so that what cannot be read is told at once; read one by one, since a million documents have 200 MB.
+    const version = withFile(path, (_handle, stats) => ({ version: versionOf(stats) }));
+    if (typeof version === "string") errors.push({ file: path, message: version });
+    else files.push({ path, bytes: () => readBounded(path), ...version });
   }
   return { files, errors };
 }
@@ -64,29 +69,44 @@ function listFiles(
 
 /** The file's bytes, or why it cannot be read; a file above the model's limit is refused before it is in memory. */
 export function readBounded(path: string): Uint8Array | string {
+  return withFile(path, (handle, { size }) => {
+    const bytes = new Uint8Array(Number(size));
+    let at = 0;
+    while (at < bytes.length) {
+      const count = readSync(handle, bytes, at, bytes.length - at, at);
+      if (count === 0) break;
+      at += count;
+    }
+    return bytes.subarray(0, at);
+  });
+}
+
+function withFile<Result>(
+  path: string,
+  use: (handle: number, stats: BigIntStats) => Result,
+): Result | string {
   let handle: number | undefined;
   try {
     // Without waiting: a named pipe would keep this process until somebody writes to it.
     handle = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stats = fstatSync(handle);
+    const stats = fstatSync(handle, { bigint: true });
     if (!stats.isFile())
       return `Cannot read "${path}": it is ${stats.isDirectory() ? "a folder" : "no ordinary file"}`;
     const { size } = stats;
     if (size > limits.fileBytesMax)
       return `Cannot read "${path}": it has ${size} bytes, expected at most ${limits.fileBytesMax}`;
-    const bytes = new Uint8Array(size);
-    let at = 0;
-    while (at < size) {
-      const count = readSync(handle, bytes, at, size - at, at);
-      if (count === 0) break;
-      at += count;
-    }
-    return bytes.subarray(0, at);
+    return use(handle, stats);
   } catch (error) {
     return `Cannot read "${path}": ${reasonOf(error)}`;
   } finally {
     if (handle !== undefined) closeSync(handle);
   }
+}
+
+/** Changes with the file; undefined right after a change, when another could leave all of this as it is. */
+function versionOf({ dev, ino, size, mtimeNs, ctimeNs, ctimeMs }: BigIntStats): string | undefined {
+  const isSettled = Date.now() - Number(ctimeMs) > SETTLED_MS;
+  return isSettled ? [dev, ino, size, mtimeNs, ctimeNs].join(" ") : undefined;
 }
 
 /** The short reason of a failed system call, or the error's own words. */

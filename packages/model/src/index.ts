@@ -73,7 +73,7 @@ export {
   locateProblems,
   parseDocument,
   parseDocuments,
-  readDocuments,
+  DocumentReader,
   type InputFile,
   type Parsed,
   type ReadDocuments,

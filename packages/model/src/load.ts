@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type LintFacts, lint } from "./lint.ts";
 import { Model } from "./model.ts";
-import { type InputFile, locateProblems, readDocuments } from "./parse.ts";
+import { DocumentReader, type InputFile, locateProblems } from "./parse.ts";
 import type { Problem } from "./problem.ts";
 import { hasErrors } from "./reading.ts";
 import type { ReadFile } from "./zone-data.ts";
@@ -13,6 +13,8 @@ export interface LoadOptions {
   /** Reads master files; without it they are not looked at. */
   readonly readFile?: ReadFile;
   readonly facts?: LintFacts;
+  /** Remembers files from one load to the next. */
+  readonly reader?: DocumentReader;
 }
 
 /** What came of a set of files. */
@@ -27,9 +29,9 @@ export interface Loaded {
 
 /** Reads files, puts their documents together and lints them: all problems at once. */
 export function loadModel(files: readonly InputFile[], options: LoadOptions): Loaded {
-  const { documents, records, broken, problems: unread } = readDocuments(files);
+  const { readFile, reader = new DocumentReader() } = options;
+  const { documents, records, broken, problems: unread } = reader.read(files);
   const documentCount = documents.length + records.count;
-  const { readFile } = options;
   const built = Model.build(documents, {
     records,
     broken,

@@ -21,10 +21,13 @@ import { RecordLines } from "./record-lines.ts";
 import { RecordTable } from "./record-table.ts";
 import { suggest } from "./suggest.ts";
 
-/** A file as it was read from the disk. */
+/** A file of documents. */
 export interface InputFile {
   readonly path: string;
-  readonly bytes: Uint8Array;
+  /** What it holds; or what reads it when it is its turn, and gives a sentence where that fails. */
+  readonly bytes: Uint8Array | (() => Uint8Array | string);
+  /** Equal as long as the content is; without it the file is read each time. */
+  readonly version?: string | undefined;
 }
 
 /** What files hold. */
@@ -45,15 +48,43 @@ export interface ReadDocuments extends Parsed {
  * Reads documents: `.jsonl` holds one a line, `.json` one or a list, anything else is YAML with any
  * number. Never throws; bounded by `limits`.
  */
-export function readDocuments(files: readonly InputFile[]): ReadDocuments {
-  const collector = new Collector();
-  for (const file of files) collector.read(file);
-  return collector.finish();
+export class DocumentReader {
+  #known: ReadonlyMap<string, KnownFile> = new Map();
+
+  /** Reads files; those of the version that the last call found nothing wrong with are not read again. */
+  read(files: readonly InputFile[]): ReadDocuments {
+    const collector = new Collector();
+    const known = new Map<string, KnownFile>();
+    for (const file of files) {
+      const before = file.version === undefined ? undefined : this.#known.get(file.path);
+      const isKnown = before !== undefined && before.version === file.version;
+      const part = isKnown ? collector.take(before.part) : collector.read(file);
+      if (part !== undefined && file.version !== undefined) {
+        known.set(file.path, { version: file.version, part });
+      }
+    }
+    this.#known = known;
+    return collector.finish();
+  }
 }
 
-/** As `readDocuments`, with the Records behind the other documents. */
+/** What a file held that is right in all. */
+interface FilePart {
+  readonly documents: readonly Document[];
+  /** Its Records are those of a table from one index up to another. */
+  readonly records: RecordTable;
+  readonly start: number;
+  readonly end: number;
+}
+
+interface KnownFile {
+  readonly version: string;
+  readonly part: FilePart;
+}
+
+/** Reads files once, with the Records behind the other documents. */
 export function parseDocuments(files: readonly InputFile[]): Parsed {
-  const { documents, records, broken, problems } = readDocuments(files);
+  const { documents, records, broken, problems } = new DocumentReader().read(files);
   return { documents: [...documents, ...records], broken, problems };
 }
 
@@ -121,7 +152,16 @@ function tooLarge(bytes: number, bytesMax: number, isYaml: boolean): FileFinding
 }
 
 /** The bytes of a file that are text, without a byte order mark; or why the file cannot be read. */
-function textBytes({ path, bytes }: InputFile): Buffer | FileFinding {
+function textBytes({ path, bytes: content }: InputFile): Buffer | FileFinding {
+  const bytes = typeof content === "function" ? content() : content;
+  if (typeof bytes === "string") {
+    return {
+      code: "file-unreadable",
+      message: bytes,
+      found: path,
+      wanted: "a file that can be read",
+    };
+  }
   const isYaml = !/\.jsonl?$/.test(path);
   const bytesMax = isYaml ? limits.yamlBytesMax : limits.fileBytesMax;
   if (bytes.length > bytesMax) return tooLarge(bytes.length, bytesMax, isYaml);
@@ -148,11 +188,15 @@ class Collector {
   readonly #problems: Problem[] = [];
   #unshown = 0;
 
-  /** Takes what one file holds. */
-  read(file: InputFile): void {
+  /** Takes what one file holds; returns it where all of it is right. */
+  read(file: InputFile): FilePart | undefined {
     const { path } = file;
-    const number = this.#records.fileOf(path);
+    const records = this.#records;
+    const number = records.fileOf(path);
     const lines = this.#recordLines;
+    const start = records.count;
+    const documentsBefore = this.#documents.length;
+    const problemsBefore = this.#problems.length + this.#unshown;
     // The line that is being read as JSON, to learn from it.
     let last: { bytes: Buffer; start: number; end: number } | undefined;
     const reading: Reading = {
@@ -163,11 +207,22 @@ class Collector {
       },
       problem: (problem) => this.#report({ severity: "error", file: path, path: "", ...problem }),
     };
-    readFile(file, reading, (bytes, start, end, line) => {
-      if (lines.take(bytes, start, end, number, line)) return false;
-      last = { bytes, start, end };
+    readFile(file, reading, (bytes, lineStart, lineEnd, line) => {
+      if (lines.take(bytes, lineStart, lineEnd, number, line)) return false;
+      last = { bytes, start: lineStart, end: lineEnd };
       return true;
     });
+    if (this.#problems.length + this.#unshown > problemsBefore) return undefined;
+    const documents = this.#documents.slice(documentsBefore);
+    return { documents, records, start, end: records.count };
+  }
+
+  /** Takes what a file held before. */
+  take({ documents, records, start, end }: FilePart): FilePart {
+    for (const document of documents) this.#documents.push(document);
+    const first = this.#records.count;
+    this.#records.addFrom(records, start, end);
+    return { documents, records: this.#records, start: first, end: this.#records.count };
   }
 
   /** Takes a document; returns it where it is right by itself. */

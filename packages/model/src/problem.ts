@@ -25,7 +25,7 @@ export interface Problem {
 export const problemCodes = {
   "file-too-large": "A file is larger than the limit",
   "file-not-text": "A file is not UTF-8 text",
-  "file-unreadable": "A file that a document names cannot be read",
+  "file-unreadable": "A file, or one that a document names, cannot be read",
   "syntax-wrong": "A file is not well-formed YAML or JSON",
   "nesting-too-deep": "Mappings and lists are nested deeper than the limit",
   "alias-refused": "YAML aliases expand to more than the limit",
