@@ -92,8 +92,13 @@ function runOnce(folder: string): IngestRun {
     stdio: ["ignore", "pipe", "inherit"],
   });
   if (status !== 0) throw new Error(`Cannot load ${folder}: the process ended with ${status}`);
-  const run: IngestRun = JSON.parse(stdout);
+  const run: unknown = JSON.parse(stdout);
+  if (!isRun(run)) throw new Error(`Cannot load ${folder}: the process printed ${stdout}`);
   return run;
+}
+
+function isRun(value: unknown): value is IngestRun {
+  return typeof value === "object" && value !== null && "first" in value;
 }
 
 function print({ name, runs }: Input, round: number): void {
