@@ -82,7 +82,7 @@ function explainNow(
     {
       world,
       slots: embedded.overlay.slots,
-      budget: undefined,
+      model: undefined,
       revision: embedded.revision,
       sequence: embedded.overlay.sequence,
     },

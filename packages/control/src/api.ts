@@ -126,7 +126,7 @@ export class Api {
         : edge.topNames(count);
     });
     server.get<{ Querystring: Record<string, string> }>("/v1/explain", async ({ query }, reply) => {
-      const answer = await explainRequest(this.#options, query);
+      const answer = explainRequest(this.#options, query);
       return "error" in answer
         ? reply.code(answer.status).send({ error: answer.error })
         : answer.explanation;

@@ -3,7 +3,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ChangeSet } from "@meridian/health";
 import { Verdict } from "@meridian/snapshot";
-import type { Logger, Persistence, StoredRevision, ProbePlan } from "./embedded-options.ts";
+import type {
+  Logger,
+  Persistence,
+  ProbePlan,
+  SectionFolder,
+  StoredRevision,
+} from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
 import { OverlayJournal } from "./overlay-journal.ts";
 import type { Shift } from "./shift-effects.ts";
@@ -18,6 +24,7 @@ const PROBES_FILE = "probes.json";
 /** What outlives the process, in a state folder that is locked already. */
 export class DiskPersistence implements Persistence {
   readonly store: SnapshotStore;
+  readonly sectionFolder: SectionFolder;
   readonly journal: OverlayJournal;
   readonly #directory: StateDir;
   #savedProbes = "";
@@ -29,6 +36,9 @@ export class DiskPersistence implements Persistence {
     this.#logger = logger;
     this.#wallMs = wallMs;
     this.store = new SnapshotStore(directory.path);
+    const read = (name: string): Promise<SharedArrayBuffer | string> =>
+      this.store.readSectionAsync(name);
+    this.sectionFolder = { path: directory.path, read };
     this.journal = new OverlayJournal(directory.path, wallMs, (error) =>
       logger.error({ reason: reasonOf(error) }, "Cannot write the overlay to the state folder"),
     );

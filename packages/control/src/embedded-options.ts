@@ -42,8 +42,18 @@ export interface ProbePlan {
   readonly rules: readonly (readonly [string, CapacityRule])[];
 }
 
+/** Where the compiler keeps revisions by itself. */
+export interface SectionFolder {
+  /** The state folder. */
+  readonly path: string;
+  /** The bytes of a section that the compiler has put there, or why they cannot be read. */
+  read(name: string): Promise<SharedArrayBuffer | string>;
+}
+
 /** Where revisions, overlay and shifts outlive the process. */
 export interface Persistence {
+  /** Without one, `saveRevision` is called with each revision. */
+  readonly sectionFolder?: SectionFolder;
   /** The newest complete revision, or undefined. */
   loadRevision(): StoredRevision | undefined;
   saveRevision(revision: StoredRevision): void;

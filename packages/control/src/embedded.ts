@@ -17,30 +17,31 @@ import {
   type ChangeSet,
   type Transition,
 } from "@meridian/health";
-import type { FailoverBudget, Problem } from "@meridian/model";
-import { SectionKind, SectionPack, World, openSection, type Section } from "@meridian/snapshot";
+import type { Problem } from "@meridian/model";
+import { SectionKind, SectionPack, World, makeManifest } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { capacityRules } from "./capacity-rules.ts";
 import { withAddresses, type CompileProblem } from "./compile.ts";
 import { compileAddresses, knownAddresses, type ResolvedMember } from "./compile-addresses.ts";
-import { CompilerThread } from "./compiler-thread.ts";
+import { CompilerProcess } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
-import type { AcceptedLoad } from "./file-compiler.ts";
+import type { AcceptedLoad, CompiledSection } from "./file-compiler.ts";
 import { reasonOf } from "./file-loader.ts";
 import { FileWatcher } from "./file-watcher.ts";
 import { HostResolver } from "./host-resolver.ts";
 import { probeTargets } from "./probe-targets.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
 import type { Page, PageRequest } from "./page.ts";
-import { ServedModel } from "./served-model.ts";
+import { withChange, type ServedModel } from "./served-model.ts";
+import { manifestSection } from "./snapshot-store.ts";
 import type { RecordView } from "./views.ts";
 import { dateSerial } from "./zone-history.ts";
 import type { EmbeddedOptions, Persistence, Reload } from "./embedded-options.ts";
 
-/** Longest wait for a failover budget: the compiler's thread answers nothing while it compiles. */
-const BUDGET_MS_MAX = 500;
 /** Longest wait for a first round of probes before answers start without one. */
 const FIRST_ROUND_MS_MAX = 5000;
+/** Sections that are read at once. */
+const SECTION_READS_MAX = 8;
 
 export class Embedded {
   readonly overlay: OverlayDriver;
@@ -58,13 +59,17 @@ export class Embedded {
   readonly #options: EmbeddedOptions;
   readonly #clock: Clock;
   readonly #hosts: HostResolver;
-  readonly #compiler: CompilerThread;
+  readonly #compiler: CompilerProcess;
+  /** What of the model's documents is here (`PartsChange.print`). */
+  #held: Uint8Array | undefined;
   #resolvedMembers: readonly ResolvedMember[] = [];
   #zoneProblems: readonly CompileProblem[] = [];
   #reloading: Promise<Reload> | undefined;
   #isReloadWanted = false;
   #published: readonly WrittenSection[] = [];
   #pack: SectionPack | undefined;
+  /** Revisions come one after the other, as each is on disk before the next is made. */
+  #lastTurn: Promise<unknown> = Promise.resolve();
   #seed: number;
   #shifts: readonly Shift[] = [];
   #shiftTimer: NodeJS.Timeout | undefined;
@@ -92,10 +97,11 @@ export class Embedded {
       ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
       onTransitions: (batch) => this.#transitions(batch),
     });
-    this.#compiler = new CompilerThread({
+    this.#compiler = new CompilerProcess({
       paths: options.files,
       mapsFolder: options.mapsFolder,
       latencyFolder: options.latencyFolder,
+      snapshotFolder: options.persistence.sectionFolder?.path,
     });
     this.#hosts = new HostResolver({
       clock: this.#clock,
@@ -109,6 +115,7 @@ export class Embedded {
    * has something to serve that probes or the stored overlay vouch for; rejects where there is neither a stored revision nor good files.
    */
   async start(): Promise<void> {
+    this.#compiler.start();
     this.#shifts = [...this.#options.persistence.loadShifts()];
     const stored = this.#options.persistence.loadOverlay();
     const isRestored = this.#restore(stored);
@@ -151,21 +158,13 @@ export class Embedded {
     await Promise.all([this.health.close(), this.#compiler.close()]);
   }
 
-  /** What `get records` shows, from the compiler's thread. */
+  /** What `get records` shows, from the compiler's process. */
   records(request: PageRequest): Promise<Page<RecordView>> {
-    return this.#compiler.records(request);
-  }
-
-  /** Failover budget of a name; undefined where nothing of it is checked, or the compiler is busy. */
-  budget(name: string): Promise<FailoverBudget | undefined> {
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(resolve, BUDGET_MS_MAX, undefined);
-    const asked = this.#compiler.budget(name).catch(() => undefined);
-    return Promise.race([asked, promise]).finally(() => clearTimeout(timer));
+    return this.#compiler.records(request, this.#clock.wallMs());
   }
 
   /**
-   * Reads the files anew, in the compiler's thread. All or nothing: with any error nothing changes but `problems` and `fileErrors`. Calls
+   * Reads the files anew, in the compiler's process. All or nothing: with any error nothing changes but `problems` and `fileErrors`. Calls
    * while one is under way share one more after it.
    */
   async reload(): Promise<Reload> {
@@ -199,10 +198,11 @@ export class Embedded {
     const { problems, errors, watched, accepted } = await this.#compiler.load({
       nowMs: this.#clock.wallMs(),
       seed: this.#seed,
-      published: this.#published,
+      published: this.#published.map(manifestSection),
       serialBase: dateSerial(this.#clock.wallMs()),
       servedDocuments: this.model?.documentCount ?? 0,
       allowEmpty: options.allowEmpty,
+      held: this.#held,
       icmpUnavailable: canPing ? undefined : (options.icmpUnavailable ?? "no sender was given"),
     });
     this.problems = problems;
@@ -215,7 +215,7 @@ export class Embedded {
       );
       return { changed: false, problems, errors };
     }
-    return { changed: this.#adopt(accepted), problems, errors };
+    return { changed: await this.#adopt(accepted), problems, errors };
   }
 
   /** A change while a reload is under way leads to one more after it. */
@@ -229,6 +229,7 @@ export class Embedded {
     };
     again().catch((error: unknown) => {
       this.#isReloadWanted = false;
+      if (this.#isClosed) return;
       this.fileErrors = [reasonOf(error)];
       this.#options.logger.error({ revision: this.revision }, reasonOf(error));
     });
@@ -294,52 +295,102 @@ export class Embedded {
     return overlay !== undefined;
   }
 
-  #adopt(accepted: AcceptedLoad): boolean {
-    const model = new ServedModel(accepted.parts);
-    const { world } = this;
-    const members = accepted.resolvedMembers;
-    this.#resolvedMembers = members;
-    this.#hosts.want(
-      model,
-      members.map(({ host }) => host),
-      world === undefined ? undefined : knownAddresses(members, world),
-    );
-    const sections = withAddresses(
-      accepted.sections,
-      compileAddresses(members, this.#hosts.addresses()),
-    );
-    this.#zoneProblems = accepted.zoneProblems;
-    for (const { subject, message } of accepted.zoneProblems)
-      this.#options.logger.error({ subject }, message);
-    this.model = model;
-    const isSame =
-      world !== undefined &&
-      sections.length === this.#published.length &&
-      sections.every(({ name }, index) => name === this.#published[index]?.name);
-    if (!isSame) {
-      const next = this.#load(sections, this.#seed);
-      if (typeof next === "string")
-        throw new TypeError(`The compiler wrote what the reader refuses: ${next}`);
-      this.#serve(next, sections);
-      this.#options.logger.info(
-        { revision: this.revision, sections: sections.length },
-        "Compiled the files",
+  async #adopt(accepted: AcceptedLoad): Promise<boolean> {
+    const compiled = await this.#sectionsOf(accepted.sections);
+    return this.#inTurn(async () => {
+      const { world, model: held } = this;
+      const members = accepted.resolvedMembers;
+      this.#hosts.want(
+        new Set(accepted.hostNames),
+        world === undefined ? undefined : knownAddresses(members, world),
       );
+      const sections = withAddresses(compiled, compileAddresses(members, this.#hosts.addresses()));
+      const isSame =
+        world !== undefined &&
+        sections.length === this.#published.length &&
+        sections.every(({ name }, index) => name === this.#published[index]?.name);
+      const next = isSame ? world : this.#load(sections, this.#seed);
+      if (typeof next === "string") throw refusedBy(next);
+      if (!isSame) await this.#keepRevision(sections);
+      if (this.#isClosed) return false;
+      this.#resolvedMembers = members;
+      this.#zoneProblems = accepted.zoneProblems;
+      for (const { subject, message } of accepted.zoneProblems)
+        this.#options.logger.error({ subject }, message);
+      this.#held = accepted.parts.print;
+      this.model = withChange(held, accepted.parts);
+      if (!isSame) this.#serve(next, sections, "Compiled the files");
+      this.#follow(this.model);
+      return !isSame;
+    });
+  }
+
+  /** The sections of a load: those that are published as they are, the others from where the compiler put them. */
+  async #sectionsOf(compiled: readonly CompiledSection[]): Promise<WrittenSection[]> {
+    const known = new Map(this.#published.map((section) => [section.name, section]));
+    const sections: WrittenSection[] = [];
+    for (let at = 0; at < compiled.length; at += SECTION_READS_MAX) {
+      const some = compiled.slice(at, at + SECTION_READS_MAX);
+      sections.push(...(await Promise.all(some.map((section) => this.#sectionOf(section, known)))));
     }
-    this.#follow(model);
-    return !isSame;
+    return sections;
+  }
+
+  async #sectionOf(
+    { kind, key, name, content }: CompiledSection,
+    known: ReadonlyMap<string, WrittenSection>,
+  ): Promise<WrittenSection> {
+    const same = known.get(name);
+    if (same !== undefined) return same;
+    const found =
+      content === undefined
+        ? await this.#options.persistence.sectionFolder?.read(name)
+        : sharedCopy(content);
+    if (!(found instanceof SharedArrayBuffer))
+      throw new Error(
+        `Cannot read what the compiler wrote: ${found ?? "there is no state folder"}`,
+      );
+    return { kind, key: BigInt(`0x${key}`), name, buffer: found };
+  }
+
+  #inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
   }
 
   /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
-  #serve(world: World, sections: readonly WrittenSection[]): void {
+  async #keepRevision(sections: readonly WrittenSection[]): Promise<void> {
     const revision = this.revision + 1;
-    this.#keep(`revision ${revision}`, (persistence) =>
-      persistence.saveRevision({ revision, seed: this.#seed, sections }),
-    );
-    this.revision = revision;
+    const seed = this.#seed;
+    const { persistence, logger } = this.#options;
+    try {
+      if (persistence.sectionFolder === undefined) {
+        persistence.saveRevision({ revision, seed, sections });
+        return;
+      }
+      // The compiler wrote the others.
+      const own = sections.filter(({ kind }) => kind === SectionKind.addresses);
+      await this.#compiler.keep({
+        manifest: makeManifest(revision, seed, sections.map(manifestSection)),
+        written: own.map(({ name, buffer }) => ({ name, content: new Uint8Array(buffer).slice() })),
+      });
+    } catch (error) {
+      // What cannot be kept is served all the same: a full disk is no reason to stop answering.
+      if (!this.#isClosed)
+        logger.error(
+          { reason: reasonOf(error) },
+          `Cannot keep revision ${revision} in the state folder`,
+        );
+    }
+  }
+
+  #serve(world: World, sections: readonly WrittenSection[], text: string): void {
+    this.revision += 1;
     this.#published = sections;
     this.#take(world, undefined);
     if (this.isReady) this.#publish();
+    this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
   }
 
   /** What cannot be kept is served all the same: a full disk is no reason to stop answering. */
@@ -354,8 +405,14 @@ export class Embedded {
     }
   }
 
-  /** Host names have other addresses: probes go to them, and a revision with that section alone changed is served. */
   #hostsChanged(): void {
+    this.#inTurn(() => this.#followHosts()).catch((error: unknown) => {
+      if (!this.#isClosed) this.#options.logger.error({ revision: this.revision }, reasonOf(error));
+    });
+  }
+
+  /** Host names have other addresses: probes go to them, and a revision with that section alone changed is served. */
+  async #followHosts(): Promise<void> {
     const { model } = this;
     if (model === undefined || this.world === undefined || this.#isClosed) return;
     const addresses = compileAddresses(this.#resolvedMembers, this.#hosts.addresses());
@@ -366,10 +423,10 @@ export class Embedded {
     }
     const sections = withAddresses(this.#published, addresses);
     const world = this.#load(sections, this.#seed);
-    if (typeof world === "string")
-      throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-    this.#serve(world, sections);
-    this.#options.logger.info({ revision: this.revision }, "Host names resolve to other addresses");
+    if (typeof world === "string") throw refusedBy(world);
+    await this.#keepRevision(sections);
+    if (this.#isClosed) return;
+    this.#serve(world, sections, "Host names resolve to other addresses");
     this.#follow(model);
   }
 
@@ -469,17 +526,12 @@ export class Embedded {
   }
 }
 
-/** Opens and loads sections; the reason where the reader refuses them. */
-export function worldOf(
-  sections: readonly { readonly buffer: SharedArrayBuffer }[],
-  seed: number,
-): World | string {
-  const opened: Section[] = [];
-  for (const { buffer } of sections) {
-    const section = openSection(buffer);
-    if ("error" in section) return section.error;
-    opened.push(section);
-  }
-  const world = World.load(opened, seed);
-  return "error" in world ? world.error : world;
+function refusedBy(reason: string): TypeError {
+  return new TypeError(`The compiler wrote what the reader refuses: ${reason}`);
+}
+
+function sharedCopy(content: Uint8Array): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(content.length);
+  new Uint8Array(buffer).set(content);
+  return buffer;
 }

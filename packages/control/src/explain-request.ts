@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseIpv4, parseIpv6 } from "@meridian/dns";
-import type { FailoverBudget } from "@meridian/model";
 import type { World } from "@meridian/snapshot";
 import type { ApiOptions } from "./api.ts";
-import { worldOf } from "./embedded.ts";
+import { worldOf } from "./world-of.ts";
 import { explainText } from "./explain-text.ts";
 import { explain, type ExplainClient, type ExplainView, type Explanation } from "./explain.ts";
 import type { Moment } from "./overlay-journal.ts";
@@ -14,10 +13,10 @@ export type ExplainAnswer =
   | { readonly status: 400 | 404 | 503; readonly error: string };
 
 /** Answers `name`, `type`, `client` (prefix), `resolver`, `at` (time, or REVISION[:SEQUENCE]) as they come in a query string. */
-export async function explainRequest(
+export function explainRequest(
   options: ApiOptions,
   query: Readonly<Record<string, string>>,
-): Promise<ExplainAnswer> {
+): ExplainAnswer {
   const name = query["name"] ?? "";
   if (name === "") return { status: 400, error: "Name is missing, expected a domain name" };
   const client = query["client"] === undefined ? undefined : parseClient(query["client"]);
@@ -26,10 +25,7 @@ export async function explainRequest(
   const resolver = parseClient(query["resolver"] ?? "127.0.0.1");
   if (resolver === undefined)
     return { status: 400, error: `Resolver is "${query["resolver"] ?? ""}", expected an address` };
-  // Asked for first: what is served may change while the compiler's thread answers.
-  const budget = await options.embedded.budget(name);
-  const view =
-    query["at"] === undefined ? viewNow(options, budget) : viewAt(options, query["at"], budget);
+  const view = query["at"] === undefined ? viewNow(options) : viewAt(options, query["at"]);
   if (typeof view === "string") return { status: 404, error: view };
   const explanation = explain(view, {
     name,
@@ -48,13 +44,13 @@ export async function explainRequest(
 
 type TimedView = ExplainView & { readonly nowSeconds: number };
 
-function viewNow({ embedded }: ApiOptions, budget: FailoverBudget | undefined): TimedView | string {
+function viewNow({ embedded }: ApiOptions): TimedView | string {
   const { world } = embedded;
   if (world === undefined) return "Nothing is served yet";
   return {
     world,
     slots: embedded.overlay.slots,
-    budget,
+    model: embedded.model,
     revision: embedded.revision,
     sequence: embedded.overlay.sequence,
     nowSeconds: Math.floor(Date.now() / 1000),
@@ -71,11 +67,7 @@ function failbackText({ model }: ApiOptions["embedded"], name: string): string |
     : undefined;
 }
 
-function viewAt(
-  options: ApiOptions,
-  text: string,
-  budget: FailoverBudget | undefined,
-): TimedView | string {
+function viewAt(options: ApiOptions, text: string): TimedView | string {
   const moment = parseMoment(text);
   if (moment === undefined)
     return `Moment is "${text}", expected a time such as 2026-11-22T03:00:00Z or REVISION[:SEQUENCE]`;
@@ -96,7 +88,7 @@ function viewAt(
   return {
     world,
     slots,
-    budget: revision === options.embedded.revision ? budget : undefined,
+    model: revision === options.embedded.revision ? options.embedded.model : undefined,
     revision,
     sequence: past.last?.sequence ?? 0,
     nowSeconds: Math.floor(atMs / 1000),

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { key64 } from "@meridian/core";
-import { failoverBudget, loadModel, type FailoverBudget, type Model } from "@meridian/model";
+import { loadModel, type Model } from "@meridian/model";
 import { endpointSlot, type World } from "@meridian/snapshot";
 import { compile } from "./compile.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
-import { worldOf } from "./embedded.ts";
+import { worldOf } from "./world-of.ts";
 import { parseClient } from "./explain-request.ts";
 import { explainText } from "./explain-text.ts";
 import { explain, type Explanation } from "./explain.ts";
@@ -75,11 +75,6 @@ function load(): { model: Model; world: World } {
   return { model, world };
 }
 
-function budgetOf(model: Model, name: string): FailoverBudget | undefined {
-  const record = [...model.records].find(({ spec }) => spec.name === name);
-  return record === undefined ? undefined : failoverBudget(model, record);
-}
-
 const healthy = endpointSlot(1, 0, 1000, 1000, 3);
 const unhealthy = endpointSlot(2, 0, 1000, 1000, 2);
 
@@ -98,7 +93,7 @@ function ask(
   const resolver = parseClient("127.0.0.1");
   assert.ok(subnet !== undefined && resolver !== undefined);
   const explanation = explain(
-    { world, slots, budget: budgetOf(model, name), revision: 3, sequence: 9 },
+    { world, slots, model, revision: 3, sequence: 9 },
     { name, type, client: subnet, resolver, nowSeconds: 1_000_000 },
   );
   assert.ok(explanation !== undefined);

@@ -4,7 +4,7 @@
 // chances beside it come from the slow twin, which follows every way that the draw did not take.
 
 import { RRType, formatIpv4, formatIpv6, formatName, parseName, typeFromText } from "@meridian/dns";
-import type { FailoverBudget } from "@meridian/model";
+import { targetBudget, type BudgetModel, type FailoverBudget } from "@meridian/model";
 import {
   Client,
   ClientLocation,
@@ -74,8 +74,8 @@ export interface Explanation {
 export interface ExplainView {
   readonly world: World;
   readonly slots: Uint32Array;
-  /** How long clients may be wrong after an endpoint died, for the name that is asked for. */
-  readonly budget: FailoverBudget | undefined;
+  /** The documents behind it, from which the failover budget is made; undefined where they are not there any more. */
+  readonly model: BudgetModel | undefined;
   readonly revision: number;
   readonly sequence: number;
   /** When the failover `NAMESPACE/POLICY/NODE` goes back to its first tier by itself, in words. */
@@ -167,6 +167,11 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
       chance,
     }))
     .toSorted((a, b) => b.chance - a.chance);
+  const targetName =
+    targetKind === TargetKind.pool
+      ? `pool/${world.pools.poolName(target)}`
+      : `policy/${world.policies.policyName(target)}`;
+  const budget = budgetOf(view, targetName, field(Shape.ttlMax));
   return {
     ...bound.base,
     zone: bound.zoneName,
@@ -176,10 +181,7 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
         : outcome === Outcome.alias
           ? "alias"
           : "withheld",
-    target:
-      targetKind === TargetKind.pool
-        ? `pool/${world.pools.poolName(target)}`
-        : `policy/${world.policies.policyName(target)}`,
+    target: targetName,
     client: { prefix: prefixText(client), from },
     scope: selector.scope,
     draw,
@@ -191,8 +193,19 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     }),
     chances,
     answer: answerTexts(world, selector, outcome, bound, question.type, ttl),
-    ...(view.budget === undefined ? {} : { budget: view.budget }),
+    ...(budget === undefined ? {} : { budget }),
   };
+}
+
+function budgetOf(
+  { model }: ExplainView,
+  target: string,
+  ttlSeconds: number,
+): FailoverBudget | undefined {
+  if (model === undefined) return undefined;
+  const [kind, namespace = "", name = ""] = target.split("/");
+  const leads = kind === "pool" ? { namespace, pool: name } : { namespace, policy: name };
+  return targetBudget(model, leads, ttlSeconds * 1000);
 }
 
 /** Whom the decision is for, by the rules of the query path (RFC 7871, design §5). */

@@ -1,39 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Files → sections: reads, validates and compiles, and keeps the model for questions about records. Slow for large sets of files (seconds
-// for a million names), so it lives in a thread of its own (compiler-thread.ts) and only plain data leave it.
+// Files → sections: reads, validates and compiles, writes what is new to the state folder, and keeps the model for questions about
+// records. Slow for large sets of files (seconds for a million names), so it lives in a process of its own (compiler-process.ts). What
+// leaves it is small: names of sections, and the documents that have changed since the last load.
 
 import { MeridianError } from "@meridian/core";
 import {
   DocumentReader,
-  failoverBudget,
   hasErrors,
   loadModel,
-  type FailoverBudget,
+  type Loaded,
   type Model,
   type Problem,
 } from "@meridian/model";
+import { SectionKind, type ManifestSection } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { resolvedMembers, type ResolvedMember } from "./compile-addresses.ts";
 import { compile, type CompileProblem } from "./compile.ts";
+import type { KeptRevision } from "./compiler-process.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 import { readBounded, readDocumentFiles } from "./file-loader.ts";
+import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
 import type { Page, PageRequest } from "./page.ts";
-import { servedParts, type ServedParts } from "./served-model.ts";
+import { changedParts, type PartsChange } from "./served-model.ts";
+import { SnapshotStore, manifestSection } from "./snapshot-store.ts";
 import { recordViews, type RecordView } from "./views.ts";
+import { worldOf } from "./world-of.ts";
 import { lastZones } from "./zone-history.ts";
 
-/** Where the compiler reads from. */
+/** Where the compiler reads from and writes to. */
 export interface CompilerFolders {
   /** Files and folders of documents. */
   readonly paths: readonly string[];
   /** Keeps built location maps over restarts. */
-  readonly mapsFolder: string | undefined;
+  readonly mapsFolder?: string | undefined;
   /** Keeps latencies reported from outside. */
-  readonly latencyFolder: string | undefined;
+  readonly latencyFolder?: string | undefined;
+  /** The state folder, for sections and manifests; without it sections travel with the answer. */
+  readonly snapshotFolder?: string | undefined;
 }
 
 /** What one load is about. */
@@ -42,13 +49,15 @@ export interface LoadRequest {
   /** Seed of the name hashes. */
   readonly seed: number;
   /** What is published now: serials go on from it, and zones that cannot be compiled keep theirs. */
-  readonly published: readonly WrittenSection[];
+  readonly published: readonly ManifestSection[];
   readonly serialBase: number;
   /** Documents that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
   readonly servedDocuments: number;
   readonly allowEmpty: boolean;
   /** Why ICMP checks cannot be had; undefined where they can. */
   readonly icmpUnavailable: string | undefined;
+  /** The `print` of what the asker holds of the model; undefined where it holds nothing. */
+  readonly held: Uint8Array | undefined;
 }
 
 /** What came of a load: problems always, the rest only where the files are good. */
@@ -60,13 +69,20 @@ export interface LoadOutcome {
   readonly accepted?: AcceptedLoad;
 }
 
+/** A section, in the state folder unless it has its bytes with it: the reader has found it good. */
+export interface CompiledSection extends ManifestSection {
+  readonly content?: Uint8Array;
+}
+
 export interface AcceptedLoad {
-  readonly parts: ServedParts;
+  readonly parts: PartsChange;
   /** Without resolved addresses: those belong to the running system. */
-  readonly sections: readonly WrittenSection[];
+  readonly sections: readonly CompiledSection[];
   readonly zoneProblems: readonly CompileProblem[];
   /** Endpoints whose host names are answered by address. */
   readonly resolvedMembers: readonly ResolvedMember[];
+  /** Host names that members have for an address, and those that branches name. */
+  readonly hostNames: readonly string[];
 }
 
 export class FileCompiler {
@@ -74,30 +90,28 @@ export class FileCompiler {
   readonly #dataSets: DataSets;
   readonly #latencyFolder: string | undefined;
   readonly #reader = new DocumentReader();
+  readonly #store: SnapshotStore | undefined;
+  /** Called between steps of long work; may end the process. */
+  readonly #onStep: () => void;
   #model: Model | undefined;
+  /** Sections of the last load, which may not be part of a kept revision yet, by name. */
+  #sections: ReadonlyMap<string, WrittenSection> = new Map();
 
-  constructor({ paths, mapsFolder, latencyFolder }: CompilerFolders) {
-    this.#paths = paths;
-    this.#dataSets = new DataSets(mapsFolder);
-    this.#latencyFolder = latencyFolder;
+  constructor(folders: CompilerFolders, onStep: () => void = () => {}) {
+    this.#paths = folders.paths;
+    this.#dataSets = new DataSets(folders.mapsFolder);
+    this.#latencyFolder = folders.latencyFolder;
+    this.#store =
+      folders.snapshotFolder === undefined ? undefined : new SnapshotStore(folders.snapshotFolder);
+    this.#onStep = onStep;
   }
 
   /** All or nothing: with any error only problems, errors and the files to watch come back. */
   load(request: LoadRequest): LoadOutcome {
-    const { files, errors: unread } = readDocumentFiles(this.#paths);
-    const watched = [...this.#paths, ...files.map(({ path }) => path)];
-    const readFile = (path: string): Uint8Array | undefined => {
-      watched.push(path);
-      const bytes = readBounded(path);
-      return bytes instanceof Uint8Array ? bytes : undefined;
-    };
-    const { model, documentCount, problems } = loadModel(files, {
-      now: request.nowMs,
-      readFile,
-      reader: this.#reader,
-    });
+    const { loaded, unread, watched } = this.#read(request.nowMs);
+    const { model, documentCount, problems } = loaded;
     const errors = [
-      ...unread.map(({ message }) => message),
+      ...unread,
       ...refuseEmptying(documentCount, request),
       ...(model === undefined ? [] : refuseIcmp(model, request.icmpUnavailable)),
     ];
@@ -114,15 +128,54 @@ export class FileCompiler {
     }
   }
 
-  records(request: PageRequest): Page<RecordView> {
+  /** Puts a revision on disk: its sections are there but those that come with it. */
+  keep({ manifest, written }: KeptRevision): void {
+    const store = this.#store;
+    if (store === undefined) return;
+    for (const { name, content } of written) store.write(name, content);
+    for (const { name } of manifest.sections) {
+      const section = this.#sections.get(name);
+      if (section !== undefined && !store.has(name))
+        store.write(name, new Uint8Array(section.buffer));
+    }
+    store.keep(manifest);
+  }
+
+  /** Removes from the state folder what no kept revision needs, nor the one that was compiled last. */
+  prune(): void {
+    try {
+      this.#store?.prune(this.#sections.keys());
+    } catch {
+      // What cannot be removed now is looked at again with the next revision.
+    }
+  }
+
+  /** What is shown of the records; a process that has not loaded the files reads them for it. */
+  records(request: PageRequest, nowMs: number): Page<RecordView> {
+    if (this.#model === undefined) {
+      const { model, problems } = this.#read(nowMs).loaded;
+      if (model !== undefined && !hasErrors(problems)) this.#model = model;
+    }
     return this.#model === undefined ? { items: [] } : recordViews(this.#model, request);
   }
 
-  /** Failover budget of a record's name, given with or without its last dot; undefined where nothing of it is checked. */
-  budget(name: string): FailoverBudget | undefined {
-    const model = this.#model;
-    const record = model?.records.withOwner(name);
-    return model === undefined || record === undefined ? undefined : failoverBudget(model, record);
+  #read(now: number): {
+    readonly loaded: Loaded;
+    readonly unread: readonly string[];
+    readonly watched: readonly string[];
+  } {
+    const { files, errors } = readDocumentFiles(this.#paths);
+    this.#onStep();
+    const watched = [...this.#paths, ...files.map(({ path }) => path)];
+    const readFile = (path: string): Uint8Array | undefined => {
+      this.#onStep();
+      watched.push(path);
+      const bytes = readBounded(path);
+      return bytes instanceof Uint8Array ? bytes : undefined;
+    };
+    const loaded = loadModel(files, { now, readFile, reader: this.#reader });
+    this.#onStep();
+    return { loaded, unread: errors.map(({ message }) => message), watched };
   }
 
   /** Each load reads the files of reports anew, so one version stands for what they hold. */
@@ -138,15 +191,48 @@ export class FileCompiler {
       seed: request.seed,
       classify: classifierCompiler(this.#dataSets, this.#reportedLatency()),
       resolvers: resolversCompiler(this.#dataSets),
-      last: lastZones(request.published),
+      last: lastZones(request.published.flatMap((entry) => this.#published(entry) ?? [])),
       serialBase: request.serialBase,
     });
+    this.#onStep();
+    const world = worldOf(sections, request.seed);
+    if (typeof world === "string")
+      throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
+    const known = new Set(request.published.map(({ name }) => name));
+    this.#sections = new Map(sections.map((section) => [section.name, section]));
+    const resolved = resolvedMembers(model);
     return {
-      parts: servedParts(model),
-      sections,
+      parts: changedParts(model, request.held),
+      sections: sections.map((section) => this.#hand(section, known)),
       zoneProblems: problems,
-      resolvedMembers: resolvedMembers(model),
+      resolvedMembers: resolved,
+      hostNames: [...new Set([...hostNamesOf(model), ...resolved.map(({ host }) => host)])],
     };
+  }
+
+  /** A published section of a zone, from memory or from disk; undefined where it cannot be had. */
+  #published({ name, kind, key }: ManifestSection): WrittenSection | undefined {
+    if (kind !== SectionKind.zone && kind !== SectionKind.names) return undefined;
+    const buffer = this.#sections.get(name)?.buffer ?? this.#store?.readSection(name);
+    return buffer === undefined || typeof buffer === "string"
+      ? undefined
+      : { kind, key: BigInt(`0x${key}`), name, buffer };
+  }
+
+  /** Puts a section where the asker finds it: `known` ones it has. */
+  #hand(section: WrittenSection, known: ReadonlySet<string>): CompiledSection {
+    const entry = manifestSection(section);
+    if (known.has(section.name)) return entry;
+    const content = new Uint8Array(section.buffer);
+    this.#onStep();
+    try {
+      if (this.#store === undefined) return { ...entry, content: content.slice() };
+      this.#store.write(section.name, content);
+      return entry;
+    } catch {
+      // A full disk is no reason to stop answering: that it cannot be kept shows when the revision is.
+      return { ...entry, content: content.slice() };
+    }
   }
 }
 

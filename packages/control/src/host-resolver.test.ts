@@ -10,7 +10,7 @@ import { formatAddress } from "@meridian/model";
 import type { World } from "@meridian/snapshot";
 import type { Publication } from "./embedded-options.ts";
 import { Embedded } from "./embedded.ts";
-import { HostResolver } from "./host-resolver.ts";
+import { HostResolver, hostNamesOf } from "./host-resolver.ts";
 import {
   MemoryPersistence,
   changedSections,
@@ -102,7 +102,7 @@ test("a name is asked again when its TTL ends, and its last addresses outlive it
   server.names.set("one.example.net.", { addresses: ["192.0.2.7", "2001:db8::7"], ttl: 30 });
   server.names.set("two.example.net.", { addresses: ["192.0.2.8"], ttl: 600 });
   server.names.set("three.example.net.", { addresses: ["192.0.2.3"], ttl: 600 });
-  resolver.want(modelOf(documents));
+  resolver.want(hostNamesOf(modelOf(documents)));
   await resolver.refresh();
   assert.equal(changes, 1);
   assert.deepEqual(

@@ -47,15 +47,10 @@ export class HostResolver {
   }
 
   /**
-   * Takes the names of a model's pools and `others`, and looks the new ones up in the background. `known` gives addresses that a new
-   * name had in an earlier run of the process.
+   * Takes the names to resolve and looks the new ones up in the background. `known` gives addresses that a new name had in an earlier
+   * run of the process.
    */
-  want(
-    model: Pick<Model, "pools">,
-    others: Iterable<string> = [],
-    known: ReadonlyMap<string, HostAddresses> = new Map(),
-  ): void {
-    const names = new Set([...hostNamesOf(model), ...others]);
+  want(names: ReadonlySet<string>, known: ReadonlyMap<string, HostAddresses> = new Map()): void {
     for (const name of this.#hosts.keys()) if (!names.has(name)) this.#hosts.delete(name);
     const nowMs = this.#clock.monotonicMs();
     for (const name of names)
@@ -142,7 +137,7 @@ export class HostResolver {
 }
 
 /** Host names that members of any pool have for an address. */
-function hostNamesOf(model: Pick<Model, "pools">): Set<string> {
+export function hostNamesOf(model: Pick<Model, "pools">): Set<string> {
   const names = new Set<string>();
   for (const pool of model.pools.values()) {
     for (const { spec } of pool.members.values())

@@ -7,7 +7,8 @@ export {
   type ResolversCompiler,
 } from "./compile.ts";
 export type { ClassifierCompiler, CompiledClassifier } from "./compile-policies.ts";
-export { Embedded, worldOf } from "./embedded.ts";
+export { Embedded } from "./embedded.ts";
+export { worldOf } from "./world-of.ts";
 export type {
   EdgeLink,
   EmbeddedOptions,

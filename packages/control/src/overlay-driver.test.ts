@@ -15,7 +15,7 @@ import {
 } from "@meridian/snapshot";
 import fc from "fast-check";
 import { declaredLatches } from "./declared-latches.ts";
-import { worldOf } from "./embedded.ts";
+import { worldOf } from "./world-of.ts";
 import { LatchDriver } from "@meridian/health";
 import { OverlayDriver, type ChangeSet } from "@meridian/health";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client, SelectionCounts, SelectionLayout, Selector, TargetKind } from "@meridian/snapshot";
-import { worldOf } from "./embedded.ts";
+import { worldOf } from "./world-of.ts";
 import { policyCounts } from "./policy-counts.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 

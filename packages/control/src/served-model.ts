@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Model, Pool, SiteDocument } from "@meridian/model";
+// The part of a model that the running system looks at all the time, and how it follows the compiler's: after the first load only what
+// has changed travels, as 100,000 endpoints would hold the main thread up for a second. What the system holds is known by a *print*
+// (hashes by name), which the compiler makes and gets back with the next request, so that neither has to remember the other's past.
 
-/** The part of a model that the running system looks at all the time. Plain data: it travels between threads. */
+import { hash } from "node:crypto";
+import { deserialize, serialize } from "node:v8";
+import type {
+  DataSet,
+  HealthCheckDocument,
+  Model,
+  Pool,
+  SiteDocument,
+  TrafficPolicyDocument,
+} from "@meridian/model";
+
+/** Documents by name. Plain data: it travels between processes. */
 export interface ServedParts {
   readonly sites: Model["sites"];
   readonly pools: ReadonlyMap<string, Pool>;
@@ -13,7 +26,7 @@ export interface ServedParts {
 }
 
 /**
- * The documents behind what is served, without records and zones: those may be a million, so they stay in the compiler's thread, which
+ * The documents behind what is served, without records and zones: those may be a million, so they stay in the compiler's process, which
  * is asked for what is shown of them.
  */
 export class ServedModel implements ServedParts {
@@ -33,8 +46,15 @@ export class ServedModel implements ServedParts {
     this.documentCount = parts.documentCount;
   }
 
-  /** The HealthCheck `NAMESPACE/NAME`. */
-  check(namespace: string, name: string): ReturnType<Model["check"]> {
+  pool(namespace: string, name: string): Pool | undefined {
+    return this.pools.get(`${namespace}/${name}`);
+  }
+
+  policy(namespace: string, name: string): TrafficPolicyDocument | undefined {
+    return this.policies.get(`${namespace}/${name}`);
+  }
+
+  check(namespace: string, name: string): HealthCheckDocument | undefined {
     return this.checks.get(`${namespace}/${name}`);
   }
 
@@ -49,7 +69,85 @@ export class ServedModel implements ServedParts {
   }
 }
 
-export function servedParts(model: Model): ServedParts {
+/** What of one kind is new or other than it was, and what is gone. */
+export interface PartChange<Value> {
+  readonly set: readonly (readonly [string, Value])[];
+  readonly removed: readonly string[];
+}
+
+export interface PartsChange {
+  readonly parts: {
+    readonly sites: PartChange<SiteDocument>;
+    readonly pools: PartChange<Pool>;
+    readonly policies: PartChange<TrafficPolicyDocument>;
+    readonly checks: PartChange<HealthCheckDocument>;
+    readonly dataSets: PartChange<DataSet>;
+  };
+  /** False where these are all parts, whatever was there before. */
+  readonly isRelative: boolean;
+  readonly documentCount: number;
+  /** Of the parts after the change. */
+  readonly print: Uint8Array;
+}
+
+/** How a model differs from the parts that `held` is the print of; all of it where nothing is held. */
+export function changedParts(model: Model, held: Uint8Array | undefined): PartsChange {
+  const before = held === undefined ? new Map<string, string>() : readPrint(held);
+  const print = new Map<string, string>();
+  const change = <Value>(name: string, entries: ReadonlyMap<string, Value>): PartChange<Value> => {
+    const set: (readonly [string, Value])[] = [];
+    for (const entry of entries) {
+      const key = `${name}/${entry[0]}`;
+      const found = hash("sha1", serialize(entry[1]), "base64");
+      print.set(key, found);
+      if (before.get(key) !== found) set.push(entry);
+    }
+    const removed = [...before.keys()].flatMap((key) =>
+      key.startsWith(`${name}/`) && !print.has(key) ? [key.slice(name.length + 1)] : [],
+    );
+    return { set, removed };
+  };
   const { sites, pools, policies, checks, dataSets, documentCount } = model;
-  return { sites, pools, policies, checks, dataSets, documentCount };
+  return {
+    parts: {
+      sites: change("sites", sites),
+      pools: change("pools", pools),
+      policies: change("policies", policies),
+      checks: change("checks", checks),
+      dataSets: change("dataSets", dataSets),
+    },
+    isRelative: held !== undefined,
+    documentCount,
+    print: serialize(print),
+  };
+}
+
+function readPrint(held: Uint8Array): ReadonlyMap<string, string> {
+  const print: unknown = deserialize(held);
+  return print instanceof Map ? print : new Map<string, string>();
+}
+
+/** The parts after a change; entries that have not changed are the same objects. */
+export function withChange(held: ServedModel | undefined, change: PartsChange): ServedModel {
+  const before = change.isRelative ? held : undefined;
+  const { sites, pools, policies, checks, dataSets } = change.parts;
+  return new ServedModel({
+    sites: patched(before?.sites, sites),
+    pools: patched(before?.pools, pools),
+    policies: patched(before?.policies, policies),
+    checks: patched(before?.checks, checks),
+    dataSets: patched(before?.dataSets, dataSets),
+    documentCount: change.documentCount,
+  });
+}
+
+function patched<Value>(
+  held: ReadonlyMap<string, Value> | undefined,
+  { set, removed }: PartChange<Value>,
+): ReadonlyMap<string, Value> {
+  if (held !== undefined && set.length + removed.length === 0) return held;
+  const parts = new Map(held);
+  for (const name of removed) parts.delete(name);
+  for (const [name, part] of set) parts.set(name, part);
+  return parts;
 }

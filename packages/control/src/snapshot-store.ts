@@ -15,6 +15,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import {
   encodeManifest,
@@ -27,7 +28,7 @@ import {
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { StoredRevision } from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
-import { syncFolder, writeDurably } from "./state-dir.ts";
+import { writeDurably } from "./state-dir.ts";
 
 /** Manifests that are kept: the newest and the two before. */
 const MANIFEST_NAMES = ["manifest.json", "manifest.1.json", "manifest.2.json"] as const;
@@ -55,31 +56,37 @@ export class SnapshotStore {
   }
 
   /** Keeps a revision: sections first, then the manifest; what no kept manifest names is removed. */
-  save(revision: StoredRevision): void {
-    const manifest = makeManifest(
-      revision.revision,
-      revision.seed,
-      revision.sections.map(({ kind, key, name, buffer }) => ({
-        kind,
-        key: key.toString(16).padStart(16, "0"),
-        name,
-        bytes: buffer.byteLength,
-      })),
-    );
-    let wrote = false;
-    for (const { name, buffer } of revision.sections) {
-      const path = this.#sectionPath(name);
-      if (this.#whole.has(name) && existsSync(path)) continue;
-      writeDurably(path, new Uint8Array(buffer));
-      this.#whole.add(name);
-      wrote = true;
-    }
-    if (wrote) syncFolder(join(this.#folder, "sections"));
+  save({ revision, seed, sections }: StoredRevision): void {
+    for (const { name, buffer } of sections) this.write(name, new Uint8Array(buffer));
+    this.keep(makeManifest(revision, seed, sections.map(manifestSection)));
+    this.prune();
+  }
+
+  /** True where there is a file of that name, whole or not. */
+  has(name: string): boolean {
+    return existsSync(this.#sectionPath(name));
+  }
+
+  /** Puts a section on disk, unless this process knows that it is there. */
+  write(name: string, content: Uint8Array): void {
+    const path = this.#sectionPath(name);
+    if (this.#whole.has(name) && existsSync(path)) return;
+    // Of its own name: a compiler whose parent died may be writing the same section still. What it leaves is pruned.
+    writeDurably(path, content, `${path}.${process.pid}.new`);
+    this.#whole.add(name);
+  }
+
+  /** Makes a revision the newest one. Its sections are on disk already. */
+  keep(manifest: Manifest): void {
+    const missing = manifest.sections.find(({ name }) => !this.has(name));
+    if (missing !== undefined)
+      throw new Error(
+        `Cannot keep revision ${manifest.revision}: section ${missing.name} is not there`,
+      );
     this.#rotate();
     const encoded = encodeManifest(manifest);
     writeDurably(this.#path(MANIFEST_NAMES[0]), encoded);
     writeDurably(this.#path(join("history", `manifest-${manifest.revision}.json`)), encoded);
-    this.#prune();
   }
 
   /** The newest manifest whose sections are all there and whole. */
@@ -140,6 +147,27 @@ export class SnapshotStore {
     }
   }
 
+  /** The same without holding up whoever calls: the disk is waited for elsewhere. */
+  async readSectionAsync(name: string): Promise<SharedArrayBuffer | string> {
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(this.#sectionPath(name), "r");
+      const { size } = await handle.stat();
+      const buffer = new SharedArrayBuffer(size);
+      const bytes = new Uint8Array(buffer);
+      for (let at = 0; at < size;) {
+        const { bytesRead } = await handle.read(bytes, at, size - at, at);
+        if (bytesRead === 0) return `Section ${name} ends after ${at} bytes, expected ${size}`;
+        at += bytesRead;
+      }
+      return buffer;
+    } catch (error) {
+      return `Section ${name}: ${reasonOf(error)}`;
+    } finally {
+      await handle?.close();
+    }
+  }
+
   /** Every way in which a manifest's sections differ from what their names say; empty where all is well. Reads everything. */
   verify(manifest: Manifest): string[] {
     return manifest.sections.flatMap(({ name, bytes }) => {
@@ -176,13 +204,15 @@ export class SnapshotStore {
     }
   }
 
-  #prune(): void {
+  /** Removes what no kept revision names, apart from the sections `alsoKept`. */
+  prune(alsoKept: Iterable<string> = []): void {
     const kept = new Set<string>();
     for (const file of this.manifestFiles()) {
       const manifest = this.manifest(file);
       if (typeof manifest === "object") for (const { name } of manifest.sections) kept.add(name);
     }
     this.#keepHistory(kept);
+    for (const name of alsoKept) kept.add(name);
     for (const name of readdirSync(join(this.#folder, "sections"))) {
       if (kept.has(name)) continue;
       rmSync(this.#sectionPath(name), { force: true });
@@ -239,4 +269,9 @@ export class SnapshotStore {
   #sectionPath(name: string): string {
     return join(this.#folder, "sections", name);
   }
+}
+
+/** How a manifest names a section. */
+export function manifestSection({ kind, key, name, buffer }: WrittenSection): ManifestSection {
+  return { kind, key: key.toString(16).padStart(16, "0"), name, bytes: buffer.byteLength };
 }

@@ -152,8 +152,11 @@ export class StateDir {
 }
 
 /** Replaces a file so that after a crash it has either its old or its new content: write, fsync, rename, fsync of the folder. */
-export function writeDurably(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.new`;
+export function writeDurably(
+  path: string,
+  content: string | Uint8Array,
+  temporary = `${path}.new`,
+): void {
   const handle = openSync(temporary, "w", 0o600);
   try {
     writeFileSync(handle, content);

@@ -25,23 +25,47 @@ const decisionMs = 10;
 /** From a verdict to the answers of every edge. */
 const publishMs = 100;
 
+/** What is looked up to know a budget. */
+export type BudgetModel = Pick<Model, "pool" | "policy" | "check">;
+
+/** What a record's name leads to. */
+export interface BudgetTarget {
+  readonly namespace: string;
+  /** Exactly one of the two. */
+  readonly policy?: string | undefined;
+  readonly pool?: string | undefined;
+}
+
 /** The budget of a name, by its slowest check; undefined where nothing of it is checked. */
-export function failoverBudget(model: Model, record: RecordShape): FailoverBudget | undefined {
-  const { namespace } = record.metadata;
-  const detections = poolsOfRecord(model, record).flatMap(({ document }) => {
+export function failoverBudget(
+  model: BudgetModel,
+  { metadata, spec }: RecordShape,
+): FailoverBudget | undefined {
+  const { policy, pool, ttl } = spec;
+  const target = { namespace: metadata.namespace, policy, pool };
+  return targetBudget(model, target, parseDuration(ttl.max) ?? 0);
+}
+
+/** The budget of a name that leads to `target` and is cached for at most `ttlMs`. */
+export function targetBudget(
+  model: BudgetModel,
+  target: BudgetTarget,
+  ttlMs: number,
+): FailoverBudget | undefined {
+  const { namespace } = target;
+  const detections = poolsOfTarget(model, target).flatMap(({ document }) => {
     const { healthCheck } = document.spec;
     const check = healthCheck === undefined ? undefined : model.check(namespace, healthCheck);
     return check === undefined || check.spec.disabled ? [] : [detectionBoundMs(model, check)];
   });
   if (detections.length === 0) return undefined;
   const detectionMs = Math.max(...detections);
-  const ttlMs = parseDuration(record.spec.ttl.max) ?? 0;
   const totalMs = detectionMs + decisionMs + publishMs + ttlMs;
   return { detectionMs, decisionMs, publishMs, ttlMs, totalMs };
 }
 
 /** The longest time, in milliseconds, until a check finds a failure out. */
-export function detectionBoundMs(model: Model, check: HealthCheckDocument): number {
+export function detectionBoundMs(model: Pick<Model, "check">, check: HealthCheckDocument): number {
   const { spec, metadata } = check;
   if (spec.calculated !== undefined) {
     const children = spec.calculated.children.flatMap(
@@ -55,9 +79,12 @@ export function detectionBoundMs(model: Model, check: HealthCheckDocument): numb
 }
 
 /** The pools that clients of a name may be sent to. */
-export function poolsOfRecord(model: Model, record: RecordShape): Pool[] {
-  const { namespace } = record.metadata;
-  const { policy, pool } = record.spec;
+export function poolsOfRecord(model: Model, { metadata, spec }: RecordShape): Pool[] {
+  const { policy, pool } = spec;
+  return poolsOfTarget(model, { namespace: metadata.namespace, policy, pool });
+}
+
+function poolsOfTarget(model: BudgetModel, { namespace, policy, pool }: BudgetTarget): Pool[] {
   const spec = policy === undefined ? undefined : model.policy(namespace, policy)?.spec;
   const names = spec === undefined ? [] : [...reachablePools(spec)];
   if (pool !== undefined) names.push(pool);

@@ -88,8 +88,10 @@ export {
 export { hasErrors } from "./reading.ts";
 export {
   failoverBudget,
+  targetBudget,
   detectionBoundMs,
   poolsOfRecord,
+  type BudgetModel,
   type FailoverBudget,
 } from "./failover-budget.ts";
 export { lint, type LintFacts } from "./lint.ts";

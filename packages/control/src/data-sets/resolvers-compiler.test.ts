@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { MeridianError } from "@meridian/core";
-import { worldOf } from "../embedded.ts";
+import { worldOf } from "../world-of.ts";
 import { explain } from "../explain.ts";
 import { parseClient } from "../explain-request.ts";
 import { compileModel, modelOf } from "../testing/control-fixture.ts";
@@ -83,7 +83,7 @@ test("explain() says that a data set put a resolver's clients somewhere, and wha
     const view = {
       world,
       slots: world.initialSlots(),
-      budget: undefined,
+      model: undefined,
       revision: 1,
       sequence: 1,
     };

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** The entry of the compiler's process: answers questions one at a time, in order, and ends with the process that asks them. */
+
+import { assert } from "@meridian/core";
+import type { CompilerAnswer, CompilerQuestion } from "./compiler-process.ts";
+import { FileCompiler, type CompilerFolders } from "./file-compiler.ts";
+import { reasonOf } from "./file-loader.ts";
+
+const start: unknown = JSON.parse(process.env["MERIDIAN_COMPILER"] ?? "null");
+assert(
+  process.send !== undefined && isStart(start),
+  "The compiler's entry runs only as a process of CompilerProcess",
+);
+const parent = process.ppid;
+const compiler = new FileCompiler(start, () => {
+  // Long work notices here that nobody waits for it, and that another process may hold the state folder by now.
+  if (process.ppid !== parent) process.exit(1);
+});
+process.on("disconnect", () => process.exit(0));
+// A terminal sends its signals to the whole group: the process that asks decides when this one ends.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+process.on("message", (question: CompilerQuestion) => {
+  const answer = answerTo(question);
+  const isBroken = "failure" in answer && question.kind !== "keep";
+  // A fault of this program may have left anything behind: the next question finds a process without a past.
+  process.send?.(answer, undefined, undefined, () => {
+    if (isBroken) process.exit(1);
+  });
+  // After the answer: nobody waits for what is no longer needed to be gone.
+  if (question.kind === "keep") compiler.prune();
+});
+
+function answerTo(question: CompilerQuestion): CompilerAnswer {
+  const { id } = question;
+  try {
+    return { id, value: valueOf(question) };
+  } catch (error) {
+    return { id, failure: reasonOf(error) };
+  }
+}
+
+function valueOf(question: CompilerQuestion): unknown {
+  switch (question.kind) {
+    case "load":
+      return compiler.load(question.request);
+    case "keep":
+      return compiler.keep(question.kept);
+    case "records":
+      return compiler.records(question.request, question.nowMs);
+  }
+}
+
+function isStart(raw: unknown): raw is CompilerFolders {
+  return typeof raw === "object" && raw !== null && "paths" in raw && Array.isArray(raw.paths);
+}

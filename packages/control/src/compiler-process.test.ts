@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { fork } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { makeManifest, type ManifestSection } from "@meridian/snapshot";
+import { CompilerProcess } from "./compiler-process.ts";
+import type { AcceptedLoad, LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import { withChange } from "./served-model.ts";
+import { SnapshotStore } from "./snapshot-store.ts";
+import { StateDir } from "./state-dir.ts";
+
+const pool = (name: string, address: string): string =>
+  JSON.stringify({
+    apiVersion: "meridian.dev/v1alpha1",
+    kind: "Pool",
+    metadata: { name },
+    spec: { members: { a: { address } } },
+  });
+
+const zone = JSON.stringify({
+  apiVersion: "meridian.dev/v1alpha1",
+  kind: "Zone",
+  metadata: { name: "example.org" },
+  spec: { origin: "example.org", nameServers: [{ name: "ns.example.net" }] },
+});
+
+const record = (name: string): string =>
+  JSON.stringify({
+    apiVersion: "meridian.dev/v1alpha1",
+    kind: "Record",
+    metadata: { name },
+    spec: { name, pool: "p0" },
+  });
+
+interface Started {
+  readonly compiler: CompilerProcess;
+  readonly folder: string;
+  readonly state: string;
+  readonly write: (documents: readonly string[]) => void;
+}
+
+function makeCompiler(context: TestContext, idleMs?: number): Started {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-compiler-"));
+  const state = join(folder, "state");
+  const directory = new StateDir(state);
+  directory.lock();
+  const file = join(folder, "model.jsonl");
+  const write = (documents: readonly string[]): void =>
+    writeFileSync(file, `${documents.join("\n")}\n`);
+  write([pool("p0", "192.0.2.1"), pool("p1", "192.0.2.2"), zone, record("www.example.org")]);
+  const compiler = new CompilerProcess({ paths: [file], snapshotFolder: state }, idleMs);
+  context.after(async () => {
+    await compiler.close();
+    directory.unlock();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { compiler, folder, state, write };
+}
+
+const request: LoadRequest = {
+  nowMs: 0,
+  seed: 7,
+  published: [],
+  serialBase: 1,
+  servedDocuments: 0,
+  allowEmpty: false,
+  icmpUnavailable: undefined,
+  held: undefined,
+};
+
+function accepted(outcome: LoadOutcome): AcceptedLoad {
+  assert.deepEqual([outcome.errors, outcome.problems.filter(isError)], [[], []]);
+  assert.ok(outcome.accepted !== undefined);
+  return outcome.accepted;
+}
+
+function isError({ severity }: { readonly severity: string }): boolean {
+  return severity === "error";
+}
+
+async function until(isDone: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!isDone()) {
+    assert.ok(performance.now() < deadline, "it happens within twenty seconds");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // A zombie has no command line.
+    return readFileSync(`/proc/${pid}/cmdline`).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+test("load() puts sections on disk and answers with their names; keep() makes them a revision", async (context) => {
+  const { compiler, state } = makeCompiler(context);
+  const { sections } = accepted(await compiler.load(request));
+  assert.ok(sections.every(({ content }) => content === undefined));
+  const store = new SnapshotStore(state);
+  assert.equal(store.load().stored, undefined);
+  await compiler.keep({ manifest: makeManifest(1, 7, sections), written: [] });
+  assert.deepEqual(
+    store.load().stored?.sections.map(({ name }) => name),
+    sections.map(({ name }) => name),
+  );
+});
+
+test("keep() refuses a revision whose sections are not there, and goes on", async (context) => {
+  const { compiler, state } = makeCompiler(context);
+  const missing: ManifestSection = {
+    kind: 2,
+    key: "0".repeat(16),
+    name: "a".repeat(64),
+    bytes: 64,
+  };
+  await assert.rejects(
+    compiler.keep({ manifest: makeManifest(1, 7, [missing]), written: [] }),
+    /Cannot keep revision 1: section a+ is not there/,
+  );
+  const { sections } = accepted(await compiler.load(request));
+  await compiler.keep({ manifest: makeManifest(1, 7, sections), written: [] });
+  assert.equal(new SnapshotStore(state).load().stored?.revision, 1);
+});
+
+test("what is compiled and not kept yet outlives the pruning for another revision", async (context) => {
+  const { compiler, state, write } = makeCompiler(context);
+  const first = accepted(await compiler.load(request));
+  write([pool("p0", "192.0.2.9")]);
+  const second = accepted(await compiler.load({ ...request, published: first.sections }));
+  await compiler.keep({ manifest: makeManifest(1, 7, first.sections), written: [] });
+  await compiler.keep({ manifest: makeManifest(2, 7, second.sections), written: [] });
+  const { stored } = new SnapshotStore(state).load();
+  assert.deepEqual([stored?.revision, stored?.sections.length], [2, second.sections.length]);
+});
+
+test("a load tells what has changed since the last, whichever process did that", async (context) => {
+  const { compiler, write } = makeCompiler(context, 1);
+  const first = accepted(await compiler.load(request));
+  const held = withChange(undefined, first.parts);
+  await until(() => compiler.pid === undefined);
+  write([pool("p0", "192.0.2.1"), pool("p2", "192.0.2.3"), zone]);
+  const { parts } = accepted(await compiler.load({ ...request, held: first.parts.print }));
+  const { set, removed } = parts.parts.pools;
+  assert.deepEqual([set.map(([name]) => name), removed], [["default/p2"], ["default/p1"]]);
+  const next = withChange(held, parts);
+  assert.deepEqual([...next.pools.keys()], ["default/p0", "default/p2"]);
+  assert.equal(next.pool("default", "p0"), held.pool("default", "p0"));
+  assert.equal(next.documentCount, 3);
+});
+
+test("a compiler that nobody asks gives its memory back, and reads the files again to show records", async (context) => {
+  const { compiler } = makeCompiler(context, 1);
+  await compiler.load(request);
+  const { pid } = compiler;
+  await until(() => compiler.pid === undefined);
+  if (pid !== undefined) await until(() => !isAlive(pid));
+  const { items } = await compiler.records({ limit: 10 }, 0);
+  assert.deepEqual(
+    items.map(({ name }) => name),
+    ["www.example.org"],
+  );
+});
+
+test("a compiler whose files were refused stays: it alone knows the last good ones", async (context) => {
+  const { compiler, write } = makeCompiler(context, 1);
+  compiler.start();
+  const { pid } = compiler;
+  const loaded = compiler.load(request);
+  write(["{"]);
+  const outcome = await loaded;
+  const refused = outcome.accepted === undefined ? outcome : await compiler.load(request);
+  assert.equal(refused.accepted, undefined);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.ok(pid !== undefined && compiler.pid !== undefined);
+});
+
+test("a compiler that is killed while it loads fails the load; the next question starts another", async (context) => {
+  const { compiler } = makeCompiler(context);
+  compiler.start();
+  const { pid } = compiler;
+  assert.ok(pid !== undefined);
+  const loading = compiler.load(request);
+  process.kill(pid, "SIGKILL");
+  await assert.rejects(
+    loading,
+    /Cannot compile: the compiler's process is gone: it was ended by SIGKILL/,
+  );
+  accepted(await compiler.load(request));
+  assert.notEqual(compiler.pid, pid);
+});
+
+test("close() ends the process, fails what is asked, and nothing starts it again", async (context) => {
+  const { compiler } = makeCompiler(context);
+  compiler.start();
+  const { pid } = compiler;
+  const loading = assert.rejects(compiler.load(request), /COMPILER_DIED|is gone/);
+  await compiler.close();
+  await loading;
+  await assert.rejects(compiler.records({ limit: 10 }, 0), /it was closed/);
+  assert.ok(pid !== undefined && !isAlive(pid));
+});
+
+test(
+  "all threads of a compiler have the least priority",
+  { skip: process.platform !== "linux" },
+  async (context) => {
+    const { compiler } = makeCompiler(context);
+    await compiler.load(request);
+    const { pid } = compiler;
+    assert.ok(pid !== undefined);
+    const nice = readdirSync(`/proc/${pid}/task`).map((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16];
+    });
+    assert.deepEqual(new Set(nice), new Set(["19"]));
+  },
+);
+
+test(
+  "a compiler does not outlive a process that is killed",
+  { skip: process.platform !== "linux" },
+  async (context) => {
+    const { folder } = makeCompiler(context);
+    const program = join(folder, "parent.ts");
+    writeFileSync(
+      program,
+      `import { CompilerProcess } from ${JSON.stringify(new URL("./compiler-process.ts", import.meta.url).href)};
+const compiler = new CompilerProcess(${JSON.stringify({ paths: [join(folder, "model.jsonl")] })});
+compiler.load(${JSON.stringify({ ...request })}).catch(() => undefined);
+process.send(compiler.pid);
+setInterval(() => {}, 1000);
+`,
+    );
+    const parent = fork(program, [], {
+      execArgv: [],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const pid = await new Promise<number>((resolve) => {
+      parent.once("message", (message) => resolve(Number(message)));
+    });
+    assert.ok(isAlive(pid));
+    parent.kill("SIGKILL");
+    await until(() => !isAlive(pid));
+  },
+);

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The compiler in a process of its own, so that reading and compiling a million names holds up neither probes nor failover nor the API,
+// takes no time from answers (all of its threads have the least priority, garbage collection too), and gives its memory back: it ends
+// when nothing was asked of it for a while. One that dies (out of memory on a runaway file, say) fails what was asked of it and is
+// started anew with the next question. What it compiles goes through files: it writes sections and manifests to the state folder.
+
+import { fork, type ChildProcess } from "node:child_process";
+import { constants, setPriority } from "node:os";
+import { MeridianError } from "@meridian/core";
+import type { Manifest } from "@meridian/snapshot";
+import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import type { Page, PageRequest } from "./page.ts";
+import type { RecordView } from "./views.ts";
+
+/** How long a compiler without questions keeps its memory. */
+const IDLE_MS = 30_000;
+/**
+ * One thread collects garbage: it takes less processor time in all than several that wait for each other, and nobody waits for a
+ * reload so much as for answers. Large young generations: what a load makes is mostly dropped at its end.
+ */
+const EXEC_ARGUMENTS = ["--single-threaded-gc", "--max-semi-space-size=32"];
+
+export type CompilerQuestion =
+  | { readonly id: number; readonly kind: "load"; readonly request: LoadRequest }
+  | { readonly id: number; readonly kind: "keep"; readonly kept: KeptRevision }
+  | {
+      readonly id: number;
+      readonly kind: "records";
+      readonly request: PageRequest;
+      readonly nowMs: number;
+    };
+
+/** What comes back: a value, or why there is none. */
+export type CompilerAnswer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly failure: string };
+
+/** A revision to be kept on disk. */
+export interface KeptRevision {
+  readonly manifest: Manifest;
+  /** Bytes of those sections that were made here, not by the compiler. */
+  readonly written: readonly { readonly name: string; readonly content: Uint8Array }[];
+}
+
+/** The two ends are one program: what is answered is what was asked. */
+type ReceivedAnswer =
+  | { readonly id: number; readonly value: never }
+  | { readonly id: number; readonly failure: string };
+
+interface Waiting {
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+export class CompilerProcess {
+  readonly #start: CompilerFolders;
+  readonly #idleMs: number;
+  readonly #waiting = new Map<number, Waiting>();
+  #child: ChildProcess | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #lastId = 0;
+  /** False while the files are refused: the model of the last good ones is then in that process alone. */
+  #mayEnd = false;
+  #isClosed = false;
+
+  constructor(start: CompilerFolders, idleMs: number = IDLE_MS) {
+    this.#start = start;
+    this.#idleMs = idleMs;
+  }
+
+  /** Process id of the compiler that is there now, if any. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Has the process come up while there is other work; the first question would start it too. */
+  start(): void {
+    if (!this.#isClosed) this.#running().unref();
+  }
+
+  async load(request: LoadRequest): Promise<LoadOutcome> {
+    const outcome = await this.#ask<LoadOutcome>((id) => ({ id, kind: "load", request }));
+    // Without a folder the zones as they were published are in that process alone.
+    this.#mayEnd = outcome.accepted !== undefined && this.#start.snapshotFolder !== undefined;
+    this.#rest();
+    return outcome;
+  }
+
+  /** Resolves when the revision is on disk, whatever happens to the machine; rejects where it cannot be kept. */
+  keep(kept: KeptRevision): Promise<void> {
+    return this.#ask((id) => ({ id, kind: "keep", kept }));
+  }
+
+  records(request: PageRequest, nowMs: number): Promise<Page<RecordView>> {
+    return this.#ask((id) => ({ id, kind: "records", request, nowMs }));
+  }
+
+  /** What is still asked fails, and nothing starts the process again. Resolves when it is gone. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#idleTimer);
+    const child = this.#child;
+    if (child === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    child.once("exit", () => resolve());
+    child.ref();
+    // Whatever it writes is replaced by rename: it may end anywhere.
+    child.kill("SIGKILL");
+    await promise;
+  }
+
+  #ask<Value>(question: (id: number) => CompilerQuestion): Promise<Value> {
+    if (this.#isClosed) return Promise.reject(diedOf("it was closed"));
+    const { promise, resolve, reject } = Promise.withResolvers<Value>();
+    const id = ++this.#lastId;
+    this.#waiting.set(id, { resolve, reject });
+    clearTimeout(this.#idleTimer);
+    const child = this.#running();
+    child.ref();
+    child.channel?.ref();
+    child.send(question(id), (error) => {
+      if (error !== null) this.#died(child, error.message);
+    });
+    return promise;
+  }
+
+  #running(): ChildProcess {
+    if (this.#child !== undefined) return this.#child;
+    const child = fork(new URL("./compiler-entry.ts", import.meta.url), [], {
+      execArgv: EXEC_ARGUMENTS,
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      env: { ...process.env, MERIDIAN_COMPILER: JSON.stringify(this.#start) },
+    });
+    yieldToAnswers(child);
+    child.channel?.unref();
+    child.on("message", (answer: ReceivedAnswer) => this.#answered(child, answer));
+    child.on("error", (error) => this.#died(child, error.message));
+    child.on("exit", (code, signal) =>
+      this.#died(
+        child,
+        signal === null ? `it ended with ${code ?? 0}` : `it was ended by ${signal}`,
+      ),
+    );
+    this.#child = child;
+    return child;
+  }
+
+  #answered(child: ChildProcess, answer: ReceivedAnswer): void {
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if ("failure" in answer) waiting?.reject(new Error(answer.failure));
+    else waiting?.resolve(answer.value);
+    if (this.#waiting.size > 0) return;
+    child.unref();
+    child.channel?.unref();
+    this.#rest();
+  }
+
+  /** Ends the process where nothing is asked of it for a while. */
+  #rest(): void {
+    clearTimeout(this.#idleTimer);
+    if (!this.#mayEnd || this.#waiting.size > 0 || this.#isClosed) return;
+    this.#idleTimer = setTimeout(() => {
+      const child = this.#child;
+      this.#child = undefined;
+      // It ends when nobody is at the other end.
+      if (child?.connected === true) child.disconnect();
+    }, this.#idleMs);
+    this.#idleTimer.unref();
+  }
+
+  #died(child: ChildProcess, cause: string): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(diedOf(cause));
+  }
+}
+
+/**
+ * Where answers need the core, they come first: a compiler that shares one core with an edge at 70 % of its load made queries overflow
+ * their queue at each reload, as did the threads that collect its garbage. Threads inherit the priority, so it is set before there are any.
+ */
+function yieldToAnswers({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // A sandbox may forbid it: slower answers during a reload are no reason not to serve.
+  }
+}
+
+function diedOf(cause: string): MeridianError {
+  return new MeridianError(
+    "COMPILER_DIED",
+    "system",
+    `Cannot compile: the compiler's process is gone: ${cause}`,
+  );
+}
