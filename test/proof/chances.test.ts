@@ -81,10 +81,9 @@ function explainNow(
   const explanation = explain(
     {
       world,
-      slots: embedded.overlay.slots,
+      ...embedded.overlay.moment(),
       model: undefined,
       revision: embedded.revision,
-      sequence: embedded.overlay.sequence,
     },
     {
       name,
@@ -113,7 +112,7 @@ function kindOf(
   const pool = world.pools.poolIndexOf(key64(`pool/default/${own === "lone" ? "a" : "far"}`));
   const client = new Client();
   client.set(family, bytes, 0, prefixLength);
-  const { slots } = embedded.overlay;
+  const { slots } = embedded.overlay.moment();
   const chances =
     policy >= 0
       ? distribution(world, slots, TargetKind.policy, policy, client, 4)
@@ -194,14 +193,14 @@ test(`chances that explain states fit ${decisions} decisions (chi-square, α = 1
   const random = new Pcg32(23);
   const count = Math.ceil(decisions / STATES / names.length);
   for (let state = 0; state < STATES; state++) {
-    system.toggle(
+    await system.toggle(
       Array.from({ length: system.world.poolEpochSlots }, (_, slot) => ({
         slot,
         value: randomSlot(random, system.embedded.overlay.read(slot)),
       })),
     );
     if (state === 1)
-      system.embedded.addShift({
+      await system.embedded.addShift({
         target: "site/west",
         percent: 40,
         reason: "proof",

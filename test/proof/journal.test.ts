@@ -25,9 +25,9 @@ interface Served {
 /** Slots as served, pool epochs left out: they only say that something changed. */
 function served(system: System): Served {
   const { world, embedded } = system;
-  const slots = [...embedded.overlay.slots];
+  const { sequence, slots } = embedded.overlay.moment();
   slots.fill(0, world.poolEpochSlots, world.branchSlots);
-  return { revision: embedded.revision, sequence: embedded.overlay.sequence, slots };
+  return { revision: embedded.revision, sequence, slots: [...slots] };
 }
 
 function rebuilt(system: System, { revision, sequence }: Served): number[] {
@@ -71,7 +71,7 @@ test("the journal gives back every overlay that was served, over reloads and res
         variant = below(6);
         await system.reload(allKinds(folder, variant));
       } else if (what === 1) {
-        system.embedded.addShift({
+        await system.embedded.addShift({
           target: ["site/west", "pool/default/a", "endpoint/default/b/m1"][below(3)] ?? "",
           percent: 10 + below(90),
           reason: "proof",
@@ -80,7 +80,7 @@ test("the journal gives back every overlay that was served, over reloads and res
         });
       } else if (what === 2) {
         const [shift] = system.embedded.shifts();
-        if (shift !== undefined) system.embedded.removeShifts(shift.id);
+        if (shift !== undefined) await system.embedded.removeShifts(shift.id);
       } else if (what === 3 && step % 3 === 0) {
         await system.close(true);
         system = await System.start({ ...options, documents: allKinds(folder, variant) });
@@ -90,7 +90,7 @@ test("the journal gives back every overlay that was served, over reloads and res
           const slot = below(poolEpochSlots);
           return { slot, value: randomSlot(random, system.embedded.overlay.read(slot)) };
         });
-        system.toggle(changes);
+        await system.toggle(changes);
       }
       see();
       // A waiting change set leaves with the next turn of the event loop.

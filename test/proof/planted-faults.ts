@@ -194,14 +194,14 @@ const faults: readonly Fault[] = [
   ),
   fault(
     `${health}/overlay-driver.ts`,
-    "changes: this.#unrecorded(world, initial, slots),",
-    "changes: [],",
+    "return { sequence, revision, atMs, cause, changes };",
+    "return { sequence, revision, atMs, cause, changes: [] };",
     "test/proof/journal.test.ts",
   ),
   fault(
     `${health}/overlay-driver.ts`,
-    "this.#writer = new OverlayWriter(slots, lastSequence + 1);",
-    "this.#writer = new OverlayWriter(slots, 1);",
+    "new OverlayWriter(slots, before + 1)",
+    "new OverlayWriter(slots, 1)",
     "test/proof/journal.test.ts",
   ),
   fault(

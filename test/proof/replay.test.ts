@@ -31,12 +31,12 @@ async function disturb(
     const slot = below(system.world.poolEpochSlots);
     return { slot, value: randomSlot(random, system.embedded.overlay.read(slot)) };
   });
-  system.toggle(changes);
+  await system.toggle(changes);
   if (batch % 7 === 0) {
     const [shift] = system.embedded.shifts();
-    if (shift !== undefined && below(2) === 0) system.embedded.removeShifts(shift.id);
+    if (shift !== undefined && below(2) === 0) await system.embedded.removeShifts(shift.id);
     else
-      system.embedded.addShift({
+      await system.embedded.addShift({
         target: ["site/west", "pool/default/a", "endpoint/default/b/m1"][below(3)] ?? "",
         percent: 10 + below(90),
         reason: "proof",
@@ -44,7 +44,7 @@ async function disturb(
         expiresAtMs: Date.now() + 60_000,
       });
   }
-  if (batch % 11 === 0) system.embedded.failback("default/manual/f");
+  if (batch % 11 === 0) await system.embedded.failback("default/manual/f");
   if (batch % 20 === 0) await system.reload(allKinds(folder, below(6)));
 }
 

@@ -92,7 +92,7 @@ export class System {
       handlerData,
       logger: SILENT_LOGGER,
       onMessage: (message) => this.#take(message),
-      onWorkerExit: (worker) => this.embedded.overlay.forget(worker),
+      onWorkerExit: (worker) => this.embedded.forgetWorker(worker),
       ...(options.workerHeapMaxMb === undefined
         ? {}
         : { workerHeapMaxMb: options.workerHeapMaxMb }),
@@ -142,9 +142,12 @@ export class System {
     assert.deepEqual([...errors, ...problems.filter(({ severity }) => severity === "error")], []);
   }
 
-  /** Publishes one change set of endpoint slots, by the way that verdicts take. */
-  toggle(changes: readonly { readonly slot: number; readonly value: number }[]): void {
-    this.embedded.overlay.apply(changes, { kind: "health", text: "toggled by a test" });
+  /** Publishes one change set of endpoint slots, all bits of each; resolves when it is published. */
+  async toggle(
+    changes: readonly { readonly slot: number; readonly value: number }[],
+  ): Promise<void> {
+    const whole = changes.map((change) => ({ ...change, mask: 0xffff_ffff }));
+    await this.embedded.overlay.apply(whole, { kind: "health", text: "toggled by a test" });
   }
 
   /** Resolves when every worker serves what was published last. */

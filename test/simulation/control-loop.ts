@@ -23,6 +23,7 @@ import {
   DETECTION_SLACK_MS,
   LatchDriver,
   OverlayDriver,
+  adoptionChangeSet,
   detectionBoundMs,
   type ChangeSet,
   type Verdict as VerdictWord,
@@ -236,7 +237,7 @@ export class ControlLoop {
     this.#revision += 1;
     const { overlay, latches, persistence } = this.#control;
     latches.pause();
-    overlay.adopt(world, this.#revision);
+    overlay.adopt(world, this.#revision, undefined, persistence.lastSequence());
     const known = this.#world === undefined ? new Set() : new Set(this.#endpoints());
     this.#world = world;
     // An endpoint that is new has to be found out about from now on.
@@ -290,7 +291,12 @@ export class ControlLoop {
     assert.ok(typeof world === "object", "the stored revision is served");
     this.#world = world;
     this.#revision = stored.revision;
-    this.#control.overlay.adopt(world, stored.revision, slots);
+    this.#control.overlay.adopt(
+      world,
+      stored.revision,
+      slots,
+      this.#control.persistence.lastSequence(),
+    );
     assert.ok(this.#control.overlay.sequence > published, "sequences go on behind all before");
     this.#adoptWorkers();
     for (const worker of this.#workers) {
@@ -323,8 +329,12 @@ export class ControlLoop {
     const overlay = new OverlayDriver({
       wallMs: () => this.#clock.wallMs(),
       onChangeSet: (set) => this.#changed(set),
-      recorded: (key) => persistence.recordedSlot(key),
-      lastSequence: () => persistence.lastSequence(),
+      onAdopted: (adoption, world) => {
+        const cause = { kind: "snapshot", text: `revision ${adoption.revision}` };
+        this.#changed(
+          adoptionChangeSet(world, adoption, cause, (key) => persistence.recordedSlot(key)),
+        );
+      },
     });
     const latches = new LatchDriver(overlay, () => this.#clock.monotonicMs());
     return { folder, persistence, overlay, latches };

@@ -28,12 +28,10 @@ import {
   type OpenSocket,
   type Takeover,
 } from "@meridian/edge";
-import type { IcmpAvailability } from "@meridian/health";
 import { formatProblem } from "@meridian/model";
 import { loadNative } from "@meridian/native";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
-import { findIcmpSender } from "./icmp-sender.ts";
 import { processLogger, type LogLevel } from "./process-logger.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import { replayLine } from "./replay.ts";
@@ -86,7 +84,6 @@ export class Server {
     directory: StateDir,
     logger: ReturnType<typeof processLogger>,
     takeover: Takeover | undefined,
-    icmp: IcmpAvailability,
   ) {
     this.#options = options;
     this.#directory = directory;
@@ -114,7 +111,6 @@ export class Server {
       allowEmpty: options.allowEmpty,
       vantage: hostname(),
       clock: systemClock,
-      ...(icmp.available ? { icmpSender: icmp.sender } : { icmpUnavailable: icmp.reason }),
       onTransitions: (batch) => transitions.add(batch),
       onSlab: adviceForSlabs(),
     });
@@ -147,7 +143,7 @@ export class Server {
     else directory.takeLock();
     let server: Server | undefined;
     try {
-      server = new Server(options, directory, logger, takeover, await findIcmpSender());
+      server = new Server(options, directory, logger, takeover);
       await server.#start(takeover, predecessor);
       return server;
     } catch (error) {
@@ -262,7 +258,7 @@ export class Server {
       handlerData,
       logger: this.#logger.edge,
       onMessage: (message) => this.#take(message),
-      onWorkerExit: (worker) => this.embedded.overlay.forget(worker),
+      onWorkerExit: (worker) => this.embedded.forgetWorker(worker),
       ...(takeover === undefined
         ? { inherited: this.#options.passed ?? [] }
         : { inherited: takeover.sockets, joinExisting: takeover.joinExisting }),

@@ -137,7 +137,7 @@ export class Api {
   #writes(server: FastifyInstance): void {
     const { embedded, latency } = this.#options;
     if (latency !== undefined) addLatencyRoute(server, embedded, latency);
-    server.post("/v1/shifts", ({ body }, reply) => {
+    server.post("/v1/shifts", async ({ body }, reply) => {
       const request = parseShiftRequest(embedded, body, Date.now());
       if ("error" in request) return reply.code(request.status).send({ error: request.error });
       const reached = reachedEndpoints(embedded, request.shift.target);
@@ -146,38 +146,45 @@ export class Api {
           error: `Cannot shift "${request.shift.target}": ${limits.shiftsMax} shifts are running, expected fewer; end some with "meridian undrain"`,
         });
       if (request.isDryRun) return { reached };
-      return { shift: embedded.addShift(request.shift), reached };
+      return { shift: await embedded.addShift(request.shift), reached };
     });
-    server.delete<{ Querystring: Record<string, string> }>("/v1/shifts", ({ query }, reply) => {
-      const removed = embedded.removeShifts(query["target"] ?? "");
-      return removed.length === 0
-        ? reply.code(404).send({ error: `No shift of "${query["target"] ?? ""}" is running` })
-        : { removed };
-    });
-    server.post<{ Querystring: Record<string, string> }>("/v1/failback", ({ query }, reply) => {
-      const node = query["node"] ?? "";
-      if (embedded.failback(node)) return { node };
-      const known = embedded.latches
-        .latches()
-        .slice(0, LATCHES_NAMED_MAX)
-        .map(({ name }) => name);
-      return reply.code(404).send({
-        error: `No failover node "${node}" holds a latch, expected one of: ${known.join(", ") || "none here"}`,
-      });
-    });
+    server.delete<{ Querystring: Record<string, string> }>(
+      "/v1/shifts",
+      async ({ query }, reply) => {
+        const removed = await embedded.removeShifts(query["target"] ?? "");
+        return removed.length === 0
+          ? reply.code(404).send({ error: `No shift of "${query["target"] ?? ""}" is running` })
+          : { removed };
+      },
+    );
+    server.post<{ Querystring: Record<string, string> }>(
+      "/v1/failback",
+      async ({ query }, reply) => {
+        const node = query["node"] ?? "";
+        if (await embedded.failback(node)) return { node };
+        const known = embedded
+          .latches()
+          .slice(0, LATCHES_NAMED_MAX)
+          .map(({ name }) => name);
+        return reply.code(404).send({
+          error: `No failover node "${node}" holds a latch, expected one of: ${known.join(", ") || "none here"}`,
+        });
+      },
+    );
     server.post<{ Body: unknown; Querystring: Record<string, string> }>(
       "/v1/push",
-      ({ query }, reply) => {
+      async ({ query }, reply) => {
         const status = query["status"];
         if (status !== "healthy" && status !== "unhealthy")
           return reply
             .code(400)
             .send({ error: `Status is "${status ?? ""}", expected healthy or unhealthy` });
-        const accepted = embedded.health.runner.push(
-          query["check"] ?? "",
-          query["endpoint"] ?? "",
-          { status, reason: query["reason"] ?? "pushed" },
-        );
+        const accepted = await embedded.verdicts.push({
+          check: query["check"] ?? "",
+          key: query["endpoint"] ?? "",
+          status,
+          reason: query["reason"] ?? "pushed",
+        });
         return accepted
           ? { accepted }
           : reply.code(404).send({
@@ -206,7 +213,7 @@ export class Api {
       version,
       ready: embedded.isReady,
       revision: embedded.revision,
-      overlaySequence: embedded.overlay.sequence,
+      overlaySequence: embedded.sequence,
       servedSinceMs: embedded.servedSinceMs,
       problems: embedded.problems.slice(0, ROWS_MAX),
       fileErrors: embedded.fileErrors,

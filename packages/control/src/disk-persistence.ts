@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ChangeSet } from "@meridian/health";
+import type { ChangeSet, ProbePlan } from "@meridian/health";
 import { Verdict } from "@meridian/snapshot";
-import type {
-  Logger,
-  Persistence,
-  ProbePlan,
-  SectionFolder,
-  StoredRevision,
-} from "./embedded-options.ts";
+import type { Logger, Persistence, SectionFolder, StoredRevision } from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
 import { OverlayJournal } from "./overlay-journal.ts";
 import type { Shift } from "./shift-effects.ts";

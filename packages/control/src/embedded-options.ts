@@ -3,13 +3,7 @@
 // What the embedded control plane is given, and what it gives.
 
 import type { Clock } from "@meridian/core";
-import type {
-  CapacityRule,
-  ChangeSet,
-  IcmpSender,
-  ProbeTarget,
-  Transition,
-} from "@meridian/health";
+import type { ChangeSet, ProbePlan, Transition } from "@meridian/health";
 import type { Problem } from "@meridian/model";
 import type { OnSlab, SharedWorld } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
@@ -33,13 +27,6 @@ export interface StoredRevision {
   readonly revision: number;
   readonly seed: number;
   readonly sections: readonly WrittenSection[];
-}
-
-/** What the health runner works from; plain data. */
-export interface ProbePlan {
-  readonly targets: readonly ProbeTarget[];
-  /** How load counts, by endpoint key. */
-  readonly rules: readonly (readonly [string, CapacityRule])[];
 }
 
 /** Where the compiler keeps revisions by itself. */
@@ -94,9 +81,6 @@ export interface EmbeddedOptions {
   readonly allowEmpty: boolean;
   readonly vantage: string;
   readonly clock?: Clock;
-  /** Absent where this machine cannot send echoes: ICMP checks are then refused with `icmpUnavailable`. */
-  readonly icmpSender?: IcmpSender;
-  readonly icmpUnavailable?: string;
   /** Told of memory that sections will lie in, before it is touched. */
   readonly onSlab?: OnSlab;
   readonly onTransitions?: (batch: readonly Transition[]) => void;

@@ -95,7 +95,7 @@ const drain = {
 };
 
 function adminOf(embedded: Embedded, endpoint: number): number {
-  return ((embedded.overlay.slots[endpoint] ?? 0) >>> 2) & 7;
+  return (embedded.overlay.read(endpoint) >>> 2) & 7;
 }
 
 test("a revision that cannot be kept on disk is served all the same", async (context) => {
@@ -114,22 +114,26 @@ test("a revision that cannot be kept on disk is served all the same", async (con
 test("a shift that cannot be kept on disk has no effect, and none that was acknowledged is lost", async (context) => {
   const { embedded, disk } = makeEmbedded(context);
   await embedded.start();
-  embedded.addShift(drain);
+  await embedded.addShift(drain);
   assert.deepEqual([adminOf(embedded, 0), disk.shifts.length], [Admin.drained, 1]);
   disk.isFull = true;
-  assert.throws(() => embedded.addShift({ ...drain, target: "endpoint/default/p/b" }), /ENOSPC/);
-  assert.throws(() => embedded.removeShifts("endpoint/default/p/a"), /ENOSPC/);
+  await assert.rejects(embedded.addShift({ ...drain, target: "endpoint/default/p/b" }), /ENOSPC/);
+  await assert.rejects(embedded.removeShifts("endpoint/default/p/a"), /ENOSPC/);
   assert.deepEqual([adminOf(embedded, 0), adminOf(embedded, 1)], [Admin.drained, Admin.active]);
   assert.equal(embedded.shifts().length, 1);
   disk.isFull = false;
-  assert.equal(embedded.removeShifts("endpoint/default/p/a").length, 1);
+  assert.equal((await embedded.removeShifts("endpoint/default/p/a")).length, 1);
   assert.deepEqual([adminOf(embedded, 0), disk.shifts.length], [Admin.active, 0]);
 });
 
 test("a drain outlives a reload that moves its endpoint, and ends when it expires", async (context) => {
   const { embedded, write } = makeEmbedded(context);
   await embedded.start();
-  embedded.addShift({ ...drain, target: "endpoint/default/p/b", expiresAtMs: Date.now() + 1500 });
+  await embedded.addShift({
+    ...drain,
+    target: "endpoint/default/p/b",
+    expiresAtMs: Date.now() + 1500,
+  });
   write("a0: {address: 192.0.2.7}, a: {address: 192.0.2.1}, b: {address: 192.0.2.2}");
   await embedded.reload();
   assert.deepEqual(
@@ -200,7 +204,7 @@ spec: {healthCheck: web, members: {a: {address: 127.0.0.1, port: ${address.port}
 });
 
 function verdictOf(embedded: Embedded): number {
-  return (embedded.overlay.slots[0] ?? 0) & 3;
+  return embedded.overlay.read(0) & 3;
 }
 
 async function until(isDone: () => boolean): Promise<void> {

@@ -9,12 +9,11 @@
 // A change of files is all or nothing: with any error the last good revision stays, and the problems are a condition.
 
 import { randomUUID } from "node:crypto";
-import { Pcg32, systemClock, type Clock } from "@meridian/core";
+import { assert, systemClock, type Clock } from "@meridian/core";
 import {
-  LatchDriver,
-  OverlayDriver,
-  VerdictDriver,
-  type ChangeSet,
+  VerdictThread,
+  type DeclaredLatch,
+  type SharedOverlay,
   type Transition,
 } from "@meridian/health";
 import type { Problem } from "@meridian/model";
@@ -44,10 +43,9 @@ const FIRST_ROUND_MS_MAX = 5000;
 const SECTION_READS_MAX = 8;
 
 export class Embedded {
-  readonly overlay: OverlayDriver;
-  readonly health: VerdictDriver;
-  readonly latches: LatchDriver;
+  readonly verdicts: VerdictThread;
   model: ServedModel | undefined;
+  /** World, revision and overlay belong together and change at once. */
   world: World | undefined;
   revision = 0;
   /** Errors and warnings of the files as they are now; with errors, the revision served is an older one. */
@@ -68,6 +66,8 @@ export class Embedded {
   #isReloadWanted = false;
   #published: readonly WrittenSection[] = [];
   #pack: SectionPack | undefined;
+  #overlay: SharedOverlay | undefined;
+  #latches: ReadonlyMap<string, DeclaredLatch> = new Map();
   /** Revisions come one after the other, as each is on disk before the next is made. */
   #lastTurn: Promise<unknown> = Promise.resolve();
   #seed: number;
@@ -82,20 +82,14 @@ export class Embedded {
     this.#clock = options.clock ?? systemClock;
     // Fixed, so that the same documents give the same bytes everywhere; a section's probe bound guards against crafted names.
     this.#seed = 0x6d65_7269;
-    this.overlay = new OverlayDriver({
-      wallMs: () => this.#clock.wallMs(),
-      onChangeSet: (changeSet) => this.#changed(changeSet),
-      recorded: (key) => options.persistence.recordedSlot?.(key),
-      lastSequence: () => options.persistence.lastSequence?.() ?? 0,
-    });
-    this.latches = new LatchDriver(this.overlay, () => this.#clock.monotonicMs());
-    this.health = new VerdictDriver({
-      clock: this.#clock,
-      random: new Pcg32((Math.random() * 2 ** 32) >>> 0),
+    this.verdicts = new VerdictThread({
       vantage: options.vantage,
-      overlay: this.overlay,
-      ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
+      wallMs: () => this.#clock.wallMs(),
+      onChangeSet: (changeSet) => options.persistence.recordChangeSet(changeSet),
       onTransitions: (batch) => this.#transitions(batch),
+      recorded: (key) => options.persistence.recordedSlot?.(key),
+      onDeath: (reason) =>
+        options.logger.error({ reason }, "The verdict thread died and is started anew"),
     });
     this.#compiler = new CompilerProcess({
       paths: options.files,
@@ -116,11 +110,12 @@ export class Embedded {
    */
   async start(): Promise<void> {
     this.#compiler.start();
+    this.verdicts.open();
     this.#shifts = [...this.#options.persistence.loadShifts()];
     const stored = this.#options.persistence.loadOverlay();
-    const isRestored = this.#restore(stored);
+    const isRestored = await this.#restore(stored);
     // With or without good files: what is served from disk goes on being judged.
-    if (isRestored && this.#options.probing) this.health.start();
+    if (isRestored && this.#options.probing) this.verdicts.start();
     const reload = await this.#firstLoad();
     if (this.#isClosed) return;
     if (this.world === undefined) {
@@ -134,7 +129,7 @@ export class Embedded {
         `Cannot start: ${reasons.length === 0 ? "the files declare nothing" : reasons.join("; ")}`,
       );
     }
-    if (this.#options.probing) this.health.start();
+    if (this.#options.probing) this.verdicts.start();
     if (!isRestored) await this.#firstRound();
     if (this.#isClosed) return;
     this.#publish();
@@ -152,10 +147,36 @@ export class Embedded {
     this.#isClosed = true;
     this.#watcher?.close();
     this.#hosts.close();
-    this.latches.close();
     clearTimeout(this.#shiftTimer);
-    this.overlay.close();
-    await Promise.all([this.health.close(), this.#compiler.close()]);
+    await Promise.all([this.verdicts.close(), this.#compiler.close()]);
+  }
+
+  /** The overlay that is served. A programmer's error before `start()` has resolved. */
+  get overlay(): SharedOverlay {
+    assert(this.#overlay !== undefined, "an overlay is read after a snapshot was adopted");
+    return this.#overlay;
+  }
+
+  /** Sequence of the newest change set; 0 before there is an overlay. */
+  get sequence(): number {
+    return this.#overlay?.sequence ?? 0;
+  }
+
+  /** A worker of the edge died: its claim on a bank must not hold up the next change set. */
+  forgetWorker(worker: number): void {
+    this.#overlay?.forget(worker);
+  }
+
+  /** Active tier (from 1) of each failover node that holds a latch. */
+  latches(): { readonly name: string; readonly tier: number }[] {
+    const { world } = this;
+    if (world === undefined) return [];
+    return world.failoverNodes().flatMap(({ node, slot }) => {
+      const policy = world.policies.policyName(world.policies.policyOf(node));
+      const name = `${policy}/${world.policies.nodeName(node)}`;
+      if (!this.#latches.has(name)) return [];
+      return [{ name, tier: Math.max(1, this.overlay.read(slot)) }];
+    });
   }
 
   /** What `get records` shows, from the compiler's process. */
@@ -194,7 +215,7 @@ export class Embedded {
 
   async #reload(): Promise<Reload> {
     const options = this.#options;
-    const canPing = options.icmpSender !== undefined || !options.probing;
+    const icmpUnavailable = options.probing ? await this.verdicts.echoesUnavailable() : undefined;
     const { problems, errors, watched, accepted } = await this.#compiler.load({
       nowMs: this.#clock.wallMs(),
       seed: this.#seed,
@@ -203,7 +224,7 @@ export class Embedded {
       servedDocuments: this.model?.documentCount ?? 0,
       allowEmpty: options.allowEmpty,
       held: this.#held,
-      icmpUnavailable: canPing ? undefined : (options.icmpUnavailable ?? "no sender was given"),
+      icmpUnavailable,
     });
     this.problems = problems;
     this.fileErrors = errors;
@@ -249,31 +270,33 @@ export class Embedded {
     return this.#shifts;
   }
 
-  addShift(shift: Omit<Shift, "id" | "createdAtMs">): Shift {
+  /** Resolves when answers follow it. */
+  async addShift(shift: Omit<Shift, "id" | "createdAtMs">): Promise<Shift> {
     const added = { ...shift, id: randomUUID().slice(0, 8), createdAtMs: this.#clock.wallMs() };
-    this.#shiftsChanged(
+    await this.#shiftsChanged(
       [...this.#shifts, added],
       `${shift.percent} % moved away from ${shift.target} by ${shift.actor}: ${shift.reason}`,
     );
     return added;
   }
 
-  /** Ends the shifts of a target (or one by id); returns those that were running. */
-  removeShifts(targetOrId: string): Shift[] {
+  /** Ends the shifts of a target (or one by id); resolves with those that were running, when answers follow. */
+  async removeShifts(targetOrId: string): Promise<Shift[]> {
     const removed = this.#shifts.filter(
       ({ id, target }) => id === targetOrId || target === targetOrId,
     );
     const rest = this.#shifts.filter((shift) => !removed.includes(shift));
-    if (removed.length > 0) this.#shiftsChanged(rest, `shift of ${targetOrId} ended`);
+    if (removed.length > 0) await this.#shiftsChanged(rest, `shift of ${targetOrId} ended`);
     return removed;
   }
 
-  failback(node: string): boolean {
-    return this.latches.failback(node);
+  /** Goes back to the first tier of a failover node by command; false where it holds no latch. */
+  failback(node: string): Promise<boolean> {
+    return this.verdicts.failback(node);
   }
 
   /** Serves what the state folder holds; true where an overlay came with it, so that answers need not wait for probes. */
-  #restore(overlay: ReadonlyMap<bigint, number> | undefined): boolean {
+  async #restore(overlay: ReadonlyMap<bigint, number> | undefined): Promise<boolean> {
     const stored = this.#options.persistence.loadRevision();
     if (stored === undefined) return false;
     const world = this.#load(stored.sections, stored.seed);
@@ -281,12 +304,11 @@ export class Embedded {
       this.#options.logger.warn({ reason: world }, "Cannot serve the stored revision");
       return false;
     }
-    this.revision = stored.revision;
     this.#seed = stored.seed;
-    this.#published = stored.sections;
-    this.#take(world, overlay);
+    await this.#take(world, stored.revision, stored.sections, overlay);
+    if (this.#isClosed) return false;
     const probes = this.#options.persistence.loadProbes();
-    if (probes !== undefined) this.health.adopt(world, probes.targets, new Map(probes.rules));
+    if (probes !== undefined) this.verdicts.setPlan(probes);
     if (overlay !== undefined) {
       this.#publish();
       this.isReady = true;
@@ -313,13 +335,13 @@ export class Embedded {
       if (typeof next === "string") throw refusedBy(next);
       if (!isSame) await this.#keepRevision(sections);
       if (this.#isClosed) return false;
+      if (!isSame) await this.#serve(next, sections, "Compiled the files");
       this.#resolvedMembers = members;
       this.#zoneProblems = accepted.zoneProblems;
       for (const { subject, message } of accepted.zoneProblems)
         this.#options.logger.error({ subject }, message);
       this.#held = accepted.parts.print;
       this.model = withChange(held, accepted.parts);
-      if (!isSame) this.#serve(next, sections, "Compiled the files");
       this.#follow(this.model);
       return !isSame;
     });
@@ -385,11 +407,9 @@ export class Embedded {
     }
   }
 
-  #serve(world: World, sections: readonly WrittenSection[], text: string): void {
-    this.revision += 1;
-    this.#published = sections;
-    this.#take(world, undefined);
-    if (this.isReady) this.#publish();
+  async #serve(world: World, sections: readonly WrittenSection[], text: string): Promise<void> {
+    await this.#take(world, this.revision + 1, sections, undefined);
+    if (this.isReady && !this.#isClosed) this.#publish();
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
   }
 
@@ -426,22 +446,34 @@ export class Embedded {
     if (typeof world === "string") throw refusedBy(world);
     await this.#keepRevision(sections);
     if (this.#isClosed) return;
-    this.#serve(world, sections, "Host names resolve to other addresses");
+    await this.#serve(world, sections, "Host names resolve to other addresses");
     this.#follow(model);
   }
 
   /** Brings what hangs on the served world in line with it. */
   #follow(model: ServedModel): void {
     this.#retarget();
-    this.#applyShifts(`shifts that are running`);
-    if (this.world !== undefined) this.latches.adopt(this.world, declaredLatches(model));
+    this.#followShifts(`shifts that are running`);
+    this.#latches = declaredLatches(model);
+    this.verdicts.setLatches(this.#latches);
   }
 
-  #take(world: World, stored: ReadonlyMap<bigint, number> | undefined): void {
+  /** The verdict thread first: what is shown and published is a snapshot with its own overlay. */
+  async #take(
+    world: World,
+    revision: number,
+    sections: readonly WrittenSection[],
+    stored: ReadonlyMap<bigint, number> | undefined,
+  ): Promise<void> {
+    this.#overlay = await this.verdicts.adopt(world, {
+      revision,
+      lastSequence: this.#options.persistence.lastSequence?.() ?? 0,
+      ...(stored === undefined ? {} : { stored }),
+    });
     this.world = world;
+    this.revision = revision;
+    this.#published = sections;
     this.servedSinceMs = this.#clock.wallMs();
-    this.latches.pause();
-    this.overlay.adopt(world, this.revision, stored);
   }
 
   /** Lays sections out beside those that are served and loads them; the reason where the reader refuses them. */
@@ -467,18 +499,16 @@ export class Embedded {
   #retarget(): void {
     if (this.model === undefined || this.world === undefined || this.#isClosed) return;
     const targets = probeTargets(this.model, this.#hosts.probeAddresses());
-    const rules = capacityRules(this.model);
-    this.health.adopt(this.world, targets, rules);
-    this.#keep("what is probed", (persistence) =>
-      persistence.saveProbes({ targets, rules: [...rules] }),
-    );
+    const plan = { targets, rules: [...capacityRules(this.model)] };
+    this.verdicts.setPlan(plan);
+    this.#keep("what is probed", (persistence) => persistence.saveProbes(plan));
   }
 
   async #firstRound(): Promise<void> {
     if (!this.#options.probing) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, FIRST_ROUND_MS_MAX);
-    await Promise.race([this.health.runner.whenFirstRound(), promise]);
+    await Promise.race([this.verdicts.whenFirstRound(), promise]);
     clearTimeout(timer);
   }
 
@@ -488,41 +518,37 @@ export class Embedded {
     this.#options.onTransitions?.(batch);
   }
 
-  #changed(changeSet: ChangeSet): void {
-    this.#options.persistence.recordChangeSet(changeSet);
-    const { kind } = changeSet.cause;
-    if (kind !== "latch" && kind !== "snapshot") this.latches.step();
-  }
-
   /** On disk before it has an effect: where it cannot be kept it is refused, as an exception. */
-  #shiftsChanged(shifts: readonly Shift[], text: string): void {
+  async #shiftsChanged(shifts: readonly Shift[], text: string): Promise<void> {
     this.#options.persistence.saveShifts(shifts);
     this.#shifts = shifts;
-    this.#applyShifts(text);
+    await this.#applyShifts(text);
+  }
+
+  #followShifts(text: string): void {
+    this.#applyShifts(text).catch((error: unknown) => {
+      if (!this.#isClosed) this.#options.logger.error({ reason: reasonOf(error) }, "Cannot shift");
+    });
   }
 
   /** Brings the overlay in line with the running shifts and comes back when the next one expires. */
-  #applyShifts(text: string): void {
+  async #applyShifts(text: string): Promise<void> {
     const nowMs = this.#clock.wallMs();
     const running = this.#shifts.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
     if (running.length < this.#shifts.length) {
       this.#shifts = running;
       this.#keep("that shifts expired", (persistence) => persistence.saveShifts(running));
     }
-    if (this.model !== undefined && this.world !== undefined) {
-      this.overlay.apply(shiftChanges(this.model, this.world, this.overlay, running), {
-        kind: "shift",
-        text,
-      });
-    }
     clearTimeout(this.#shiftTimer);
-    if (running.length === 0) return;
-    const next = Math.min(...running.map(({ expiresAtMs }) => expiresAtMs));
-    this.#shiftTimer = setTimeout(
-      () => this.#applyShifts("a shift expired"),
-      Math.max(1, next - nowMs),
-    );
-    this.#shiftTimer.unref();
+    if (running.length > 0 && !this.#isClosed) {
+      const next = Math.min(...running.map(({ expiresAtMs }) => expiresAtMs));
+      const pauseMs = Math.max(1, next - nowMs);
+      this.#shiftTimer = setTimeout(() => this.#followShifts("a shift expired"), pauseMs);
+      this.#shiftTimer.unref();
+    }
+    if (this.model === undefined || this.world === undefined) return;
+    const changes = shiftChanges(this.model, this.world, this.overlay, running);
+    await this.overlay.apply(changes, { kind: "shift", text });
   }
 }
 

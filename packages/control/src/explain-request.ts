@@ -49,10 +49,9 @@ function viewNow({ embedded }: ApiOptions): TimedView | string {
   if (world === undefined) return "Nothing is served yet";
   return {
     world,
-    slots: embedded.overlay.slots,
+    ...embedded.overlay.moment(),
     model: embedded.model,
     revision: embedded.revision,
-    sequence: embedded.overlay.sequence,
     nowSeconds: Math.floor(Date.now() / 1000),
     failbackOf: (name) => failbackText(embedded, name),
   };

@@ -29,7 +29,7 @@ export function addListRoutes(
   list("/v1/records", (request) => embedded.records(request));
   list("/v1/health", (request) => healthViews(embedded, request));
   list("/v1/shifts", (request) => whole(embedded.shifts(), request, ({ id }) => id));
-  list("/v1/latches", (request) => whole(embedded.latches.latches(), request, ({ name }) => name));
+  list("/v1/latches", (request) => whole(embedded.latches(), request, ({ name }) => name));
 }
 
 interface ListQuery {

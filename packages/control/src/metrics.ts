@@ -4,6 +4,7 @@
 // nothing is counted here. Names of records are not among the labels: there may be a million of them, and strangers choose them.
 
 import { formatName } from "@meridian/dns";
+import type { VerdictFigures } from "@meridian/health";
 import { Gauge, Registry, Counter } from "prom-client";
 import type { ApiOptions } from "./api.ts";
 import type { World } from "@meridian/snapshot";
@@ -16,6 +17,7 @@ type Sample = readonly [labels: readonly string[], value: number];
 interface Reading {
   readonly options: ApiOptions;
   readonly figures: EdgeFigures;
+  readonly health: VerdictFigures;
 }
 
 /** A metric as it is documented and read. */
@@ -64,7 +66,7 @@ const metrics: readonly Metric[] = [
     type: "gauge",
     help: "Sequence of the newest change set of the overlay.",
     labels: [],
-    read: ({ options }) => [[[], options.embedded.overlay.sequence]],
+    read: ({ options }) => [[[], options.embedded.sequence]],
   },
   {
     name: "meridian_file_problems",
@@ -189,7 +191,7 @@ const metrics: readonly Metric[] = [
     help: "Verdict of a checked endpoint: 1 healthy, 0 unhealthy, NaN unknown.",
     labels: ["endpoint", "check"],
     read: ({ options: { embedded } }) =>
-      [...embedded.health.runner.states()].map(({ key, checkName, verdict }) => [
+      [...embedded.verdicts.verdicts()].map(({ key, checkName, verdict }) => [
         [key, checkName],
         verdict === "unknown" ? NaN : Number(verdict === "healthy"),
       ]),
@@ -207,32 +209,36 @@ const metrics: readonly Metric[] = [
     type: "counter",
     help: "Probes by what came of them; late ones count under delayed or queued as well.",
     labels: ["outcome"],
-    read: ({ options: { embedded } }) => {
-      const { counters } = embedded.health.runner;
-      return [
-        [["started"], counters.probesStarted],
-        [["passed"], counters.probesPassed],
-        [["failed"], counters.probesFailed],
-        [["held"], counters.probesHeld],
-        [["timed_out"], counters.probesTimedOut],
-        [["delayed"], counters.probesDelayed],
-        [["queued"], counters.probesQueued],
-      ];
-    },
+    read: ({ health: { counters } }) => [
+      [["started"], counters.probesStarted],
+      [["passed"], counters.probesPassed],
+      [["failed"], counters.probesFailed],
+      [["held"], counters.probesHeld],
+      [["timed_out"], counters.probesTimedOut],
+      [["delayed"], counters.probesDelayed],
+      [["queued"], counters.probesQueued],
+    ],
   },
   {
     name: "meridian_health_freezes_total",
     type: "counter",
     help: "Times that all verdicts were held because everything failed at once.",
     labels: [],
-    read: ({ options }) => [[[], options.embedded.health.runner.counters.freezes]],
+    read: ({ health }) => [[[], health.counters.freezes]],
   },
   {
     name: "meridian_health_targets",
     type: "gauge",
     help: "Endpoints that are checked.",
     labels: [],
-    read: ({ options }) => [[[], options.embedded.health.runner.targetCount]],
+    read: ({ health }) => [[[], health.targetCount]],
+  },
+  {
+    name: "meridian_health_restarts_total",
+    type: "counter",
+    help: "Times that the verdict thread was started anew; its other counters begin at 0 then.",
+    labels: [],
+    read: ({ options }) => [[[], options.embedded.verdicts.restarts]],
   },
   {
     name: "meridian_edge_worker_restarts_total",
@@ -295,7 +301,8 @@ export class Metrics {
   /** Reads everything now; with `topNames` above 0 the most asked names as well. */
   async text(topNames: number = 0): Promise<string> {
     const registry = new Registry();
-    const reading = { options: this.#options, figures: this.#options.edge.figures() };
+    const health = await this.#options.embedded.verdicts.figures();
+    const reading = { options: this.#options, figures: this.#options.edge.figures(), health };
     for (const metric of metrics) add(registry, metric, metric.read(reading));
     if (topNames > 0) {
       const names = this.#options.edge.topNames(topNames);

@@ -17,7 +17,7 @@ import fc from "fast-check";
 import { declaredLatches } from "./declared-latches.ts";
 import { worldOf } from "./world-of.ts";
 import { LatchDriver } from "@meridian/health";
-import { OverlayDriver, type ChangeSet } from "@meridian/health";
+import { OverlayDriver, adoptionChangeSet, type ChangeSet } from "@meridian/health";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
 const GOOD = endpointSlot(Verdict.healthy, Admin.active, PER_MILLE, PER_MILLE, 5);
@@ -48,16 +48,18 @@ function worldWith(pools: Readonly<Record<string, number>>, weight = 1): World {
   return world;
 }
 
-function start(
-  world: World,
-  options: Partial<ConstructorParameters<typeof OverlayDriver>[0]> = {},
-): { driver: OverlayDriver; sets: ChangeSet[] } {
-  const sets: ChangeSet[] = [];
-  const driver = new OverlayDriver({
+function driverInto(sets: ChangeSet[]): OverlayDriver {
+  return new OverlayDriver({
     wallMs: () => 7,
     onChangeSet: (set) => sets.push(set),
-    ...options,
+    onAdopted: (adoption, world) =>
+      sets.push(adoptionChangeSet(world, adoption, cause, () => undefined)),
   });
+}
+
+function start(world: World): { driver: OverlayDriver; sets: ChangeSet[] } {
+  const sets: ChangeSet[] = [];
+  const driver = driverInto(sets);
   driver.adopt(world, 1);
   return { driver, sets };
 }
@@ -224,17 +226,11 @@ test("sequences rise by one with every set, over snapshots and over a restart", 
       (steps) => {
         const world = worldWith({ a: 2 });
         const sets: ChangeSet[] = [];
-        const fresh = (): OverlayDriver =>
-          new OverlayDriver({
-            wallMs: () => 7,
-            onChangeSet: (set) => sets.push(set),
-            lastSequence: () => sets.at(-1)?.sequence ?? 0,
-          });
-        let driver = fresh();
+        let driver = driverInto(sets);
         driver.adopt(world, 1);
         steps.forEach((step, at) => {
-          if (step === "restart") driver = fresh();
-          if (step !== "change") driver.adopt(world, at + 2);
+          if (step === "restart") driver = driverInto(sets);
+          if (step !== "change") driver.adopt(world, at + 2, undefined, sets.at(-1)?.sequence);
           else driver.apply([{ slot: at % 2, value: at % 3 === 0 ? GOOD : BAD }], cause);
         });
         assert.deepEqual(

@@ -41,11 +41,15 @@ export function probeTargets(model: CheckedPools, hosts: ResolvedHosts): ProbeTa
         ? undefined
         : model.check(metadata.namespace, spec.healthCheck);
     if (check === undefined) continue;
+    const specs: CheckSpecs = new Map();
     for (const member of pool.members.values())
-      targets.push(...targetsOf(model, pool, member, check, hosts));
+      targets.push(...targetsOf(model, pool, member, check, hosts, specs));
   }
   return targets;
 }
+
+/** The members of a pool share what is probed: 100,000 targets have a few specifications between them. */
+type CheckSpecs = Map<HealthCheckDocument, CheckSpec>;
 
 function targetsOf(
   model: CheckedPools,
@@ -53,6 +57,7 @@ function targetsOf(
   member: Member,
   check: HealthCheckDocument,
   hosts: ResolvedHosts,
+  specs: CheckSpecs,
 ): ProbeTarget[] {
   const address =
     addressBytes(member.spec.address) === undefined
@@ -62,7 +67,7 @@ function targetsOf(
   const target = (key: string, own: HealthCheckDocument): ProbeTarget => ({
     key,
     checkName: `${own.metadata.namespace}/${own.metadata.name}`,
-    check: checkSpec(own.spec, key, own === check ? pool.document.spec.load : undefined),
+    check: specOf(specs, own, key, own === check ? pool.document.spec.load : undefined),
     address,
     ...(address === member.spec.address ? {} : { hostName: member.spec.address }),
     port: portOf(own.spec) ?? member.spec.port ?? 0,
@@ -73,6 +78,20 @@ function targetsOf(
     return child === undefined ? [] : [target(`${member.key}#${name}`, child)];
   });
   return [target(member.key, check), ...children];
+}
+
+/** Only that of a calculated check depends on the member. */
+function specOf(
+  specs: CheckSpecs,
+  document: HealthCheckDocument,
+  key: string,
+  load: LoadSpec | undefined,
+): CheckSpec {
+  const known = specs.get(document);
+  if (known !== undefined) return known;
+  const spec = checkSpec(document.spec, key, load);
+  if (spec.kind !== "calculated") specs.set(document, spec);
+  return spec;
 }
 
 function portOf(spec: HealthCheckSpec): number | undefined {

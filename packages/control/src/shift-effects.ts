@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Admin, DIAL_SHIFT, PER_MILLE, type SlotChange, type World } from "@meridian/snapshot";
-import type { OverlayDriver } from "@meridian/health";
+import { Admin, DIAL_SHIFT, PER_MILLE, type World } from "@meridian/snapshot";
+import type { MaskedChange } from "@meridian/health";
 import type { Model } from "@meridian/model";
+
+/** The bits of an endpoint's slot that shifts say: administrative state and dial. */
+const SHIFT_MASK = (7 << 2) | (0x3ff << DIAL_SHIFT);
 
 /** A temporary move of traffic away from a target, as it is kept and shown. */
 export interface Shift {
@@ -37,10 +40,10 @@ export function shiftReaches(
 export function shiftChanges(
   model: Pick<Model, "siteChain">,
   world: World,
-  overlay: OverlayDriver,
+  overlay: { read(slot: number): number },
   shifts: readonly Shift[],
-): SlotChange[] {
-  const changes: SlotChange[] = [];
+): MaskedChange[] {
+  const changes: MaskedChange[] = [];
   for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++) {
     const percent = shifts.reduce(
       (most, shift) =>
@@ -52,9 +55,9 @@ export function shiftChanges(
     const admin = percent >= 100 ? Admin.drained : Admin.active;
     const dial = percent >= 100 ? PER_MILLE : Math.round(((100 - percent) * PER_MILLE) / 100);
     const was = overlay.read(endpoint);
-    const cleared = (was & ~((7 << 2) | (0x3ff << DIAL_SHIFT))) >>> 0;
-    const value = (cleared | (admin << 2) | (dial << DIAL_SHIFT)) >>> 0;
-    if (value !== was) changes.push({ slot: endpoint, value });
+    const value = ((admin << 2) | (dial << DIAL_SHIFT)) >>> 0;
+    if ((was & SHIFT_MASK) >>> 0 !== value)
+      changes.push({ slot: endpoint, mask: SHIFT_MASK, value });
   }
   return changes;
 }

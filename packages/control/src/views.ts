@@ -2,6 +2,7 @@
 
 // What `get` and the API show, as plain values: one builder a kind, all of them from the model, the world and the newest overlay.
 
+import type { EndpointState } from "@meridian/health";
 import type { EdgeFigures } from "./edge-figures.ts";
 import { failoverBudget, type Member, type Model, type Pool } from "@meridian/model";
 import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, type World } from "@meridian/snapshot";
@@ -28,22 +29,30 @@ const verdictNames = ["unknown", "healthy", "unhealthy", "unknown"] as const;
 const adminNames = Object.fromEntries(Object.entries(Admin).map(([name, value]) => [value, name]));
 
 /** Endpoints with their verdicts and what operators did to them. */
-export function endpointViews(
+export async function endpointViews(
   embedded: Embedded,
   figures: EdgeFigures,
   request: PageRequest,
-): Page<EndpointView> {
-  const { model, world } = embedded;
-  if (model === undefined || world === undefined) return { items: [] };
-  const members = [...model.pools.values()].flatMap((pool) =>
+): Promise<Page<EndpointView>> {
+  const members = [...(embedded.model?.pools.values() ?? [])].flatMap((pool) =>
     Array.from(pool.members.values(), (member) => ({ pool, member })),
   );
-  return pageOf(
+  const page = pageOf(
     members,
     request,
     ({ member }) => member.key,
-    ({ pool, member }) => endpointView(embedded, world, pool, member, figures),
+    (each) => each,
   );
+  const states = await embedded.verdicts.states(page.items.map(({ member }) => member.key));
+  const stateOf = new Map(states.map((state) => [state.key, state]));
+  const { world } = embedded;
+  if (world === undefined) return { items: [] };
+  return {
+    ...page,
+    items: page.items.map(({ pool, member }) =>
+      endpointView(embedded, world, pool, member, figures, stateOf.get(member.key)),
+    ),
+  };
 }
 
 function endpointView(
@@ -52,10 +61,10 @@ function endpointView(
   pool: Pool,
   member: Member,
   figures: EdgeFigures,
+  state?: EndpointState,
 ): EndpointView {
   const index = world.pools.endpointIndexOf(key64(member.key));
   const slot = index < 0 ? 0 : embedded.overlay.read(index);
-  const state = embedded.health.runner.state(member.key);
   const isChecked = pool.document.spec.healthCheck !== undefined;
   return {
     endpoint: member.key,
@@ -248,22 +257,33 @@ export interface HealthView {
   readonly condition: string;
 }
 
-export function healthViews(embedded: Embedded, request: PageRequest): Page<HealthView> {
-  return pageOf(
-    [...embedded.health.runner.states()],
+/** What probes say of every target. */
+export async function healthViews(
+  { verdicts }: Embedded,
+  request: PageRequest,
+): Promise<Page<HealthView>> {
+  const keys = verdicts.targets.keys();
+  const page = pageOf(
+    [...keys],
     request,
-    ({ key }) => key,
-    (state) => ({
-      endpoint: state.key,
-      check: state.checkName,
-      kind: state.kind,
-      verdict: state.verdict,
-      reason: state.reason,
-      sinceMs: state.sinceMs,
-      lastReason: state.lastReason,
-      lastProbeMs: state.lastProbeMs,
-      lastDurationMs: state.lastDurationMs,
-      condition: state.condition === "none" ? "" : `${state.condition}: ${state.conditionReason}`,
-    }),
+    (key) => key,
+    (key) => key,
   );
+  const states = await verdicts.states(page.items);
+  return { ...page, items: states.map(healthView) };
+}
+
+function healthView(state: EndpointState): HealthView {
+  return {
+    endpoint: state.key,
+    check: state.checkName,
+    kind: state.kind,
+    verdict: state.verdict,
+    reason: state.reason,
+    sinceMs: state.sinceMs,
+    lastReason: state.lastReason,
+    lastProbeMs: state.lastProbeMs,
+    lastDurationMs: state.lastDurationMs,
+    condition: state.condition === "none" ? "" : `${state.condition}: ${state.conditionReason}`,
+  };
 }

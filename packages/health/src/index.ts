@@ -48,7 +48,7 @@ export type {
 } from "./runner-options.ts";
 export type { Transition } from "./transition.ts";
 export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
-export { icmpAvailability } from "./probes/icmp/ping-program.ts";
+export { findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
 export {
   defaultCapacityRule,
   initialCapacity,
@@ -59,6 +59,21 @@ export {
   type CapacityState,
 } from "./load/capacity-factor.ts";
 export { CapacityTracker } from "./load/capacity-tracker.ts";
-export { OverlayDriver, type Cause, type ChangeSet } from "./overlay-driver.ts";
+export {
+  OverlayDriver,
+  adoptionChangeSet,
+  type Adoption,
+  type Cause,
+  type ChangeSet,
+  type MaskedChange,
+} from "./overlay-driver.ts";
 export { VerdictDriver, type VerdictDriverOptions } from "./verdict-driver.ts";
+export { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
+export { SharedOverlay, type SendChanges } from "./shared-overlay.ts";
+export {
+  VerdictThread,
+  type AdoptionRequest,
+  type VerdictThreadOptions,
+} from "./verdict-thread.ts";
+export type { PushedStatus, SnapshotToJudge, VerdictFigures } from "./verdict-messages.ts";
 export { LatchDriver, type DeclaredLatch } from "./latch-driver.ts";

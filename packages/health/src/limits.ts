@@ -49,3 +49,15 @@ export const TRANSITIONS_REMEMBERED_MAX = 10_000;
 
 /** A timer this late means that this process stood still: what was in flight then gets the time back. */
 export const STALL_MS = 50;
+
+/** States that are told in one turn of the event loop: probes go first. */
+export const STATES_PER_TURN = 256;
+
+/** Pause before a verdict thread that died is started anew; twice as long each time where it dies again soon. */
+export const RESTART_DELAY_MS = 10;
+
+/** Longest such pause. A thread that lived longer than this begins with the shortest again. */
+export const RESTART_DELAY_MS_MAX = 5000;
+
+/** How long a verdict thread may take to end by itself. */
+export const CLOSE_MS_MAX = 2000;

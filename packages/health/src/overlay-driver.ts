@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The one writer of the overlay. Everybody who changes something (verdicts, shifts, latches, load) hands over slot values by key; the
+// The one writer of the overlay. Everybody who changes something (verdicts, shifts, latches, load) hands over slot values; the
 // driver turns them into change sets, keeps what follows from them (pool epochs, last-known bits) and publishes each set whole.
 
 import {
@@ -13,6 +13,11 @@ import {
   type SlotChange,
   type World,
 } from "@meridian/snapshot";
+
+/** Bits of a slot that take another value; the others stay what they are when the change is made. */
+export interface MaskedChange extends SlotChange {
+  readonly mask: number;
+}
 
 /** Why slots changed: kept in the journal and shown by explain. */
 export interface Cause {
@@ -31,13 +36,20 @@ export interface ChangeSet {
   readonly changes: readonly { readonly key: bigint; readonly value: number }[];
 }
 
+/** An overlay as it began: with a new snapshot, or with another writer. */
+export interface Adoption {
+  readonly sequence: number;
+  readonly revision: number;
+  readonly atMs: number;
+  /** A copy. */
+  readonly slots: Uint32Array;
+}
+
 export interface OverlayDriverOptions {
   readonly wallMs: () => number;
   readonly onChangeSet: (changeSet: ChangeSet) => void;
-  /** What the journal holds for a key; absent where nothing is kept. A new snapshot records only what differs from it. */
-  readonly recorded?: (key: bigint) => number | undefined;
-  /** The first overlay's sequence is the next one, so that a sequence names one state across restarts. Default 0. */
-  readonly lastSequence?: () => number;
+  /** An overlay begins; comes before its first change set. `adoptionChangeSet` says what of it is to be kept. */
+  readonly onAdopted?: (adoption: Adoption, world: World) => void;
 }
 
 /** Longest time for which a change set waits for readers of the spare bank, before the driver gives up on a worker that hangs. */
@@ -85,12 +97,16 @@ export class OverlayDriver {
 
   /**
    * Starts an overlay for a new snapshot. Endpoint and latch slots that existed keep their values by key (`stored` serves keys that the
-   * running overlay lacks), changes that still wait for a bank among them; weights and dials of branches are the documents'. What the
-   * journal could not derive from the change sets before is a change set of its own, so that (revision, sequence) names one state.
+   * running overlay lacks), changes that still wait for a bank among them; weights and dials of branches are the documents'. Its
+   * sequence is the next one after `lastSequence` or after that of the running overlay.
    */
-  adopt(world: World, revision: number, stored?: ReadonlyMap<bigint, number>): void {
-    const initial = world.initialSlots();
-    const slots = Uint32Array.from(initial);
+  adopt(
+    world: World,
+    revision: number,
+    stored?: ReadonlyMap<bigint, number>,
+    lastSequence: number = 0,
+  ): void {
+    const slots = world.initialSlots();
     const old = this.#world;
     const newest = this.#takePending();
     const carry = (slot: number): void => {
@@ -103,24 +119,31 @@ export class OverlayDriver {
       for (let slot = 0; slot < world.poolEpochSlots; slot++) carry(slot);
       for (let slot = world.latchSlots; slot < world.slotCount; slot++) carry(slot);
     }
-    const lastSequence = this.#writer?.sequence ?? this.#options.lastSequence?.() ?? 0;
-    this.#world = world;
-    this.#revision = revision;
-    this.#writer = new OverlayWriter(slots, lastSequence + 1);
-    this.#options.onChangeSet({
-      sequence: lastSequence + 1,
-      revision,
-      atMs: this.#options.wallMs(),
-      cause: { kind: "snapshot", text: `revision ${revision}` },
-      changes: this.#unrecorded(world, initial, slots),
-    });
+    const before = this.#writer?.sequence ?? lastSequence;
+    this.#begin(world, revision, new OverlayWriter(slots, before + 1));
   }
 
-  /** Adds values to the next change set, which leaves as soon as no worker reads the spare bank. Later values of a slot win. */
-  apply(changes: Iterable<SlotChange>, cause: Cause): void {
+  /** Goes on with the overlay of a writer that is gone. */
+  resume(world: World, revision: number, buffer: SharedArrayBuffer): void {
+    this.#begin(world, revision, new OverlayWriter(buffer));
+  }
+
+  /** True where changes wait for a bank. */
+  get isWaiting(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /**
+   * Adds values to the next change set, which leaves as soon as no worker reads the spare bank. Later values of a slot win; those with a
+   * mask change its bits alone.
+   */
+  apply(changes: Iterable<SlotChange | MaskedChange>, cause: Cause): void {
     const before = this.#pending.size;
-    for (const { slot, value } of changes) {
-      if (this.read(slot) !== value) this.#pending.set(slot, value);
+    for (const change of changes) {
+      const was = this.read(change.slot);
+      const mask = "mask" in change ? change.mask : 0xffff_ffff;
+      const value = ((was & ~mask) | (change.value & mask)) >>> 0;
+      if (was !== value) this.#pending.set(change.slot, value);
     }
     if (this.#pending.size === before && before === 0) return;
     this.#pendingCause = cause;
@@ -135,6 +158,21 @@ export class OverlayDriver {
   close(): void {
     if (this.#retry !== undefined) clearImmediate(this.#retry);
     this.#retry = undefined;
+  }
+
+  #begin(world: World, revision: number, writer: OverlayWriter): void {
+    this.#world = world;
+    this.#revision = revision;
+    this.#writer = writer;
+    this.#options.onAdopted?.(
+      {
+        sequence: writer.sequence,
+        revision,
+        atMs: this.#options.wallMs(),
+        slots: writer.current().slice(),
+      },
+      world,
+    );
   }
 
   #publish(): void {
@@ -184,21 +222,6 @@ export class OverlayDriver {
     return (slot) => changes.get(slot) ?? writer?.read(slot);
   }
 
-  /** Values that neither the snapshot nor the journal gives. */
-  #unrecorded(
-    world: World,
-    initial: Uint32Array,
-    slots: Uint32Array,
-  ): { readonly key: bigint; readonly value: number }[] {
-    const changes: { readonly key: bigint; readonly value: number }[] = [];
-    slots.forEach((value, slot) => {
-      if (slot >= world.poolEpochSlots && slot < world.branchSlots) return;
-      const key = world.slotKey(slot);
-      if ((this.#options.recorded?.(key) ?? initial[slot]) !== value) changes.push({ key, value });
-    });
-    return changes;
-  }
-
   /** Adds what follows from changed endpoints: their pools' epochs move, and last-known bits are set or cleared. */
   #followPools(world: World, changes: Map<number, number>): void {
     const pools = new Set<number>();
@@ -242,4 +265,25 @@ export class OverlayDriver {
       throw new TypeError("The overlay is read before a snapshot was adopted");
     return this.#writer;
   }
+}
+
+/**
+ * What of a begun overlay neither the snapshot nor the journal gives, as a change set, so that (revision, sequence) names one state.
+ * `recorded` is what the journal holds for a key.
+ */
+export function adoptionChangeSet(
+  world: World,
+  adoption: Adoption,
+  cause: Cause,
+  recorded: (key: bigint) => number | undefined,
+): ChangeSet {
+  const initial = world.initialSlots();
+  const changes: { readonly key: bigint; readonly value: number }[] = [];
+  adoption.slots.forEach((value, slot) => {
+    if (slot >= world.poolEpochSlots && slot < world.branchSlots) return;
+    const key = world.slotKey(slot);
+    if ((recorded(key) ?? initial[slot]) !== value) changes.push({ key, value });
+  });
+  const { sequence, revision, atMs } = adoption;
+  return { sequence, revision, atMs, cause, changes };
 }

@@ -79,14 +79,25 @@ export class HealthRunner {
    * thresholds keeps its verdict. `restored` gives verdicts from before a restart to keys not yet known.
    */
   setTargets(targets: readonly ProbeTarget[], restored?: ReadonlyMap<string, Verdict>): void {
-    const nowMs = this.#options.clock.monotonicMs();
     const keep = new Set(targets.map((target) => target.key));
-    for (const entry of [...this.#byKey.values()]) {
-      if (!keep.has(entry.target.key)) this.#remove(entry);
+    const gone = [...this.#byKey.keys()].filter((key) => !keep.has(key));
+    this.changeTargets(targets, gone, (key) => restored?.get(key));
+  }
+
+  /** As `setTargets`, by what is different: targets that are new or changed, and keys that are gone. */
+  changeTargets(
+    changed: readonly ProbeTarget[],
+    gone: readonly string[],
+    restored: (key: string) => Verdict | undefined,
+  ): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const key of gone) {
+      const entry = this.#byKey.get(key);
+      if (entry !== undefined) this.#remove(entry);
     }
-    for (const target of targets) {
+    for (const target of changed) {
       const known = this.#byKey.get(target.key);
-      if (known === undefined) this.#add(target, restored?.get(target.key), nowMs);
+      if (known === undefined) this.#add(target, restored(target.key), nowMs);
       else if (!known.equals(target)) this.#replace(known, target, nowMs);
     }
     this.#calculated.link(this.#byKey.values());

@@ -11,10 +11,12 @@ import {
   type SlotChange,
   type World,
 } from "@meridian/snapshot";
-import type { ProbeTarget, Verdict as VerdictWord } from "./check.ts";
+import type { Verdict as VerdictWord } from "./check.ts";
+import type { EndpointState } from "./entry.ts";
 import type { CapacityRule } from "./load/capacity-factor.ts";
 import { CapacityTracker } from "./load/capacity-tracker.ts";
 import type { OverlayDriver } from "./overlay-driver.ts";
+import type { PlanChange } from "./probe-plan.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
 import { HealthRunner } from "./runner.ts";
 import type { Transition } from "./transition.ts";
@@ -36,7 +38,7 @@ export class VerdictDriver {
   readonly #options: VerdictDriverOptions;
   readonly #capacity: CapacityTracker;
   #world: World | undefined;
-  #slotOf = new Map<string, number>();
+  #rules: ReadonlyMap<string, CapacityRule> = new Map();
   /** By key, as a snapshot may come before they are applied. */
   readonly #factors = new Map<string, number>();
   #tick: NodeJS.Timeout | undefined;
@@ -58,25 +60,25 @@ export class VerdictDriver {
     });
   }
 
-  /** Verdicts go to this world's slots from now on. */
-  adopt(
-    world: World,
-    targets: readonly ProbeTarget[],
-    rules: ReadonlyMap<string, CapacityRule>,
-  ): void {
+  /** Verdicts go to this world's slots from now on; the overlay has adopted it already. */
+  adopt(world: World): void {
     this.#world = world;
-    this.#slotOf = new Map(targets.map(({ key }) => [key, world.slotOfKey(key64(key))]));
-    const restored = new Map<string, VerdictWord>();
-    for (const { key } of targets) {
-      const slot = this.#slotOf.get(key) ?? -1;
-      if (slot >= 0) restored.set(key, verdictWord(this.#options.overlay.read(slot) & 3));
+    this.#writeKnown(world);
+  }
+
+  /** What is probed from now on, and how load counts. New targets go on from the verdict and the factor that their slots have. */
+  setPlan({ changed, gone, rules }: PlanChange): void {
+    if (rules !== undefined) {
+      this.#rules = new Map(rules);
+      const nowMs = this.#options.clock.monotonicMs();
+      this.#capacity.setRules(this.#rules, nowMs, (key) => this.#factorOf(key));
+      if (this.#world !== undefined) this.#resetFactors(this.#world);
     }
-    this.#capacity.setRules(rules, this.#options.clock.monotonicMs());
-    this.#resetFactors(world, rules);
-    this.runner.setTargets(targets, restored);
+    this.runner.changeTargets(changed, gone, (key) => this.#restored(key));
+    const states = changed.flatMap(({ key }) => this.runner.state(key) ?? []);
     this.#apply(
-      [...this.runner.states()].filter(({ verdict }) => verdict !== "unknown"),
-      "verdicts known before this snapshot",
+      states.filter(({ verdict }) => verdict !== "unknown"),
+      "verdicts known before the first probe",
     );
   }
 
@@ -113,7 +115,7 @@ export class VerdictDriver {
   ): void {
     const changes: SlotChange[] = [];
     for (const { key, verdict, earliestChangeMs } of batch) {
-      const slot = this.#slotOf.get(key) ?? -1;
+      const slot = this.#slotOf(key);
       if (slot < 0) continue;
       const was = this.#options.overlay.read(slot);
       const cleared = (was & ~(0x1f << CHANGE_SHIFT)) >>> 0;
@@ -126,17 +128,43 @@ export class VerdictDriver {
     if (this.#world !== undefined) this.#options.overlay.apply(changes, { kind: "health", text });
   }
 
+  #slotOf(key: string): number {
+    return this.#world?.pools.endpointIndexOf(key64(key)) ?? -1;
+  }
+
+  #restored(key: string): VerdictWord | undefined {
+    const slot = this.#slotOf(key);
+    return slot < 0 ? undefined : verdictWord(this.#options.overlay.read(slot) & 3);
+  }
+
+  #factorOf(key: string): number {
+    const slot = this.#slotOf(key);
+    return slot < 0 ? PER_MILLE : (this.#options.overlay.read(slot) >>> CAPACITY_SHIFT) & 0x3ff;
+  }
+
+  /** An endpoint may have been judged before the snapshot that it is in came. */
+  #writeKnown(world: World): void {
+    if (this.runner.targetCount === 0) return;
+    const states: EndpointState[] = [];
+    for (let slot = 0; slot < world.pools.endpointCount; slot++) {
+      if ((this.#options.overlay.read(slot) & 3) !== Verdict.unknown) continue;
+      const state = this.runner.state(world.endpointName(slot));
+      if (state !== undefined && state.verdict !== "unknown") states.push(state);
+    }
+    this.#apply(states, "verdicts known before this snapshot");
+  }
+
   #factorChanged(key: string, factor: number): void {
     this.#factors.set(key, factor);
   }
 
   /** Endpoints whose load nobody reads any more have all of their capacity again. */
-  #resetFactors(world: World, rules: ReadonlyMap<string, CapacityRule>): void {
+  #resetFactors(world: World): void {
     const changes: SlotChange[] = [];
     for (let slot = 0; slot < world.pools.endpointCount; slot++) {
       const was = this.#options.overlay.read(slot);
-      if (((was >>> CAPACITY_SHIFT) & 0x3ff) === PER_MILLE || rules.has(world.endpointName(slot)))
-        continue;
+      if (((was >>> CAPACITY_SHIFT) & 0x3ff) === PER_MILLE) continue;
+      if (this.#rules.has(world.endpointName(slot))) continue;
       changes.push({ slot, value: withFactor(was, PER_MILLE) });
     }
     this.#options.overlay.apply(changes, {
@@ -148,7 +176,7 @@ export class VerdictDriver {
   #flushFactors(): void {
     if (this.#factors.size === 0) return;
     const changes = [...this.#factors].flatMap(([key, factor]): SlotChange[] => {
-      const slot = this.#slotOf.get(key) ?? -1;
+      const slot = this.#slotOf(key);
       if (slot < 0) return [];
       return [{ slot, value: withFactor(this.#options.overlay.read(slot), factor) }];
     });

@@ -23,6 +23,7 @@ export {
   overlayBytes,
   type SlotChange,
 } from "./overlay.ts";
+export { OverlayObserver, type OverlayMoment } from "./overlay-observer.ts";
 export {
   BranchFlag,
   BranchTarget,

@@ -16,8 +16,10 @@ import { assert } from "@meridian/core";
 
 /** Most worker threads that can share an overlay. */
 export const OVERLAY_WORKERS_MAX = 64;
-const FIRST_BANK = 128;
-const IDLE = 0xffff_ffff;
+/** Word at which bank 0 begins. */
+export const FIRST_BANK = 128;
+/** The acknowledgement of a worker that reads nothing. */
+export const IDLE = 0xffff_ffff;
 
 // Endpoint slot: verdict 2 bits, admin 3, capacity factor 10, dial 10, log2 of seconds to the earliest change 5.
 export const Verdict = { unknown: 0, healthy: 1, unhealthy: 2 } as const;
@@ -79,8 +81,20 @@ export class OverlayWriter {
   #sequence = 0;
   #bank = 0;
 
-  /** A new overlay whose both banks start as `initial`. */
-  constructor(initial: Uint32Array, sequence = 0) {
+  /**
+   * A new overlay whose both banks start as `initial`; or, with a buffer, the overlay of a writer that is gone: what it had not published
+   * is lost, what it had is whole.
+   */
+  constructor(initial: Uint32Array | SharedArrayBuffer, sequence = 0) {
+    if (initial instanceof SharedArrayBuffer) {
+      this.buffer = initial;
+      this.slotCount = (initial.byteLength / 4 - FIRST_BANK) / 2;
+      this.#words = new Uint32Array(initial);
+      const word = Atomics.load(this.#words, 0);
+      this.#sequence = word >>> 1;
+      this.#bank = word & 1;
+      return;
+    }
     this.slotCount = initial.length;
     this.buffer = new SharedArrayBuffer(overlayBytes(initial.length));
     this.#words = new Uint32Array(this.buffer);

@@ -51,9 +51,9 @@ export type CapacityInput =
   | { readonly kind: "reading"; readonly load: number; readonly atMs: number }
   | { readonly kind: "time"; readonly atMs: number };
 
-/** Full capacity until something is read. */
-export function initialCapacity(atMs: number): CapacityState {
-  return { factor: 1000, load: undefined, readAtMs: atMs, isStale: false };
+/** Full capacity until something is read, or what was left before a restart. */
+export function initialCapacity(atMs: number, factor: number = 1000): CapacityState {
+  return { factor, load: undefined, readAtMs: atMs, isStale: false };
 }
 
 /** One step. */

@@ -18,14 +18,19 @@ export class CapacityTracker {
     this.#onFactor = onFactor;
   }
 
-  /** The whole set of endpoints and their rules; known ones keep their state. */
-  setRules(rules: ReadonlyMap<string, CapacityRule>, nowMs: number): void {
+  /** The whole set of endpoints and their rules; known ones keep their state, others begin at `factorOf` (1000 where absent). */
+  setRules(
+    rules: ReadonlyMap<string, CapacityRule>,
+    nowMs: number,
+    factorOf?: (key: string) => number,
+  ): void {
     for (const key of this.#entries.keys()) {
       if (!rules.has(key)) this.#entries.delete(key);
     }
     for (const [key, rule] of rules) {
       const entry = this.#entries.get(key);
-      if (entry === undefined) this.#entries.set(key, { rule, state: initialCapacity(nowMs) });
+      if (entry === undefined)
+        this.#entries.set(key, { rule, state: initialCapacity(nowMs, factorOf?.(key)) });
       else entry.rule = rule;
     }
   }

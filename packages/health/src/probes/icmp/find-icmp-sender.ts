@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isIPv6 } from "node:net";
-import { icmpAvailability, type IcmpAvailability, type IcmpSender } from "@meridian/health";
 import { IcmpPinger, loadNative } from "@meridian/native";
+import type { IcmpAvailability, IcmpSender } from "./icmp-sender.ts";
+import { icmpAvailability } from "./ping-program.ts";
 
 /** How ICMP checks probe here: sockets of the add-on, else the `ping` program, else not at all (and why). */
 export async function findIcmpSender(): Promise<IcmpAvailability> {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What travels between the thread that probes and the one that started it. Plain data and shared buffers: the same could go between
+// processes.
+
+import type { SharedWorld } from "@meridian/snapshot";
+import type { EndpointState } from "./entry.ts";
+import type { DeclaredLatch } from "./latch-driver.ts";
+import type { Adoption, Cause, MaskedChange } from "./overlay-driver.ts";
+import type { PlanChange } from "./probe-plan.ts";
+import type { HealthCounters } from "./runner-options.ts";
+import type { Transition } from "./transition.ts";
+
+/** A snapshot whose slots verdicts go to. */
+export interface SnapshotToJudge {
+  readonly revision: number;
+  readonly world: SharedWorld;
+  /** Slots from before a restart, by key. */
+  readonly stored?: ReadonlyMap<bigint, number>;
+  /** The overlay's first sequence is the next one, where none is running. */
+  readonly lastSequence: number;
+  /** The overlay of a thread that is gone, to go on with. */
+  readonly resumed?: SharedArrayBuffer;
+}
+
+/** A status from outside. */
+export interface PushedStatus {
+  readonly check: string;
+  readonly key: string;
+  readonly status: "healthy" | "unhealthy";
+  readonly reason: string;
+}
+
+/** What is asked, and answered under its name in `VerdictAnswers`. */
+export type VerdictQuestion =
+  | { readonly kind: "adopt"; readonly snapshot: SnapshotToJudge }
+  | {
+      readonly kind: "apply";
+      /** Of another revision than the present one they are without effect: slots are others. */
+      readonly revision: number;
+      readonly changes: readonly MaskedChange[];
+      readonly cause: Cause;
+    }
+  | { readonly kind: "push"; readonly status: PushedStatus }
+  | { readonly kind: "failback"; readonly node: string }
+  | { readonly kind: "states"; readonly keys: readonly string[] }
+  | { readonly kind: "figures" }
+  | { readonly kind: "echoes" }
+  | { readonly kind: "close" };
+
+/** Answers by kind of question. */
+export interface VerdictAnswers {
+  readonly adopt: Adoption & { readonly buffer: SharedArrayBuffer };
+  /** After it is published. */
+  readonly apply: true;
+  /** False where no push check of that name judges that endpoint. */
+  readonly push: boolean;
+  /** False where the node holds no latch. */
+  readonly failback: boolean;
+  /** Parts come in `states` reports before. */
+  readonly states: true;
+  readonly figures: VerdictFigures;
+  /** Why ICMP checks cannot run, or undefined where they can. */
+  readonly echoes: string | undefined;
+  readonly close: true;
+}
+
+/** What the thread counts. */
+export interface VerdictFigures {
+  readonly counters: HealthCounters;
+  readonly targetCount: number;
+}
+
+/** What is sent to the thread: questions, and orders that need no answer. */
+export type VerdictCommand =
+  | { readonly kind: "question"; readonly id: number; readonly question: VerdictQuestion }
+  | { readonly kind: "plan"; readonly change: PlanChange }
+  | { readonly kind: "latches"; readonly latches: ReadonlyMap<string, DeclaredLatch> }
+  | { readonly kind: "start" };
+
+/** A change set as it travels: keys and values apart, as one may have 100,000 of them. */
+export interface PackedChangeSet {
+  readonly sequence: number;
+  readonly revision: number;
+  readonly atMs: number;
+  readonly cause: Cause;
+  readonly keys: BigUint64Array;
+  readonly values: Uint32Array;
+}
+
+/** What the thread tells. Of an answer only its question says what it holds. */
+export type VerdictReport<Answer = unknown> =
+  | { readonly kind: "answer"; readonly id: number; readonly value: Answer }
+  | { readonly kind: "changed"; readonly changeSet: PackedChangeSet }
+  | { readonly kind: "transitions"; readonly batch: readonly Transition[] }
+  | { readonly kind: "states"; readonly id: number; readonly part: readonly EndpointState[] }
+  | { readonly kind: "first round" };
