@@ -120,7 +120,7 @@ for (const [what, make] of [
     (path) => {
       const database = new DatabaseSync(path);
       database.exec("CREATE TABLE future (a)");
-      database.exec(`PRAGMA application_id = ${0x4d455244}; PRAGMA user_version = 2`);
+      database.exec("PRAGMA application_id = 1296388676; PRAGMA user_version = 2");
       database.close();
     },
   ],
