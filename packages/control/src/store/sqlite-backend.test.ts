@@ -60,7 +60,7 @@ test("a store that was killed has every acknowledged change set, and the last on
     const child = spawn(
       process.execPath,
       [
-        join(import.meta.dirname, "testing/commit-process.ts"),
+        join(import.meta.dirname, "testing/commit-worker.ts"),
         path,
         String(acknowledged.number + 1),
       ],
