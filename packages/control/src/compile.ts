@@ -83,10 +83,10 @@ export function compile(model: Model, options: CompileOptions): Compiled {
 }
 
 /** The same sections with other resolved addresses, in canonical order. */
-export function withAddresses(
-  sections: readonly WrittenSection[],
-  addresses: WrittenSection | undefined,
-): readonly WrittenSection[] {
+export function withAddresses<Section extends { readonly kind: number }>(
+  sections: readonly Section[],
+  addresses: Section | undefined,
+): readonly Section[] {
   const others = sections.filter(({ kind }) => kind !== SectionKind.addresses);
   return addresses === undefined
     ? others

@@ -22,8 +22,9 @@ process.on("disconnect", () => process.exit(0));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 process.on("message", (question: CompilerQuestion) => {
   const answer = answerTo(question);
-  const isBroken = "failure" in answer && question.kind !== "keep";
-  // A fault of this program may have left anything behind: the next question finds a process without a past.
+  const isWrite = question.kind === "keep" || question.kind === "probes";
+  const isBroken = "failure" in answer && !isWrite;
+  // A full disk leaves all as it was; a fault of this program, anything: the next question finds a process without a past.
   process.send?.(answer, undefined, undefined, () => {
     if (isBroken) process.exit(1);
   });
@@ -46,6 +47,8 @@ function valueOf(question: CompilerQuestion): unknown {
       return compiler.load(question.request);
     case "keep":
       return compiler.keep(question.kept);
+    case "probes":
+      return compiler.saveProbes(question.hosts);
     case "records":
       return compiler.records(question.request, question.nowMs);
   }

@@ -11,6 +11,7 @@ import { MeridianError } from "@meridian/core";
 import type { Manifest } from "@meridian/snapshot";
 import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import type { Page, PageRequest } from "./page.ts";
+import type { ResolvedHosts } from "./probe-targets.ts";
 import type { RecordView } from "./views.ts";
 
 /** How long a compiler without questions keeps its memory. */
@@ -24,6 +25,7 @@ const EXEC_ARGUMENTS = ["--single-threaded-gc", "--max-semi-space-size=32"];
 export type CompilerQuestion =
   | { readonly id: number; readonly kind: "load"; readonly request: LoadRequest }
   | { readonly id: number; readonly kind: "keep"; readonly kept: KeptRevision }
+  | { readonly id: number; readonly kind: "probes"; readonly hosts: ResolvedHosts }
   | {
       readonly id: number;
       readonly kind: "records";
@@ -90,6 +92,12 @@ export class CompilerProcess {
   /** Resolves when the revision is on disk, whatever happens to the machine; rejects where it cannot be kept. */
   keep(kept: KeptRevision): Promise<void> {
     return this.#ask((id) => ({ id, kind: "keep", kept }));
+  }
+
+  /** Puts on disk what is probed where host names have these addresses; false where no process is there that knows the model. */
+  async saveProbes(hosts: ResolvedHosts): Promise<boolean> {
+    if (this.#child === undefined) return false;
+    return this.#ask<boolean>((id) => ({ id, kind: "probes", hosts }));
   }
 
   records(request: PageRequest, nowMs: number): Promise<Page<RecordView>> {

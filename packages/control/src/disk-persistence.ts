@@ -6,6 +6,7 @@ import { Verdict } from "@meridian/snapshot";
 import type { Logger, Persistence, SectionFolder, StoredRevision } from "./embedded-options.ts";
 import { reasonOf } from "./file-loader.ts";
 import { OverlayJournal } from "./overlay-journal.ts";
+import { readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
 import type { Shift } from "./shift-effects.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
 import { type StateDir, writeDurably } from "./state-dir.ts";
@@ -13,7 +14,6 @@ import { type StateDir, writeDurably } from "./state-dir.ts";
 /** Verdicts older than this are unknown after a restart (`maxVerdictAge`). */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
 const SHIFTS_FILE = "shifts.json";
-const PROBES_FILE = "probes.json";
 
 /** What outlives the process, in a state folder that is locked already. */
 export class DiskPersistence implements Persistence {
@@ -21,7 +21,6 @@ export class DiskPersistence implements Persistence {
   readonly sectionFolder: SectionFolder;
   readonly journal: OverlayJournal;
   readonly #directory: StateDir;
-  #savedProbes = "";
   readonly #logger: Logger;
   readonly #wallMs: () => number;
 
@@ -96,22 +95,11 @@ export class DiskPersistence implements Persistence {
   }
 
   saveProbes(plan: ProbePlan): void {
-    const text = `${JSON.stringify(plan)}\n`;
-    // Host names are looked up again and again, mostly with the answer that is on disk already.
-    if (text === this.#savedProbes) return;
-    writeDurably(join(this.#directory.path, PROBES_FILE), text);
-    this.#savedProbes = text;
+    writeProbePlan(this.#directory.path, plan);
   }
 
   loadProbes(): ProbePlan | undefined {
-    try {
-      const raw: unknown = JSON.parse(
-        readFileSync(join(this.#directory.path, PROBES_FILE), "utf8"),
-      );
-      return isProbePlan(raw) ? raw : undefined;
-    } catch {
-      return undefined;
-    }
+    return readProbePlan(this.#directory.path);
   }
 
   saveShifts(shifts: readonly Shift[]): void {
@@ -124,17 +112,6 @@ export class DiskPersistence implements Persistence {
   close(): void {
     this.journal.close();
   }
-}
-
-function isProbePlan(raw: unknown): raw is ProbePlan {
-  return (
-    typeof raw === "object" &&
-    raw !== null &&
-    "targets" in raw &&
-    Array.isArray(raw.targets) &&
-    "rules" in raw &&
-    Array.isArray(raw.rules)
-  );
 }
 
 function isShift(raw: unknown): raw is Shift {

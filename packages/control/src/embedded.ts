@@ -13,11 +13,19 @@ import { assert, systemClock, type Clock } from "@meridian/core";
 import {
   VerdictThread,
   type DeclaredLatch,
+  type ProbePlan,
   type SharedOverlay,
   type Transition,
 } from "@meridian/health";
 import type { Problem } from "@meridian/model";
-import { SectionKind, SectionPack, World, makeManifest } from "@meridian/snapshot";
+import {
+  SectionKind,
+  SectionPack,
+  World,
+  makeManifest,
+  type ManifestSection,
+  type NamedSection,
+} from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { capacityRules } from "./capacity-rules.ts";
 import { withAddresses, type CompileProblem } from "./compile.ts";
@@ -28,7 +36,7 @@ import type { AcceptedLoad, CompiledSection } from "./file-compiler.ts";
 import { reasonOf } from "./file-loader.ts";
 import { FileWatcher } from "./file-watcher.ts";
 import { HostResolver } from "./host-resolver.ts";
-import { probeTargets } from "./probe-targets.ts";
+import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { withChange, type ServedModel } from "./served-model.ts";
@@ -41,6 +49,11 @@ import type { EmbeddedOptions, Persistence, Reload } from "./embedded-options.ts
 const FIRST_ROUND_MS_MAX = 5000;
 /** Sections that are read at once. */
 const SECTION_READS_MAX = 8;
+
+/** A section to be served; with its bytes where the sections that are served do not have it. */
+interface LoadedSection extends ManifestSection {
+  readonly buffer?: SharedArrayBuffer;
+}
 
 export class Embedded {
   readonly verdicts: VerdictThread;
@@ -58,13 +71,14 @@ export class Embedded {
   readonly #clock: Clock;
   readonly #hosts: HostResolver;
   readonly #compiler: CompilerProcess;
+  readonly #targets = new ProbeTargets();
   /** What of the model's documents is here (`PartsChange.print`). */
   #held: Uint8Array | undefined;
   #resolvedMembers: readonly ResolvedMember[] = [];
   #zoneProblems: readonly CompileProblem[] = [];
   #reloading: Promise<Reload> | undefined;
   #isReloadWanted = false;
-  #published: readonly WrittenSection[] = [];
+  #published: readonly ManifestSection[] = [];
   #pack: SectionPack | undefined;
   #overlay: SharedOverlay | undefined;
   #latches: ReadonlyMap<string, DeclaredLatch> = new Map();
@@ -219,7 +233,7 @@ export class Embedded {
     const { problems, errors, watched, accepted } = await this.#compiler.load({
       nowMs: this.#clock.wallMs(),
       seed: this.#seed,
-      published: this.#published.map(manifestSection),
+      published: this.#published,
       serialBase: dateSerial(this.#clock.wallMs()),
       servedDocuments: this.model?.documentCount ?? 0,
       allowEmpty: options.allowEmpty,
@@ -299,13 +313,13 @@ export class Embedded {
   async #restore(overlay: ReadonlyMap<bigint, number> | undefined): Promise<boolean> {
     const stored = this.#options.persistence.loadRevision();
     if (stored === undefined) return false;
-    const world = this.#load(stored.sections, stored.seed);
+    const world = this.#load(stored.sections, stored.seed, false);
     if (typeof world === "string") {
       this.#options.logger.warn({ reason: world }, "Cannot serve the stored revision");
       return false;
     }
     this.#seed = stored.seed;
-    await this.#take(world, stored.revision, stored.sections, overlay);
+    await this.#take(world, stored.revision, stored.sections.map(manifestSection), overlay);
     if (this.#isClosed) return false;
     const probes = this.#options.persistence.loadProbes();
     if (probes !== undefined) this.verdicts.setPlan(probes);
@@ -326,12 +340,12 @@ export class Embedded {
         new Set(accepted.hostNames),
         world === undefined ? undefined : knownAddresses(members, world),
       );
-      const sections = withAddresses(compiled, compileAddresses(members, this.#hosts.addresses()));
+      const sections = withAddresses(compiled, this.#addresses(members));
       const isSame =
         world !== undefined &&
         sections.length === this.#published.length &&
         sections.every(({ name }, index) => name === this.#published[index]?.name);
-      const next = isSame ? world : this.#load(sections, this.#seed);
+      const next = isSame ? world : this.#load(sections, this.#seed, true);
       if (typeof next === "string") throw refusedBy(next);
       if (!isSame) await this.#keepRevision(sections);
       if (this.#isClosed) return false;
@@ -347,32 +361,34 @@ export class Embedded {
     });
   }
 
-  /** The sections of a load: those that are published as they are, the others from where the compiler put them. */
-  async #sectionsOf(compiled: readonly CompiledSection[]): Promise<WrittenSection[]> {
-    const known = new Map(this.#published.map((section) => [section.name, section]));
-    const sections: WrittenSection[] = [];
+  /** The sections of a load; those that are not served yet with their bytes, from where the compiler put them. */
+  async #sectionsOf(compiled: readonly CompiledSection[]): Promise<LoadedSection[]> {
+    const sections: LoadedSection[] = [];
     for (let at = 0; at < compiled.length; at += SECTION_READS_MAX) {
       const some = compiled.slice(at, at + SECTION_READS_MAX);
-      sections.push(...(await Promise.all(some.map((section) => this.#sectionOf(section, known)))));
+      sections.push(...(await Promise.all(some.map((section) => this.#sectionOf(section)))));
     }
     return sections;
   }
 
-  async #sectionOf(
-    { kind, key, name, content }: CompiledSection,
-    known: ReadonlyMap<string, WrittenSection>,
-  ): Promise<WrittenSection> {
-    const same = known.get(name);
-    if (same !== undefined) return same;
+  async #sectionOf({ content, ...entry }: CompiledSection): Promise<LoadedSection> {
+    if (this.#pack?.has(entry.name) === true) return entry;
     const found =
       content === undefined
-        ? await this.#options.persistence.sectionFolder?.read(name)
+        ? await this.#options.persistence.sectionFolder?.read(entry.name)
         : sharedCopy(content);
     if (!(found instanceof SharedArrayBuffer))
       throw new Error(
         `Cannot read what the compiler wrote: ${found ?? "there is no state folder"}`,
       );
-    return { kind, key: BigInt(`0x${key}`), name, buffer: found };
+    return { ...entry, buffer: found };
+  }
+
+  #addresses(members: readonly ResolvedMember[]): LoadedSection | undefined {
+    const written = compileAddresses(members, this.#hosts.addresses());
+    return written === undefined
+      ? undefined
+      : { ...manifestSection(written), buffer: written.buffer };
   }
 
   #inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
@@ -382,20 +398,25 @@ export class Embedded {
   }
 
   /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
-  async #keepRevision(sections: readonly WrittenSection[]): Promise<void> {
+  async #keepRevision(sections: readonly LoadedSection[]): Promise<void> {
     const revision = this.revision + 1;
     const seed = this.#seed;
     const { persistence, logger } = this.#options;
     try {
       if (persistence.sectionFolder === undefined) {
-        persistence.saveRevision({ revision, seed, sections });
+        const buffers = this.#pack?.sections.map((section) => section.copy()) ?? [];
+        persistence.saveRevision({ revision, seed, sections: writtenSections(sections, buffers) });
         return;
       }
       // The compiler wrote the others.
-      const own = sections.filter(({ kind }) => kind === SectionKind.addresses);
+      const own = sections.flatMap(({ kind, name, buffer }) =>
+        kind === SectionKind.addresses && buffer !== undefined
+          ? [{ name, content: new Uint8Array(buffer).slice() }]
+          : [],
+      );
       await this.#compiler.keep({
-        manifest: makeManifest(revision, seed, sections.map(manifestSection)),
-        written: own.map(({ name, buffer }) => ({ name, content: new Uint8Array(buffer).slice() })),
+        manifest: makeManifest(revision, seed, sections),
+        written: own,
       });
     } catch (error) {
       // What cannot be kept is served all the same: a full disk is no reason to stop answering.
@@ -407,7 +428,7 @@ export class Embedded {
     }
   }
 
-  async #serve(world: World, sections: readonly WrittenSection[], text: string): Promise<void> {
+  async #serve(world: World, sections: readonly LoadedSection[], text: string): Promise<void> {
     await this.#take(world, this.revision + 1, sections, undefined);
     if (this.isReady && !this.#isClosed) this.#publish();
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
@@ -435,14 +456,14 @@ export class Embedded {
   async #followHosts(): Promise<void> {
     const { model } = this;
     if (model === undefined || this.world === undefined || this.#isClosed) return;
-    const addresses = compileAddresses(this.#resolvedMembers, this.#hosts.addresses());
+    const addresses = this.#addresses(this.#resolvedMembers);
     const previous = this.#published.find(({ kind }) => kind === SectionKind.addresses);
     if (addresses?.name === previous?.name) {
       this.#retarget();
       return;
     }
-    const sections = withAddresses(this.#published, addresses);
-    const world = this.#load(sections, this.#seed);
+    const sections = withAddresses<LoadedSection>(this.#published, addresses);
+    const world = this.#load(sections, this.#seed, true);
     if (typeof world === "string") throw refusedBy(world);
     await this.#keepRevision(sections);
     if (this.#isClosed) return;
@@ -462,7 +483,7 @@ export class Embedded {
   async #take(
     world: World,
     revision: number,
-    sections: readonly WrittenSection[],
+    sections: readonly LoadedSection[],
     stored: ReadonlyMap<bigint, number> | undefined,
   ): Promise<void> {
     this.#overlay = await this.verdicts.adopt(world, {
@@ -472,15 +493,16 @@ export class Embedded {
     });
     this.world = world;
     this.revision = revision;
-    this.#published = sections;
+    // Without their buffers: they are in the pack.
+    this.#published = sections.map(({ kind, key, name, bytes }) => ({ kind, key, name, bytes }));
     this.servedSinceMs = this.#clock.wallMs();
   }
 
   /** Lays sections out beside those that are served and loads them; the reason where the reader refuses them. */
-  #load(sections: readonly WrittenSection[], seed: number): World | string {
-    const pack = SectionPack.make(sections, this.#pack, this.#options.onSlab);
+  #load(sections: readonly NamedSection[], seed: number, isVerified: boolean): World | string {
+    const pack = SectionPack.make(sections, this.#pack, this.#options.onSlab, isVerified);
     if ("error" in pack) return pack.error;
-    const world = World.load(pack.sections, seed, this.world);
+    const world = World.load(pack.sections, seed, this.world, isVerified);
     if ("error" in world) return world.error;
     this.#pack = pack;
     return world;
@@ -498,10 +520,25 @@ export class Embedded {
 
   #retarget(): void {
     if (this.model === undefined || this.world === undefined || this.#isClosed) return;
-    const targets = probeTargets(this.model, this.#hosts.probeAddresses());
+    const hosts = this.#hosts.probeAddresses();
+    const targets = this.#targets.of(this.model, hosts);
     const plan = { targets, rules: [...capacityRules(this.model)] };
     this.verdicts.setPlan(plan);
-    this.#keep("what is probed", (persistence) => persistence.saveProbes(plan));
+    this.#keepPlan(plan, hosts).catch((error: unknown) => {
+      if (!this.#isClosed)
+        this.#options.logger.error(
+          { reason: reasonOf(error) },
+          "Cannot keep what is probed in the state folder",
+        );
+    });
+  }
+
+  /** By the compiler where it is there: of 100,000 targets the text alone takes a third of a second. */
+  async #keepPlan(plan: ProbePlan, hosts: ResolvedHosts): Promise<void> {
+    const { persistence } = this.#options;
+    const isKept =
+      persistence.sectionFolder !== undefined && (await this.#compiler.saveProbes(hosts));
+    if (!isKept && !this.#isClosed) persistence.saveProbes(plan);
   }
 
   async #firstRound(): Promise<void> {
@@ -550,6 +587,16 @@ export class Embedded {
     const changes = shiftChanges(this.model, this.world, this.overlay, running);
     await this.overlay.apply(changes, { kind: "shift", text });
   }
+}
+
+function writtenSections(
+  entries: readonly ManifestSection[],
+  buffers: readonly SharedArrayBuffer[],
+): WrittenSection[] {
+  return entries.flatMap(({ kind, key, name }, index) => {
+    const buffer = buffers[index];
+    return buffer === undefined ? [] : [{ kind, key: BigInt(`0x${key}`), name, buffer }];
+  });
 }
 
 function refusedBy(reason: string): TypeError {

@@ -4,6 +4,8 @@
 // records. Slow for large sets of files (seconds for a million names), so it lives in a process of its own (compiler-process.ts). What
 // leaves it is small: names of sections, and the documents that have changed since the last load.
 
+import { hash } from "node:crypto";
+import { serialize } from "node:v8";
 import { MeridianError } from "@meridian/core";
 import {
   DocumentReader,
@@ -17,6 +19,7 @@ import { SectionKind, type ManifestSection } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { resolvedMembers, type ResolvedMember } from "./compile-addresses.ts";
 import { compile, type CompileProblem } from "./compile.ts";
+import { capacityRules } from "./capacity-rules.ts";
 import type { KeptRevision } from "./compiler-process.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
@@ -26,6 +29,8 @@ import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { changedParts, type PartsChange } from "./served-model.ts";
+import { writeProbePlan } from "./probe-plan-file.ts";
+import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { SnapshotStore, manifestSection } from "./snapshot-store.ts";
 import { recordViews, type RecordView } from "./views.ts";
 import { worldOf } from "./world-of.ts";
@@ -93,7 +98,10 @@ export class FileCompiler {
   readonly #store: SnapshotStore | undefined;
   /** Called between steps of long work; may end the process. */
   readonly #onStep: () => void;
+  readonly #snapshotFolder: string | undefined;
   #model: Model | undefined;
+  /** Hash of what was written of probes: most reloads change none. */
+  #savedProbes = "";
   /** Sections of the last load, which may not be part of a kept revision yet, by name. */
   #sections: ReadonlyMap<string, WrittenSection> = new Map();
 
@@ -103,6 +111,7 @@ export class FileCompiler {
     this.#latencyFolder = folders.latencyFolder;
     this.#store =
       folders.snapshotFolder === undefined ? undefined : new SnapshotStore(folders.snapshotFolder);
+    this.#snapshotFolder = folders.snapshotFolder;
     this.#onStep = onStep;
   }
 
@@ -139,6 +148,17 @@ export class FileCompiler {
         store.write(name, new Uint8Array(section.buffer));
     }
     store.keep(manifest);
+  }
+
+  /** Puts on disk what is probed; false where that is not known here. */
+  saveProbes(hosts: ResolvedHosts): boolean {
+    if (this.#model === undefined || this.#snapshotFolder === undefined) return false;
+    const targets = new ProbeTargets().of(this.#model, hosts);
+    const plan = { targets, rules: [...capacityRules(this.#model)] };
+    const print = hash("sha256", serialize(plan));
+    if (print !== this.#savedProbes) writeProbePlan(this.#snapshotFolder, plan);
+    this.#savedProbes = print;
+    return true;
   }
 
   /** Removes from the state folder what no kept revision needs, nor the one that was compiled last. */

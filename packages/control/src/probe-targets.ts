@@ -29,23 +29,47 @@ import {
 export type ResolvedHosts = ReadonlyMap<string, string>;
 
 /** What is needed of a model. */
-export type CheckedPools = Pick<Model, "pools" | "check">;
+export type CheckedPools = Pick<Model, "pools" | "checks" | "check">;
 
-/** Every endpoint that a check judges, under its endpoint key, and the children of calculated checks under `KEY#CHECK`. */
-export function probeTargets(model: CheckedPools, hosts: ResolvedHosts): ProbeTarget[] {
-  const targets: ProbeTarget[] = [];
-  for (const pool of model.pools.values()) {
-    const { spec, metadata } = pool.document;
-    const check =
-      spec.healthCheck === undefined
-        ? undefined
-        : model.check(metadata.namespace, spec.healthCheck);
-    if (check === undefined) continue;
-    const specs: CheckSpecs = new Map();
-    for (const member of pool.members.values())
-      targets.push(...targetsOf(model, pool, member, check, hosts, specs));
+/** Targets of pools, made once for each pool as long as it is the same object: of 30,000 pools a reload changes a few. */
+export class ProbeTargets {
+  #checks: Model["checks"] | undefined;
+  #ofPool: ReadonlyMap<Pool, readonly ProbeTarget[]> = new Map();
+
+  /** Every endpoint that a check judges, under its endpoint key, and the children of calculated checks under `KEY#CHECK`. */
+  of(model: CheckedPools, hosts: ResolvedHosts): ProbeTarget[] {
+    const known = model.checks === this.#checks ? this.#ofPool : new Map<Pool, ProbeTarget[]>();
+    const steady = new Map<Pool, readonly ProbeTarget[]>();
+    const all: ProbeTarget[] = [];
+    for (const pool of model.pools.values()) {
+      const kept = known.get(pool);
+      const targets = kept ?? targetsOfPool(model, pool, hosts);
+      for (const target of targets) all.push(target);
+      if (kept !== undefined || isSteady(pool, targets)) steady.set(pool, targets);
+    }
+    this.#checks = model.checks;
+    this.#ofPool = steady;
+    return all;
   }
-  return targets;
+}
+
+/** Whether targets depend on documents alone: neither on what names resolve to, nor on a file of certificates. */
+function isSteady({ members }: Pool, targets: readonly ProbeTarget[]): boolean {
+  const hasHost = [...members.values()].some(
+    ({ spec }) => addressBytes(spec.address) === undefined,
+  );
+  return !hasHost && targets.every(({ check }) => !("caPem" in check));
+}
+
+function targetsOfPool(model: CheckedPools, pool: Pool, hosts: ResolvedHosts): ProbeTarget[] {
+  const { spec, metadata } = pool.document;
+  const check =
+    spec.healthCheck === undefined ? undefined : model.check(metadata.namespace, spec.healthCheck);
+  if (check === undefined) return [];
+  const specs: CheckSpecs = new Map();
+  return [...pool.members.values()].flatMap((member) =>
+    targetsOf(model, pool, member, check, hosts, specs),
+  );
 }
 
 /** The members of a pool share what is probed: 100,000 targets have a few specifications between them. */

@@ -131,6 +131,13 @@ export class Section {
     return (BigInt(this.words[word + 1] ?? 0) << 32n) | BigInt(this.words[word] ?? 0);
   }
 
+  /** Its bytes alone, in a buffer of their own. */
+  copy(): SharedArrayBuffer {
+    const buffer = new SharedArrayBuffer(this.length);
+    new Uint8Array(buffer).set(this.bytes.subarray(this.start, this.start + this.length));
+    return buffer;
+  }
+
   /** Text that an (offset, length) pair of the heap names; cut at the heap's end. */
   text(offset: number, length: number): string {
     const heap = this.table(SharedTable.heap);

@@ -136,9 +136,15 @@ export class World {
   /**
    * Loads opened sections. Refuses a required section of an unknown kind, a policy whose classifier is missing, and whatever a look-up
    * could be led astray by: the sections may be of another writer than ours. Sections that are in `previous` too, the very objects, are
-   * not looked at again, and links that lead where they led are copied.
+   * not looked at again, and links that lead where they led are copied. `isVerified`: all of them were loaded in another process before,
+   * together, and are not looked into here.
    */
-  static load(sections: readonly Section[], seed: number, previous?: World): World | SectionError {
+  static load(
+    sections: readonly Section[],
+    seed: number,
+    previous?: World,
+    isVerified = false,
+  ): World | SectionError {
     const unknown = sections.find(
       ({ kind, flags }) => !knownKinds.has(kind) && (flags & SECTION_FLAG_REQUIRED) !== 0,
     );
@@ -154,7 +160,7 @@ export class World {
       };
     }
     const sound = new Set(previous === undefined ? [] : previous.#parts.sections);
-    const malformed = firstError(sections, sound);
+    const malformed = isVerified ? undefined : firstError(sections, sound);
     if (malformed !== undefined) return { error: malformed };
     const slabs = [...new Set(sections.map(({ slab }) => slab))];
     const poolKeys = new KeyIndex(pools, PoolsTable.poolKeys);
@@ -173,6 +179,7 @@ export class World {
               hasSameKeys(previous.pools.section, pools, PoolsTable.poolKeys) &&
               hasSameKeys(previous.policies.section, policies, PoliciesTable.policyKeys),
           },
+      isVerified,
     );
     if ("error" in zones) return zones;
     const others = sections.filter(({ kind }) => kind !== SectionKind.names);

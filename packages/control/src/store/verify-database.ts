@@ -9,8 +9,7 @@ import type { StoreDatabase } from "./store-database.ts";
 const PROBLEMS_MAX = 100;
 
 /** What is wrong with a store's database: its pages, its audit chain, its versions. At most a hundred problems. */
-export function verifyDatabase(database: StoreDatabase): string[] {
-  const { connection } = database;
+export function verifyDatabase(connection: DatabaseSync, database: StoreDatabase): string[] {
   const pages = connection
     .prepare(`PRAGMA integrity_check(${PROBLEMS_MAX})`)
     .all()

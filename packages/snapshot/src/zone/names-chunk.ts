@@ -102,11 +102,12 @@ export function resolveNames(
   seed: number,
   resolveTarget: ResolveTarget,
   before?: NamesBefore,
+  isVerified = false,
 ): NamesTable | SectionError {
   const known = new Map(before?.sections.map((section, chunk) => [section, chunk]));
   let size = sections.length * CHUNK_WORDS;
   for (const section of sections) {
-    if (!known.has(section)) {
+    if (!isVerified && !known.has(section)) {
       const error = openError(section, seed) ?? namesError(section);
       if (error !== undefined) return { error };
     }

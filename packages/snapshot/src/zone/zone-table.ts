@@ -166,6 +166,7 @@ export class ZoneTable {
     slabs: readonly Slab[],
     resolveTarget: ResolveTarget,
     before?: NamesBefore,
+    isVerified = false,
   ): ZoneTable | SectionError {
     const zoneSections = sections.filter(({ kind }) => kind === SectionKind.zone);
     const seed = zoneSections[0]?.seed ?? 0;
@@ -177,7 +178,7 @@ export class ZoneTable {
     }
     const chunks = chunksOf(sections, zoneSections);
     if ("error" in chunks) return chunks;
-    const names = resolveNames(chunks, slabs, seed, resolveTarget, before);
+    const names = resolveNames(chunks, slabs, seed, resolveTarget, before, isVerified);
     if ("error" in names) return names;
     const table = ZoneTable.open(zoneSections, names, chunks);
     // Every look-up in a zone ends at its apex at the latest.
