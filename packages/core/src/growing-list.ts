@@ -25,6 +25,18 @@ export class WordList {
     return this.length - 1;
   }
 
+  /** Appends `count` zero words and returns the index of the first; what is written there goes to `words`. */
+  zeros(count: number): number {
+    const at = this.length;
+    if (at + count > this.words.length) {
+      const grown = new Uint32Array(Math.max(at + count, this.words.length * 2));
+      grown.set(this.words);
+      this.words = grown;
+    }
+    this.length = at + count;
+    return at;
+  }
+
   at(index: number): number {
     assert(index < this.length, "the index is inside the list");
     return this.words[index] ?? 0;

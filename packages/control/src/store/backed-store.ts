@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError, type Clock } from "@meridian/core";
 import { HeldStoreLease } from "./held-store-lease.ts";
 import type { StoreBackend } from "./store-backend.ts";
-import { invalidRequest } from "./store-error.ts";
+import { invalidRequest, replaced } from "./store-error.ts";
 import type {
   ChangeSet,
   ChangeSetRequest,
@@ -66,8 +66,13 @@ export class BackedStore implements Store {
     ended.addEventListener("abort", cancel);
     try {
       let revision = fromRevision;
+      let epoch: number | undefined;
       while (!ended.aborted) {
-        for (const changeSet of await this.#backend.changesAfter(revision, waitId)) {
+        const changes = await this.#backend.changesAfter(revision, waitId);
+        // After a restore the same revisions mean something else.
+        if (epoch !== undefined && changes.epoch !== epoch) throw replaced(revision, changes.epoch);
+        epoch = changes.epoch;
+        for (const changeSet of changes.changeSets) {
           if (ended.aborted) return;
           revision = changeSet.revision;
           yield changeSet;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { systemClock } from "@meridian/core";
+import { EtcdBackend } from "./etcd/etcd-backend.ts";
 import { SqliteBackend } from "./sqlite-backend.ts";
 import type { StoreBackend } from "./store-backend.ts";
 import type { StoreLocation } from "./store-location.ts";
@@ -12,6 +13,7 @@ export function openBackend(
   location: StoreLocation,
   report: (message: string) => void,
 ): Promise<StoreBackend> {
+  if (location.kind === "etcd") return EtcdBackend.open(systemClock, location);
   const { path, isReadOnly } = location;
   return Promise.resolve(
     new SqliteBackend({

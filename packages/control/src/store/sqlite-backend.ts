@@ -9,10 +9,10 @@ import { ChangeWaiters } from "./change-waiters.ts";
 import { openDatabaseFile, storageError } from "./database-file.ts";
 import { LastGoodCopy, recover } from "./last-good-copy.ts";
 import { pageQueryOf } from "./page-query.ts";
-import type { HeldLease, StoreBackend } from "./store-backend.ts";
+import { historyRange } from "./history-range.ts";
+import type { Changes, HeldLease, StoreBackend } from "./store-backend.ts";
 import { StoreDatabase } from "./store-database.ts";
 import {
-  historyMax,
   type ChangeSet,
   type ChangeSetRequest,
   type DocumentKey,
@@ -47,7 +47,6 @@ interface Holding {
 export class SqliteBackend implements StoreBackend {
   readonly #options: SqliteBackendOptions;
   readonly #lock: DatabaseSync | undefined;
-  readonly #connection: DatabaseSync;
   readonly #database: StoreDatabase;
   readonly #copy: LastGoodCopy | undefined;
   readonly #waiters = new ChangeWaiters();
@@ -60,14 +59,17 @@ export class SqliteBackend implements StoreBackend {
     this.#options = options;
     this.#lock = isReadOnly ? undefined : lockFile(path);
     try {
-      this.#connection = openOrRecover(options);
-      this.#database = new StoreDatabase(this.#connection);
+      this.#database = new StoreDatabase(openOrRecover(options));
     } catch (error) {
       this.#lock?.close();
       throw error;
     }
     if (!isReadOnly)
-      this.#copy = new LastGoodCopy(this.#connection, { path, intervalMs: copyIntervalMs, report });
+      this.#copy = new LastGoodCopy(this.#database.connection, {
+        path,
+        intervalMs: copyIntervalMs,
+        report,
+      });
   }
 
   head(_options: ReadOptions): Promise<HeadReading> {
@@ -107,11 +109,14 @@ export class SqliteBackend implements StoreBackend {
     });
   }
 
-  async changesAfter(fromRevision: number, waitId: number): Promise<readonly ChangeSet[]> {
-    const read = (): Promise<readonly ChangeSet[]> =>
-      this.#do("read history", () => this.#database.changesAfter(fromRevision));
+  async changesAfter(fromRevision: number, waitId: number): Promise<Changes> {
+    const read = (): Promise<Changes> =>
+      this.#do("read history", () => ({
+        epoch: this.#database.epoch,
+        changeSets: this.#database.changesAfter(fromRevision),
+      }));
     const changes = await read();
-    if (changes.length > 0) return changes;
+    if (changes.changeSets.length > 0) return changes;
     await this.#waiters.wait(waitId);
     return read();
   }
@@ -123,8 +128,8 @@ export class SqliteBackend implements StoreBackend {
 
   history(query: HistoryQuery): Promise<readonly ChangeSet[]> {
     return this.#do("read history", () => {
-      const { from, to, limit } = historyRange(query, this.#database);
-      return this.#database.reader.changes({ ...query, from, to, limit, withBefore: true });
+      const range = historyRange(query, this.#database);
+      return this.#database.reader.changes({ ...query, ...range, withBefore: true });
     });
   }
 
@@ -161,7 +166,7 @@ export class SqliteBackend implements StoreBackend {
   }
 
   verify(): Promise<readonly string[]> {
-    return this.#do("verify the store", () => verifyDatabase(this.#connection, this.#database));
+    return this.#do("verify the store", () => verifyDatabase(this.#database));
   }
 
   startLoad(start: LoadStart): Promise<void> {
@@ -169,7 +174,8 @@ export class SqliteBackend implements StoreBackend {
     return this.#do("load into the store", () => {
       const { revision } = this.#database.head;
       if (revision > 0 && !start.replace) throw notEmpty(revision);
-      this.#database.beginLoad(start);
+      const epoch = revision === 0 ? start.epoch : Math.max(start.epoch, this.#database.epoch + 1);
+      this.#database.beginLoad({ ...start, epoch });
       this.#isLoading = true;
     });
   }
@@ -228,18 +234,6 @@ export class SqliteBackend implements StoreBackend {
       return Promise.reject(unavailable(`Cannot ${attempt}: the store is being loaded`));
     return settle(attempt, body);
   }
-}
-
-/** First and last revision of a history that was asked for, and how many of them. */
-export function historyRange(
-  { from, to, limit = historyMax }: HistoryQuery,
-  database: StoreDatabase,
-): { from: number; to: number; limit: number } {
-  const last = to ?? database.head.revision;
-  const first = from ?? Math.max(1, database.base.revision);
-  if (last > database.head.revision) database.checkReadable(last);
-  if (from !== undefined && from < database.base.revision) database.checkReadable(from);
-  return { from: first, to: last, limit: Math.min(limit, historyMax) };
 }
 
 async function settle<Value>(attempt: string, body: () => Value): Promise<Value> {

@@ -24,6 +24,12 @@ export interface HeldLease {
   readonly ttlMs: number;
 }
 
+export interface Changes {
+  /** The epoch in which these revisions are meant. */
+  readonly epoch: number;
+  readonly changeSets: readonly ChangeSet[];
+}
+
 /** Methods mean what their namesakes of Store do. */
 export interface StoreBackend {
   head(options: ReadOptions): Promise<HeadReading>;
@@ -34,7 +40,7 @@ export interface StoreBackend {
   list(query: ListQuery): Promise<DocumentPage>;
   commit(request: ChangeSetRequest): Promise<Head>;
   /** The next change sets after `fromRevision`, waiting until there is one. May return none, and does so when `cancelWait` of the same id is called. */
-  changesAfter(fromRevision: number, waitId: number): Promise<readonly ChangeSet[]>;
+  changesAfter(fromRevision: number, waitId: number): Promise<Changes>;
   cancelWait(waitId: number): Promise<void>;
   history(query: HistoryQuery): Promise<readonly ChangeSet[]>;
   /** undefined while another has it. */

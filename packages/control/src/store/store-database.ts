@@ -61,6 +61,11 @@ export class StoreDatabase {
     this.#readState();
   }
 
+  /** For what looks at the database as such. */
+  get connection(): DatabaseSync {
+    return this.#database;
+  }
+
   get head(): Head {
     return this.#head;
   }
@@ -163,11 +168,10 @@ export class StoreDatabase {
   }
 
   /** Opens a transaction in which the store is emptied and filled anew. Until `endLoad`, nothing else may use this object. */
-  beginLoad({ storeId, epoch, base }: LoadStart): void {
-    const least = this.#head.revision === 0 ? epoch : Math.max(epoch, this.#epoch + 1);
+  beginLoad({ storeId, epoch, base }: Pick<LoadStart, "storeId" | "epoch" | "base">): void {
     this.#database.exec("BEGIN IMMEDIATE");
     this.#database.exec("DELETE FROM version; DELETE FROM change_set");
-    this.#writeIdentity(storeId, least, base);
+    this.#writeIdentity(storeId, epoch, base);
     this.#readState();
   }
 

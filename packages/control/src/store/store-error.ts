@@ -42,6 +42,14 @@ export function compacted(revision: number, oldest: number): MeridianError {
   );
 }
 
+export function replaced(revision: number, epoch: number): MeridianError {
+  return new MeridianError(
+    "STORE_COMPACTED",
+    "user",
+    `Cannot go on after revision ${revision}: the store was restored and is in epoch ${epoch} now`,
+  );
+}
+
 export function revisionUnknown(revision: number, head: number): MeridianError {
   return new MeridianError(
     "STORE_REVISION_UNKNOWN",
@@ -88,4 +96,8 @@ export function notEmpty(revision: number): MeridianError {
     "user",
     `Cannot load into the store: it is at revision ${revision}, expected an empty one`,
   );
+}
+
+export function accessDenied(message: string): MeridianError {
+  return new MeridianError("STORE_ACCESS_DENIED", "user", message);
 }

@@ -9,7 +9,8 @@ import type { StoreDatabase } from "./store-database.ts";
 const PROBLEMS_MAX = 100;
 
 /** What is wrong with a store's database: its pages, its audit chain, its versions. At most a hundred problems. */
-export function verifyDatabase(connection: DatabaseSync, database: StoreDatabase): string[] {
+export function verifyDatabase(database: StoreDatabase): string[] {
+  const { connection } = database;
   const pages = connection
     .prepare(`PRAGMA integrity_check(${PROBLEMS_MAX})`)
     .all()

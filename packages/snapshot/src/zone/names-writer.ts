@@ -4,7 +4,7 @@ import { assert, ByteList, key64, type WordList } from "@meridian/core";
 import type { WrittenSection } from "../section-writer.ts";
 import { SectionWriter } from "../section-writer.ts";
 import { SectionKind } from "../section.ts";
-import type { OwnerTable } from "./owner-table.ts";
+import { Owner, OWNER_WORDS, type OwnerTable } from "./owner-table.ts";
 import { shapeKey, shapeWords } from "./shape-encoding.ts";
 import {
   BOUND_SET,
@@ -21,10 +21,29 @@ import type { Binding } from "./zone-writer.ts";
 const TYPE_NS = 2;
 const TYPE_CNAME = 5;
 const TYPE_DNAME = 39;
-/** Words of a pending record: owner, type, TTL, offset and length of its encoded bytes. */
-const RECORD_WORDS = 5;
-/** Words of a pending binding: owner, type mask, index into `bindings`. */
-const BOUND_WORDS = 3;
+/** Words of a pending record. */
+export const PendingRecord = {
+  type: 0,
+  /** Seconds. */
+  ttl: 1,
+  /** Offset and length of its encoded bytes. */
+  at: 2,
+  bytes: 3,
+  /** Offset + 1 of the owner's record before. */
+  previous: 4,
+} as const;
+export const RECORD_WORDS = 5;
+
+/** Words of a pending binding. */
+export const PendingBinding = {
+  mask: 0,
+  /** Index into `bindings`. */
+  binding: 1,
+  /** Offset + 1 of the owner's binding before. */
+  previous: 2,
+} as const;
+export const BOUND_WORDS = 3;
+
 const SETS_MAX = 255;
 /** Owners of one chunk, as the low digits of a sort key; 4,096 are expected. */
 const CHUNK_OWNERS_MAX = 2 ** 21;
@@ -37,7 +56,7 @@ export interface ZoneBuild {
   readonly owners: OwnerTable;
   readonly records: WordList;
   readonly recordBytes: ByteList;
-  /** Who is bound (`BOUND_WORDS` each), and to what: a million owners mostly share few bindings. */
+  /** To what owners are bound (`BOUND_WORDS` each): a million owners mostly share few bindings. */
   readonly bound: WordList;
   readonly bindings: readonly Binding[];
 }
@@ -47,21 +66,15 @@ export class NamesWriter {
   /** The section that the apex lies in. */
   readonly apexChunk: number;
   readonly #build: ZoneBuild;
-  readonly #facts: OwnerFacts;
-  readonly #chunks: Uint32Array[];
+  readonly #chunks: readonly ChunkOwners[];
 
   constructor(build: ZoneBuild, chunkBits: number) {
     const { owners } = build;
     const flags = ownerFlags(build);
+    packFacts(owners, flags, cutDepths(owners, flags));
     this.#build = build;
-    this.#facts = {
-      flags,
-      depths: cutDepths(owners, flags),
-      recordsOf: groupByOwner(build.records, RECORD_WORDS, owners.count),
-      boundOf: groupByOwner(build.bound, BOUND_WORDS, owners.count),
-    };
     this.#chunks = chunkOwners(owners, chunkBits);
-    this.apexChunk = chunkOf(owners.hashes.at(0), chunkBits);
+    this.apexChunk = chunkOf(owners.rows.at(Owner.hash), chunkBits);
   }
 
   writeAll(): WrittenSection[] {
@@ -70,42 +83,35 @@ export class NamesWriter {
 
   write(index: number): WrittenSection {
     const key = key64(namesKeyText(this.#build.originText, index));
-    return new ChunkWriter(this.#build, key, this.#facts).write(this.#chunks[index]!);
+    return new ChunkWriter(this.#build, key).write(this.#chunks[index]!);
   }
 }
 
-interface OwnerFacts {
-  readonly flags: Uint8Array;
-  readonly depths: Uint8Array;
-  readonly recordsOf: Grouping;
-  readonly boundOf: Grouping;
+/** The owners of a chunk by hash, then name. */
+interface ChunkOwners {
+  readonly owners: Uint32Array;
+  readonly hashes: Uint32Array;
 }
 
-/** For each owner, `items[starts[owner]..starts[owner + 1])`. */
-interface Grouping {
-  readonly starts: Uint32Array;
-  readonly items: Uint32Array;
-}
-
-function ownerFlags({ owners, records, bound }: ZoneBuild): Uint8Array {
+function ownerFlags({ owners, records }: ZoneBuild): Uint8Array {
   const flags = new Uint8Array(owners.count);
-  flags[0] = NodeFlag.isApex;
-  const recordWords = records.words;
-  for (let at = 0; at < records.length; at += RECORD_WORDS) {
-    const owner = recordWords[at]!;
-    const type = recordWords[at + 1]!;
-    if (type === TYPE_NS && owner !== 0) flags[owner]! |= NodeFlag.isCut;
-    if (type === TYPE_DNAME) flags[owner]! |= NodeFlag.hasDname;
-    if (type === TYPE_CNAME) flags[owner]! |= NodeFlag.hasCname;
-  }
-  const boundWords = bound.words;
-  for (let at = 0; at < bound.length; at += BOUND_WORDS)
-    flags[boundWords[at]!]! |= NodeFlag.isBound;
+  const { words } = owners.rows;
   const nameBytes = owners.names.bytes;
-  for (let owner = 1; owner < owners.count; owner++) {
-    const at = owners.nameOffsets.words[owner]!;
-    const isWildcard = nameBytes[at] === 1 && nameBytes[at + 1] === 0x2a;
-    if (isWildcard) flags[owners.parents.words[owner]!]! |= NodeFlag.hasWildcard;
+  for (let owner = 0; owner < owners.count; owner++) {
+    const row = owner * OWNER_WORDS;
+    let own = owner === 0 ? NodeFlag.isApex : 0;
+    for (let next = words[row + Owner.lastRecord]!; next > 0;) {
+      const type = records.words[next - 1 + PendingRecord.type]!;
+      if (type === TYPE_NS && owner !== 0) own |= NodeFlag.isCut;
+      if (type === TYPE_DNAME) own |= NodeFlag.hasDname;
+      if (type === TYPE_CNAME) own |= NodeFlag.hasCname;
+      next = records.words[next - 1 + PendingRecord.previous]!;
+    }
+    if (words[row + Owner.lastBound] !== 0) own |= NodeFlag.isBound;
+    flags[owner]! |= own;
+    const at = words[row + Owner.name]!;
+    const isWildcard = owner !== 0 && nameBytes[at] === 1 && nameBytes[at + 1] === 0x2a;
+    if (isWildcard) flags[words[row + Owner.parent]!]! |= NodeFlag.hasWildcard;
   }
   return flags;
 }
@@ -113,78 +119,60 @@ function ownerFlags({ owners, records, bound }: ZoneBuild): Uint8Array {
 /** A parent always has a smaller index than its children, so one pass from the top is enough. */
 function cutDepths(owners: OwnerTable, flags: Uint8Array): Uint8Array {
   const depths = new Uint8Array(owners.count);
-  const parents = owners.parents.words;
+  const { words } = owners.rows;
   for (let owner = 1; owner < owners.count; owner++) {
-    const parent = parents[owner]!;
+    const parent = words[owner * OWNER_WORDS + Owner.parent]!;
     assert(parent < owner, "a parent comes before its children");
     const stops = (flags[parent]! & (NodeFlag.isCut | NodeFlag.hasDname)) !== 0;
     depths[owner] =
-      depths[parent] !== 0 ? depths[parent]! : stops ? owners.labelCounts.at(parent) + 1 : 0;
+      depths[parent] !== 0 ? depths[parent]! : stops ? owners.labelCount(parent) + 1 : 0;
   }
   return depths;
 }
 
-function groupByOwner(list: WordList, stride: number, ownerCount: number): Grouping {
-  const { words, length } = list;
-  const starts = new Uint32Array(ownerCount + 1);
-  for (let at = 0; at < length; at += stride) starts[words[at]! + 1]! += 1;
-  for (let owner = 0; owner < ownerCount; owner++) starts[owner + 1]! += starts[owner]!;
-  const items = new Uint32Array(length / stride);
-  const next = starts.slice();
-  for (let at = 0; at < length; at += stride) {
-    const owner = words[at]!;
-    items[next[owner]!] = at;
-    next[owner]! += 1;
-  }
-  return { starts, items };
+function packFacts(owners: OwnerTable, flags: Uint8Array, depths: Uint8Array): void {
+  const { words } = owners.rows;
+  for (let owner = 0; owner < owners.count; owner++)
+    words[owner * OWNER_WORDS + Owner.packed]! |= (flags[owner]! << 16) | (depths[owner]! << 24);
 }
 
-/** The owners of each chunk by hash, then name. */
-function chunkOwners(owners: OwnerTable, chunkBits: number): Uint32Array[] {
-  const hashes = owners.hashes.words;
+function chunkOwners(owners: OwnerTable, chunkBits: number): ChunkOwners[] {
+  const { words } = owners.rows;
+  const hashOf = (owner: number): number => words[owner * OWNER_WORDS + Owner.hash]!;
   const sizes = new Uint32Array(1 << chunkBits);
-  for (let owner = 0; owner < owners.count; owner++)
-    sizes[chunkOf(hashes[owner]!, chunkBits)]! += 1;
-  const chunks = Array.from(sizes, (size) => new Uint32Array(size));
+  for (let owner = 0; owner < owners.count; owner++) sizes[chunkOf(hashOf(owner), chunkBits)]! += 1;
+  const members = Array.from(sizes, (size) => new Uint32Array(size));
+  const keys = Array.from(sizes, (size) => new Float64Array(size));
   sizes.fill(0);
   for (let owner = 0; owner < owners.count; owner++) {
-    const chunk = chunkOf(hashes[owner]!, chunkBits);
-    chunks[chunk]![sizes[chunk]!] = owner;
+    const hash = hashOf(owner);
+    const chunk = chunkOf(hash, chunkBits);
+    const place = sizes[chunk]!;
+    members[chunk]![place] = owner;
+    keys[chunk]![place] = hash * CHUNK_OWNERS_MAX + place;
     sizes[chunk]! += 1;
   }
-  return chunks.map((members) => sortOwners(owners, members));
+  return members.map((each, chunk) => sortOwners(owners, each, keys[chunk]!));
 }
 
 /** Sorted by numbers of hash and place, without a comparing function: a third of the time for a million owners. */
-function sortOwners(owners: OwnerTable, members: Uint32Array): Uint32Array {
-  const hashes = owners.hashes.words;
+function sortOwners(owners: OwnerTable, members: Uint32Array, keys: Float64Array): ChunkOwners {
   assert(members.length <= CHUNK_OWNERS_MAX, "a hash and a place fit a double");
-  const keys = new Float64Array(members.length);
-  for (let place = 0; place < members.length; place++)
-    keys[place] = hashes[members[place]!]! * CHUNK_OWNERS_MAX + place;
   keys.sort();
   const sorted = new Uint32Array(members.length);
+  const hashes = new Uint32Array(members.length);
   let run = 0;
   for (let at = 0; at < keys.length; at++) {
     const owner = members[keys[at]! % CHUNK_OWNERS_MAX]!;
-    if (at > run && hashes[owner] !== hashes[sorted[run]!]) run = at;
+    hashes[at] = Math.floor(keys[at]! / CHUNK_OWNERS_MAX);
+    if (hashes[at] !== hashes[run]) run = at;
     let to = at;
     // Owners of one hash go by name; there is hardly ever more than one.
-    for (; to > run && compareOwners(owners, sorted[to - 1]!, owner) > 0; to--)
+    for (; to > run && Buffer.compare(owners.name(sorted[to - 1]!), owners.name(owner)) > 0; to--)
       sorted[to] = sorted[to - 1]!;
     sorted[to] = owner;
   }
-  return sorted;
-}
-
-function compareOwners(
-  { names, nameOffsets, nameBytes }: OwnerTable,
-  a: number,
-  b: number,
-): number {
-  const name = (owner: number): Uint8Array =>
-    names.bytes.subarray(nameOffsets.at(owner), nameOffsets.at(owner) + nameBytes.at(owner));
-  return Buffer.compare(name(a), name(b));
+  return { owners: sorted, hashes };
 }
 
 function chunkOf(hash: number, chunkBits: number): number {
@@ -194,7 +182,6 @@ function chunkOf(hash: number, chunkBits: number): number {
 /** Lays out one names section. */
 class ChunkWriter {
   readonly #build: ZoneBuild;
-  readonly #facts: OwnerFacts;
   readonly #writer: SectionWriter;
   readonly #nodes: ByteList = new ByteList(1 << 16);
   readonly #linkKinds: number[] = [];
@@ -203,20 +190,15 @@ class ChunkWriter {
   /** By binding: its link and its shape in this chunk. */
   readonly #places = new Map<number, BindingPlace>();
 
-  constructor(build: ZoneBuild, key: bigint, facts: OwnerFacts) {
+  constructor(build: ZoneBuild, key: bigint) {
     this.#build = build;
-    this.#facts = facts;
     this.#writer = new SectionWriter(SectionKind.names, key, build.seed);
   }
 
-  write(members: Uint32Array): WrittenSection {
-    const hashes = this.#build.owners.hashes.words;
-    const offsets = members.map((owner) => this.#node(owner));
+  write({ owners, hashes }: ChunkOwners): WrittenSection {
+    const offsets = owners.map((owner) => this.#node(owner));
     this.#nodes.zeros(-this.#nodes.length & 7);
-    const { buckets, probes } = layBuckets(
-      members.map((owner) => hashes[owner]!),
-      offsets,
-    );
+    const { buckets, probes } = layBuckets(hashes, offsets);
     const writer = this.#writer;
     writer.bound(0, probes);
     writer.table(NamesTableId.buckets, 8, buckets);
@@ -228,50 +210,55 @@ class ChunkWriter {
 
   /** Appends a node and returns where it lies. */
   #node(owner: number): number {
-    const { owners } = this.#build;
-    const { flags, depths, boundOf, recordsOf } = this.#facts;
+    const { owners, bound, records } = this.#build;
     const nodes = this.#nodes;
-    const sets =
-      recordsOf.starts[owner] === recordsOf.starts[owner + 1] ? noSets : this.#recordSets(owner);
-    const boundStart = boundOf.starts[owner]!;
-    const boundEnd = boundOf.starts[owner + 1]!;
-    const setCount = sets.length + boundEnd - boundStart;
+    const { words } = owners.rows;
+    const row = owner * OWNER_WORDS;
+    const sets = this.#recordSets(
+      chain(records, words[row + Owner.lastRecord]!, PendingRecord.previous),
+    );
+    const bindings = chain(bound, words[row + Owner.lastBound]!, PendingBinding.previous);
+    const setCount = sets.length + bindings.length;
     assert(setCount <= SETS_MAX, "an owner has at most 255 types");
     nodes.zeros(-nodes.length & 3);
     const at = nodes.zeros(NODE_HEADER_BYTES + setCount * SET_BYTES);
-    const nameOffset = owners.nameOffsets.words[owner]!;
-    const nameBytes = owners.nameBytes.words[owner]!;
-    nodes.bytes[at] = flags[owner]!;
+    const packed = words[row + Owner.packed]!;
+    const nameOffset = words[row + Owner.name]!;
+    const nameBytes = packed & 0xff;
+    nodes.bytes[at] = packed >>> 16;
     nodes.bytes[at + 1] = nameBytes;
     nodes.bytes[at + 2] = setCount;
-    nodes.bytes[at + 3] = depths[owner]!;
-    putWord(nodes.bytes, at + 4, owners.childCounts.words[owner]!);
+    nodes.bytes[at + 3] = packed >>> 24;
+    putWord(nodes.bytes, at + 4, words[row + Owner.childCount]!);
     nodes.append(owners.names.bytes, nameOffset, nameOffset + nameBytes);
     let set = at + NODE_HEADER_BYTES;
-    for (let bound = boundStart; bound < boundEnd; bound++) {
-      this.#boundSet(set, boundOf.items[bound]!);
+    for (const binding of bindings) {
+      this.#boundSet(set, binding);
       set += SET_BYTES;
     }
-    for (const records of sets) {
-      this.#recordSet(set, records);
+    for (const members of sets) {
+      this.#recordSet(set, members);
       set += SET_BYTES;
     }
     return at;
   }
 
-  /** The records of an owner grouped by type, types rising, each group in canonical order without doubles (RFC 2181 §5). */
-  #recordSets(owner: number): readonly (readonly number[])[] {
-    const { recordsOf } = this.#facts;
+  /** Records of an owner grouped by type, types rising, each group in canonical order without doubles (RFC 2181 §5). */
+  #recordSets(all: number[]): readonly (readonly number[])[] {
+    if (all.length === 0) return noSets;
+    if (all.length === 1) return [all];
     const { records } = this.#build;
-    const start = recordsOf.starts[owner]!;
-    const end = recordsOf.starts[owner + 1]!;
-    if (end - start === 1) return [[recordsOf.items[start]!]];
-    const all = [...recordsOf.items.subarray(start, end)];
-    all.sort((a, b) => records.at(a + 1) - records.at(b + 1) || this.#compareRdata(a, b));
+    all.sort(
+      (a, b) =>
+        records.at(a + PendingRecord.type) - records.at(b + PendingRecord.type) ||
+        this.#compareRdata(a, b),
+    );
     const sets: number[][] = [];
     let previous = -1;
     for (const record of all) {
-      const isSameType = previous >= 0 && records.at(previous + 1) === records.at(record + 1);
+      const isSameType =
+        previous >= 0 &&
+        records.at(previous + PendingRecord.type) === records.at(record + PendingRecord.type);
       if (!isSameType) sets.push([record]);
       else if (this.#compareRdata(previous, record) !== 0) sets.at(-1)!.push(record);
       previous = record;
@@ -285,8 +272,8 @@ class ChunkWriter {
 
   #recordView(record: number): Uint8Array {
     const { records, recordBytes } = this.#build;
-    const at = records.at(record + 3);
-    return recordBytes.bytes.subarray(at, at + records.at(record + 4));
+    const at = records.at(record + PendingRecord.at);
+    return recordBytes.bytes.subarray(at, at + records.at(record + PendingRecord.bytes));
   }
 
   #recordSet(set: number, members: readonly number[]): void {
@@ -295,13 +282,17 @@ class ChunkWriter {
     const start = nodes.length;
     let ttl = 0xffff_ffff;
     for (const record of members) {
-      const from = records.words[record + 3]!;
-      nodes.append(recordBytes.bytes, from, from + records.words[record + 4]!);
+      const from = records.words[record + PendingRecord.at]!;
+      nodes.append(recordBytes.bytes, from, from + records.words[record + PendingRecord.bytes]!);
       // The TTLs of an RRset are equal (RFC 2181 §5.2); where the input differs, the least one is safe.
-      ttl = Math.min(ttl, records.words[record + 2]!);
+      ttl = Math.min(ttl, records.words[record + PendingRecord.ttl]!);
     }
     assert(members.length < BOUND_SET, "an RRset has fewer than 65,535 records");
-    putWord(nodes.bytes, set, records.words[members[0]! + 1]! | (members.length << 16));
+    putWord(
+      nodes.bytes,
+      set,
+      records.words[members[0]! + PendingRecord.type]! | (members.length << 16),
+    );
     putWord(nodes.bytes, set + 4, ttl);
     putWord(nodes.bytes, set + 8, start);
     putWord(nodes.bytes, set + 12, nodes.length - start);
@@ -309,8 +300,8 @@ class ChunkWriter {
 
   #boundSet(set: number, bound: number): void {
     const { words } = this.#build.bound;
-    const { link, shape } = this.#placeOf(words[bound + 2]!);
-    putWord(this.#nodes.bytes, set, words[bound + 1]! | (BOUND_SET << 16));
+    const { link, shape } = this.#placeOf(words[bound + PendingBinding.binding]!);
+    putWord(this.#nodes.bytes, set, words[bound + PendingBinding.mask]! | (BOUND_SET << 16));
     putWord(this.#nodes.bytes, set + 4, link);
     putWord(this.#nodes.bytes, set + 8, shape);
   }
@@ -337,6 +328,16 @@ class ChunkWriter {
 interface BindingPlace {
   readonly link: number;
   readonly shape: number;
+}
+
+const noRows: number[] = [];
+
+/** The rows of a chain in the order in which they were added; `last` is the offset + 1 of the last. */
+function chain(list: WordList, last: number, previous: number): number[] {
+  if (last === 0) return noRows;
+  const rows: number[] = [];
+  for (let next = last; next > 0; next = list.words[next - 1 + previous]!) rows.push(next - 1);
+  return rows.length === 1 ? rows : rows.reverse();
 }
 
 const noSets: readonly (readonly number[])[] = [];

@@ -2,24 +2,33 @@
 
 import { ByteList, WordList } from "@meridian/core";
 
+/** Words of an owner. A row is half a cache line: owners are written in the order of their hashes, so each comes from anywhere. */
+export const Owner = {
+  hash: 0,
+  /** Offset of its name in `names`. */
+  name: 1,
+  /** Bytes of the name; labels of the whole name, origin included; `NodeFlag`s; cut depth: a byte each. */
+  packed: 2,
+  /** The apex is its own. */
+  parent: 3,
+  childCount: 4,
+  /** Offset + 1 of its last record, and of its last binding, in their lists; each names the one before. */
+  lastRecord: 5,
+  lastBound: 6,
+} as const;
+export const OWNER_WORDS = 8;
+
 /**
  * The owners of a zone while it is built: an open-addressed table over flat lists, since a million small objects would cost more
  * than the rest of the build. An owner's name is kept relative to the origin, in lower case.
  */
 export class OwnerTable {
-  readonly hashes: WordList = new WordList();
-  readonly nameOffsets: WordList = new WordList();
-  readonly nameBytes: WordList = new WordList();
-  /** Owner index of the parent; the apex is its own. */
-  readonly parents: WordList = new WordList();
-  readonly childCounts: WordList = new WordList();
-  /** Labels of the whole name, origin included. */
-  readonly labelCounts: WordList = new WordList();
+  readonly rows: WordList = new WordList(OWNER_WORDS * 32);
   readonly names: ByteList = new ByteList();
   #slots: Uint32Array = new Uint32Array(1024);
 
   get count(): number {
-    return this.hashes.length;
+    return this.rows.length / OWNER_WORDS;
   }
 
   /** Index of the owner, or -1. `name[start..end)` is relative and lower case. */
@@ -42,22 +51,39 @@ export class OwnerTable {
     labelCount: number,
   ): number {
     if (this.count * 2 >= this.#slots.length) this.#grow();
-    const owner = this.hashes.push(hash >>> 0);
-    this.nameOffsets.push(this.names.append(name, start, end));
-    this.nameBytes.push(end - start);
-    this.parents.push(parent < 0 ? owner : parent);
-    this.childCounts.push(0);
-    this.labelCounts.push(labelCount);
-    if (parent >= 0) this.childCounts.put(parent, this.childCounts.at(parent) + 1);
+    const owner = this.count;
+    const at = this.rows.zeros(OWNER_WORDS);
+    const { words } = this.rows;
+    words[at + Owner.hash] = hash;
+    words[at + Owner.name] = this.names.append(name, start, end);
+    words[at + Owner.packed] = (end - start) | (labelCount << 8);
+    words[at + Owner.parent] = parent < 0 ? owner : parent;
+    if (parent >= 0) words[parent * OWNER_WORDS + Owner.childCount]! += 1;
     this.#place(owner);
     return owner;
   }
 
+  nameBytes(owner: number): number {
+    return this.rows.words[owner * OWNER_WORDS + Owner.packed]! & 0xff;
+  }
+
+  labelCount(owner: number): number {
+    return (this.rows.words[owner * OWNER_WORDS + Owner.packed]! >>> 8) & 0xff;
+  }
+
+  /** The name, as a view. */
+  name(owner: number): Uint8Array {
+    const start = this.rows.words[owner * OWNER_WORDS + Owner.name]!;
+    return this.names.bytes.subarray(start, start + this.nameBytes(owner));
+  }
+
   #isAt(owner: number, hash: number, name: Uint8Array, start: number, end: number): boolean {
-    if (this.hashes.words[owner] !== hash >>> 0) return false;
-    if (this.nameBytes.words[owner] !== end - start) return false;
+    const { words } = this.rows;
+    const row = owner * OWNER_WORDS;
+    if (words[row + Owner.hash] !== hash >>> 0) return false;
+    if ((words[row + Owner.packed]! & 0xff) !== end - start) return false;
     const bytes = this.names.bytes;
-    const shift = this.nameOffsets.words[owner]! - start;
+    const shift = words[row + Owner.name]! - start;
     for (let index = start; index < end; index++) {
       if (bytes[index + shift] !== name[index]) return false;
     }
@@ -66,7 +92,7 @@ export class OwnerTable {
 
   #place(owner: number): void {
     const mask = this.#slots.length - 1;
-    let slot = this.hashes.words[owner]! & mask;
+    let slot = this.rows.words[owner * OWNER_WORDS + Owner.hash]! & mask;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = owner + 1;
   }

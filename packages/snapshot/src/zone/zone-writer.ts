@@ -9,8 +9,15 @@ import { parsePrefix } from "../location/prefix.ts";
 import type { WrittenSection } from "../section-writer.ts";
 import { SectionWriter } from "../section-writer.ts";
 import { SectionKind } from "../section.ts";
-import { NamesWriter, type ZoneBuild } from "./names-writer.ts";
-import { OwnerTable } from "./owner-table.ts";
+import {
+  BOUND_WORDS,
+  NamesWriter,
+  PendingBinding,
+  PendingRecord,
+  RECORD_WORDS,
+  type ZoneBuild,
+} from "./names-writer.ts";
+import { Owner, OWNER_WORDS, OwnerTable } from "./owner-table.ts";
 import { QueryName } from "./query-name.ts";
 import { encodeRecord } from "./record-encoding.ts";
 import {
@@ -121,11 +128,13 @@ export class ZoneWriter {
       assert(ownerIndex === 0, "only the apex has an SOA");
       this.#soaRecord = records.length;
     }
-    records.push(ownerIndex);
-    records.push(type);
-    records.push(ttl);
-    records.push(at);
-    records.push(recordBytes.length - at);
+    const row = records.zeros(RECORD_WORDS);
+    const { words } = records;
+    words[row + PendingRecord.type] = type;
+    words[row + PendingRecord.ttl] = ttl;
+    words[row + PendingRecord.at] = at;
+    words[row + PendingRecord.bytes] = recordBytes.length - at;
+    words[row + PendingRecord.previous] = this.#linkTo(ownerIndex, Owner.lastRecord, row);
   }
 
   /**
@@ -145,9 +154,12 @@ export class ZoneWriter {
       this.#bindingIndex.set(binding, index);
     }
     const { bound } = this.#build;
-    bound.push(this.#owner(owner));
-    bound.push(mask);
-    bound.push(index);
+    const ownerIndex = this.#owner(owner);
+    const row = bound.zeros(BOUND_WORDS);
+    const { words } = bound;
+    words[row + PendingBinding.mask] = mask;
+    words[row + PendingBinding.binding] = index;
+    words[row + PendingBinding.previous] = this.#linkTo(ownerIndex, Owner.lastBound, row);
   }
 
   /**
@@ -171,10 +183,20 @@ export class ZoneWriter {
     return [this.#zoneSection(chunkBits, names, contentHash), ...names];
   }
 
+  /** Makes `row` the owner's last; returns what was, to be kept in the row. */
+  #linkTo(owner: number, word: number, row: number): number {
+    const { words } = this.#build.owners.rows;
+    const at = owner * OWNER_WORDS + word;
+    const previous = words[at]!;
+    words[at] = row + 1;
+    return previous;
+  }
+
   #putSerial(serial: number): void {
     if (this.#soaRecord < 0) return;
     const { records, recordBytes } = this.#build;
-    const end = records.at(this.#soaRecord + 3) + records.at(this.#soaRecord + 4);
+    const start = records.at(this.#soaRecord + PendingRecord.at);
+    const end = start + records.at(this.#soaRecord + PendingRecord.bytes);
     const { bytes } = recordBytes;
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(end - SERIAL_BYTES_BEFORE_END, serial);
   }
@@ -231,8 +253,11 @@ export class ZoneWriter {
     facts[ZoneFact.trustsEveryone] = this.#options.ecsTrust === undefined ? 1 : 0;
     facts[ZoneFact.ownerCount] = owners.count;
     if (this.#soaRecord >= 0) {
-      const at = records.at(this.#soaRecord + 3);
-      const bytes = recordBytes.bytes.subarray(at, at + records.at(this.#soaRecord + 4));
+      const at = records.at(this.#soaRecord + PendingRecord.at);
+      const bytes = recordBytes.bytes.subarray(
+        at,
+        at + records.at(this.#soaRecord + PendingRecord.bytes),
+      );
       facts[ZoneFact.hasSoa] = 1;
       facts[ZoneFact.soaOffset] = writer.heap(bytes);
       facts[ZoneFact.soaBytes] = bytes.length;
@@ -240,7 +265,10 @@ export class ZoneWriter {
       const minimum = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(
         0,
       );
-      facts[ZoneFact.negativeTtl] = Math.min(minimum, records.at(this.#soaRecord + 2));
+      facts[ZoneFact.negativeTtl] = Math.min(
+        minimum,
+        records.at(this.#soaRecord + PendingRecord.ttl),
+      );
     }
     writer.table(ZoneTableId.facts, 4, facts);
     writer.table(ZoneTableId.trust, TRUST_WORDS * 4, trustTable(this.#options.ecsTrust ?? []));

@@ -155,7 +155,7 @@ export class Interleaving {
   #requestOf(step: Command & { kind: "commit" }): ChangeSetRequest {
     const { revision } = this.#model;
     const repeated = step.repeats === undefined ? undefined : this.#requests.at(-1 - step.repeats);
-    if (repeated !== undefined) return repeated;
+    if (repeated !== undefined && !this.#model.hasForgotten(repeated.id)) return repeated;
     const request: ChangeSetRequest = {
       id: `id-${this.#requests.length}`,
       cause: `cause ${this.#requests.length}`,

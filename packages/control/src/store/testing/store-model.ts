@@ -36,9 +36,7 @@ export class StoreModel {
 
   /** `committed` is what the store made of it: time and hash are taken from there once the hash is found right. */
   commit(request: ChangeSetRequest, committed: Head | undefined): Head | Refusal {
-    const known = this.changeSets.find(
-      ({ changeSetId, revision }) => changeSetId === request.id && revision >= this.oldest,
-    );
+    const known = this.changeSets.find(({ changeSetId }) => changeSetId === request.id);
     if (known !== undefined) return headOf(known);
     if (request.ifHead !== undefined && request.ifHead !== this.revision)
       return { refused: "STORE_CONFLICT" };
@@ -55,6 +53,13 @@ export class StoreModel {
     const auditHash = auditHashOf(this.changeSets.at(-1)?.auditHash ?? genesisHash, next);
     this.changeSets.push({ ...next, auditHash });
     return headOf({ ...next, auditHash });
+  }
+
+  /** Whether a replica knows an id of before the last compaction is open. */
+  hasForgotten(id: string): boolean {
+    return this.changeSets.some(
+      ({ changeSetId, revision }) => changeSetId === id && revision < this.oldest,
+    );
   }
 
   get(key: DocumentKey, revision: number): StoredDocument | undefined | Refusal {

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Requests to an etcd cluster: to one member until it fails, then to the next. A member that is cut off from the others answers, too, but with an error;
+// one that hangs is left after a while.
+
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  Client,
+  credentials,
+  Metadata,
+  status,
+  type ChannelCredentials,
+  type ClientDuplexStream,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { MeridianError, type Clock } from "@meridian/core";
+import { accessDenied, unavailable } from "../store-error.ts";
+import type { EtcdLocation } from "../store-location.ts";
+import { etcdMethods, type EtcdMethod } from "./etcd-messages.ts";
+
+/** After this a request is refused with STORE_UNAVAILABLE. */
+export const REQUEST_TIMEOUT_MS = 4000;
+/** After this another member is asked. */
+const ATTEMPT_TIMEOUT_MS = 2000;
+const PAUSE_MS = 100;
+const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
+
+const channelOptions = {
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 3000,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 1000,
+  "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.enable_http_proxy": 0,
+};
+
+export class EtcdConnection {
+  readonly #clock: Clock;
+  readonly #location: EtcdLocation;
+  readonly #clients: readonly Client[];
+  #current = 0;
+  #token: Promise<string> | undefined;
+  #isClosed = false;
+
+  /** Throws where a certificate cannot be read. Connects with the first request. */
+  constructor(clock: Clock, location: EtcdLocation) {
+    this.#clock = clock;
+    this.#location = location;
+    const channel = channelCredentials(location);
+    this.#clients = location.endpoints.map((each) => new Client(each, channel, channelOptions));
+  }
+
+  /** Asks until a member answers, in which case the request may have been done twice. */
+  async repeat<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const untilMs = this.#clock.monotonicMs() + REQUEST_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await this.once(method, request);
+      } catch (error) {
+        const leftMs = untilMs - this.#clock.monotonicMs();
+        if (!isUnavailable(error) || leftMs < PAUSE_MS || this.#isClosed) throw error;
+        await sleep(PAUSE_MS);
+      }
+    }
+  }
+
+  /** Asks one member; where that fails with STORE_UNAVAILABLE, the request may have been done, and the next one asks another member. */
+  async once<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const member = this.#current;
+    try {
+      return await this.#withToken((metadata) => this.#ask(method, request, metadata));
+    } catch (error) {
+      throw this.#refusal(error, member);
+    }
+  }
+
+  /** A stream of requests and responses with one member. Its errors are those of gRPC. */
+  async stream<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+  ): Promise<ClientDuplexStream<Request, Response>> {
+    const metadata = await this.#metadata();
+    // A member that loses sight of the leader ends the stream then, instead of staying silent.
+    metadata.set("hasleader", "true");
+    return this.#client().makeBidiStreamRequest(
+      method.path,
+      method.serialize,
+      method.deserialize,
+      metadata,
+    );
+  }
+
+  /** The next request goes to another member. */
+  turn(): void {
+    this.#current = (this.#current + 1) % this.#clients.length;
+  }
+
+  /** After what a stream ended with: the next one logs in anew. */
+  forgetToken(): void {
+    this.#token = undefined;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const client of this.#clients) client.close();
+  }
+
+  #client(): Client {
+    const client = this.#clients[this.#current];
+    if (client === undefined) throw unavailable("Cannot ask etcd: it has no endpoints");
+    return client;
+  }
+
+  #ask<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+    request: Request,
+    metadata: Metadata,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      this.#client().makeUnaryRequest(
+        method.path,
+        method.serialize,
+        method.deserialize,
+        request,
+        metadata,
+        { deadline: Date.now() + ATTEMPT_TIMEOUT_MS },
+        (error, response) => {
+          if (error !== null) reject(error);
+          else if (response === undefined) reject(new Error("etcd answered nothing"));
+          else resolve(response);
+        },
+      );
+    });
+  }
+
+  /** A token that has run out, or that a restarted member does not know, is replaced once. */
+  async #withToken<Response>(ask: (metadata: Metadata) => Promise<Response>): Promise<Response> {
+    try {
+      return await ask(await this.#metadata());
+    } catch (error) {
+      if (!isServiceError(error) || !/invalid auth token|auth store is old/.test(error.details))
+        throw error;
+      this.forgetToken();
+      return ask(await this.#metadata());
+    }
+  }
+
+  async #metadata(): Promise<Metadata> {
+    const metadata = new Metadata();
+    const { user } = this.#location;
+    if (user === undefined) return metadata;
+    this.#token ??= this.#logIn(user);
+    try {
+      metadata.set("token", await this.#token);
+    } catch (error) {
+      this.forgetToken();
+      throw error;
+    }
+    return metadata;
+  }
+
+  async #logIn(name: string): Promise<string> {
+    const password = passwordOf(this.#location);
+    const request = { name, password };
+    return (await this.#ask(etcdMethods.authenticate, request, new Metadata())).token;
+  }
+
+  #refusal(error: unknown, member: number): unknown {
+    if (!isServiceError(error)) return error;
+    const { code, details } = error;
+    const endpoint = this.#location.endpoints[member] ?? "";
+    if (
+      code === status.PERMISSION_DENIED ||
+      code === status.UNAUTHENTICATED ||
+      /authentication failed|user name is empty/.test(details)
+    )
+      return accessDenied(`Cannot use etcd at ${endpoint}: ${details}`);
+    // Its own refusals of a request: another member would say the same.
+    if (code === status.INVALID_ARGUMENT || code === status.NOT_FOUND) return error;
+    if (this.#current === member) this.turn();
+    return unavailable(`Cannot ask etcd at ${endpoint}: ${details}`, error);
+  }
+}
+
+function passwordOf({ passwordFile, passwordVariable }: EtcdLocation): string {
+  if (passwordVariable !== undefined) {
+    const password = process.env[passwordVariable];
+    if (password !== undefined) return password;
+    throw accessDenied(`Cannot log in to etcd: the variable ${passwordVariable} is not set`);
+  }
+  // Read anew each time, so that a password may change.
+  return readSecret(passwordFile ?? "")
+    .toString()
+    .trim();
+}
+
+function channelCredentials({ tls }: EtcdLocation): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure();
+  const { caFile, certificateFile, keyFile } = tls;
+  const read = (path: string | undefined): Buffer | null =>
+    path === undefined ? null : readSecret(path);
+  return credentials.createSsl(read(caFile), read(keyFile), read(certificateFile));
+}
+
+function readSecret(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw accessDenied(`Cannot log in to etcd: ${reason}`);
+  }
+}
+
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof MeridianError && error.code === "STORE_UNAVAILABLE";
+}
+
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "code" in error && "details" in error;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import type { StoreDatabase } from "./store-database.ts";
+import { historyMax, type HistoryQuery } from "./store.ts";
+
+/** First and last revision of a history that was asked for, and how many of them. Throws where one of them is not known. */
+export function historyRange(
+  { from, to, limit = historyMax }: HistoryQuery,
+  database: StoreDatabase,
+): { readonly from: number; readonly to: number; readonly limit: number } {
+  const { base, head } = database;
+  for (const revision of [from, to]) if (revision !== undefined) database.checkReadable(revision);
+  return {
+    from: from ?? base.revision,
+    to: to ?? head.revision,
+    limit: Math.max(1, Math.min(limit, historyMax)),
+  };
+}
