@@ -261,27 +261,29 @@ export const commands: readonly CommandDefinition[] = [
   {
     name: "delegation",
     summary: "Print what the parent of a zone has to hold, and check that it does.",
-    arguments: [{ name: "<ZONE>", summary: "Origin of a zone in the files." }],
+    arguments: [{ name: "<ZONE>", summary: "Origin of a zone that is served, or in the files." }],
     options: [
       {
         flags: "-f, --file <PATH...>",
-        summary: "Files and folders of documents; may be given several times.",
-        environment: "MERIDIAN_FILE",
+        summary:
+          "Files and folders of documents, for a zone that is not served yet; may be given several times.",
       },
       {
         flags: "--check",
-        summary: "Ask the parent, and each name server, whether it answers for the zone.",
+        summary:
+          "Ask the parent's name servers what they hold, and the zone's own whether they answer for it.",
       },
       {
         flags: "--parent <ADDRESS:PORT>",
         summary: "Name server of the parent zone to ask.",
-        defaultText: "found by the system's resolver",
+        defaultText: "all that the system's resolver finds",
       },
       { flags: "--port <N>", summary: "Port of the zone's own name servers.", defaultValue: "53" },
+      state,
       output,
     ],
     examples: [
-      "meridian delegation gtm.example.org -f /etc/meridian",
+      "meridian delegation gtm.example.org",
       "meridian delegation gtm.example.org -f /etc/meridian --check --parent 192.0.2.53:53",
     ],
     run: async (input) => (await import("./commands/delegation.ts")).delegation(input),

@@ -9,12 +9,16 @@ import type { CommandInput } from "../command.ts";
 import { addressesOf, askDns } from "../dns-question.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { loadFiles } from "../files.ts";
+import { LocalApi } from "../local-api.ts";
 import { print, printJson } from "../output.ts";
+import { stateDirOf } from "../server-settings.ts";
 
 /** TTL of a delegation in the parent: long, as it rarely changes. */
 const PARENT_TTL = 86_400;
 const PORT = 53;
 const PORT_MAX = 65_535;
+/** Name servers of the parent that are asked. */
+const PARENT_SERVERS_MAX = 13;
 
 /** A name server of the zone, with addresses where the parent needs them. */
 interface NameServer {
@@ -30,38 +34,40 @@ interface Finding {
   readonly text: string;
 }
 
+/** A zone and its name servers, from the files or from the server that answers for it. */
+interface DelegatedZone {
+  /** Lower case, without the last dot. */
+  readonly origin: string;
+  readonly servers: readonly NameServer[];
+}
+
 /** Prints NS and glue; with --check 1 where the parent or a name server is wrong. */
 export async function delegation(input: CommandInput): Promise<ExitCode> {
-  const zone = zoneOf(input);
-  const servers = nameServersOf(zone);
-  const lines = recordLines(zone, servers);
-  const findings = input.flag("check") ? await checkAll(input, zone, servers) : [];
+  const origin = input.argument(0).replace(/\.$/, "").toLowerCase();
+  const files = input.list("file");
+  const zone =
+    files.length > 0 ? zoneInFiles(files, origin) : await servedZone(stateDirOf(input), origin);
+  const lines = recordLines(zone);
+  const findings = input.flag("check") ? await checkAll(input, zone) : [];
   if (input.isJson()) {
-    printJson({ zone: zone.origin, parent: parentOf(zone.origin), records: lines, findings });
+    printJson({ zone: origin, parent: parentOf(origin), records: lines, findings });
   } else {
-    print(`; For the zone "${parentOf(zone.origin)}", the parent of "${zone.origin}":`);
+    print(`; For the zone "${parentOf(origin)}", the parent of "${origin}":`);
     for (const line of lines) print(line);
     for (const { isGood, text } of findings) print(`; ${isGood ? "good" : "WRONG"}: ${text}`);
   }
   return findings.every(({ isGood }) => isGood) ? ExitCode.done : ExitCode.failed;
 }
 
-function zoneOf(input: CommandInput): Zone {
-  const files = input.list("file");
-  if (files.length === 0)
-    throw new CommandError(
-      ExitCode.invalid,
-      "Cannot read the zone: no files are given, expected --file PATH",
-    );
+function zoneInFiles(files: readonly string[], origin: string): DelegatedZone {
   const { model, problems, errors } = loadFiles(files);
   if (model === undefined)
     throw new CommandError(
       ExitCode.invalid,
       [...errors.map(({ message }) => message), ...problems.map(formatProblem)].join("\n"),
     );
-  const origin = input.argument(0).replace(/\.$/, "").toLowerCase();
   const zone = model.zones.get(origin);
-  if (zone !== undefined) return zone;
+  if (zone !== undefined) return { origin, servers: nameServersOf(zone) };
   const known = [...model.zones.keys()].join(", ");
   throw new CommandError(
     ExitCode.notFound,
@@ -82,32 +88,80 @@ function nameServersOf(zone: Zone): NameServer[] {
         ? addressesOf({ answer: [{ ...record, class: 1 }] })
         : [],
     );
-    return { name, addresses, needsGlue: name.endsWith(`.${zone.origin}.`) };
+    return { name, addresses, needsGlue: needsGlue(name, zone.origin) };
   });
 }
 
+/** Asks the server that holds the state folder, over DNS as its clients do. */
+async function servedZone(stateDir: string, origin: string): Promise<DelegatedZone> {
+  const server = await dnsAddressOf(stateDir);
+  const message = await askDns({ server, name: origin, type: RRType.NS });
+  const names = nsNames({ ...message, authority: [] }, origin);
+  if (!message.flags.aa || names.length === 0)
+    throw new CommandError(
+      ExitCode.notFound,
+      `There is no zone "${origin}" at ${server}; give --file PATH for one that is not served yet`,
+    );
+  const servers = names.map(async (name): Promise<NameServer> => {
+    const isInside = needsGlue(name, origin);
+    const answers = isInside
+      ? await Promise.all(
+          [RRType.A, RRType.AAAA].map((type) => askDns({ server, name, type, tcp: true })),
+        )
+      : [];
+    return { name, addresses: answers.flatMap(addressesOf), needsGlue: isInside };
+  });
+  return { origin, servers: await Promise.all(servers) };
+}
+
+/** Where the server of a state folder answers DNS, as an address to ask. */
+async function dnsAddressOf(stateDir: string): Promise<string> {
+  const status: unknown = await new LocalApi(stateDir).get("/v1/status");
+  const edge = memberOf(status, "edge");
+  const addresses = memberOf(edge, "addresses");
+  const first: unknown = Array.isArray(addresses) ? addresses[0] : undefined;
+  if (typeof first !== "string")
+    throw new CommandError(ExitCode.unreachable, "The server does not answer DNS yet");
+  return first.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function needsGlue(name: string, origin: string): boolean {
+  return name === `${origin}.` || name.endsWith(`.${origin}.`);
+}
+
 /** Lines of a master file for the parent. */
-function recordLines(zone: Zone, servers: readonly NameServer[]): string[] {
+function recordLines({ origin, servers }: DelegatedZone): string[] {
   const line = (owner: string, type: string, value: string): string =>
     `${owner.padEnd(32)} ${PARENT_TTL} IN ${type.padEnd(4)} ${value}`;
   return [
-    ...servers.map(({ name }) => line(`${zone.origin}.`, "NS", name)),
-    ...servers.flatMap(({ name, addresses, needsGlue }) =>
-      needsGlue
+    ...servers.map(({ name }) => line(`${origin}.`, "NS", name)),
+    ...servers.flatMap(({ name, addresses, needsGlue: isGlue }) =>
+      isGlue
         ? addresses.map((address) => line(name, address.includes(":") ? "AAAA" : "A", address))
         : [],
     ),
   ];
 }
 
-async function checkAll(
-  input: CommandInput,
-  zone: Zone,
-  servers: readonly NameServer[],
-): Promise<Finding[]> {
+async function checkAll(input: CommandInput, zone: DelegatedZone): Promise<Finding[]> {
   const port = input.wholeNumber("port", 1, PORT_MAX) ?? PORT;
-  const findings = [await guarded(() => checkParent(input.text("parent"), zone, servers))];
-  for (const { name, addresses } of servers) {
+  const given = input.text("parent");
+  const parents = given === undefined ? await parentServers(zone.origin) : [given];
+  const findings = await Promise.all(
+    parents.map((server) => guarded(server, () => checkParent(server, zone))),
+  );
+  if (parents.length === 0)
+    findings.push([
+      {
+        isGood: false,
+        text: `no name server of a parent of "${zone.origin}" is found; give one with --parent`,
+      },
+    ]);
+  for (const { name, addresses } of zone.servers) {
     for (const address of addresses) findings.push([await checkServer(zone, name, address, port)]);
     if (addresses.length === 0)
       findings.push([{ isGood: true, text: `${name} lies elsewhere and was not asked` }]);
@@ -115,15 +169,10 @@ async function checkAll(
   return findings.flat();
 }
 
-/** Asks a name server of the parent for the delegation. */
-async function checkParent(
-  given: string | undefined,
-  zone: Zone,
-  servers: readonly NameServer[],
-): Promise<Finding[]> {
-  const server = given ?? (await parentServer(zone.origin));
-  const message = await askDns({ server, name: zone.origin, type: RRType.NS });
-  const found = nsNames(message, zone.origin);
+/** Asks one name server of the parent for the delegation. */
+async function checkParent(server: string, { origin, servers }: DelegatedZone): Promise<Finding[]> {
+  const message = await askDns({ server, name: origin, type: RRType.NS });
+  const found = nsNames(message, origin);
   const wanted = servers.map(({ name }) => name);
   const same = (a: readonly string[], b: readonly string[]): boolean =>
     a.toSorted().join(" ") === b.toSorted().join(" ");
@@ -133,8 +182,8 @@ async function checkParent(
       text: `parent ${server} names ${found.join(", ") || "no name servers"}${same(found, wanted) ? "" : `, expected ${wanted.join(", ")}`}`,
     },
   ];
-  for (const { name, addresses, needsGlue } of servers) {
-    if (!needsGlue) continue;
+  for (const { name, addresses, needsGlue: isGlue } of servers) {
+    if (!isGlue) continue;
     const glue = addressesOf({
       answer: message.additional.filter(({ owner }) => formatName(owner).toLowerCase() === name),
     });
@@ -148,7 +197,7 @@ async function checkParent(
 }
 
 async function checkServer(
-  zone: Zone,
+  zone: DelegatedZone,
   name: string,
   address: string,
   port: number,
@@ -175,14 +224,17 @@ function nsNames(message: Message, origin: string): string[] {
     .map(({ rdata }) => formatName(rdata).toLowerCase());
 }
 
-/** A name server of the nearest zone above, as the system's resolver finds it. */
-async function parentServer(origin: string): Promise<string> {
+/** All name servers of the nearest zone above that has some, as the system's resolver finds them. */
+async function parentServers(origin: string): Promise<string[]> {
   for (let parent = parentOf(origin); parent !== "."; parent = parentOf(parent)) {
-    const [name] = await resolveNs(parent).catch((): string[] => []);
-    const [address] = name === undefined ? [] : await resolve4(name).catch((): string[] => []);
-    if (address !== undefined) return `${address}:${PORT}`;
+    const names = await resolveNs(parent).catch((): string[] => []);
+    const addresses = await Promise.all(
+      names.slice(0, PARENT_SERVERS_MAX).map((name) => resolve4(name).catch((): string[] => [])),
+    );
+    const [...servers] = new Set(addresses.flatMap(([first]) => first ?? []));
+    if (servers.length > 0) return servers.map((address) => `${address}:${PORT}`);
   }
-  throw new Error(`no name server of a parent of "${origin}" is found; give one with --parent`);
+  return [];
 }
 
 function parentOf(origin: string): string {
@@ -190,11 +242,11 @@ function parentOf(origin: string): string {
   return at < 0 ? "." : origin.slice(at + 1);
 }
 
-async function guarded(findings: () => Promise<Finding[]>): Promise<Finding[]> {
+async function guarded(server: string, findings: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await findings();
   } catch (error) {
-    return [{ isGood: false, text: `parent: ${reasonOf(error)}` }];
+    return [{ isGood: false, text: `parent ${server}: ${reasonOf(error)}` }];
   }
 }
 
