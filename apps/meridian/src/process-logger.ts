@@ -3,6 +3,7 @@
 import type { Logger } from "@meridian/control";
 import type { EdgeLogger } from "@meridian/edge";
 import { pino } from "pino";
+import { ERASE_LINE } from "./progress.ts";
 
 /** Least severe level that is written. */
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
@@ -11,7 +12,7 @@ export type LogLevel = (typeof logLevels)[number];
 /** One structured log for both planes, as JSON lines on standard error; short lines where that is a terminal. */
 export function processLogger(level: LogLevel): { control: Logger; edge: EdgeLogger } {
   const destination = process.stderr.isTTY
-    ? { write: (line: string) => process.stderr.write(`${shortLine(line)}\n`) }
+    ? { write: (line: string) => process.stderr.write(`${ERASE_LINE}${shortLine(line)}\n`) }
     : pino.destination({ dest: 2, sync: true });
   const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   return {

@@ -32,6 +32,7 @@ import { formatProblem } from "@meridian/model";
 import { loadNative } from "@meridian/native";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
+import { whileShown } from "./progress.ts";
 import { processLogger, type LogLevel } from "./process-logger.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import { replayLine } from "./replay.ts";
@@ -217,7 +218,10 @@ export class Server {
   /** Starts the control plane; where the files give it nothing to serve, the error shows each problem with its place. */
   async #startControl(): Promise<void> {
     try {
-      await this.embedded.start();
+      await whileShown(
+        (passed) => `Reading and compiling the files: ${passed} s`,
+        this.embedded.start(),
+      );
     } catch (error) {
       const { problems, fileErrors } = this.embedded;
       const errors = problems.filter(({ severity }) => severity === "error").map(formatProblem);

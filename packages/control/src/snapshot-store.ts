@@ -169,8 +169,12 @@ export class SnapshotStore {
   }
 
   /** Every way in which a manifest's sections differ from what their names say; empty where all is well. Reads everything. */
-  verify(manifest: Manifest): string[] {
-    return manifest.sections.flatMap(({ name, bytes }) => {
+  verify(
+    manifest: Manifest,
+    onSection: (read: number, count: number) => void = () => {},
+  ): string[] {
+    return manifest.sections.flatMap(({ name, bytes }, index) => {
+      onSection(index, manifest.sections.length);
       const buffer = this.readSection(name);
       if (typeof buffer === "string") return [buffer];
       if (buffer.byteLength !== bytes)

@@ -9,6 +9,7 @@ import type { CommandInput } from "../command.ts";
 import { splitServer } from "../dns-question.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { LocalApi } from "../local-api.ts";
+import { whileShown } from "../progress.ts";
 import { stateDirOf } from "../server-settings.ts";
 
 const SECONDS_MAX = 86_400;
@@ -32,7 +33,10 @@ export async function benchDns(input: CommandInput): Promise<ExitCode> {
     const file = join(folder, "queries");
     writeFileSync(file, `${queries.join("\n")}\n`);
     const flags = ["-s", host, "-p", String(port), "-d", file, "-l", String(seconds)];
-    return await dnsperf([...flags, "-c", String(clients)]);
+    return await whileShown(
+      (passed) => `Measuring: ${Math.min(passed, seconds)} of ${seconds} s`,
+      dnsperf([...flags, "-c", String(clients)]),
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -6,6 +6,7 @@ import { SectionKind, type Manifest, type ManifestSection } from "@meridian/snap
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { field, hasColours, print, printJson, tableLines } from "../output.ts";
+import { Progress } from "../progress.ts";
 import { stateDirOf } from "../server-settings.ts";
 
 const REVISION_MAX = 2 ** 32 - 1;
@@ -84,10 +85,17 @@ export function diff(input: CommandInput): Promise<ExitCode> {
 export function verify(input: CommandInput): Promise<ExitCode> {
   const folder = stateDirOf(input);
   const store = new SnapshotStore(folder);
+  const progress = new Progress();
   const results = manifestsOf(store, folder).map(({ file, manifest }) => ({
     file,
-    problems: typeof manifest === "string" ? [manifest] : store.verify(manifest),
+    problems:
+      typeof manifest === "string"
+        ? [manifest]
+        : store.verify(manifest, (read, count) =>
+            progress.show(`${file}: reading section ${read + 1} of ${count}`),
+          ),
   }));
+  progress.close();
   if (input.isJson()) printJson(results);
   else
     for (const { file, problems } of results) {
