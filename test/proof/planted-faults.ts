@@ -138,8 +138,8 @@ const faults: readonly Fault[] = [
   ),
   fault(
     `${snapshot}/pools/candidates.ts`,
-    "if (this.#epochs[pool] !== epoch) {",
-    "if (this.#epochs[pool] === NEVER) {",
+    "if (words[at + EPOCH] !== epoch + 1) {",
+    "if (words[at + EPOCH] === 0) {",
     "test/proof/shares.test.ts",
   ),
   fault(
@@ -164,8 +164,8 @@ const faults: readonly Fault[] = [
   // The overlay
   fault(
     `${snapshot}/overlay.ts`,
-    "this.#words.copyWithin(to, from, from + this.slotCount);",
-    "",
+    "this.#words[to + slot] = this.#words[from + slot]!;",
+    ";",
     `${snapshot}/overlay.test.ts`,
   ),
   fault(
