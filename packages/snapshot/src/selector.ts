@@ -82,16 +82,17 @@ export class Selector {
   readonly scratch: Uint32Array = new Uint32Array(CANDIDATES_MAX);
   readonly scratchWeights: Float64Array = new Float64Array(CANDIDATES_MAX);
   readonly logTable: LogTable = new LogTable();
-  readonly #modes: readonly [Candidates, Candidates, Candidates];
+  readonly #verdict: Candidates;
+  /** Made when something fails for the first time. */
+  #open: Candidates | undefined;
+  #lastKnown: Candidates | undefined;
 
   constructor(world: World) {
     this.world = world;
     this.alias = world.policies.bytes;
-    this.#modes = [
-      new Candidates(world.pools, Mode.verdict),
-      new Candidates(world.pools, Mode.open),
-      new Candidates(world.pools, Mode.lastKnown),
-    ];
+    this.#verdict = new Candidates(world.pools, Mode.verdict);
+    this.#open = undefined;
+    this.#lastKnown = undefined;
   }
 
   /** Least number of seconds, a power of two, until a verdict behind the answer could change. */
@@ -142,8 +143,9 @@ export class Selector {
   }
 
   candidates(mode: number): Candidates {
-    const [verdict, open, lastKnown] = this.#modes;
-    return mode === Mode.verdict ? verdict : mode === Mode.open ? open : lastKnown;
+    if (mode === Mode.verdict) return this.#verdict;
+    if (mode === Mode.open) return (this.#open ??= new Candidates(this.world.pools, Mode.open));
+    return (this.#lastKnown ??= new Candidates(this.world.pools, Mode.lastKnown));
   }
 
   /** A record bound to a pool alone is a root: it opens when nothing is healthy. */
@@ -315,7 +317,7 @@ export class Selector {
     if (pool < 0) return Status.unhealthy;
     const table = this.candidates(mode);
     const count = table.count(pool, this.slots);
-    this.changeLog2 = Math.min(this.changeLog2, table.changeLog2(pool));
+    this.changeLog2 = Math.min(this.changeLog2, table.changeLog2());
     let status: number = Status.unhealthy;
     if (count > 0) {
       status = this.isPoolDialedAway(pool) ? Status.dialed : pickMembers(this, table, pool, count);
@@ -338,8 +340,7 @@ export class Selector {
 
   /** Tells the trace of a pool that was looked at; only where there is one. */
   tracePool(pool: number, mode: number, table: Candidates, count: number, status: number): void {
-    const start = this.world.pools.memberStart(pool);
-    const candidates = [...table.endpoints.subarray(start, start + count)];
+    const candidates = Array.from({ length: count }, (_, index) => table.endpoint(index));
     this.trace?.add({ kind: "pool", depth: this.depth, pool, mode, candidates, status });
     for (let index = 0; index < this.chosenCount && status === Status.ok; index++) {
       this.trace?.add({ kind: "chosen", depth: this.depth, endpoint: this.chosen[index]! });

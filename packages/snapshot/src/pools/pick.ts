@@ -17,46 +17,37 @@ export function pickMembers(
   const pools = selector.world.pools;
   const own = pools.poolWord(pool, PoolWord.settings) & 0xff;
   const wanted = selector.answers > 0 ? selector.answers : own > 0 ? own : selector.defaultAnswers;
-  const start = pools.memberStart(pool);
   const salt = pools.poolWord(pool, PoolWord.salt) | 0;
   if (
     (wanted === 1 || count === 1) &&
     selector.stickySalt === 0 &&
-    table.allHave(pool, selector.wantFamily)
+    table.allHave(selector.wantFamily)
   ) {
-    const picked = pickOne(selector, table, start, count, salt);
+    const picked = pickOne(selector, table, count, salt);
     if (picked >= 0) {
       selector.chosen[selector.chosenCount++] = picked;
       return Status.ok;
     }
   }
   for (let index = 0; index < count; index++) {
-    selector.scratch[index] = table.endpoints[start + index]!;
-    selector.scratchWeights[index] =
-      table.cumulative[start + index]! - (index === 0 ? 0 : table.cumulative[start + index - 1]!);
+    selector.scratch[index] = table.endpoint(index);
+    selector.scratchWeights[index] = table.weight(index);
   }
   return pickSpread(selector, count, wanted, salt);
 }
 
 /** The common case without scratch space; −1 where the picked member's dial sends this draw elsewhere. */
-function pickOne(
-  selector: Selector,
-  table: Candidates,
-  start: number,
-  count: number,
-  salt: number,
-): number {
-  const cumulative = table.cumulative;
-  const target = drawBelow(selector.draw, salt, 0, cumulative[start + count - 1]!);
+function pickOne(selector: Selector, table: Candidates, count: number, salt: number): number {
+  const target = drawBelow(selector.draw, salt, 0, table.cumulative(count - 1));
   let low = 0;
   let high = count - 1;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (cumulative[start + middle]! > target) high = middle;
+    if (table.cumulative(middle) > target) high = middle;
     else low = middle + 1;
   }
-  const endpoint = table.endpoints[start + low]!;
-  return keepsDial(selector, endpoint) ? endpoint : -1;
+  const endpoint = table.endpoint(low);
+  return !table.isDialed() || keepsDial(selector, endpoint) ? endpoint : -1;
 }
 
 function keepsDial(selector: Selector, endpoint: number): boolean {

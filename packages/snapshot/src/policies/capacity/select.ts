@@ -32,7 +32,7 @@ function capacityOf(selector: Selector, branch: number, mode: number, depth: num
   if (kind === BranchTarget.pool) {
     const pool = policies.poolOfLink[target]!;
     const table = selector.candidates(mode === Mode.open ? Mode.open : Mode.verdict);
-    return pool >= 0 && table.count(pool, selector.slots) > 0 ? table.capacity(pool) : 0;
+    return pool >= 0 && table.count(pool, selector.slots) > 0 ? table.capacity() : 0;
   }
   if (depth >= DEPTH_MAX) return 0;
   const start = policies.nodeWord(target, NodeWord.branchStart);

@@ -87,14 +87,12 @@ function gather(selector: Selector, branch: number, mode: number, length: number
   const status = isDialed ? Status.dialed : count > 0 ? Status.ok : Status.unhealthy;
   if (selector.trace !== null) selector.tracePool(pool, taken, table, count, status);
   if (isDialed) return without(selector, branch, Status.dialed);
-  selector.changeLog2 = Math.min(selector.changeLog2, table.changeLog2(pool));
+  selector.changeLog2 = Math.min(selector.changeLog2, table.changeLog2());
   if (count === 0 && isFence) return without(selector, branch, Status.stopped);
-  const start = selector.world.pools.memberStart(pool);
   let total = length;
   for (let index = 0; index < count && total < CANDIDATES_MAX; index++, total++) {
-    selector.scratch[total] = table.endpoints[start + index]!;
-    selector.scratchWeights[total] =
-      table.cumulative[start + index]! - (index === 0 ? 0 : table.cumulative[start + index - 1]!);
+    selector.scratch[total] = table.endpoint(index);
+    selector.scratchWeights[total] = table.weight(index);
   }
   return total;
 }
