@@ -22,7 +22,7 @@ const isForeign = (code: string): boolean => /^(ERR_|MERIDIAN_|UV_|XDG_|NODE_|LI
  */
 function codesOf(file: string): readonly string[] {
   const text = textOf(file);
-  if (!/\bnew MeridianError\(/.test(text)) return [];
+  if (!/\b(new|extends) MeridianError\b/.test(text)) return [];
   return [...text.matchAll(/"([A-Z]+(?:_[A-Z0-9]+)+)"/g)]
     .map((match) => match[1] ?? "")
     .filter((code) => !isForeign(code));

@@ -6,17 +6,23 @@
 //
 // The sockets come first: a query that arrives before there is a snapshot is told SERVFAIL, so that its resolver asks elsewhere.
 
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "@meridian/core";
 import {
   Api,
   DiskPersistence,
+  DocumentService,
   Embedded,
   StateDir,
   TransitionHistory,
   LatencySamples,
+  RefusalLog,
+  consistencyKey,
+  openStore,
   type EdgeFigures,
+  type Store,
 } from "@meridian/control";
 import {
   Edge,
@@ -42,7 +48,7 @@ export interface ServerOptions {
   readonly files: readonly string[];
   readonly stateDir: string;
   readonly listen: readonly string[];
-  /** `HOST:PORT` of the read-only HTTP listener; undefined for none. */
+  /** `HOST:PORT` of the HTTP listener; undefined for none. */
   readonly http: string | undefined;
   readonly workers: number;
   readonly transport: "auto" | "native" | "dgram";
@@ -73,6 +79,9 @@ export class Server {
   readonly #gatherer = new EdgeGatherer();
   readonly #edge: Edge;
   readonly #api: Api;
+  readonly #documents: DocumentService;
+  /** While a process that is replaced still has it, only to be read. */
+  #store: Store | undefined;
   readonly #latency: LatencySamples;
   readonly #queryLog: QueryLogFile | undefined;
   readonly #logger: ReturnType<typeof processLogger>;
@@ -85,8 +94,10 @@ export class Server {
     directory: StateDir,
     logger: ReturnType<typeof processLogger>,
     takeover: Takeover | undefined,
+    store: Store | undefined,
   ) {
     this.#options = options;
+    this.#store = store;
     this.#directory = directory;
     this.#logger = logger;
     this.#persistence = new DiskPersistence(directory, logger.control, () => Date.now());
@@ -103,6 +114,7 @@ export class Server {
     });
     this.embedded = new Embedded({
       files: options.files,
+      stored: () => this.#documents.compilerFiles,
       edge: { publish: (publication) => this.#publish(publication) },
       logger: logger.control,
       persistence: this.#persistence,
@@ -115,8 +127,13 @@ export class Server {
       onTransitions: (batch) => transitions.add(batch),
       onSlab: adviceForSlabs(),
     });
+    this.#documents = new DocumentService(() => this.#openStore(), this.embedded);
     this.#api = new Api({
       embedded: this.embedded,
+      documents: this.#documents,
+      documentStore: () => this.#openStore(),
+      refusals: new RefusalLog(join(directory.path, "audit")),
+      consistencyKey: consistencyKey(directory.path),
       edge: this.#gatherer,
       transitions,
       journal: this.#persistence.journal,
@@ -143,13 +160,18 @@ export class Server {
     if (takeover === undefined) directory.lock();
     else directory.takeLock();
     let server: Server | undefined;
+    let store: Store | undefined;
     try {
-      server = new Server(options, directory, logger, takeover);
+      store = await storeOf(directory, logger, takeover !== undefined);
+      server = new Server(options, directory, logger, takeover, store);
       await server.#start(takeover, predecessor);
       return server;
     } catch (error) {
       takeover?.abandon();
-      if (server === undefined) directory.unlock();
+      if (server === undefined) {
+        await store?.close();
+        directory.unlock();
+      }
       await server?.close();
       throw error;
     }
@@ -176,12 +198,14 @@ export class Server {
 
   async #start(takeover: Takeover | undefined, predecessor: number | undefined): Promise<void> {
     this.#gatherer.start(this.#edge);
+    if (this.#store !== undefined) await this.#documents.start();
     // The workers come up in threads of their own while this one reads the state folder and the files.
     const edgeStarted = this.#edge.start();
     const apiStarted = takeover === undefined ? this.#startApi() : undefined;
     await Promise.all([edgeStarted, apiStarted, this.#startControl()]);
     await takeover?.finish();
     if (predecessor !== undefined) await ended(predecessor);
+    if (takeover !== undefined) await this.#takeStore();
     this.#handover = await HandoverServer.start({
       path: handoverPath(this.#directory),
       edge: this.#edge,
@@ -199,6 +223,19 @@ export class Server {
       },
       "Answering",
     );
+  }
+
+  /** The process that had the store has ended: from now on it is written here. */
+  async #takeStore(): Promise<void> {
+    const before = this.#store;
+    this.#store = await storeOf(this.#directory, this.#logger, false);
+    await before?.close();
+    await this.#documents.start();
+  }
+
+  #openStore(): Store {
+    if (this.#store !== undefined) return this.#store;
+    throw new CommandError(ExitCode.failed, "Cannot read documents: the store is not open yet");
   }
 
   /** At the start, so that a taken port shows at once; after a process that is replaced has let go of its own. */
@@ -295,6 +332,7 @@ export class Server {
     this.#queryLog?.close();
     this.#gatherer.close();
     this.#persistence.close();
+    await this.#store?.close();
     this.#directory.unlock();
   }
 }
@@ -312,6 +350,19 @@ type EdgePublish = ConstructorParameters<typeof Embedded>[0]["edge"]["publish"];
 /** What the server says of itself in answers. */
 function serverTexts(): { nsid: string; identity: string; version: string } {
   return { nsid: hostname(), identity: hostname(), version: `Meridian ${ownVersion()}` };
+}
+
+/** The store in the state folder; undefined where it is only to be read and is not there yet. */
+async function storeOf(
+  directory: StateDir,
+  logger: ReturnType<typeof processLogger>,
+  isReadOnly: boolean,
+): Promise<Store | undefined> {
+  const path = join(directory.path, "store.db");
+  if (isReadOnly && !existsSync(path)) return undefined;
+  return openStore({ kind: "sqlite", path, isReadOnly }, (message) =>
+    logger.control.warn({}, message),
+  );
 }
 
 function handoverPath(directory: StateDir): string {

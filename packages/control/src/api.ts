@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The API of the embedded control plane: everything over the state folder's Unix socket (file mode 0600), reading alone over HTTP.
+// The API of the embedded control plane, over the state folder's Unix socket (file mode 0600: who opens it is an administrator) and over HTTP,
+// where a bearer token says who asks. http/gatekeeper.ts stands before every route.
 
 import { chmodSync, rmSync } from "node:fs";
 import { decodeMessage, formatMessage } from "@meridian/dns";
@@ -18,6 +19,15 @@ import { policyCounts } from "./policy-counts.ts";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 import type { TransitionHistory } from "./transition-history.ts";
+import type { RefusalLog } from "./access/refusal-log.ts";
+import type { DocumentService } from "./documents/document-service.ts";
+import { addAccessRoutes } from "./http/access-routes.ts";
+import { ConsistencyGate } from "./http/consistency.ts";
+import { addDescriptionRoutes } from "./http/description-routes.ts";
+import { addDocumentRoutes } from "./http/document-routes.ts";
+import { Gatekeeper, isLoopback } from "./http/gatekeeper.ts";
+import { WriteAudit } from "./http/write-audit.ts";
+import type { Store } from "./store/store.ts";
 import { explainRequest } from "./explain-request.ts";
 
 export interface ApiOptions {
@@ -26,10 +36,16 @@ export interface ApiOptions {
   readonly transitions: TransitionHistory;
   readonly journal: OverlayJournal;
   readonly store: SnapshotStore;
+  readonly documents: DocumentService;
+  /** The store of the documents. */
+  readonly documentStore: () => Store;
+  readonly refusals: RefusalLog;
+  /** Signs the tokens of what readers have seen. */
+  readonly consistencyKey: Uint8Array;
   /** Where measured round-trip times go that are posted; without it they are not taken. */
   readonly latency?: LatencySamples;
   readonly version: string;
-  /** `HOST:PORT` of the read-only HTTP listener; undefined for none. */
+  /** `HOST:PORT` of the HTTP listener; undefined for none. */
   readonly http: string | undefined;
   readonly socketPath: string;
   /** Asks a line of the query log again; a text says why it cannot. Absent where there is no edge to ask. */
@@ -53,32 +69,60 @@ export class Api {
   readonly #options: ApiOptions;
   readonly #servers: FastifyInstance[] = [];
   readonly #metrics: Metrics;
+  readonly #keeper: Gatekeeper;
 
   constructor(options: ApiOptions) {
     this.#options = options;
     this.#metrics = new Metrics(options);
+    this.#keeper = new Gatekeeper({
+      documents: () => options.documents.documents,
+      refusals: options.refusals,
+      nowMs: Date.now,
+    });
   }
 
   /** Listens; returns the HTTP address that it got. */
   async start(): Promise<string | undefined> {
-    const local = this.#server();
-    this.#writes(local);
+    const local = await this.#server(undefined);
     rmSync(this.#options.socketPath, { force: true });
     await local.listen({ path: this.#options.socketPath });
     chmodSync(this.#options.socketPath, 0o600);
     if (this.#options.http === undefined) return undefined;
     const { host, port } = splitHost(this.#options.http);
-    return this.#server().listen({ host, port });
+    return (await this.#server(host)).listen({ host, port });
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#servers.map((server) => server.close()));
   }
 
-  /** A server with every route that only reads. */
-  #server(): FastifyInstance {
+  /** A server with every route; `host` is undefined for the local socket. */
+  async #server(host: string | undefined): Promise<FastifyInstance> {
     const server = boundedServer();
     this.#servers.push(server);
+    this.#keeper.install(server, {
+      isLocalSocket: host === undefined,
+      isOpenToReaders: host !== undefined && isLoopback(host),
+    });
+    this.#reads(server);
+    this.#writes(server);
+    await this.#documentRoutes(server);
+    return server;
+  }
+
+  async #documentRoutes(server: FastifyInstance): Promise<void> {
+    const { documents, documentStore, refusals, consistencyKey, version } = this.#options;
+    const store = documentStore();
+    const keeper = this.#keeper;
+    const gate = new ConsistencyGate(store, consistencyKey);
+    addAccessRoutes(server, { documents, store, refusals, keeper });
+    addDescriptionRoutes(server, version);
+    new WriteAudit(store, keeper).install(server);
+    await addDocumentRoutes(server, { documents, store, gate, keeper });
+  }
+
+  /** Routes that only read. */
+  #reads(server: FastifyInstance): void {
     const { embedded, edge, transitions } = this.#options;
     server.get("/healthz", () => ({ status: "ok" }));
     server.get("/readyz", (_request, reply) =>
@@ -131,7 +175,6 @@ export class Api {
         ? reply.code(answer.status).send({ error: answer.error })
         : answer.explanation;
     });
-    return server;
   }
 
   #writes(server: FastifyInstance): void {

@@ -50,7 +50,9 @@ function valueOf(question: CompilerQuestion): unknown {
     case "probes":
       return compiler.saveProbes(question.hosts);
     case "records":
-      return compiler.records(question.request, question.nowMs);
+      return compiler.records(question.request, question.nowMs, question.stored);
+    case "document":
+      return compiler.document(question.key, question.nowMs, question.stored);
   }
 }
 

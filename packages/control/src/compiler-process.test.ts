@@ -67,6 +67,8 @@ const request: LoadRequest = {
   serialBase: 1,
   servedDocuments: 0,
   allowEmpty: false,
+  isTrial: false,
+  stored: [],
   icmpUnavailable: undefined,
   held: undefined,
 };
@@ -160,7 +162,7 @@ test("a compiler that nobody asks gives its memory back, and reads the files aga
   const { pid } = compiler;
   await until(() => compiler.pid === undefined);
   if (pid !== undefined) await until(() => !isAlive(pid));
-  const { items } = await compiler.records({ limit: 10 }, 0);
+  const { items } = await compiler.records({ limit: 10 }, 0, []);
   assert.deepEqual(
     items.map(({ name }) => name),
     ["www.example.org"],
@@ -202,7 +204,7 @@ test("close() ends the process, fails what is asked, and nothing starts it again
   const loading = assert.rejects(compiler.load(request), /COMPILER_DIED|is gone/);
   await compiler.close();
   await loading;
-  await assert.rejects(compiler.records({ limit: 10 }, 0), /it was closed/);
+  await assert.rejects(compiler.records({ limit: 10 }, 0, []), /it was closed/);
   assert.ok(pid !== undefined && !isAlive(pid));
 });
 

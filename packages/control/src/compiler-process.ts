@@ -8,9 +8,12 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { constants, setPriority } from "node:os";
 import { MeridianError } from "@meridian/core";
+import type { InputFile } from "@meridian/model";
 import type { Manifest } from "@meridian/snapshot";
 import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import type { Page, PageRequest } from "./page.ts";
+import type { FileDocument } from "./documents/document-service.ts";
+import type { DocumentKey } from "./store/store.ts";
 import type { ResolvedHosts } from "./probe-targets.ts";
 import type { RecordView } from "./views.ts";
 
@@ -31,6 +34,14 @@ export type CompilerQuestion =
       readonly kind: "records";
       readonly request: PageRequest;
       readonly nowMs: number;
+      readonly stored: readonly InputFile[];
+    }
+  | {
+      readonly id: number;
+      readonly kind: "document";
+      readonly key: DocumentKey;
+      readonly nowMs: number;
+      readonly stored: readonly InputFile[];
     };
 
 /** What comes back: a value, or why there is none. */
@@ -100,8 +111,21 @@ export class CompilerProcess {
     return this.#ask<boolean>((id) => ({ id, kind: "probes", hosts }));
   }
 
-  records(request: PageRequest, nowMs: number): Promise<Page<RecordView>> {
-    return this.#ask((id) => ({ id, kind: "records", request, nowMs }));
+  /** `stored` is what a process reads beside the files that has not loaded anything. */
+  records(
+    request: PageRequest,
+    nowMs: number,
+    stored: readonly InputFile[],
+  ): Promise<Page<RecordView>> {
+    return this.#ask((id) => ({ id, kind: "records", request, nowMs, stored }));
+  }
+
+  document(
+    key: DocumentKey,
+    nowMs: number,
+    stored: readonly InputFile[],
+  ): Promise<FileDocument | undefined> {
+    return this.#ask((id) => ({ id, kind: "document", key, nowMs, stored }));
   }
 
   /** What is still asked fails, and nothing starts the process again. Resolves when it is gone. */

@@ -4,7 +4,7 @@
 
 import type { Clock } from "@meridian/core";
 import type { ChangeSet, ProbePlan, Transition } from "@meridian/health";
-import type { Problem } from "@meridian/model";
+import type { InputFile, Problem } from "@meridian/model";
 import type { OnSlab, SharedWorld } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { Shift } from "./shift-effects.ts";
@@ -67,6 +67,8 @@ export interface Logger {
 export interface EmbeddedOptions {
   /** Files and folders of documents. */
   readonly files: readonly string[];
+  /** Documents of the store that are served beside the files. */
+  readonly stored?: () => readonly InputFile[];
   readonly edge: EdgeLink;
   readonly logger: Logger;
   readonly persistence: Persistence;

@@ -17,7 +17,7 @@ import {
   type SharedOverlay,
   type Transition,
 } from "@meridian/health";
-import type { Problem } from "@meridian/model";
+import type { InputFile, Problem } from "@meridian/model";
 import {
   SectionKind,
   SectionPack,
@@ -32,7 +32,8 @@ import { withAddresses, type CompileProblem } from "./compile.ts";
 import { compileAddresses, knownAddresses, type ResolvedMember } from "./compile-addresses.ts";
 import { CompilerProcess } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
-import type { AcceptedLoad, CompiledSection } from "./file-compiler.ts";
+import type { FileDocument, Proposal, Publisher } from "./documents/document-service.ts";
+import type { AcceptedLoad, CompiledSection, LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import { reasonOf } from "./file-loader.ts";
 import { FileWatcher } from "./file-watcher.ts";
 import { HostResolver } from "./host-resolver.ts";
@@ -42,6 +43,7 @@ import type { Page, PageRequest } from "./page.ts";
 import { withChange, type ServedModel } from "./served-model.ts";
 import { manifestSection } from "./snapshot-store.ts";
 import type { RecordView } from "./views.ts";
+import type { DocumentKey } from "./store/store.ts";
 import { dateSerial } from "./zone-history.ts";
 import type { EmbeddedOptions, Persistence, Reload } from "./embedded-options.ts";
 
@@ -55,7 +57,7 @@ interface LoadedSection extends ManifestSection {
   readonly buffer?: SharedArrayBuffer;
 }
 
-export class Embedded {
+export class Embedded implements Publisher {
   readonly verdicts: VerdictThread;
   model: ServedModel | undefined;
   /** World, revision and overlay belong together and change at once. */
@@ -78,6 +80,8 @@ export class Embedded {
   #zoneProblems: readonly CompileProblem[] = [];
   #reloading: Promise<Reload> | undefined;
   #isReloadWanted = false;
+  /** The load that is under way: one at a time, so that what is compiled last is served last. */
+  #loading: Promise<unknown> = Promise.resolve();
   #published: readonly ManifestSection[] = [];
   #pack: SectionPack | undefined;
   #overlay: SharedOverlay | undefined;
@@ -195,7 +199,7 @@ export class Embedded {
 
   /** What `get records` shows, from the compiler's process. */
   records(request: PageRequest): Promise<Page<RecordView>> {
-    return this.#compiler.records(request, this.#clock.wallMs());
+    return this.#compiler.records(request, this.#clock.wallMs(), this.#stored());
   }
 
   /**
@@ -207,11 +211,54 @@ export class Embedded {
       await this.#reloading.catch(() => undefined);
       return this.#reloading ?? this.reload();
     }
-    this.#reloading = this.#reload();
+    this.#reloading = this.#oneLoad(() => this.#reload());
     try {
       return await this.#reloading;
     } finally {
       this.#reloading = undefined;
+    }
+  }
+
+  async propose(
+    documents: readonly InputFile[],
+    commit: ((proposal: Proposal) => Promise<void>) | undefined,
+  ): Promise<Proposal> {
+    return this.#oneLoad(async () => {
+      const { problems, errors, accepted } = await this.#compile(documents, {
+        isTrial: commit === undefined,
+        // Who deletes documents by name means it; a folder that lost its files may not.
+        allowEmpty: true,
+      });
+      const claims = accepted?.claims ?? [];
+      const proposal = { isAccepted: accepted !== undefined, problems, errors, claims };
+      if (accepted === undefined || commit === undefined) return proposal;
+      try {
+        await commit(proposal);
+      } catch (error) {
+        // The compiler knows documents that are none: it reads those that are.
+        this.recompile();
+        throw error;
+      }
+      this.problems = problems;
+      this.fileErrors = errors;
+      if (!this.#isClosed) await this.#adopt(accepted);
+      return proposal;
+    });
+  }
+
+  documentOfFile(key: DocumentKey): Promise<FileDocument | undefined> {
+    return this.#compiler.document(key, this.#clock.wallMs(), this.#stored());
+  }
+
+  async #oneLoad<Value>(work: () => Promise<Value>): Promise<Value> {
+    const before = this.#loading;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#loading = promise;
+    try {
+      await before;
+      return await work();
+    } finally {
+      resolve();
     }
   }
 
@@ -227,18 +274,35 @@ export class Embedded {
     }
   }
 
-  async #reload(): Promise<Reload> {
+  #stored(): readonly InputFile[] {
+    return this.#options.stored?.() ?? [];
+  }
+
+  async #compile(
+    stored: readonly InputFile[],
+    { isTrial, allowEmpty }: Pick<LoadRequest, "isTrial" | "allowEmpty">,
+  ): Promise<LoadOutcome> {
     const options = this.#options;
     const icmpUnavailable = options.probing ? await this.verdicts.echoesUnavailable() : undefined;
-    const { problems, errors, watched, accepted } = await this.#compiler.load({
+    return this.#compiler.load({
       nowMs: this.#clock.wallMs(),
       seed: this.#seed,
       published: this.#published,
       serialBase: dateSerial(this.#clock.wallMs()),
       servedDocuments: this.model?.documentCount ?? 0,
-      allowEmpty: options.allowEmpty,
+      allowEmpty,
+      isTrial,
+      stored,
       held: this.#held,
       icmpUnavailable,
+    });
+  }
+
+  async #reload(): Promise<Reload> {
+    const options = this.#options;
+    const { problems, errors, watched, accepted } = await this.#compile(this.#stored(), {
+      isTrial: false,
+      allowEmpty: options.allowEmpty,
     });
     this.problems = problems;
     this.fileErrors = errors;

@@ -10,7 +10,9 @@ import { MeridianError } from "@meridian/core";
 import {
   DocumentReader,
   hasErrors,
+  isKind,
   loadModel,
+  type InputFile,
   type Loaded,
   type Model,
   type Problem,
@@ -24,6 +26,8 @@ import type { KeptRevision } from "./compiler-process.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
+import type { FileDocument } from "./documents/document-service.ts";
+import { zoneClaims, type ZoneClaim } from "./documents/zone-claims.ts";
 import { readBounded, readDocumentFiles } from "./file-loader.ts";
 import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
@@ -32,6 +36,7 @@ import { changedParts, type PartsChange } from "./served-model.ts";
 import { writeProbePlan } from "./probe-plan-file.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { SnapshotStore, manifestSection } from "./snapshot-store.ts";
+import type { DocumentKey } from "./store/store.ts";
 import { recordViews, type RecordView } from "./views.ts";
 import { worldOf } from "./world-of.ts";
 import { lastZones } from "./zone-history.ts";
@@ -59,6 +64,10 @@ export interface LoadRequest {
   /** Documents that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
   readonly servedDocuments: number;
   readonly allowEmpty: boolean;
+  /** Only to see what comes of it: what is known of the documents stays as it was. */
+  readonly isTrial: boolean;
+  /** Documents of the store, as files of lines: they are read after those on disk. */
+  readonly stored: readonly InputFile[];
   /** Why ICMP checks cannot be had; undefined where they can. */
   readonly icmpUnavailable: string | undefined;
   /** The `print` of what the asker holds of the model; undefined where it holds nothing. */
@@ -84,6 +93,8 @@ export interface AcceptedLoad {
   /** Without resolved addresses: those belong to the running system. */
   readonly sections: readonly CompiledSection[];
   readonly zoneProblems: readonly CompileProblem[];
+  /** Zones that lie within another namespace's. */
+  readonly claims: readonly ZoneClaim[];
   /** Endpoints whose host names are answered by address. */
   readonly resolvedMembers: readonly ResolvedMember[];
   /** Host names that members have for an address, and those that branches name. */
@@ -117,7 +128,7 @@ export class FileCompiler {
 
   /** All or nothing: with any error only problems, errors and the files to watch come back. */
   load(request: LoadRequest): LoadOutcome {
-    const { loaded, unread, watched } = this.#read(request.nowMs);
+    const { loaded, unread, watched } = this.#read(request.nowMs, request.stored);
     const { model, documentCount, problems } = loaded;
     const errors = [
       ...unread,
@@ -126,9 +137,11 @@ export class FileCompiler {
     ];
     if (model === undefined || hasErrors(problems) || errors.length > 0)
       return { problems, errors, watched };
+    const sections = this.#sections;
     try {
       const accepted = this.#compile(model, request);
-      this.#model = model;
+      if (request.isTrial) this.#sections = sections;
+      else this.#model = model;
       return { problems, errors, watched, accepted };
     } catch (error) {
       // A data set that cannot be read, two names with one key: the files' fault. All else is a fault of this program.
@@ -171,15 +184,37 @@ export class FileCompiler {
   }
 
   /** What is shown of the records; a process that has not loaded the files reads them for it. */
-  records(request: PageRequest, nowMs: number): Page<RecordView> {
-    if (this.#model === undefined) {
-      const { model, problems } = this.#read(nowMs).loaded;
-      if (model !== undefined && !hasErrors(problems)) this.#model = model;
-    }
-    return this.#model === undefined ? { items: [] } : recordViews(this.#model, request);
+  records(request: PageRequest, nowMs: number, stored: readonly InputFile[]): Page<RecordView> {
+    const model = this.#known(nowMs, stored);
+    return model === undefined ? { items: [] } : recordViews(model, request);
   }
 
-  #read(now: number): {
+  /** A document that a file holds. */
+  document(
+    key: DocumentKey,
+    nowMs: number,
+    stored: readonly InputFile[],
+  ): FileDocument | undefined {
+    const { kind, namespace, name } = key;
+    if (!isKind(kind)) return undefined;
+    const found = this.#known(nowMs, stored)?.document({ kind, namespace, name });
+    if (found === undefined) return undefined;
+    const { source, ...document } = found;
+    return { document, file: source.file, line: source.line };
+  }
+
+  #known(nowMs: number, stored: readonly InputFile[]): Model | undefined {
+    if (this.#model === undefined) {
+      const { model, problems } = this.#read(nowMs, stored).loaded;
+      if (model !== undefined && !hasErrors(problems)) this.#model = model;
+    }
+    return this.#model;
+  }
+
+  #read(
+    now: number,
+    stored: readonly InputFile[],
+  ): {
     readonly loaded: Loaded;
     readonly unread: readonly string[];
     readonly watched: readonly string[];
@@ -193,7 +228,7 @@ export class FileCompiler {
       const bytes = readBounded(path);
       return bytes instanceof Uint8Array ? bytes : undefined;
     };
-    const loaded = loadModel(files, { now, readFile, reader: this.#reader });
+    const loaded = loadModel([...files, ...stored], { now, readFile, reader: this.#reader });
     this.#onStep();
     return { loaded, unread: errors.map(({ message }) => message), watched };
   }
@@ -225,6 +260,7 @@ export class FileCompiler {
       parts: changedParts(model, request.held),
       sections: sections.map((section) => this.#hand(section, known)),
       zoneProblems: problems,
+      claims: zoneClaims(model),
       resolvedMembers: resolved,
       hostNames: [...new Set([...hostNamesOf(model), ...resolved.map(({ host }) => host)])],
     };

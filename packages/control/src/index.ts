@@ -62,3 +62,7 @@ export type {
   StoreLoad,
   Write,
 } from "./store/store.ts";
+export { RefusalLog } from "./access/refusal-log.ts";
+export { consistencyKey } from "./http/consistency-key.ts";
+export { DocumentService } from "./documents/document-service.ts";
+export { renderApiReference } from "./http/reference-page.ts";

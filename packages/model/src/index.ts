@@ -42,6 +42,18 @@ export {
   type HealthCheckSpec,
   type ProbeKind,
 } from "./kinds/health-check.ts";
+export {
+  accessKinds,
+  accessVerbs,
+  isAccessKind,
+  parseAccessDocument,
+  type AccessDocument,
+  type AccessKind,
+  type AccessVerb,
+  type RoleDocument,
+  type RoleRule,
+  type TokenDocument,
+} from "./kinds/access.ts";
 export { apiVersion } from "./kinds/metadata.ts";
 export type {
   EndpointSetSpec,
@@ -74,14 +86,17 @@ export {
   parseDocument,
   parseDocuments,
   DocumentReader,
+  readRawDocuments,
   type InputFile,
   type Parsed,
+  type RawDocument,
   type ReadDocuments,
 } from "./parse.ts";
 export {
   formatPath,
   formatProblem,
   problemCodes,
+  type Path,
   type Problem,
   type ProblemCode,
 } from "./problem.ts";
@@ -111,5 +126,11 @@ export { StaticRecords, type StaticRecord } from "./static-records.ts";
 export { pathBeside, wholeSeconds, type ReadFile } from "./zone-data.ts";
 export type { Zone } from "./zone-table.ts";
 export { examples } from "./examples.ts";
-export { crdSchemaOf, jsonSchemaOf, structuralViolations, type JsonSchema } from "./json-schema.ts";
+export {
+  accessSchemaOf,
+  crdSchemaOf,
+  jsonSchemaOf,
+  structuralViolations,
+  type JsonSchema,
+} from "./json-schema.ts";
 export { referenceFileOf, renderReference, renderReferences } from "./reference.ts";

@@ -3,6 +3,7 @@
 // "structural" schemas, in which every value has a type of its own, outside of any oneOf.
 import * as z from "zod";
 import { type Kind, schemas } from "./documents.ts";
+import { type AccessKind, accessSchemas } from "./kinds/access.ts";
 
 /** The keywords used here of a JSON schema. */
 export interface JsonSchema {
@@ -30,6 +31,11 @@ export interface JsonSchema {
 /** The schema of a kind as it is written, before defaults are filled in. */
 export function jsonSchemaOf(kind: Kind): JsonSchema {
   return simplify(z.toJSONSchema(schemas[kind], { io: "input", target: "draft-7" }));
+}
+
+/** The schema of a kind that says who may do what. */
+export function accessSchemaOf(kind: AccessKind): JsonSchema {
+  return simplify(z.toJSONSchema(accessSchemas[kind], { io: "input", target: "draft-7" }));
 }
 
 /** The schema of a kind for a CustomResourceDefinition, where `metadata` belongs to Kubernetes. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { findJsonError, locateInJson } from "./json-text.ts";
+import { findJsonError, itemOffsets, locateInJson } from "./json-text.ts";
 
 test("findJsonError() accepts what JSON.parse() accepts, and refuses what it refuses", () => {
   const piece = fc.constantFrom(
@@ -62,3 +62,14 @@ function isJson(text: string): boolean {
     return false;
   }
 }
+
+test("itemOffsets() finds each item of a list where locateInJson() does", () => {
+  fc.assert(
+    fc.property(fc.array(fc.jsonValue()), (items) => {
+      const text = ` ${JSON.stringify(items, undefined, 2)}`;
+      const expected = items.map((_, index) => locateInJson(text, [index], false));
+      assert.deepEqual(itemOffsets(text), expected);
+    }),
+  );
+  assert.deepEqual(itemOffsets('{"a": [1, 2]}'), []);
+});

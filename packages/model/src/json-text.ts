@@ -30,6 +30,13 @@ export function locateInJson(text: string, path: Path, atKey: boolean): number {
   return (atKey ? scanner.keyOffset : undefined) ?? scanner.valueOffset;
 }
 
+/** Where each item of a JSON text that is a list begins, in one pass; none where it is no list. */
+export function itemOffsets(text: string): readonly number[] {
+  const scanner = new Scanner(text, undefined);
+  scanner.run();
+  return scanner.itemOffsets;
+}
+
 class Scanner {
   readonly text: string;
   readonly wanted: Path | undefined;
@@ -37,6 +44,8 @@ class Scanner {
   error: JsonError | undefined;
   valueOffset = 0;
   keyOffset: number | undefined;
+  /** Of the items of the outermost list. */
+  readonly itemOffsets: number[] = [];
   /** Steps of `wanted` that have matched, as long as the scan is inside them. */
   #matched = 0;
 
@@ -100,6 +109,10 @@ class Scanner {
     this.#space();
     if (this.#take("]")) return true;
     for (let index = 0; ; index += 1) {
+      if (depth === 0) {
+        this.#space();
+        this.itemOffsets.push(this.offset);
+      }
       if (!this.#step(index, undefined, depth)) return false;
       this.#space();
       if (this.#take("]")) return true;

@@ -77,6 +77,7 @@ export class Model {
   /** By origin: lower case, without the last dot. */
   readonly zones: ReadonlyMap<string, Zone>;
   readonly #zoneTable: ZoneTable;
+  readonly #index: ModelIndex;
 
   private constructor(
     documentCount: number,
@@ -94,6 +95,7 @@ export class Model {
     this.dataSets = dataSetsOf(index);
     this.zones = zoneTable.zones;
     this.#zoneTable = zoneTable;
+    this.#index = index;
   }
 
   /**
@@ -118,6 +120,13 @@ export class Model {
     const problems = report.finish();
     if (hasErrors(problems)) return { problems };
     return { model: new Model(named + records.count, index, pools, zoneTable), problems };
+  }
+
+  /** The document of a kind and name; the namespace is empty for the kinds that have none. */
+  document({ kind, namespace, name }: DocumentId): Document | undefined {
+    return kind === "Record"
+      ? this.records.withId(namespace, name)
+      : this.#index[kind].get(indexKey(namespace, name));
   }
 
   site(name: string): SiteDocument | undefined {

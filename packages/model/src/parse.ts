@@ -88,6 +88,31 @@ export function parseDocuments(files: readonly InputFile[]): Parsed {
   return { documents: [...documents, ...records], broken, problems };
 }
 
+/** A document as it was written, and the line it starts on. */
+export interface RawDocument {
+  readonly raw: unknown;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** Reads a file without looking into its documents: problems are only of what keeps it from being read. */
+export function readRawDocuments(file: InputFile): {
+  readonly documents: readonly RawDocument[];
+  readonly problems: readonly Problem[];
+} {
+  const documents: RawDocument[] = [];
+  const problems: Problem[] = [];
+  const reading: Reading = {
+    document: (raw, line) => documents.push({ raw, line }),
+    problem: (problem) => {
+      if (problems.length >= limits.problemsMax) return;
+      problems.push({ severity: "error", file: file.path, path: "", ...problem });
+    },
+  };
+  readFile(file, reading, () => true);
+  return { documents, problems };
+}
+
 /** Reads one document that came by another way than a file; a Shift may. */
 export function parseDocument(raw: unknown, source: Source): Parsed {
   const collector = new Collector();

@@ -172,6 +172,20 @@ export class RecordTable implements Iterable<RecordDocument> {
     return undefined;
   }
 
+  /** The Record that a document's key names. */
+  withId(namespace: string, name: string): RecordDocument | undefined {
+    const bytes = Buffer.from(name, "latin1");
+    for (let record = 0; record < this.count; record += 1) {
+      if (this.#word(record, column.nameBytes) !== bytes.length) continue;
+      const start = this.#word(record, column.name);
+      const span = { bytes: this.names.bytes, start, end: start + bytes.length };
+      const wanted = { bytes, start: 0, end: bytes.length };
+      if (sameBytes(span, wanted) && this.#namespaceAt(record) === namespace)
+        return this.document(record);
+    }
+    return undefined;
+  }
+
   /** All documents, each made when it is its turn. */
   *[Symbol.iterator](): Generator<RecordDocument> {
     for (let record = 0; record < this.count; record += 1) yield this.document(record);

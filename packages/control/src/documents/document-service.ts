@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Changes of documents: planned against the store, tried against the files, committed, served. One change at a time; all of it or nothing.
+//
+//   documents ─► plan ─► compile with the files ─► commit to the store (durable) ─► serve ─► acknowledge
+
+import { randomUUID } from "node:crypto";
+import { MeridianError } from "@meridian/core";
+import { isKind, type InputFile, type Problem, type TokenDocument } from "@meridian/model";
+import type { Caller } from "../access/caller.ts";
+import { RequestRefusal } from "../request-refusal.ts";
+import type { DocumentKey, Head, Store, StoredDocument, Write } from "../store/store.ts";
+import {
+  DOCUMENTS_MAX,
+  denied,
+  invalid,
+  notFound,
+  planApply,
+  planDelete,
+  textHash,
+  type ChangeKind,
+  type Owner,
+  type Plan,
+} from "./change-plan.ts";
+import { accessTargetOf } from "./document-access.ts";
+import { formatKey } from "./document-key.ts";
+import type { DocumentProblem } from "./document-problem.ts";
+import { DocumentSet, type CompilerFiles } from "./document-set.ts";
+import { storedText } from "./document-text.ts";
+import type { ZoneClaim } from "./zone-claims.ts";
+
+/** Times a change is planned anew because another writer was first. */
+const ATTEMPTS_MAX = 5;
+/** Rounds in which a cascade finds referrers of referrers. */
+const CASCADE_ROUNDS_MAX = 32;
+const WARNINGS_MAX = 100;
+
+/** What came of compiling files and documents together. */
+export interface Proposal {
+  readonly isAccepted: boolean;
+  readonly problems: readonly Problem[];
+  /** Sentences about files. */
+  readonly errors: readonly string[];
+  readonly claims: readonly ZoneClaim[];
+}
+
+/** What tries a change and serves it. */
+export interface Publisher {
+  /**
+   * Compiles the files on disk and `documents`. Where they are accepted, `commit` makes them durable, and what was compiled is served;
+   * without `commit`, or where it throws, nothing changes.
+   */
+  propose(
+    documents: readonly InputFile[],
+    commit: ((proposal: Proposal) => Promise<void>) | undefined,
+  ): Promise<Proposal>;
+  /** The document of a file, where one has the key. */
+  documentOfFile(key: DocumentKey): Promise<FileDocument | undefined>;
+}
+
+export interface FileDocument {
+  readonly document: object;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** How a change is made. */
+export interface ChangeOptions {
+  readonly caller: Caller;
+  readonly owner?: Owner;
+  /** Why, in the words of who does it. */
+  readonly reason?: string;
+  readonly isDryRun?: boolean;
+  /** A dry run for who may only look at differences. */
+  readonly isDiff?: boolean;
+  /** A change set with this id is committed once, however often it is sent. */
+  readonly id?: string;
+  /** On behalf of whom, in the caller's own words. */
+  readonly actor?: string;
+}
+
+/** What a change did, or would do. */
+export interface Applied {
+  /** Revision that holds it; that of now where nothing changed. */
+  readonly revision: number;
+  readonly dryRun: boolean;
+  readonly changes: readonly {
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly change: ChangeKind;
+  }[];
+  readonly warnings: readonly DocumentProblem[];
+}
+
+export class DocumentService {
+  readonly #open: () => Store;
+  readonly #publisher: Publisher;
+  #set: DocumentSet = DocumentSet.empty;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** `open` gives the store, which may be another one after a handover. */
+  constructor(open: () => Store, publisher: Publisher) {
+    this.#open = open;
+    this.#publisher = publisher;
+  }
+
+  get #store(): Store {
+    return this.#open();
+  }
+
+  /** Reads the store. Rejects where it cannot be read. */
+  async start(): Promise<void> {
+    this.#set = await DocumentSet.load(this.#store);
+  }
+
+  /** What the compiler reads beside the files. */
+  get compilerFiles(): readonly InputFile[] {
+    return this.#set.compilerFiles().files;
+  }
+
+  /** What the store held when it was last looked at. */
+  get documents(): DocumentSet {
+    return this.#set;
+  }
+
+  /** Writes whole documents. Throws a RequestRefusal with everything that is wrong. */
+  apply(documents: readonly unknown[], options: ChangeOptions): Promise<Applied> {
+    const { caller, owner = "api", isDiff = false } = options;
+    const verb = isDiff ? "diff" : "apply";
+    return this.#inTurn("apply", options, (set) =>
+      planApply(documents, set, { caller, owner, verb }),
+    );
+  }
+
+  /** Deletes documents; what names them is deleted too with `isCascade`, and keeps them from it otherwise. */
+  async delete(
+    keys: readonly DocumentKey[],
+    options: ChangeOptions & { readonly isCascade?: boolean; readonly resourceVersion?: string },
+  ): Promise<Applied> {
+    const { caller, owner = "api", resourceVersion } = options;
+    await this.#refuseFiles(keys);
+    let all = keys;
+    for (let round = 0; ; round++) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- each round knows more referrers
+        return await this.#inTurn("delete", options, (set) => {
+          const [key] = keys;
+          if (key !== undefined) refuseOther(key, set, resourceVersion);
+          return planDelete(all, set, caller, owner);
+        });
+      } catch (error) {
+        const found = error instanceof ReferencedRefusal ? error.stored : [];
+        const more = found.filter((key) => !all.some((each) => isSameKey(each, key)));
+        const isBounded = round < CASCADE_ROUNDS_MAX && all.length + more.length <= DOCUMENTS_MAX;
+        if (options.isCascade !== true || more.length === 0 || !isBounded) throw error;
+        all = all.concat(more);
+      }
+    }
+  }
+
+  /** Writes a token that was just made. */
+  writeToken(document: TokenDocument, options: ChangeOptions): Promise<Applied> {
+    const { name } = document.metadata;
+    const key = { kind: document.kind, namespace: "", name };
+    const text = storedText(document, { owner: "api", uid: name, generation: 1 });
+    return this.#inTurn("token", options, () => ({
+      changes: [{ key, change: "created" }],
+      writes: [{ key, text, ifRevision: 0 }],
+    }));
+  }
+
+  /** Makes the documents what they were at a revision, as a new one. Roles and tokens stay as they are. */
+  async rollback(revision: number, options: ChangeOptions): Promise<Applied> {
+    const { caller } = options;
+    const then = await this.#stateAt(revision);
+    return this.#inTurn("rollback", options, (set) => {
+      const writes: Write[] = [];
+      const changes: Plan["changes"][number][] = [];
+      for (const document of then.values()) {
+        const before = set.get(document.key);
+        if (before?.text === document.text) continue;
+        const { key, text } = document;
+        mayRollBack(caller, document);
+        if (before !== undefined) mayRollBack(caller, before);
+        writes.push({ key, text, ifRevision: before?.revision ?? 0 });
+        changes.push({ key, change: before === undefined ? "created" : "configured" });
+      }
+      for (const before of set.compiled()) {
+        const { key } = before;
+        if (then.has(formatKey(key))) continue;
+        mayRollBack(caller, before);
+        writes.push({ key, text: undefined, ifRevision: before.revision });
+        changes.push({ key, change: "deleted" });
+      }
+      return { writes, changes };
+    });
+  }
+
+  /** A document of the store as it is now or was; of a file where the store has none. */
+  async get(key: DocumentKey, revision?: number): Promise<StoredDocument | FileDocument> {
+    const stored = await this.#store.get(key, revision === undefined ? {} : { revision });
+    if (stored !== undefined) return stored;
+    const found = revision === undefined ? await this.#publisher.documentOfFile(key) : undefined;
+    if (found === undefined) throw notFound(key);
+    return found;
+  }
+
+  /** What a file holds is deleted there. */
+  async #refuseFiles(keys: readonly DocumentKey[]): Promise<void> {
+    for (const key of keys) {
+      if (this.#set.get(key) !== undefined || !isKind(key.kind)) continue;
+      // oxlint-disable-next-line no-await-in-loop -- mostly one
+      const found = await this.#publisher.documentOfFile(key);
+      if (found !== undefined) throw ownedByFile(key, found.file, found.line);
+    }
+  }
+
+  async #stateAt(revision: number): Promise<Map<string, StoredDocument>> {
+    const state = new Map<string, StoredDocument>();
+    let from: string | undefined;
+    do {
+      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
+      const page = await this.#store.list({
+        revision,
+        ...(from === undefined ? {} : { continue: from }),
+      });
+      for (const document of page.documents)
+        if (isKind(document.key.kind)) state.set(formatKey(document.key), document);
+      from = page.continue;
+    } while (from !== undefined);
+    return state;
+  }
+
+  async #inTurn(
+    verb: string,
+    options: ChangeOptions,
+    plan: (set: DocumentSet) => Plan,
+  ): Promise<Applied> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    try {
+      await before;
+      return await this.#attempts(verb, options, plan);
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Another writer may be first: the change is planned anew, so that it never undoes what it has not seen. */
+  async #attempts(
+    verb: string,
+    options: ChangeOptions,
+    plan: (set: DocumentSet) => Plan,
+  ): Promise<Applied> {
+    for (let attempt = 1; ; attempt++) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      this.#set = await this.#set.refreshed(this.#store);
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other
+        return await this.#change(verb, options, plan(this.#set));
+      } catch (error) {
+        const isLost = error instanceof MeridianError && error.code === "STORE_CONFLICT";
+        if (!isLost || attempt >= ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  async #change(verb: string, options: ChangeOptions, plan: Plan): Promise<Applied> {
+    const { isDryRun = false } = options;
+    const set = this.#set;
+    if (plan.writes.length === 0) return appliedOf(plan, set.revision, isDryRun, []);
+    const commit = async (): Promise<void> => {
+      const head = await this.#commit(verb, options, plan, set);
+      this.#set = set.with(plan.writes, head.revision);
+    };
+    if (plan.writes.every(({ key }) => !isKind(key.kind))) {
+      if (!isDryRun) await commit();
+      return appliedOf(plan, this.#set.revision, isDryRun, []);
+    }
+    const candidate = set.with(plan.writes, set.revision + 1).compilerFiles();
+    const check = (proposal: Proposal): void => refuseClaims(proposal.claims, plan, options);
+    const proposal = await this.#publisher.propose(
+      candidate.files,
+      isDryRun
+        ? undefined
+        : async (proposed) => {
+            check(proposed);
+            await commit();
+          },
+    );
+    if (!proposal.isAccepted) throw refusalOf(proposal, candidate, plan, options.caller);
+    check(proposal);
+    const warnings = proposal.problems
+      .map((problem) => documentProblem(problem, candidate))
+      .filter(({ document }) => plan.writes.some(({ key }) => formatKey(key) === document));
+    return appliedOf(plan, this.#set.revision, isDryRun, warnings.slice(0, WARNINGS_MAX));
+  }
+
+  #commit(verb: string, options: ChangeOptions, plan: Plan, set: DocumentSet): Promise<Head> {
+    const { caller, reason, actor, id = randomUUID() } = options;
+    const before = plan.writes.flatMap(({ key }) => {
+      const found = set.get(key);
+      return found === undefined
+        ? []
+        : [[formatKey(key), { revision: found.revision, sha256: textHash(found.text) }] as const];
+    });
+    const cause = {
+      verb,
+      who: {
+        subject: caller.subject,
+        ...(caller.token === undefined ? {} : { token: caller.token }),
+        ...(caller.address === "" ? {} : { address: caller.address }),
+        ...(actor === undefined ? {} : { actor }),
+      },
+      ...(reason === undefined ? {} : { reason }),
+      before: Object.fromEntries(before),
+    };
+    return this.#store.commit({
+      writes: plan.writes,
+      ifHead: set.revision,
+      cause: JSON.stringify(cause),
+      id,
+    });
+  }
+}
+
+/** A document is named by others; those of the store among them could be deleted with it. */
+class ReferencedRefusal extends RequestRefusal {
+  readonly stored: readonly DocumentKey[];
+
+  constructor(stored: readonly DocumentKey[], referrers: readonly string[]) {
+    const shown = referrers.slice(0, 5).join(", ");
+    const more = referrers.length > 5 ? ` and ${referrers.length - 5} more` : "";
+    super(
+      "DOCUMENT_REFERENCED",
+      `Cannot delete: it is named by ${shown}${more}; delete these too, or with --cascade those of the store`,
+      { referrers },
+    );
+    this.stored = stored;
+  }
+}
+
+const referenceCodes: ReadonlySet<string> = new Set(["reference-unknown", "name-outside-zone"]);
+
+function refusalOf(
+  proposal: Proposal,
+  candidate: CompilerFiles,
+  plan: Plan,
+  caller: Caller,
+): RequestRefusal {
+  const errors = proposal.problems.filter(({ severity }) => severity === "error");
+  const owned = errors.flatMap((problem) => repeatedInFile(problem, candidate));
+  if (owned[0] !== undefined) return owned[0];
+  const isDeleteOnly = plan.writes.every(({ text }) => text === undefined);
+  const isReferences =
+    isDeleteOnly && errors.length > 0 && errors.every(({ code }) => referenceCodes.has(code));
+  if (isReferences) {
+    const keys = errors.map(({ file, line }) => candidate.keyAt(file, line));
+    const stored = keys.filter((key) => key !== undefined);
+    const referrers = errors.map((problem) => documentProblem(problem, candidate).document);
+    return new ReferencedRefusal(unique(stored), [...new Set(referrers)]);
+  }
+  const written = new Set(plan.writes.map(({ key }) => formatKey(key)));
+  const problems = errors.map((problem) => documentProblem(problem, candidate));
+  for (const message of proposal.errors)
+    problems.push({ severity: "error", code: "file-refused", document: "", path: "", message });
+  // A tenant learns what is wrong with its own documents, not what others' hold.
+  const maySeeAll = caller.may("get", { kind: "*", namespace: undefined });
+  const visible = problems.filter(({ document }) => maySeeAll || written.has(document));
+  const hidden = problems.length - visible.length;
+  if (hidden > 0)
+    visible.push({
+      severity: "error",
+      code: "reference-refused",
+      document: "",
+      path: "",
+      message: `It would break ${hidden} places in documents that "${caller.subject}" may not see`,
+    });
+  return invalid(visible);
+}
+
+/** A document that a file has already. */
+function repeatedInFile(problem: Problem, candidate: CompilerFiles): RequestRefusal[] {
+  const key = candidate.keyAt(problem.file, problem.line);
+  const [, file = "", line = ""] = /again after ([^\0]+):([0-9]+)$/.exec(problem.found ?? "") ?? [];
+  if (key === undefined || file === "" || problem.path !== "metadata.name") return [];
+  return [ownedByFile(key, file, Number(line))];
+}
+
+function ownedByFile(key: DocumentKey, file: string, line: number): RequestRefusal {
+  return new RequestRefusal(
+    "DOCUMENT_OWNED",
+    `Cannot change ${formatKey(key)}: its owner is file:${file}, line ${line}; change that file`,
+  );
+}
+
+function documentProblem(problem: Problem, candidate: CompilerFiles): DocumentProblem {
+  const { severity, code, file, line, path, message, found, wanted, suggestion } = problem;
+  const key = candidate.keyAt(file, line);
+  const plain = (text: string): string =>
+    text.replaceAll(/(\0store-[0-9]+\.jsonl):([0-9]+)/g, (all, name: string, at: string) => {
+      const other = candidate.keyAt(name, Number(at));
+      return other === undefined ? all : formatKey(other);
+    });
+  return {
+    severity,
+    code,
+    document: key === undefined ? `${file}:${line}` : formatKey(key),
+    path,
+    message: plain(message),
+    ...(found === undefined ? {} : { found: plain(found) }),
+    ...(wanted === undefined ? {} : { wanted }),
+    ...(suggestion === undefined ? {} : { suggestion }),
+  };
+}
+
+/** Zones within another namespace's zone take its names: only who may write zones there as well may do that. */
+function refuseClaims(
+  claims: readonly ZoneClaim[],
+  plan: Plan,
+  { caller, isDiff = false }: ChangeOptions,
+): void {
+  const verb = isDiff ? "diff" : "apply";
+  const zones = plan.writes.filter(({ key, text }) => key.kind === "Zone" && text !== undefined);
+  for (const { key, text } of zones) {
+    const origin = originOf(text ?? "");
+    for (const claim of claims) {
+      const isInside = claim.origin === origin && claim.namespace === key.namespace;
+      const isAround = claim.within === origin && claim.withinNamespace === key.namespace;
+      if (!isInside && !isAround) continue;
+      const [other, namespace] = isInside
+        ? [claim.within, claim.withinNamespace]
+        : [claim.origin, claim.namespace];
+      if (caller.may(verb, { kind: "Zone", namespace, domain: other })) continue;
+      throw new RequestRefusal(
+        "ACCESS_DENIED",
+        `Cannot apply ${formatKey(key)}: its names overlap with the zone "${other}" of another namespace, which "${caller.subject}" may not change`,
+      );
+    }
+  }
+}
+
+function originOf(text: string): string {
+  const raw: unknown = JSON.parse(text);
+  const { domain = "" } = accessTargetOf({ kind: "Zone", namespace: "", name: "" }, raw);
+  return domain.toLowerCase().replace(/(?<=.)\.$/, "");
+}
+
+function mayRollBack(caller: Caller, { key, text }: Pick<StoredDocument, "key" | "text">): void {
+  if (!caller.may("rollback", accessTargetOf(key, JSON.parse(text))))
+    throw denied(caller, "roll back", key);
+}
+
+function refuseOther(
+  key: DocumentKey,
+  set: DocumentSet,
+  resourceVersion: string | undefined,
+): void {
+  const present = set.get(key)?.revision;
+  if (resourceVersion === undefined || present === undefined) return;
+  if (String(present) === resourceVersion) return;
+  throw new RequestRefusal(
+    "DOCUMENT_CONFLICT",
+    `Cannot delete ${formatKey(key)}: resourceVersion is "${resourceVersion}", expected "${present}": it was changed since`,
+  );
+}
+
+function unique(keys: readonly DocumentKey[]): DocumentKey[] {
+  return [...new Map(keys.map((key) => [formatKey(key), key])).values()];
+}
+
+function isSameKey(a: DocumentKey, b: DocumentKey): boolean {
+  return formatKey(a) === formatKey(b);
+}
+
+function appliedOf(
+  plan: Plan,
+  revision: number,
+  dryRun: boolean,
+  warnings: readonly DocumentProblem[],
+): Applied {
+  const changes = plan.changes.map(({ key, change }) => ({ ...key, change }));
+  return { revision, dryRun, changes, warnings };
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The documents of the store that the compiler reads beside the files, at one revision. They go to it as JSON lines, so that a problem's
+// file and line lead back to the document.
+
+import { MeridianError } from "@meridian/core";
+import { isKind, type InputFile } from "@meridian/model";
+import type { DocumentKey, Store, StoredDocument } from "../store/store.ts";
+import { formatKey } from "./document-key.ts";
+import { plainDocument } from "./document-text.ts";
+
+/** Bytes of one file of lines; the model takes 64 MiB. */
+const FILE_BYTES_MAX = 16 * 1024 * 1024;
+const PAGE_DOCUMENTS = 1000;
+/** What the files of lines are called: no path on a disk is. */
+const FILE_NAME = /^\0store-([0-9]+)\.jsonl$/;
+
+/** Documents with the texts that the compiler reads. */
+export interface CompilerFiles {
+  readonly files: readonly InputFile[];
+  /** The document of a place in these files; undefined for a file on disk. */
+  keyAt(file: string, line: number): DocumentKey | undefined;
+}
+
+interface Entry {
+  readonly document: Pick<StoredDocument, "key" | "text" | "revision" | "createdRevision">;
+  readonly line: string;
+}
+
+export class DocumentSet {
+  readonly revision: number;
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  private constructor(revision: number, entries: ReadonlyMap<string, Entry>) {
+    this.revision = revision;
+    this.#entries = entries;
+  }
+
+  /** None, as of before the first change set. */
+  static readonly empty: DocumentSet = new DocumentSet(0, new Map());
+
+  /** Everything that the store holds now. */
+  static async load(store: Store): Promise<DocumentSet> {
+    const entries = new Map<string, Entry>();
+    let revision: number | undefined;
+    let from: string | undefined;
+    do {
+      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
+      const page = await store.list({
+        limit: PAGE_DOCUMENTS,
+        ...(revision === undefined ? {} : { revision }),
+        ...(from === undefined ? {} : { continue: from }),
+      });
+      revision = page.revision;
+      for (const document of page.documents)
+        entries.set(formatKey(document.key), entryOf(document));
+      from = page.continue;
+    } while (from !== undefined);
+    return new DocumentSet(revision, entries);
+  }
+
+  /** The set that the store holds now; this one where nothing has changed. */
+  async refreshed(store: Store): Promise<DocumentSet> {
+    const head = await store.head();
+    if (head.revision === this.revision) return this;
+    if (this.revision < head.oldestRevision || this.revision > head.revision || this.revision === 0)
+      return DocumentSet.load(store);
+    try {
+      return await this.#caughtUp(store, head.revision);
+    } catch (error) {
+      if (error instanceof MeridianError && error.code === "STORE_COMPACTED")
+        return DocumentSet.load(store);
+      throw error;
+    }
+  }
+
+  async #caughtUp(store: Store, revision: number): Promise<DocumentSet> {
+    const entries = new Map(this.#entries);
+    let at = this.revision;
+    while (at < revision) {
+      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
+      const page = await store.history({ from: at + 1, to: revision });
+      for (const { writes, revision: written } of page) {
+        put(entries, writes, written);
+        at = written;
+      }
+      if (page.length === 0) return DocumentSet.load(store);
+    }
+    return new DocumentSet(revision, entries);
+  }
+
+  get(key: DocumentKey): Entry["document"] | undefined {
+    return this.#entries.get(formatKey(key))?.document;
+  }
+
+  /** All documents of a kind. */
+  *ofKind(kind: string): Generator<Entry["document"]> {
+    for (const { document } of this.#entries.values())
+      if (document.key.kind === kind) yield document;
+  }
+
+  /** Every document that the compiler reads. */
+  *compiled(): Generator<Entry["document"]> {
+    for (const { document } of this.#entries.values())
+      if (isKind(document.key.kind)) yield document;
+  }
+
+  /** The set after some writes, as they will stand at `revision`. */
+  with(
+    writes: readonly { readonly key: DocumentKey; readonly text: string | undefined }[],
+    revision: number,
+  ): DocumentSet {
+    const entries = new Map(this.#entries);
+    put(entries, writes, revision);
+    return new DocumentSet(revision, entries);
+  }
+
+  compilerFiles(): CompilerFiles {
+    const files: InputFile[] = [];
+    const keys: DocumentKey[][] = [];
+    let lines: string[] = [];
+    let lineKeys: DocumentKey[] = [];
+    let bytes = 0;
+    const finish = (): void => {
+      if (lines.length === 0) return;
+      files.push({ path: `\0store-${files.length}.jsonl`, bytes: Buffer.from(lines.join("\n")) });
+      keys.push(lineKeys);
+      [lines, lineKeys, bytes] = [[], [], 0];
+    };
+    // In the order of keys, so that equal sets compile to equal bytes whatever their history.
+    const names = [...this.#entries.keys()].toSorted();
+    for (const name of names) {
+      const entry = this.#entries.get(name);
+      if (entry === undefined || !isKind(entry.document.key.kind)) continue;
+      if (bytes > FILE_BYTES_MAX) finish();
+      lines.push(entry.line);
+      lineKeys.push(entry.document.key);
+      bytes += entry.line.length;
+    }
+    finish();
+    return {
+      files,
+      keyAt: (file, line) => {
+        const index = FILE_NAME.exec(file)?.[1];
+        return index === undefined ? undefined : keys[Number(index)]?.[line - 1];
+      },
+    };
+  }
+}
+
+function put(
+  entries: Map<string, Entry>,
+  writes: readonly { readonly key: DocumentKey; readonly text: string | undefined }[],
+  revision: number,
+): void {
+  for (const { key, text } of writes) {
+    const name = formatKey(key);
+    const createdRevision = entries.get(name)?.document.createdRevision ?? revision;
+    if (text === undefined) entries.delete(name);
+    else entries.set(name, entryOf({ key, text, revision, createdRevision }));
+  }
+}
+
+function entryOf(document: Entry["document"]): Entry {
+  // State of Meridian's own is in the store, too; only documents are read by the compiler.
+  const isDocument = isKind(document.key.kind);
+  const line = isDocument ? JSON.stringify(plainDocument(JSON.parse(document.text))) : "";
+  return { document, line };
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Every operation of the API, once: the description for programs (openapi.ts), the reference page and docs/reference/api.md are made from it.
+
+/** A parameter of the query, or of the path where the path has it. */
+export interface ApiParameter {
+  readonly name: string;
+  readonly summary: string;
+  readonly isRequired?: boolean;
+  readonly isNumber?: boolean;
+  readonly choices?: readonly string[];
+}
+
+export interface ApiOperation {
+  readonly method: "get" | "put" | "post" | "delete";
+  /** As OpenAPI writes it: `/v1/documents/{kind}`. */
+  readonly path: string;
+  readonly id: string;
+  readonly summary: string;
+  readonly query: readonly ApiParameter[];
+  /** What the body holds. */
+  readonly body?: "document" | "documents" | "object";
+  readonly answer: string;
+}
+
+const reading: readonly ApiParameter[] = [
+  {
+    name: "consistency",
+    summary: "How new the answer has to be.",
+    choices: ["strong", "session", "causal", "bounded", "eventual"],
+  },
+  { name: "maxStaleness", summary: "For `bounded`: oldest answer, such as `5s`." },
+];
+const writing: readonly ApiParameter[] = [
+  { name: "dryRun", summary: "`true` or `All`: do everything but commit." },
+  { name: "reason", summary: "Why, for the audit log." },
+  { name: "owner", summary: "Whose the documents are: `api` or `operator:CLUSTER`." },
+];
+const selecting: readonly ApiParameter[] = [
+  { name: "labelSelector", summary: "As in `team=shop,env!=prod,tier in (a,b),!canary`." },
+  { name: "fieldSelector", summary: "As in `spec.healthCheck=web,metadata.name!=old`." },
+  { name: "limit", summary: "Most documents of one page, at most 1000.", isNumber: true },
+  { name: "continue", summary: "From the page before; goes on in its revision." },
+  { name: "revision", summary: "State to read or to watch from.", isNumber: true },
+  {
+    name: "watch",
+    summary: "`true`: changes as server-sent events, from `revision` or `Last-Event-ID`.",
+  },
+];
+const list = (path: string, id: string, summary: string): ApiOperation => ({
+  method: "get",
+  path,
+  id,
+  summary,
+  query: [...selecting, ...reading],
+  answer: "A page of documents, all of one revision.",
+});
+const view = (path: string, id: string, summary: string): ApiOperation => ({
+  method: "get",
+  path,
+  id,
+  summary,
+  query: [],
+  answer: "What is served now.",
+});
+
+/** In the order of the reference. */
+export const apiOperations: readonly ApiOperation[] = [
+  list("/v1/documents", "listAll", "List documents of every kind."),
+  list("/v1/documents/{kind}", "listKind", "List documents of a kind."),
+  list(
+    "/v1/documents/{kind}/{first}",
+    "listNamespace",
+    "List documents of a namespace, or get one of a kind that belongs to no namespace.",
+  ),
+  {
+    method: "get",
+    path: "/v1/documents/{kind}/{first}/{name}",
+    id: "get",
+    summary: "Get a document.",
+    query: [{ name: "revision", summary: "State to read.", isNumber: true }, ...reading],
+    answer: "The document.",
+  },
+  ...(["put", "delete"] as const).flatMap((method) =>
+    ["/v1/documents/{kind}/{first}", "/v1/documents/{kind}/{first}/{name}"].map(
+      (path, index): ApiOperation => ({
+        method,
+        path,
+        id: `${method}${index === 0 ? "ClusterWide" : ""}`,
+        summary:
+          method === "put"
+            ? "Apply one document."
+            : "Delete a document; refused with the list of what names it.",
+        query:
+          method === "put"
+            ? writing
+            : [
+                ...writing,
+                { name: "cascade", summary: "`true`: delete what names it, too." },
+                { name: "resourceVersion", summary: "Only if this is its version." },
+              ],
+        ...(method === "put" ? { body: "document" as const } : {}),
+        answer: "What changed, and the revision that holds it.",
+      }),
+    ),
+  ),
+  {
+    method: "post",
+    path: "/v1/apply",
+    id: "apply",
+    summary: "Apply documents as one change: all of them or none.",
+    query: writing,
+    body: "documents",
+    answer: "What changed, and the revision that holds it.",
+  },
+  {
+    method: "post",
+    path: "/v1/diff",
+    id: "diffApply",
+    summary: "Show what applying documents would change.",
+    query: [],
+    body: "documents",
+    answer: "Differences by document and path.",
+  },
+  {
+    method: "get",
+    path: "/v1/diff",
+    id: "diffRevisions",
+    summary: "Show what changed between two revisions.",
+    query: [
+      { name: "from", summary: "One revision.", isRequired: true, isNumber: true },
+      { name: "to", summary: "The other; the newest where left out.", isNumber: true },
+      ...reading,
+    ],
+    answer: "Differences by document and path.",
+  },
+  {
+    method: "get",
+    path: "/v1/history",
+    id: "history",
+    summary: "List changes, newest first.",
+    query: [
+      { name: "document", summary: "`KIND/NAMESPACE/NAME` or `KIND/NAME`; all where left out." },
+      { name: "limit", summary: "How many, at most 1000.", isNumber: true },
+      { name: "to", summary: "Newest revision wanted.", isNumber: true },
+      ...reading,
+    ],
+    answer: "Changes with who, what, why and when.",
+  },
+  {
+    method: "post",
+    path: "/v1/rollback",
+    id: "rollback",
+    summary:
+      "Make documents what they were at a revision, as a new one; roles, tokens and shifts stay.",
+    query: [
+      { name: "revision", summary: "Revision to go back to.", isRequired: true, isNumber: true },
+      ...writing,
+    ],
+    answer: "What changed, and the revision that holds it.",
+  },
+  view("/v1/status", "status", "Version, revision served, problems and conditions."),
+  view("/v1/edges", "edges", "Edges and what each serves."),
+  view("/v1/endpoints", "endpoints", "Endpoints with their verdicts."),
+  view("/v1/pools", "pools", "Pools with how many members are healthy."),
+  view("/v1/sites", "sites", "Sites with what lies in them."),
+  view("/v1/policies", "policies", "Policies with their queries."),
+  view("/v1/records", "records", "Names bound to policies and pools."),
+  view("/v1/health", "health", "Health checks of endpoints."),
+  view("/v1/shifts", "shifts", "Shifts that are running."),
+  view("/v1/latches", "latches", "Failover nodes that hold a tier."),
+  {
+    method: "get",
+    path: "/v1/explain",
+    id: "explain",
+    summary: "Say what a name is answered, and why.",
+    query: [
+      { name: "name", summary: "Domain name.", isRequired: true },
+      { name: "type", summary: "Record type; A where left out." },
+      { name: "client", summary: "Client's address or prefix." },
+      { name: "resolver", summary: "Resolver's address." },
+      { name: "at", summary: "A past moment: time, or REVISION[:SEQUENCE]." },
+    ],
+    answer: "The explanation, with its words in `text`.",
+  },
+  {
+    method: "post",
+    path: "/v1/shifts",
+    id: "drain",
+    summary: "Move traffic away from a target for a while.",
+    query: [],
+    body: "object",
+    answer: "The shift and what it reaches.",
+  },
+  {
+    method: "delete",
+    path: "/v1/shifts",
+    id: "undrain",
+    summary: "End shifts.",
+    query: [{ name: "target", summary: "Target or id.", isRequired: true }],
+    answer: "The shifts that ended.",
+  },
+  {
+    method: "post",
+    path: "/v1/failback",
+    id: "failback",
+    summary: "Let a failover node go back to its best tier.",
+    query: [{ name: "node", summary: "NAMESPACE/POLICY/NODE.", isRequired: true }],
+    answer: "The node.",
+  },
+  {
+    method: "post",
+    path: "/v1/reload",
+    id: "reload",
+    summary: "Read the files anew.",
+    query: [],
+    answer: "Whether something changed, and every problem.",
+  },
+  {
+    method: "get",
+    path: "/v1/audit",
+    id: "audit",
+    summary: "List every write, newest first: who, what, why, before and after.",
+    query: [
+      { name: "limit", summary: "How many, at most 1000.", isNumber: true },
+      { name: "to", summary: "Newest revision wanted.", isNumber: true },
+      { name: "texts", summary: "`true`: with the documents before and after." },
+    ],
+    answer: "Writes with their place in the hash chain.",
+  },
+  {
+    method: "get",
+    path: "/v1/audit/verify",
+    id: "auditVerify",
+    summary: "Walk the hash chains of writes and refusals.",
+    query: [],
+    answer: "Whether all is well, and every problem.",
+  },
+  {
+    method: "get",
+    path: "/v1/audit/refusals",
+    id: "auditRefusals",
+    summary: "List refused requests, oldest first.",
+    query: [],
+    answer: "Refusals with their place in the hash chain.",
+  },
+  {
+    method: "get",
+    path: "/v1/tokens",
+    id: "tokens",
+    summary: "List tokens, without their secrets.",
+    query: [],
+    answer: "Tokens.",
+  },
+  {
+    method: "post",
+    path: "/v1/tokens",
+    id: "tokenCreate",
+    summary:
+      "Make a token from `{subject, roles, expiresIn?}`; its secret is in this answer alone.",
+    query: [],
+    body: "object",
+    answer: "The token.",
+  },
+  {
+    method: "delete",
+    path: "/v1/tokens/{name}",
+    id: "tokenRevoke",
+    summary: "Revoke a token at once.",
+    query: [],
+    answer: "The token's name.",
+  },
+  {
+    method: "get",
+    path: "/v1/whoami",
+    id: "whoami",
+    summary: "Say who asks.",
+    query: [],
+    answer: "Subject and token.",
+  },
+];

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { RefusalLog } from "../access/refusal-log.ts";
+import { Api } from "../api.ts";
+import type { EdgeFigures } from "../edge-figures.ts";
+import { DocumentService } from "../documents/document-service.ts";
+import { Embedded } from "../embedded.ts";
+import { consistencyKey } from "../http/consistency-key.ts";
+import { OverlayJournal } from "../overlay-journal.ts";
+import { SnapshotStore } from "../snapshot-store.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/store.ts";
+import { TransitionHistory } from "../transition-history.ts";
+import { MemoryPersistence, silent } from "./control-fixture.ts";
+
+const none = new Float64Array();
+
+const noFigures: EdgeFigures = {
+  totals: {},
+  rcodes: {},
+  zones: none,
+  policies: none,
+  pools: none,
+  endpoints: none,
+  nodes: none,
+  branches: none,
+  audiences: none,
+  transport: "none",
+  workers: [],
+  addresses: [],
+};
+
+/** Fields of answers that tests look at; they say what they expect of them. */
+export interface AnswerBody {
+  readonly error: string;
+  readonly token: string;
+  readonly name: string;
+  readonly revision: number;
+  readonly continue?: string;
+  readonly items: readonly AnswerBody[];
+  readonly changes: readonly AnswerBody[];
+  readonly problems: readonly AnswerBody[];
+  readonly metadata: AnswerBody;
+  readonly spec: AnswerBody;
+  readonly code?: unknown;
+  readonly change?: unknown;
+  readonly verb?: unknown;
+  readonly who?: unknown;
+  readonly reason?: unknown;
+  readonly subject?: unknown;
+  readonly endpoint?: unknown;
+  readonly before?: unknown;
+  readonly after?: unknown;
+  readonly hash?: unknown;
+  readonly owner?: unknown;
+  readonly namespace?: unknown;
+  readonly resourceVersion?: unknown;
+  readonly document?: unknown;
+  readonly path?: unknown;
+  readonly kind?: unknown;
+  readonly ok?: unknown;
+  readonly differences?: unknown;
+  readonly referrers?: unknown;
+  readonly dryRun?: unknown;
+  readonly changed?: unknown;
+  readonly isAdmin?: unknown;
+  readonly roles?: unknown;
+  readonly expiresAt?: unknown;
+  readonly warnings?: unknown;
+  readonly openapi?: unknown;
+  readonly at?: unknown;
+}
+
+/** What a request was answered. */
+export interface Answered {
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: AnswerBody;
+  /** The body where it is a list. */
+  readonly rows: readonly AnswerBody[];
+  readonly text: string;
+}
+
+/** How a request of a test is sent. */
+export interface Sending {
+  readonly body?: string | object;
+  readonly type?: string;
+  readonly token?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The control plane with its API over HTTP and the local socket, an SQLite store and files in a temporary folder. */
+export class ApiFixture {
+  readonly folder: string;
+  readonly embedded: Embedded;
+  readonly documents: DocumentService;
+  readonly store: Store;
+  readonly #api: Api;
+  #address = "";
+
+  private constructor(folder: string, store: Store) {
+    this.folder = folder;
+    this.store = store;
+    this.embedded = new Embedded({
+      files: [join(folder, "files")],
+      stored: () => this.documents.compilerFiles,
+      edge: { publish: () => {} },
+      logger: silent,
+      persistence: new MemoryPersistence(),
+      probing: false,
+      allowEmpty: true,
+      vantage: "test",
+    });
+    this.documents = new DocumentService(() => store, this.embedded);
+    this.#api = new Api({
+      embedded: this.embedded,
+      documents: this.documents,
+      documentStore: () => store,
+      refusals: new RefusalLog(join(folder, "audit")),
+      consistencyKey: consistencyKey(folder),
+      edge: {
+        figures: () => noFigures,
+        topNames: () => [],
+      },
+      transitions: new TransitionHistory(),
+      journal: new OverlayJournal(join(folder, "journal"), Date.now, () => {}),
+      store: new SnapshotStore(join(folder, "snapshots")),
+      version: "0.0.0",
+      http: "127.0.0.1:0",
+      socketPath: join(folder, "meridian.sock"),
+    });
+  }
+
+  /** Started, with `files` by name; closed and removed after the test. */
+  static async start(
+    context: TestContext,
+    files: Readonly<Record<string, string>>,
+  ): Promise<ApiFixture> {
+    const folder = mkdtempSync(join(tmpdir(), "meridian-api-"));
+    for (const name of ["files", "journal", "snapshots"]) mkdirSync(join(folder, name));
+    for (const [name, text] of Object.entries(files))
+      writeFileSync(join(folder, "files", name), text);
+    const path = join(folder, "store.db");
+    const store = await openStore({ kind: "sqlite", path, isReadOnly: false }, () => {});
+    const fixture = new ApiFixture(folder, store);
+    context.after(() => fixture.#close());
+    await fixture.documents.start();
+    await fixture.embedded.start();
+    fixture.#address = (await fixture.#api.start()) ?? "";
+    return fixture;
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Over the local socket: as an administrator. */
+  local(method: string, path: string, sending: Sending = {}): Promise<Answered> {
+    return exchange({ socketPath: join(this.folder, "meridian.sock"), path, method }, sending);
+  }
+
+  /** Over HTTP. */
+  http(method: string, path: string, sending: Sending = {}): Promise<Answered> {
+    const { hostname, port } = new URL(this.#address);
+    return exchange({ hostname, port, path, method }, sending);
+  }
+
+  /** A token of a role with these rules, made by the administrator. */
+  async tokenOf(role: string, rules: readonly object[]): Promise<string> {
+    const document = {
+      apiVersion: "meridian.dev/v1alpha1",
+      kind: "Role",
+      metadata: { name: role },
+      spec: { rules },
+    };
+    await this.local("POST", "/v1/apply", { body: document });
+    const body = { subject: `user of ${role}`, roles: [role], expiresIn: "1h" };
+    const made = await this.local("POST", "/v1/tokens", { body });
+    return made.body.token;
+  }
+
+  async #close(): Promise<void> {
+    await this.#api.close();
+    await this.embedded.close();
+    await this.store.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function exchange(
+  to: Readonly<Record<string, string>>,
+  { body, type = "application/json", token, headers = {} }: Sending,
+): Promise<Answered> {
+  const text = typeof body === "object" ? JSON.stringify(body) : body;
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+  const asked = request({
+    ...to,
+    agent: false,
+    headers: {
+      ...(text === undefined ? {} : { "content-type": type }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+  });
+  asked.on("error", reject);
+  asked.on("response", (response) => {
+    let answer = "";
+    response.setEncoding("utf8");
+    response.on("data", (chunk: string) => {
+      answer += chunk;
+    });
+    response.on("end", () => {
+      const isJson = String(response.headers["content-type"]).startsWith("application/json");
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the API answers is what these tests are about
+      const json = (isJson ? JSON.parse(answer) : {}) as AnswerBody | readonly AnswerBody[];
+      const rows = isList(json) ? json : [];
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: new Map(
+          Object.entries(response.headers).map(([key, each]) => [key, String(each)]),
+        ),
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as above
+        body: isList(json) ? ({} as AnswerBody) : json,
+        rows,
+        text: answer,
+      });
+    });
+  });
+  asked.end(text);
+  return promise;
+}
+
+function isList(json: AnswerBody | readonly AnswerBody[]): json is readonly AnswerBody[] {
+  return Array.isArray(json);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may do what: kinds that only the API takes, never a file, and that no compiler looks at.
+import type * as z from "zod";
+import {
+  domainLikeName,
+  list,
+  mapOf,
+  name,
+  object,
+  oneOf,
+  text,
+  textLike,
+  textOrEmpty,
+  time,
+} from "../fields.ts";
+import { type Finding, findingsOf } from "../issues.ts";
+import { clusterMetadata, document } from "./metadata.ts";
+
+/** What a role may allow; `*` is all of it. */
+export const accessVerbs = [
+  "get",
+  "list",
+  "watch",
+  "apply",
+  "delete",
+  "history",
+  "diff",
+  "rollback",
+  "explain",
+  "drain",
+  "undrain",
+  "failback",
+  "push",
+  "reload",
+  "audit",
+  "token",
+] as const;
+
+export type AccessVerb = (typeof accessVerbs)[number];
+
+const kindWord = textLike(/^(\*|[A-Z][A-Za-z]{0,62})$/, "a kind such as Pool, or *");
+
+const rule = object({
+  verbs: list(oneOf([...accessVerbs, "*"]), 1, accessVerbs.length + 1).describe(
+    "What is allowed; `*` for everything.",
+  ),
+  kinds: list(kindWord, 1, 64)
+    .default(["*"])
+    .describe("Kinds it is allowed for; `*` for every one."),
+  namespaces: list(name(), 1, 256)
+    .optional()
+    .describe("Only in these; kinds that belong to no namespace are out of reach then."),
+  zones: list(domainLikeName(), 1, 256)
+    .optional()
+    .describe("Zones and Records only at or below these names; other kinds are not limited by it."),
+  labels: mapOf(textOrEmpty(4096))
+    .optional()
+    .describe("Only documents that carry all of these labels."),
+});
+
+const roleSchema = document(
+  "Role",
+  clusterMetadata,
+  object({ rules: list(rule, 1, 64).describe("Each allows something; nothing forbids.") }),
+);
+
+const tokenSchema = document(
+  "Token",
+  clusterMetadata,
+  object({
+    subject: text(253).describe("Whom it stands for, as the audit log shows it."),
+    roles: list(name(), 1, 64).describe("Roles it has; `admin` and `viewer` are always there."),
+    hash: textLike(/^[0-9a-f]{64}$/, "a SHA-256 in hexadecimal").describe("SHA-256 of the secret."),
+    expiresAt: time().describe("When it stops being taken."),
+  }),
+);
+
+/** The schema of each. */
+export const accessSchemas = { Role: roleSchema, Token: tokenSchema } as const;
+
+export type AccessKind = keyof typeof accessSchemas;
+export type RoleDocument = z.output<typeof roleSchema>;
+export type RoleRule = RoleDocument["spec"]["rules"][number];
+export type TokenDocument = z.output<typeof tokenSchema>;
+export type AccessDocument = RoleDocument | TokenDocument;
+
+/** The kinds that say who may do what. */
+export const accessKinds: readonly AccessKind[] = ["Role", "Token"];
+
+/** Whether a word names one of them. */
+export function isAccessKind(word: string): word is AccessKind {
+  return Object.hasOwn(accessSchemas, word);
+}
+
+/** Reads a Role or Token; findings say what is wrong with it. */
+export function parseAccessDocument(
+  kind: AccessKind,
+  raw: unknown,
+): { readonly document: AccessDocument } | { readonly findings: readonly Finding[] } {
+  const result = accessSchemas[kind].safeParse(raw);
+  if (result.success) return { document: result.data };
+  return { findings: findingsOf(result.error, accessSchemas[kind], raw, `Cannot read ${kind}`) };
+}
