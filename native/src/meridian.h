@@ -52,5 +52,6 @@ bool define_batch(napi_env env, napi_value exports);
 bool define_handover(napi_env env, napi_value exports);
 bool define_icmp(napi_env env, napi_value exports);
 bool define_memory(napi_env env, napi_value exports);
+bool define_schedule(napi_env env, napi_value exports);
 
 #endif

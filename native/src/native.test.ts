@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
@@ -208,5 +208,16 @@ describe("adviseHugePages()", { skip }, () => {
     assert.deepEqual([bytes[0], bytes[2_999_999]], [0, 7]);
     // @ts-expect-error -- what TypeScript keeps callers from
     assert.throws(() => native().adviseHugePages("no bytes"), TypeError);
+  });
+});
+
+describe("setSlice()", { skip }, () => {
+  it("takes a slice for this thread, keeps its nice value, and refuses what is no number", () => {
+    const before = getPriority(0);
+    native().setSlice(100_000);
+    assert.equal(getPriority(0), before);
+    native().setSlice(3_000_000);
+    // @ts-expect-error -- what TypeScript keeps callers from
+    assert.throws(() => native().setSlice("short"), TypeError);
   });
 });

@@ -73,6 +73,8 @@ export interface Native {
   readonly receiveIcmp: (fd: number, timeoutMs: number) => Promise<ArrayBuffer[]>;
   /** Asks the kernel to back memory that was not touched yet with huge pages; it may decline. */
   readonly adviseHugePages: (bytes: Uint8Array) => void;
+  /** The calling thread's slice, 100,000 to 100,000,000 ns: with a short one it is let in soon after it wakes. Older kernels ignore it. */
+  readonly setSlice: (ns: number) => void;
 }
 
 const FUNCTIONS = [
@@ -92,6 +94,7 @@ const FUNCTIONS = [
   "sendIcmp",
   "receiveIcmp",
   "adviseHugePages",
+  "setSlice",
 ] as const satisfies readonly (keyof Native)[];
 
 /** Whether a loaded module has all functions of this version; an add-on built from older sources has not. */

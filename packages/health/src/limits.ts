@@ -61,3 +61,6 @@ export const RESTART_DELAY_MS_MAX = 5000;
 
 /** How long a verdict thread may take to end by itself. */
 export const CLOSE_MS_MAX = 2000;
+
+/** Slice that the verdict thread asks for: the least that the kernel grants. */
+export const SLICE_NS = 100_000;
