@@ -68,11 +68,18 @@ function pushBranch(lines: string[], branch: ExplainBranch, head: string, indent
     `${head}${branch.target}: ${branch.result}${weight}${dial}${branch.fence ? ", fence" : ""}`,
   );
   if (branch.node !== undefined) pushNode(lines, branch.node, indent);
-  if (branch.pool !== undefined) pushPool(lines, branch.pool, indent);
+  if (branch.pool === undefined) return;
+  // The line above names the pool and, mostly, how it ended.
+  if (branch.pool.status === branch.result) pushMembers(lines, branch.pool, indent);
+  else pushPool(lines, branch.pool, indent);
 }
 
 function pushPool(lines: string[], pool: ExplainPool, indent: string): void {
   lines.push(`${indent}pool ${pool.pool}: ${pool.status}`);
+  pushMembers(lines, pool, indent);
+}
+
+function pushMembers(lines: string[], pool: ExplainPool, indent: string): void {
   for (const { endpoint, kept, why, weight } of pool.members)
     lines.push(`${indent}  ${kept ? "+" : "-"} ${endpoint}: ${why}, weight ${weight}`);
 }

@@ -116,7 +116,6 @@ subnet "by-net": chosen; verdicts as they are, audience 1 (scope /24)
 ├─ node eu-first: chosen
 │  failover "eu-first": chosen; verdicts as they are
 │  ├─ pool default/eu: chosen
-│  │  pool default/eu: chosen
 │  │    - endpoint/default/eu/e1: unhealthy, weight 1
 │  │    + endpoint/default/eu/e2: healthy, weight 1
 │  └─ pool default/us: not tried

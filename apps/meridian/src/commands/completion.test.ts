@@ -24,6 +24,8 @@ test("bash completes commands, groups, kinds and flags", () => {
   assert.deepEqual(offered("get", "po"), ["pools", "policies"]);
   assert.deepEqual(offered("snapshot", "diff", "--o"), ["--output"]);
   assert.ok(offered("drain", "--").includes("--reason"));
+  assert.deepEqual(offered("get", "pools", "--output", ""), ["table", "json"]);
+  assert.deepEqual(offered("check", ""), [""], "files");
 });
 
 test("every shell's script names every command, and no hidden flag", () => {

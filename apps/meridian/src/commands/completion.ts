@@ -20,10 +20,27 @@ export function completionScript(shell: string): string {
 
 /** Words that may follow a command: its flags and the choices of its arguments. */
 function wordsOf(command: CommandDefinition): string[] {
-  const flags = command.options
+  return [...choicesOf(command), ...flagsOf(command)];
+}
+
+function choicesOf(command: CommandDefinition): string[] {
+  return command.arguments.flatMap(({ choices }) => choices ?? []);
+}
+
+function flagsOf(command: CommandDefinition): string[] {
+  return command.options
     .filter(({ isHidden }) => isHidden !== true)
-    .flatMap(({ flags: text }) => text.match(/--[a-z-]+/g) ?? []);
-  return [...command.arguments.flatMap(({ choices }) => choices ?? []), ...flags];
+    .flatMap(({ flags }) => flags.match(/--[a-z-]+/g) ?? []);
+}
+
+/** Lines of a `case` over the word before the one that is typed: what may follow an option. */
+function optionCases(): string[] {
+  const choices = new Map<string, readonly string[]>();
+  for (const { options } of commands)
+    for (const { flags, choices: own } of options)
+      if (own !== undefined)
+        choices.set((flags.match(/(?<![a-z-])--?[a-z-]+/g) ?? []).join("|"), own);
+  return [...choices].map(([flags, own]) => `    ${flags}) words="${own.join(" ")}"; flags="" ;;`);
 }
 
 function bashScript(): string {
@@ -33,7 +50,8 @@ function bashScript(): string {
   );
   const cases = [
     ...commands.map(
-      (command) => `    "${command.name}"*) words="${wordsOf(command).join(" ")}" ;;`,
+      (command) =>
+        `    "${command.name}"*) words="${choicesOf(command).join(" ")}"; flags="${flagsOf(command).join(" ")}" ;;`,
     ),
     ...groups.map((group) => {
       const seconds = commands.flatMap(({ name }) =>
@@ -43,11 +61,16 @@ function bashScript(): string {
     }),
   ];
   return `_meridian() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" words
+  local current="\${COMP_WORDS[COMP_CWORD]}" words="" flags=""
   case "\${COMP_WORDS[*]:1:2}" in
 ${cases.join("\n")}
     *) words="${firsts.join(" ")}" ;;
   esac
+  case "\${COMP_WORDS[COMP_CWORD - 1]}" in
+${optionCases().join("\n")}
+  esac
+  # Flags are offered once a word begins like one: before that files may be meant.
+  case "$current" in -*) words="$flags" ;; esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _meridian meridian`;
