@@ -90,6 +90,14 @@ test("takeLock() takes the folder from the process that hands over, which then g
   );
 });
 
+test("unlock() does not mind that the folder is gone", (context) => {
+  const folder = folderOf(context);
+  const directory = new StateDir(join(folder, "state"));
+  directory.lock();
+  rmSync(directory.path, { recursive: true });
+  directory.unlock();
+});
+
 test("old locks are swept", (context) => {
   const folder = folderOf(context);
   for (let round = 0; round < 5; round++) {

@@ -62,9 +62,15 @@ export class StateDir {
     return this.#holderOf(this.#newest());
   }
 
+  /** Gives the folder back. Idempotent; never throws: the lock of a process that ended holds nobody off anyway. */
   unlock(): void {
-    if (this.#held > 0) this.#write(this.#lockPath(this.#held), RELEASED, renameSync);
+    const held = this.#held;
     this.#held = 0;
+    try {
+      if (held > 0) this.#write(this.#lockPath(held), RELEASED, renameSync);
+    } catch {
+      // The folder is gone, or the disk is full.
+    }
   }
 
   #take(refuse: (holder: number) => void): void {
