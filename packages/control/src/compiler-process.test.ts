@@ -83,6 +83,16 @@ function isError({ severity }: { readonly severity: string }): boolean {
   return severity === "error";
 }
 
+/** Niceness of all threads of a process. */
+function niceOf(pid: number | undefined): Set<string | undefined> {
+  assert.ok(pid !== undefined);
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16];
+  });
+  return new Set(threads);
+}
+
 async function until(isDone: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!isDone()) {
@@ -209,18 +219,20 @@ test("close() ends the process, fails what is asked, and nothing starts it again
 });
 
 test(
-  "all threads of a compiler have the least priority",
+  "all threads of a compiler have the least priority once something is served, and those of the next one",
   { skip: process.platform !== "linux" },
   async (context) => {
     const { compiler } = makeCompiler(context);
     await compiler.load(request);
-    const { pid } = compiler;
-    assert.ok(pid !== undefined);
-    const nice = readdirSync(`/proc/${pid}/task`).map((thread) => {
-      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
-      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16];
-    });
-    assert.deepEqual(new Set(nice), new Set(["19"]));
+    const first = compiler.pid;
+    const own = niceOf(process.pid);
+    assert.deepEqual(niceOf(first), own);
+    compiler.yieldToAnswers();
+    assert.deepEqual(niceOf(first), new Set(["19"]));
+    if (first !== undefined) process.kill(first, "SIGKILL");
+    await until(() => compiler.pid === undefined);
+    await compiler.load(request);
+    assert.deepEqual(niceOf(compiler.pid), new Set(["19"]));
   },
 );
 

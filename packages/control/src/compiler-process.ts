@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The compiler in a process of its own, so that reading and compiling a million names holds up neither probes nor failover nor the API,
-// takes no time from answers (all of its threads have the least priority, garbage collection too), and gives its memory back: it ends
+// takes no time from answers (once there are any, all of its threads have the least priority, garbage collection too), and gives its memory back: it ends
 // when nothing was asked of it for a while. One that dies (out of memory on a runaway file, say) fails what was asked of it and is
 // started anew with the next question. What it compiles goes through files: it writes sections and manifests to the state folder.
 
 import { fork, type ChildProcess } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { MeridianError } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
@@ -75,6 +76,7 @@ export class CompilerProcess {
   #lastId = 0;
   /** False while the files are refused: the model of the last good ones is then in that process alone. */
   #mayEnd = false;
+  #isYielding = false;
   #isClosed = false;
 
   constructor(start: CompilerFolders, idleMs: number = IDLE_MS) {
@@ -90,6 +92,13 @@ export class CompilerProcess {
   /** Has the process come up while there is other work; the first question would start it too. */
   start(): void {
     if (!this.#isClosed) this.#running().unref();
+  }
+
+  /** From now on answers come first: something is served. Before that, nothing is more urgent than the first load. */
+  yieldToAnswers(): void {
+    if (this.#isYielding) return;
+    this.#isYielding = true;
+    if (this.#child !== undefined) lowerPriority(this.#child);
   }
 
   async load(request: LoadRequest): Promise<LoadOutcome> {
@@ -165,7 +174,7 @@ export class CompilerProcess {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       env: { ...process.env, MERIDIAN_COMPILER: JSON.stringify(this.#start) },
     });
-    yieldToAnswers(child);
+    if (this.#isYielding) lowerPriority(child);
     child.channel?.unref();
     child.on("message", (answer: ReceivedAnswer) => this.#answered(child, answer));
     child.on("error", (error) => this.#died(child, error.message));
@@ -214,13 +223,19 @@ export class CompilerProcess {
 
 /**
  * Where answers need the core, they come first: a compiler that shares one core with an edge at 70 % of its load made queries overflow
- * their queue at each reload, as did the threads that collect its garbage. Threads inherit the priority, so it is set before there are any.
+ * their queue at each reload, as did the threads that collect its garbage. Threads inherit the priority of the one that starts them; on
+ * Linux those that are there have one each.
  */
-function yieldToAnswers({ pid }: ChildProcess): void {
+function lowerPriority({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
   try {
-    if (pid !== undefined) setPriority(pid, constants.priority.PRIORITY_LOW);
+    // The first thread first: those that it starts meanwhile inherit, the others are there to be found.
+    setPriority(pid, constants.priority.PRIORITY_LOW);
+    if (process.platform !== "linux") return;
+    for (const thread of readdirSync(`/proc/${pid}/task`))
+      setPriority(Number(thread), constants.priority.PRIORITY_LOW);
   } catch {
-    // A sandbox may forbid it: slower answers during a reload are no reason not to serve.
+    // A sandbox may forbid it, or the process be gone: slower answers during a reload are no reason not to serve.
   }
 }
 

@@ -574,6 +574,7 @@ export class Embedded implements Publisher {
 
   #publish(): void {
     if (this.world === undefined) return;
+    this.#compiler.yieldToAnswers();
     this.#options.edge.publish({
       revision: this.revision,
       world: this.world.share(),
