@@ -96,20 +96,20 @@ const faults: readonly Fault[] = [
   ),
   fault(
     `${snapshot}/policies/sticky/select.ts`,
-    "? selector.world.poolSalt(policies.poolOfLink[target]!)",
-    "? branch",
+    "return selector.world.poolSalt(policies.poolOfLink[target]!);",
+    "return branch;",
     "test/proof/shares.test.ts",
   ),
   fault(
     `${snapshot}/policies/capacity/select.ts`,
-    "? table.capacity(pool) : 0",
+    "? table.capacity() : 0",
     "? 1 : 0",
     `${snapshot}/policies/capacity/select.test.ts`,
   ),
   fault(
     `${snapshot}/policies/multivalue/select.ts`,
-    "if (count > 0 && selector.isPoolDialedAway(pool)) return DIALED;",
-    "",
+    "count > 0 && selector.isPoolDialedAway(pool);",
+    "false;",
     `${snapshot}/policies/multivalue/select.test.ts`,
   ),
   fault(
