@@ -27,8 +27,22 @@ export class CommandError extends Error {
   }
 }
 
-const codesRefused = new Set(["STATE_LOCKED", "EDGE_LISTEN_IN_USE", "EDGE_LISTEN_FORBIDDEN"]);
-const codesInvalid = new Set(["EDGE_LISTEN_INVALID"]);
+const codesRefused = new Set([
+  "STATE_LOCKED",
+  "EDGE_LISTEN_IN_USE",
+  "EDGE_LISTEN_FORBIDDEN",
+  "STORE_ACCESS_DENIED",
+  "STORE_CONFLICT",
+  "STORE_IN_USE",
+  "STORE_NOT_EMPTY",
+]);
+const codesInvalid = new Set([
+  "EDGE_LISTEN_INVALID",
+  "STORE_FOREIGN",
+  "STORE_REQUEST_INVALID",
+  "STORE_REVISION_UNKNOWN",
+]);
+const codesUnreachable = new Set(["STORE_UNAVAILABLE"]);
 
 /** The exit code for whatever a command threw. */
 export function exitCodeOf(error: unknown): ExitCode {
@@ -36,6 +50,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof MeridianError) {
     if (codesRefused.has(error.code)) return ExitCode.refused;
     if (codesInvalid.has(error.code)) return ExitCode.invalid;
+    if (codesUnreachable.has(error.code)) return ExitCode.unreachable;
   }
   return ExitCode.failed;
 }

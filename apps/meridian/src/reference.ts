@@ -9,7 +9,7 @@ const exitCodes: readonly (readonly [code: number, meaning: string])[] = [
   [2, "The input is invalid: flags, documents, names."],
   [3, "Refused: somebody else holds it, or nobody said yes."],
   [4, "Not found."],
-  [5, "No process holds the state folder."],
+  [5, "No process holds the state folder, or the store cannot be asked."],
   [10, "There are differences (`snapshot diff`, `explain --replay`)."],
   [130, "Interrupted."],
 ];

@@ -43,6 +43,8 @@ export { Api, type ApiOptions, type ReplayedLine } from "./api.ts";
 export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
 export { TransitionHistory } from "./transition-history.ts";
 export { explain, type Explanation } from "./explain.ts";
+export { readBackup, writeBackup } from "./store/backup-file.ts";
+export { copyOf, loadCopy, type CopyProgress } from "./store/store-copy.ts";
 export { openStore } from "./store/open-store.ts";
 export { parseStoreLocation, type StoreLocation } from "./store/store-location.ts";
 export type {

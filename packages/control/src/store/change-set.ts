@@ -23,17 +23,26 @@ export function checkRequest({ id, writes, cause }: ChangeSetRequest): void {
     );
   if (writes.length > changeSetWritesMax)
     throw tooLarge(`${writes.length} writes`, String(changeSetWritesMax));
+  checkText(cause, "its cause");
   let bytes = Buffer.byteLength(cause);
   const keys = new Set<string>();
   for (const { key, text } of writes) {
     checkKey(key);
     keys.add(`${key.kind}\n${key.namespace}\n${key.name}`);
     bytes += key.kind.length + key.namespace.length + key.name.length;
-    if (text !== undefined) bytes += Buffer.byteLength(text);
+    if (text === undefined) continue;
+    checkText(text, keyText(key));
+    bytes += Buffer.byteLength(text);
   }
   if (keys.size < writes.length)
     throw invalidRequest("Cannot commit a change set: it writes a document twice");
   if (bytes > changeSetBytesMax) throw tooLarge(`${bytes} bytes`, String(changeSetBytesMax));
+}
+
+/** Half a surrogate pair has no UTF-8: it would be read back as another text, and break the audit chain. */
+function checkText(text: string, what: string): void {
+  if (!text.isWellFormed())
+    throw invalidRequest(`Cannot commit a change set: ${what} is not well-formed Unicode`);
 }
 
 /** Printable ASCII, so that every back end and every twin sorts keys alike. */

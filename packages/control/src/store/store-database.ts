@@ -209,11 +209,17 @@ export class StoreDatabase {
     for (const { key, text } of writes) this.#writeVersion(key, text, revision);
   }
 
-  /** The texts of the base's own change set are among its documents already; what it deleted is not. */
+  /** The texts of the base's own change set are among its documents already, though in another order; what it deleted is not. */
   #writeBaseChangeSet(changeSet: ChangeSet): void {
+    const { revision, writes } = changeSet;
+    const moveLast = this.#database.prepare(
+      `UPDATE version SET number = (SELECT MAX(number) + 1 FROM version)
+       WHERE kind = ? AND namespace = ? AND name = ? AND revision = ?`,
+    );
     this.#writeChangeSet(changeSet);
-    for (const { key, text } of changeSet.writes)
-      if (text === undefined) this.#writeVersion(key, undefined, changeSet.revision);
+    for (const { key, text } of writes)
+      if (text === undefined) this.#writeVersion(key, undefined, revision);
+      else moveLast.run(...partsOf(key), revision);
   }
 
   #writeChangeSet({ revision, changeSetId, auditHash, atMs, cause }: ChangeSet): void {

@@ -19,6 +19,8 @@ export interface EtcdLocation {
   readonly kind: "etcd";
   /** HOST:PORT each. */
   readonly endpoints: readonly string[];
+  /** An empty prefix is refused instead of being made a store. */
+  readonly isReadOnly: boolean;
   /** What every key begins with; begins and ends with a slash. */
   readonly prefix: string;
   /** The certificate's issuer (the system's where left out), and what this client shows. */
@@ -66,6 +68,7 @@ export function parseStoreLocation(text: string, isReadOnly = false): StoreLocat
   return {
     kind: "etcd",
     endpoints,
+    isReadOnly,
     prefix: prefix === "" ? "/meridian/" : `/${prefix}/`,
     ...etcdParameters(text, new URLSearchParams(query)),
   };
@@ -74,7 +77,7 @@ export function parseStoreLocation(text: string, isReadOnly = false): StoreLocat
 function etcdParameters(
   text: string,
   query: URLSearchParams,
-): Omit<EtcdLocation, "kind" | "endpoints" | "prefix"> {
+): Omit<EtcdLocation, "kind" | "endpoints" | "prefix" | "isReadOnly"> {
   for (const name of query.keys())
     if (!parameterNames.has(name))
       throw invalid(

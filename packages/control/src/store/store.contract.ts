@@ -218,6 +218,10 @@ export function storeContract(name: string, { open, runs, skip = false }: Contra
           store.commit(requestOf([{ key: keyOf("ä"), text: "a" }])),
           codeIs("STORE_REQUEST_INVALID"),
         );
+        await assert.rejects(
+          store.commit(requestOf([{ key: keyOf("a"), text: "half a pair: \ud800" }])),
+          codeIs("STORE_REQUEST_INVALID"),
+        );
         const many = Array.from({ length: 10_001 }, (_, index) => ({
           key: keyOf(`n${index}`),
           text: "",

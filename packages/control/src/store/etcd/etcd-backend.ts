@@ -57,7 +57,7 @@ export class EtcdBackend implements StoreBackend {
     const path = location.mirrorPath ?? ":memory:";
     const connection = new EtcdConnection(clock, location);
     this.#connection = connection;
-    this.#log = new EtcdLog(connection, layout);
+    this.#log = new EtcdLog(connection, layout, location.isReadOnly);
     this.#leases = new EtcdLeases(connection, layout);
     this.#mirror = new EtcdMirror({
       clock,

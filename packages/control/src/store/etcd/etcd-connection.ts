@@ -4,13 +4,14 @@
 // one that hangs is left after a while.
 
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { checkServerIdentity } from "node:tls";
 import {
   Client,
   credentials,
   Metadata,
   status,
-  type ChannelCredentials,
   type ClientDuplexStream,
   type ServiceError,
 } from "@grpc/grpc-js";
@@ -48,8 +49,7 @@ export class EtcdConnection {
   constructor(clock: Clock, location: EtcdLocation) {
     this.#clock = clock;
     this.#location = location;
-    const channel = channelCredentials(location);
-    this.#clients = location.endpoints.map((each) => new Client(each, channel, channelOptions));
+    this.#clients = location.endpoints.map((endpoint) => clientOf(location, endpoint));
   }
 
   /** Asks until a member answers, in which case the request may have been done twice. */
@@ -201,12 +201,21 @@ function passwordOf({ passwordFile, passwordVariable }: EtcdLocation): string {
     .trim();
 }
 
-function channelCredentials({ tls }: EtcdLocation): ChannelCredentials {
-  if (tls === undefined) return credentials.createInsecure();
+function clientOf({ tls }: EtcdLocation, endpoint: string): Client {
+  if (tls === undefined) return new Client(endpoint, credentials.createInsecure(), channelOptions);
   const { caFile, certificateFile, keyFile } = tls;
   const read = (path: string | undefined): Buffer | null =>
     path === undefined ? null : readSecret(path);
-  return credentials.createSsl(read(caFile), read(keyFile), read(certificateFile));
+  const files = [read(caFile), read(keyFile), read(certificateFile)] as const;
+  const host = endpoint.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "");
+  if (isIP(host) === 0)
+    return new Client(endpoint, credentials.createSsl(...files), channelOptions);
+  // TLS has no server name for an address, and Node.js refuses one; the certificate has to be the address's all the same.
+  const channel = credentials.createSsl(...files, {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+  });
+  const options = { ...channelOptions, "grpc.ssl_target_name_override": "address.invalid" };
+  return new Client(endpoint, channel, options);
 }
 
 function readSecret(path: string): Buffer {

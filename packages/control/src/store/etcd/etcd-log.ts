@@ -5,7 +5,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { headOf } from "../change-set.ts";
 import { genesisHash, type ChangeSet, type Head, type StoredDocument } from "../store.ts";
-import { corrupt, fenced, foreign, tooLarge } from "../store-error.ts";
+import { corrupt, fenced, foreign, tooLarge, unavailable } from "../store-error.ts";
 import { isServiceError, type EtcdConnection } from "./etcd-connection.ts";
 import {
   checkFormat,
@@ -51,10 +51,12 @@ export interface Fence {
 export class EtcdLog {
   readonly #connection: EtcdConnection;
   readonly #layout: EtcdLayout;
+  readonly #isReadOnly: boolean;
 
-  constructor(connection: EtcdConnection, layout: EtcdLayout) {
+  constructor(connection: EtcdConnection, layout: EtcdLayout, isReadOnly: boolean) {
     this.#connection = connection;
     this.#layout = layout;
+    this.#isReadOnly = isReadOnly;
   }
 
   /** Makes the prefix a store where it is empty. Throws STORE_FOREIGN where something else is there. */
@@ -65,6 +67,8 @@ export class EtcdLog {
       throw foreign(`Cannot use etcd: it is version ${version}, expected 3.4 or later`);
     const [found] = await this.#range(format);
     if (found === undefined) {
+      if (this.#isReadOnly)
+        throw unavailable(`Cannot open the store at ${all.toString()} in etcd: there is none`);
       const range = { key: all, rangeEnd: endOf(all), countOnly: true };
       const { count } = await this.#connection.repeat(etcdMethods.range, range);
       if (count !== "0") checkFormat((await this.#range(format))[0]?.value, all.toString());
