@@ -128,7 +128,6 @@ export class Embedded implements Publisher {
    */
   async start(): Promise<void> {
     this.#compiler.start();
-    this.verdicts.open();
     this.#shifts = [...this.#options.persistence.loadShifts()];
     const stored = this.#options.persistence.loadOverlay();
     const isRestored = await this.#restore(stored);

@@ -64,3 +64,6 @@ export const CLOSE_MS_MAX = 2000;
 
 /** Slice that the verdict thread asks for: the least that the kernel grants. */
 export const SLICE_NS = 100_000;
+
+/** How long a process that serves what is on disk leaves the processor to its workers before it begins to probe. */
+export const FIRST_ANSWERS_MS = 300;

@@ -10,7 +10,12 @@ import { OverlayObserver, type World } from "@meridian/snapshot";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
-import { CLOSE_MS_MAX, RESTART_DELAY_MS, RESTART_DELAY_MS_MAX } from "./limits.ts";
+import {
+  CLOSE_MS_MAX,
+  FIRST_ANSWERS_MS,
+  RESTART_DELAY_MS,
+  RESTART_DELAY_MS_MAX,
+} from "./limits.ts";
 import { OverlayDriver, adoptionChangeSet, type ChangeSet } from "./overlay-driver.ts";
 import { PlanKeeper, type ProbePlan } from "./probe-plan.ts";
 import { emptyCounters } from "./runner-options.ts";
@@ -115,11 +120,6 @@ export class VerdictThread {
     this.#send({ kind: "latches", latches });
   }
 
-  /** Starts the thread, which comes up while others do what they have to. */
-  open(): void {
-    this.#running();
-  }
-
   /** Starts probing. */
   start(): void {
     if (this.#isProbing) return;
@@ -157,7 +157,7 @@ export class VerdictThread {
   /** Totals since the thread began; zeros while there is none. */
   figures(): Promise<VerdictFigures> {
     return this.#worker === undefined
-      ? Promise.resolve({ counters: emptyCounters(), targetCount: 0 })
+      ? Promise.resolve({ counters: emptyCounters(), targetCount: this.#plan.targets.size })
       : this.#ask({ kind: "figures" });
   }
 
@@ -206,7 +206,7 @@ export class VerdictThread {
     return promise;
   }
 
-  /** Between two threads nothing is sent: the next one is told everything. */
+  /** Before the first thread and between two nothing is sent: the next one is told everything. */
   #send(command: VerdictCommand): void {
     if (this.#isClosed || this.#restartTimer !== undefined) return;
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
@@ -269,7 +269,9 @@ export class VerdictThread {
     });
     driver.adopt(world, snapshot.revision, snapshot.stored, snapshot.lastSequence);
     assert(this.#judged !== undefined, "an overlay that begins is told of");
-    this.#resume(this.#judged);
+    if (this.#worker !== undefined) this.#resume(this.#judged);
+    // A process that begins with what is on disk answers first: threads that come up at once take the processor from one another.
+    else this.#restartTimer ??= setTimeout(() => this.#restart(), FIRST_ANSWERS_MS);
     return this.#judged.overlay;
   }
 
@@ -299,6 +301,7 @@ export class VerdictThread {
       return;
     }
     this.restarts++;
+    for (const open of this.#open.values()) open.deaths++;
     const livedMs = performance.now() - this.#startedAtMs;
     this.#delayMs =
       livedMs > RESTART_DELAY_MS_MAX
@@ -325,7 +328,6 @@ export class VerdictThread {
   /** What is asked again. What was open when two threads died may be why they did. */
   #stillOpen(): [number, Open][] {
     for (const [id, open] of this.#open) {
-      open.deaths++;
       if (open.deaths < 2 && !isResumption(open.question)) continue;
       this.#open.delete(id);
       open.reject(died());
