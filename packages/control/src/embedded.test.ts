@@ -132,7 +132,7 @@ test("a drain outlives a reload that moves its endpoint, and ends when it expire
   await embedded.addShift({
     ...drain,
     target: "endpoint/default/p/b",
-    expiresAtMs: Date.now() + 1500,
+    expiresAtMs: Date.now() + 3000,
   });
   write("a0: {address: 192.0.2.7}, a: {address: 192.0.2.1}, b: {address: 192.0.2.2}");
   await embedded.reload();
