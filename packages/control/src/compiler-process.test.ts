@@ -65,7 +65,7 @@ const request: LoadRequest = {
   seed: 7,
   published: [],
   serialBase: 1,
-  servedDocuments: 0,
+  servedCount: 0,
   allowEmpty: false,
   isTrial: false,
   stored: [],

@@ -203,6 +203,42 @@ spec: {healthCheck: web, members: {a: {address: 127.0.0.1, port: ${address.port}
   await until(() => verdictOf(second) === Verdict.unhealthy);
 });
 
+test("files that were emptied while nothing ran do not empty the revision that was restored", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-emptied-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, "model.yaml"), pool("a: {address: 192.0.2.1}"));
+  const disk = new StoredOverlay();
+  const run = async (allowEmpty: boolean): Promise<Embedded> => {
+    const embedded = new Embedded({
+      files: [folder],
+      edge: { publish: () => {} },
+      logger: silent,
+      persistence: disk,
+      probing: false,
+      allowEmpty,
+      vantage: "test",
+    });
+    context.after(() => embedded.close());
+    await embedded.start();
+    return embedded;
+  };
+  await (await run(false)).close();
+  rmSync(join(folder, "model.yaml"));
+
+  const guarded = await run(false);
+  assert.deepEqual([guarded.revision, guarded.world?.pools.poolCount], [1, 1]);
+  assert.match(guarded.fileErrors.join(), /they declare nothing, while .* are served/);
+  await guarded.close();
+
+  const meant = await run(true);
+  assert.deepEqual([meant.revision, meant.world?.pools.poolCount], [2, 0]);
+  await meant.close();
+
+  // What serves nothing cannot be emptied.
+  const after = await run(false);
+  assert.deepEqual([after.revision, after.fileErrors], [2, []]);
+});
+
 function verdictOf(embedded: Embedded): number {
   return embedded.overlay.read(0) & 3;
 }

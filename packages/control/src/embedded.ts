@@ -288,7 +288,7 @@ export class Embedded implements Publisher {
       seed: this.#seed,
       published: this.#published,
       serialBase: dateSerial(this.#clock.wallMs()),
-      servedDocuments: this.model?.documentCount ?? 0,
+      servedCount: this.world === undefined ? 0 : servedCount(this.world),
       allowEmpty,
       isTrial,
       stored,
@@ -661,6 +661,11 @@ function writtenSections(
     const buffer = buffers[index];
     return buffer === undefined ? [] : [{ kind, key: BigInt(`0x${key}`), name, buffer }];
   });
+}
+
+/** From the snapshot and not from the documents: those of a restored revision are not known here. */
+function servedCount({ zones, pools, policies }: World): number {
+  return zones.zones.length + pools.poolCount + policies.policyCount;
 }
 
 function refusedBy(reason: string): TypeError {

@@ -61,8 +61,8 @@ export interface LoadRequest {
   /** What is published now: serials go on from it, and zones that cannot be compiled keep theirs. */
   readonly published: readonly ManifestSection[];
   readonly serialBase: number;
-  /** Documents that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
-  readonly servedDocuments: number;
+  /** Zones, pools and policies that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
+  readonly servedCount: number;
   readonly allowEmpty: boolean;
   /** Only to see what comes of it: what is known of the documents stays as it was. */
   readonly isTrial: boolean;
@@ -292,10 +292,10 @@ export class FileCompiler {
   }
 }
 
-function refuseEmptying(documents: number, { servedDocuments, allowEmpty }: LoadRequest): string[] {
-  if (documents > 0 || servedDocuments === 0 || allowEmpty) return [];
+function refuseEmptying(documents: number, { servedCount, allowEmpty }: LoadRequest): string[] {
+  if (documents > 0 || servedCount === 0 || allowEmpty) return [];
   return [
-    `Cannot apply the files: they declare nothing, while ${servedDocuments} documents are served; start with --allow-empty to mean it`,
+    `Cannot apply the files: they declare nothing, while zones, pools and policies (${servedCount}) are served; start with --allow-empty to mean it`,
   ];
 }
 
