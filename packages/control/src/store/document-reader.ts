@@ -28,6 +28,8 @@ export interface ChangesQuery {
 
 export interface PageQuery {
   readonly revision: number;
+  /** The revision is head: then versions of before are not even looked at. */
+  readonly isHead: boolean;
   readonly kind?: string | undefined;
   readonly namespace?: string | undefined;
   readonly limit: number;
@@ -53,7 +55,7 @@ export class DocumentReader {
     this.#database = database;
     this.#get = database.prepare(
       `SELECT ${documentColumns} FROM version
-       WHERE kind = :kind AND namespace = :namespace AND name = :name AND ${inForce}`,
+       WHERE kind = ? AND namespace = ? AND name = ? AND revision <= ? ORDER BY revision DESC LIMIT 1`,
     );
     this.#headOfId = database.prepare(`SELECT ${headColumns} FROM change_set WHERE id = ?`);
     this.#headOfRevision = database.prepare(
@@ -72,13 +74,14 @@ export class DocumentReader {
   }
 
   get({ kind, namespace, name }: DocumentKey, revision: number): StoredDocument | undefined {
-    const row = this.#get.get({ kind, namespace, name, at: revision });
-    return row === undefined ? undefined : documentOf(row);
+    // The newest version up to then is in force then, unless it is a deletion.
+    const row = this.#get.get(kind, namespace, name, revision);
+    return row === undefined || row["text"] === null ? undefined : documentOf(row);
   }
 
-  page({ revision, kind, namespace, limit, after }: PageQuery): DocumentPage {
-    const values: Record<string, SQLInputValue> = { at: revision };
-    const conditions = [inForce];
+  page({ revision, isHead, kind, namespace, limit, after }: PageQuery): DocumentPage {
+    const values: Record<string, SQLInputValue> = isHead ? {} : { at: revision };
+    const conditions = [isHead ? "until_revision IS NULL" : inForce];
     if (kind !== undefined) {
       conditions.push("kind = :kind");
       values["kind"] = kind;
@@ -94,7 +97,7 @@ export class DocumentReader {
       values["afterName"] = after.name;
     }
     const statement = this.#database.prepare(
-      `SELECT ${documentColumns} FROM version INDEXED BY version_key WHERE ${conditions.join(" AND ")}
+      `SELECT ${documentColumns} FROM version INDEXED BY ${isHead ? "version_present" : "version_key"} WHERE ${conditions.join(" AND ")}
        ORDER BY kind, namespace, name`,
     );
     const documents: StoredDocument[] = [];

@@ -11,11 +11,13 @@ export function pageQueryOf(query: ListQuery, headRevision: number): PageQuery {
   const { kind, namespace, revision } = query;
   const limit = Math.max(1, Math.min(query.limit ?? PAGE_DOCUMENTS_DEFAULT, pageDocumentsMax));
   const from = query.continue === undefined ? undefined : decodeContinuation(query.continue);
+  const at = from?.revision ?? revision ?? headRevision;
   return {
     kind,
     namespace,
     limit,
-    revision: from?.revision ?? revision ?? headRevision,
+    revision: at,
+    isHead: at === headRevision,
     after: from?.after,
   };
 }

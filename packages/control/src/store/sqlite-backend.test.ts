@@ -19,8 +19,11 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
 import { ManualClock, systemClock } from "@meridian/core";
+import { openDatabaseFile, storageError } from "./database-file.ts";
 import { openStore } from "./open-store.ts";
 import { SqliteBackend } from "./sqlite-backend.ts";
+import { StoreDatabase } from "./store-database.ts";
+import { verifyDatabase } from "./verify-database.ts";
 import { codeIs, keyOf, requestOf, storeContract, type OpenedStore } from "./store.contract.ts";
 import type { Store } from "./store.ts";
 
@@ -202,6 +205,35 @@ for (const [what, damage] of [
     await assert.rejects(openAt(path), codeIs("STORE_CORRUPT"));
     assert.deepEqual(readFileSync(path), before);
   });
+
+test("a change set for which there is no room is refused whole, and the store goes on", (t) => {
+  const path = pathFor(t);
+  const connection = openDatabaseFile({ path, isDurable: true, isReadOnly: false });
+  const database = new StoreDatabase(connection);
+  t.after(() => database.close());
+  const commit = (name: string, text: string): void => {
+    const request = requestOf([
+      { key: keyOf("first"), text: name },
+      { key: keyOf(name), text },
+    ]);
+    const admitted = database.admit(request, 0);
+    assert.ok("next" in admitted);
+    database.append(admitted.next);
+  };
+  commit("a", "a");
+  connection.exec("PRAGMA max_page_count = 40");
+  let refusal: unknown;
+  try {
+    commit("b", "b".repeat(400_000));
+  } catch (error) {
+    refusal = storageError("commit", error);
+  }
+  assert.ok(codeIs("STORE_UNAVAILABLE")(refusal), String(refusal));
+  assert.equal(database.reader.get(keyOf("first"), 1)?.text, "a");
+  commit("c", "c");
+  assert.equal(database.reader.get(keyOf("first"), 2)?.text, "c");
+  assert.deepEqual(verifyDatabase(database), []);
+});
 
 test("a lease that is not renewed runs out, and its term is fenced from then on", async (t) => {
   const clock = new ManualClock();

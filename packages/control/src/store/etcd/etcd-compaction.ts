@@ -52,6 +52,7 @@ export class EtcdCompaction {
     for (;;) {
       const { documents, continue: more } = this.#mirror.database.reader.page({
         revision,
+        isHead: false,
         limit,
         after,
       });

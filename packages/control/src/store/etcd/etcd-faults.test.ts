@@ -210,11 +210,13 @@ describe("etcd under faults", { concurrency: false }, () => {
       await commitSurely(early, "1", "mirror-1");
       await early.close();
       await Promise.all([cluster.kill(0), cluster.kill(1)]);
-      await assert.rejects(
-        openEtcdStore(`etcd://${cluster.endpoints()}/${prefixOf()}`),
-        codeIs("STORE_UNAVAILABLE"),
-      );
-      const store = await openAt(t, cluster, place);
+      const [store] = await Promise.all([
+        openAt(t, cluster, place),
+        assert.rejects(
+          openEtcdStore(`etcd://${cluster.endpoints()}/${prefixOf()}`),
+          codeIs("STORE_UNAVAILABLE"),
+        ),
+      ]);
       assert.equal((await store.get(keyOf("a"), { stale: true }))?.text, "1");
       await assert.rejects(store.get(keyOf("a")), codeIs("STORE_UNAVAILABLE"));
       cluster.startMember(0);
