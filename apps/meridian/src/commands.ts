@@ -3,6 +3,8 @@
 // Every command of `meridian`. docs/reference/cli.md is written from this table (reference.ts), and a test keeps it so.
 
 import type { CommandDefinition, OptionDefinition } from "./command.ts";
+import { documentCommands, selection, target } from "./document-commands.ts";
+import { documentKinds } from "./document-target.ts";
 import { logLevels } from "./process-logger.ts";
 
 const state: OptionDefinition = {
@@ -158,7 +160,7 @@ export const commands: readonly CommandDefinition[] = [
         summary: "A past moment: RFC 3339 time, or REVISION[:SEQUENCE].",
       },
       { flags: "--replay <LINE>", summary: "A line of the query log, or - to read it." },
-      state,
+      ...target,
       output,
     ],
     examples: [
@@ -169,7 +171,7 @@ export const commands: readonly CommandDefinition[] = [
   },
   {
     name: "get",
-    summary: "Show what is served and how it is.",
+    summary: "Show what is served and how it is, or documents.",
     arguments: [
       {
         name: "[KIND]",
@@ -183,16 +185,24 @@ export const commands: readonly CommandDefinition[] = [
           "health",
           "shifts",
           "latches",
+          ...documentKinds,
         ],
       },
+      { name: "[NAME]", summary: "Of a kind of document: NAMESPACE/NAME, or NAME." },
     ],
     options: [
       { flags: "--top <KIND>", summary: "The most asked ones instead.", choices: ["names"] },
       { flags: "--count <N>", summary: "How many of them.", defaultValue: "20" },
-      state,
-      output,
+      { flags: "-n, --namespace <NAME>", summary: "Documents of this namespace only." },
+      ...selection,
+      ...target,
+      { ...output, choices: ["table", "yaml", "json"] },
     ],
-    examples: ["meridian get endpoints", "meridian get --top names --count 10"],
+    examples: [
+      "meridian get endpoints",
+      "meridian get Pool -l team=shop",
+      "meridian get --top names --count 10",
+    ],
     run: async (input) => (await import("./commands/get.ts")).get(input),
   },
   {
@@ -203,7 +213,7 @@ export const commands: readonly CommandDefinition[] = [
     ],
     options: [
       { flags: "--count <N>", summary: "How many, the newest.", defaultValue: "50" },
-      state,
+      ...target,
       output,
     ],
     examples: ["meridian health history endpoint/default/web-eu"],
@@ -239,7 +249,7 @@ export const commands: readonly CommandDefinition[] = [
       },
       { flags: "--dry-run", summary: "Only show what it would reach." },
       yes,
-      state,
+      ...target,
       output,
     ],
     examples: [
@@ -257,7 +267,7 @@ export const commands: readonly CommandDefinition[] = [
         flags: "--all-matching",
         summary: "Let * in the target stand for any text without a slash.",
       },
-      state,
+      ...target,
       output,
     ],
     examples: ["meridian undrain site/eu"],
@@ -267,7 +277,7 @@ export const commands: readonly CommandDefinition[] = [
     name: "failback",
     summary: "Let a failover that stays on a lower tier go back to its first.",
     arguments: [{ name: "<NODE>", summary: "NAMESPACE/POLICY/NODE (get latches)." }],
-    options: [yes, state, output],
+    options: [yes, ...target, output],
     examples: ["meridian failback default/web/by-tier"],
     run: async (input) => (await import("./commands/failback.ts")).failback(input),
   },
@@ -432,4 +442,5 @@ export const commands: readonly CommandDefinition[] = [
     examples: ["meridian quickstart", "meridian quickstart --check"],
     run: async (input) => (await import("./commands/quickstart.ts")).quickstart(input),
   },
+  ...documentCommands,
 ];

@@ -13,6 +13,9 @@ const groups: Readonly<Record<string, string>> = {
   health: "What was judged.",
   bench: "Measure a server.",
   snapshot: "Look into a state folder.",
+  token: "Who may use the API over HTTP.",
+  audit: "Who changed what, and why.",
+  context: "Servers that have names.",
 };
 
 function buildProgram(): Command {

@@ -7,10 +7,10 @@ const exitCodes: readonly (readonly [code: number, meaning: string])[] = [
   [0, "Done, or equal."],
   [1, "Failed."],
   [2, "The input is invalid: flags, documents, names."],
-  [3, "Refused: somebody else holds it, or nobody said yes."],
+  [3, "Refused: a rule, a conflict, a permission, or nobody said yes."],
   [4, "Not found."],
-  [5, "No process holds the state folder, or the store cannot be asked."],
-  [10, "There are differences (`snapshot diff`, `explain --replay`)."],
+  [5, "No server answers, or the store cannot be asked."],
+  [10, "There are differences (`diff`, `snapshot diff`, `explain --replay`)."],
   [130, "Interrupted."],
 ];
 
@@ -19,10 +19,10 @@ export function renderCliReference(): string {
   const lines = [
     "# The `meridian` command",
     "",
-    "From a checkout it is `./bin/meridian`. Commands that ask a running server find it by its state folder, whose Unix socket",
-    "only the server's own user may open. Results go to standard output, everything else to standard error. Colours are for",
-    "terminals, and not where `NO_COLOR` is set. A flag wins over its environment variable. This page is made from the table",
-    "that the command itself is made from.",
+    "From a checkout it is `./bin/meridian`. Commands that ask a running server find it by its state folder, whose Unix socket only the",
+    "server's own user may open, or by `--server` with a token, or by a context. Results go to standard output, everything else to",
+    "standard error. Colours are for terminals, and not where `NO_COLOR` is set. A flag wins over its environment variable. This page",
+    "is made from the table that the command itself is made from.",
     "",
     ...commands.flatMap(commandLines),
     "## Exit codes",

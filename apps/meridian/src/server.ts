@@ -358,7 +358,7 @@ async function storeOf(
   logger: ReturnType<typeof processLogger>,
   isReadOnly: boolean,
 ): Promise<Store | undefined> {
-  const path = join(directory.path, "store.db");
+  const path = join(directory.path, "store.sqlite");
   if (isReadOnly && !existsSync(path)) return undefined;
   return openStore({ kind: "sqlite", path, isReadOnly }, (message) =>
     logger.control.warn({}, message),

@@ -42,7 +42,7 @@ test("HTTP reads on loopback without a token, and writes with one that a role al
   const read = await api.local("GET", `/v1/documents/Token/${name}`);
   assert.equal(read.body.spec.hash, undefined);
   const secret = token.split("_").slice(2).join("_");
-  const stored = readFileSync(join(api.folder, "store.db-wal")).toString("latin1");
+  const stored = readFileSync(join(api.folder, "store.sqlite-wal")).toString("latin1");
   assert.ok(stored.includes("deployer") && !stored.includes(secret));
 
   for (const foreign of ["mrd_0123456789_" + "A".repeat(43), "nonsense", `${token}x`]) {

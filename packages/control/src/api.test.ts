@@ -80,7 +80,7 @@ async function running(context: TestContext): Promise<Ask> {
     vantage: "test",
   });
   const store = await openStore(
-    { kind: "sqlite", path: join(folder, "store.db"), isReadOnly: false },
+    { kind: "sqlite", path: join(folder, "store.sqlite"), isReadOnly: false },
     () => {},
   );
   const api = new Api({

@@ -4,6 +4,7 @@
 // where a bearer token says who asks. http/gatekeeper.ts stands before every route.
 
 import { chmodSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { decodeMessage, formatMessage } from "@meridian/dns";
 import { limits } from "@meridian/model";
 import type { FastifyInstance } from "fastify";
@@ -139,6 +140,7 @@ export class Api {
             .send(await this.#metrics.text(top));
     });
     server.get("/v1/status", () => this.#status());
+    server.get("/v1/edges", () => this.#edges());
     addListRoutes(server, embedded, edge);
     server.get<{ Querystring: Record<string, string> }>(
       "/v1/policies/counts",
@@ -247,6 +249,14 @@ export class Api {
         ? reply.code(404).send({ error: replayed })
         : replayAnswer(replayed);
     });
+  }
+
+  /** The one edge of this process. */
+  #edges(): object[] {
+    const { embedded, edge } = this.#options;
+    const { addresses, transport } = edge.figures();
+    const { revision, sequence } = embedded;
+    return [{ edge: hostname(), revision, overlaySequence: sequence, addresses, transport }];
   }
 
   #status(): object {

@@ -100,6 +100,7 @@ export {
   type Problem,
   type ProblemCode,
 } from "./problem.ts";
+export { yamlText } from "./read-yaml.ts";
 export { hasErrors } from "./reading.ts";
 export {
   failoverBudget,

@@ -14,6 +14,7 @@ import {
   type Document as YamlDocument,
   type Node,
   Parser,
+  stringify,
   type Range,
   type Scalar,
   visit,
@@ -176,4 +177,9 @@ function positionAt(offset: number, lines: LineCounter): Position {
 function sentence(message: string): string {
   const [first = ""] = message.split("\n");
   return (first.charAt(0).toLowerCase() + first.slice(1)).replace(/[.:]$/, "");
+}
+
+/** A value as one YAML document. */
+export function yamlText(value: unknown): string {
+  return stringify(value, { lineWidth: 0 });
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { CommandInput } from "../command.ts";
 import { splitServer } from "../dns-question.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { LocalApi } from "../local-api.ts";
+import { ApiClient } from "../api-client.ts";
 import { whileShown } from "../progress.ts";
 import { stateDirOf } from "../server-settings.ts";
 
@@ -20,7 +20,7 @@ export async function benchDns(input: CommandInput): Promise<ExitCode> {
   const { host, port } = splitServer(input.requiredText("server"));
   const seconds = input.wholeNumber("seconds", 1, SECONDS_MAX) ?? 10;
   const clients = input.wholeNumber("clients", 1, CLIENTS_MAX) ?? 10;
-  const records = await new LocalApi(stateDirOf(input)).list("/v1/records");
+  const records = await new ApiClient({ stateDir: stateDirOf(input) }).list("/v1/records");
   const queries = records.flatMap((row) =>
     String(row["types"])
       .split(",")

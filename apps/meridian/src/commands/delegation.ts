@@ -9,7 +9,7 @@ import type { CommandInput } from "../command.ts";
 import { addressesOf, askDns } from "../dns-question.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { loadFiles } from "../files.ts";
-import { LocalApi } from "../local-api.ts";
+import { ApiClient } from "../api-client.ts";
 import { print, printJson } from "../output.ts";
 import { stateDirOf } from "../server-settings.ts";
 
@@ -116,7 +116,7 @@ async function servedZone(stateDir: string, origin: string): Promise<DelegatedZo
 
 /** Where the server of a state folder answers DNS, as an address to ask. */
 async function dnsAddressOf(stateDir: string): Promise<string> {
-  const status: unknown = await new LocalApi(stateDir).get("/v1/status");
+  const status: unknown = await new ApiClient({ stateDir }).get("/v1/status");
   const edge = memberOf(status, "edge");
   const addresses = memberOf(edge, "addresses");
   const first: unknown = Array.isArray(addresses) ? addresses[0] : undefined;

@@ -4,15 +4,15 @@ import { userInfo } from "node:os";
 import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { LocalApi } from "../local-api.ts";
+import type { ApiClient } from "../api-client.ts";
+import { clientOf } from "../api-target.ts";
 import { complain, print, printJson, type Row } from "../output.ts";
-import { stateDirOf } from "../server-settings.ts";
 
 const PERCENT_ALL = 100;
 
 /** Starts a shift of each target, after showing what it empties. */
 export async function drain(input: CommandInput): Promise<ExitCode> {
-  const api = new LocalApi(stateDirOf(input));
+  const api = clientOf(input);
   const reason = input.text("reason");
   if (reason === undefined || reason.trim() === "")
     throw new CommandError(
@@ -56,7 +56,7 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
 
 /** Ends the shifts of a target, or one by its id. */
 export async function undrain(input: CommandInput): Promise<ExitCode> {
-  const api = new LocalApi(stateDirOf(input));
+  const api = clientOf(input);
   const running = (await api.list("/v1/shifts")).map((row) => String(row["target"]));
   const text = input.argument(0);
   const targets = text.includes("*")
@@ -70,7 +70,7 @@ export async function undrain(input: CommandInput): Promise<ExitCode> {
 }
 
 /** The targets that a text with or without `*` means. */
-async function targetsOf(api: LocalApi, text: string, mayMatch: boolean): Promise<string[]> {
+async function targetsOf(api: ApiClient, text: string, mayMatch: boolean): Promise<string[]> {
   if (!text.includes("*")) return [text];
   return matching(text, await allTargets(api, text), mayMatch);
 }
@@ -90,7 +90,7 @@ function matching(text: string, targets: readonly string[], mayMatch: boolean): 
 }
 
 /** Every target of the kind that a pattern starts with. */
-async function allTargets(api: LocalApi, pattern: string): Promise<string[]> {
+async function allTargets(api: ApiClient, pattern: string): Promise<string[]> {
   const named = (rows: readonly Row[], key: string): string[] =>
     rows.map((row) => String(row[key]));
   if (pattern.startsWith("site/"))
@@ -104,7 +104,7 @@ async function allTargets(api: LocalApi, pattern: string): Promise<string[]> {
   );
 }
 
-function endpointsOf(api: LocalApi): Promise<Row[]> {
+function endpointsOf(api: ApiClient): Promise<Row[]> {
   return api.list("/v1/endpoints");
 }
 

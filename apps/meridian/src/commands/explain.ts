@@ -3,15 +3,15 @@
 import { readFileSync } from "node:fs";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { LocalApi } from "../local-api.ts";
+import type { ApiClient } from "../api-client.ts";
+import { clientOf } from "../api-target.ts";
 import { print, printJson } from "../output.ts";
-import { stateDirOf } from "../server-settings.ts";
 
 const asked = ["type", "client", "resolver", "at"] as const;
 
 /** Prints why a name is answered as it is; with --replay whether a logged answer comes out again, 10 where not. */
 export async function explain(input: CommandInput): Promise<ExitCode> {
-  const api = new LocalApi(stateDirOf(input));
+  const api = clientOf(input);
   const replay = input.text("replay");
   if (replay !== undefined) return replayLine(api, input, replay);
   const name = input.argument(0);
@@ -26,7 +26,7 @@ export async function explain(input: CommandInput): Promise<ExitCode> {
   return ExitCode.done;
 }
 
-async function replayLine(api: LocalApi, input: CommandInput, given: string): Promise<ExitCode> {
+async function replayLine(api: ApiClient, input: CommandInput, given: string): Promise<ExitCode> {
   const line = (given === "-" ? readFileSync(0, "utf8") : given).trim();
   const answer = await api.post("/v1/replay", { line });
   show(input, answer);

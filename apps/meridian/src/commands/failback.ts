@@ -3,13 +3,12 @@
 import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { ExitCode } from "../exit-code.ts";
-import { LocalApi } from "../local-api.ts";
+import { clientOf } from "../api-target.ts";
 import { complain, print, printJson } from "../output.ts";
-import { stateDirOf } from "../server-settings.ts";
 
 /** Sends the traffic of a failover back to its first tier. */
 export async function failback(input: CommandInput): Promise<ExitCode> {
-  const api = new LocalApi(stateDirOf(input));
+  const api = clientOf(input);
   const node = input.argument(0);
   const latch = (await api.list("/v1/latches")).find((row) => row["name"] === node);
   if (latch !== undefined && latch["tier"] !== 1) {

@@ -2,7 +2,8 @@
 
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { LocalApi } from "../local-api.ts";
+import type { ApiClient } from "../api-client.ts";
+import { clientOf } from "../api-target.ts";
 import {
   ageField,
   field,
@@ -14,13 +15,13 @@ import {
   type Column,
   type Row,
 } from "../output.ts";
-import { stateDirOf } from "../server-settings.ts";
 
 const COUNT_MAX = 10_000;
 
 /** Prints one kind of thing as a table or as the API's own JSON. */
 export async function get(input: CommandInput): Promise<ExitCode> {
-  const api = new LocalApi(stateDirOf(input));
+  if (/^[A-Z]/.test(input.argument(0))) return (await import("./documents.ts")).getDocuments(input);
+  const api = clientOf(input);
   const { answer, columns } = await ask(api, input);
   if (input.isJson()) {
     printJson(answer);
@@ -33,7 +34,7 @@ export async function get(input: CommandInput): Promise<ExitCode> {
 }
 
 async function ask(
-  api: LocalApi,
+  api: ApiClient,
   input: CommandInput,
 ): Promise<{ answer: unknown; columns: readonly Column[] }> {
   const kind = input.argument(0);

@@ -2,9 +2,8 @@
 
 import type { CommandInput } from "../command.ts";
 import { ExitCode } from "../exit-code.ts";
-import { LocalApi } from "../local-api.ts";
+import { clientOf } from "../api-target.ts";
 import { field, hasColours, print, printJson, rowsOf, tableLines, type Column } from "../output.ts";
-import { stateDirOf } from "../server-settings.ts";
 
 const COUNT_MAX = 10_000;
 
@@ -20,7 +19,7 @@ const columns: readonly Column[] = [
 /** Prints the newest changed verdicts, oldest first. */
 export async function healthHistory(input: CommandInput): Promise<ExitCode> {
   const count = input.wholeNumber("count", 1, COUNT_MAX) ?? 50;
-  const answer = await new LocalApi(stateDirOf(input)).get("/v1/health/history", {
+  const answer = await clientOf(input).get("/v1/health/history", {
     endpoint: input.argument(0),
     count: String(count),
   });

@@ -3,7 +3,7 @@
 // What the quick start shows while it runs: on a terminal a table that is drawn anew each second, in a pipe a line for each change and
 // the table now and then.
 
-import type { LocalApi } from "../local-api.ts";
+import type { ApiClient } from "../api-client.ts";
 import { field, hasColours, print, tableLines, type Column, type Row } from "../output.ts";
 
 const SECOND_MS = 1000;
@@ -28,7 +28,7 @@ interface Sample {
 }
 
 export class LiveTable {
-  readonly #api: LocalApi;
+  readonly #api: ApiClient;
   readonly #qps: number;
   readonly #samples: Sample[] = [];
   readonly #health = new Map<string, string>();
@@ -37,7 +37,7 @@ export class LiveTable {
   #seconds = 0;
   #isClosed = false;
 
-  constructor(api: LocalApi, qps: number) {
+  constructor(api: ApiClient, qps: number) {
     this.#api = api;
     this.#qps = qps;
   }

@@ -7,7 +7,7 @@ import type { CommandInput } from "../command.ts";
 import { whenStopped } from "../commands/up.ts";
 import { splitServer } from "../dns-question.ts";
 import { ExitCode } from "../exit-code.ts";
-import { LocalApi } from "../local-api.ts";
+import { ApiClient } from "../api-client.ts";
 import { print } from "../output.ts";
 import { Server } from "../server.ts";
 import { httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
@@ -43,7 +43,7 @@ export async function runQuickstart(input: CommandInput): Promise<ExitCode> {
     for (const line of introduction(address, started.port, input.text("state"), server.httpAddress))
       print(line);
     const clients = qps === 0 ? undefined : new Clients(splitServer(address), names, qps);
-    const table = new LiveTable(new LocalApi(stateDir), qps);
+    const table = new LiveTable(new ApiClient({ stateDir }), qps);
     table.start();
     await stopped;
     table.close();

@@ -6,7 +6,7 @@ import { accessKinds, accessSchemaOf, jsonSchemaOf, kinds, type JsonSchema } fro
 import { apiOperations, type ApiOperation, type ApiParameter } from "./api-operations.ts";
 
 /** The description of the whole API. */
-export function openApi(version: string): object {
+export function openApi(version: string): Readonly<Record<string, unknown>> {
   const documentKinds = [...kinds.filter((kind) => kind !== "Shift"), ...accessKinds];
   const schemas = Object.fromEntries(
     documentKinds.map((kind) => [

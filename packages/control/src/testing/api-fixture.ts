@@ -144,7 +144,7 @@ export class ApiFixture {
     for (const name of ["files", "journal", "snapshots"]) mkdirSync(join(folder, name));
     for (const [name, text] of Object.entries(files))
       writeFileSync(join(folder, "files", name), text);
-    const path = join(folder, "store.db");
+    const path = join(folder, "store.sqlite");
     const store = await openStore({ kind: "sqlite", path, isReadOnly: false }, () => {});
     const fixture = new ApiFixture(folder, store);
     context.after(() => fixture.#close());

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The one client of the API that every command uses: over the Unix socket of a state folder, or over HTTP with a token. Commands have no
+// rules of their own: they ask here.
+
+import { request as requestHttp, type ClientRequest, type IncomingMessage } from "node:http";
+import { request as requestHttps } from "node:https";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { CommandError, ExitCode } from "./exit-code.ts";
+import { rowsOf, type Row } from "./output.ts";
+
+const TIMEOUT_MS = 60_000;
+/** Items asked for at once. */
+const PAGE_ITEMS = 1000;
+
+/** Where a server is: by its state folder on this machine, or by its address. */
+export type ApiTarget =
+  | { readonly stateDir: string }
+  | { readonly server: URL; readonly token: string | undefined };
+
+const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
+  400: ExitCode.invalid,
+  401: ExitCode.refused,
+  403: ExitCode.refused,
+  404: ExitCode.notFound,
+  409: ExitCode.refused,
+  410: ExitCode.notFound,
+  412: ExitCode.refused,
+  413: ExitCode.invalid,
+  429: ExitCode.refused,
+  503: ExitCode.unreachable,
+};
+
+type Query = Readonly<Record<string, string | undefined>>;
+
+/** The API refused; `body` is all that it said. */
+export class ApiRefusal extends CommandError {
+  readonly body: unknown;
+
+  constructor(exitCode: ExitCode, message: string, body: unknown) {
+    super(exitCode, message);
+    this.body = body;
+  }
+}
+
+export class ApiClient {
+  readonly #target: ApiTarget;
+
+  constructor(target: ApiTarget) {
+    this.#target = target;
+  }
+
+  get(path: string, query: Query = {}): Promise<unknown> {
+    return this.#ask("GET", path, query);
+  }
+
+  /** Every item of a list, page by page. */
+  async list(path: string, query: Query = {}): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (let token: string | undefined = ""; token !== undefined;) {
+      const page = await this.get(path, {
+        ...query,
+        limit: String(PAGE_ITEMS),
+        ...(token === "" ? {} : { continue: token }),
+      });
+      for (const row of rowsOf(memberOf(page, "items"))) rows.push(row);
+      const next = memberOf(page, "continue");
+      token = typeof next === "string" ? next : undefined;
+    }
+    return rows;
+  }
+
+  post(path: string, body: object, query: Query = {}): Promise<unknown> {
+    return this.#ask("POST", path, query, JSON.stringify(body));
+  }
+
+  put(path: string, body: object, query: Query = {}): Promise<unknown> {
+    return this.#ask("PUT", path, query, JSON.stringify(body));
+  }
+
+  /** What comes of a path that never ends, in pieces as they come. */
+  async *stream(path: string, query: Query): AsyncGenerator<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const asked = this.#request("GET", withQuery(path, query), {});
+    asked.on("response", resolve);
+    asked.on("error", (error) => reject(this.#unreachable(error)));
+    asked.end();
+    const response = await promise;
+    response.setEncoding("utf8");
+    let text = "";
+    for await (const piece of response) {
+      if (response.statusCode === 200) yield String(piece);
+      else text += String(piece);
+    }
+    if (response.statusCode !== 200) throw refusalOf(response.statusCode ?? 0, text);
+  }
+
+  delete(path: string, query: Query): Promise<unknown> {
+    return this.#ask("DELETE", path, query);
+  }
+
+  /** Throws an ApiRefusal with the API's own words. */
+  async #ask(method: string, path: string, query: Query, body?: string): Promise<unknown> {
+    const { status, text } = await this.#exchange(method, withQuery(path, query), body);
+    if (status >= 400) throw refusalOf(status, text);
+    return parseJson(text);
+  }
+
+  #exchange(
+    method: string,
+    path: string,
+    body: string | undefined,
+  ): Promise<{ status: number; text: string }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
+    const asked = this.#request(
+      method,
+      path,
+      body === undefined
+        ? {}
+        : { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
+    );
+    asked.on("response", (response: IncomingMessage) => {
+      response.setEncoding("utf8");
+      let text = "";
+      response.on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      response.on("error", reject);
+    });
+    asked.setTimeout(TIMEOUT_MS, () =>
+      asked.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)),
+    );
+    asked.on("error", (error) => reject(this.#unreachable(error)));
+    asked.end(body);
+    return promise;
+  }
+
+  #request(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string | number>>,
+  ): ClientRequest {
+    const target = this.#target;
+    const common = { path, method, agent: false };
+    if ("stateDir" in target)
+      return requestHttp({
+        ...common,
+        socketPath: join(target.stateDir, "meridian.sock"),
+        headers: { ...headers, "meridian-actor": userInfo().username },
+      });
+    const { server, token } = target;
+    const send = server.protocol === "https:" ? requestHttps : requestHttp;
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    return send({
+      ...common,
+      hostname: server.hostname.replace(/^\[|\]$/g, ""),
+      port: server.port,
+      headers: { ...headers, ...authorization },
+    });
+  }
+
+  #unreachable(error: Error): CommandError {
+    const target = this.#target;
+    const isAbsent = "code" in error && (error.code === "ENOENT" || error.code === "ECONNREFUSED");
+    const reason =
+      "server" in target
+        ? `${target.server.origin} does not answer: ${error.message}`
+        : isAbsent
+          ? `no process holds the state folder "${target.stateDir}"; start one with "meridian up", or name its folder with --state`
+          : error.message;
+    return new CommandError(ExitCode.unreachable, `Cannot reach Meridian: ${reason}`);
+  }
+}
+
+function withQuery(path: string, query: Query): string {
+  const given = Object.entries(query).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`;
+}
+
+function refusalOf(status: number, text: string): ApiRefusal {
+  const body = parseJson(text);
+  const said = memberOf(body, "error");
+  return new ApiRefusal(
+    exitCodeOfStatus[status] ?? ExitCode.failed,
+    typeof said === "string" ? said : `The server answered ${status}: ${text}`,
+    body,
+  );
+}
+
+/** A field of an answer; undefined where it has none. */
+export function memberOf(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Tokens, the audit log, and the contexts that name servers.
+
+import { memberOf } from "../api-client.ts";
+import { clientOf, readContexts, writeContexts } from "../api-target.ts";
+import type { CommandInput } from "../command.ts";
+import { CommandError, ExitCode } from "../exit-code.ts";
+import { field, hasColours, print, printJson, rowsOf, tableLines, type Column } from "../output.ts";
+
+/** Makes a token and prints it, once. */
+export async function tokenCreate(input: CommandInput): Promise<ExitCode> {
+  const answer = await clientOf(input).post("/v1/tokens", {
+    subject: input.argument(0),
+    roles: input.list("role"),
+    expiresIn: input.requiredText("for"),
+  });
+  if (input.isJson()) printJson(answer);
+  else print(String(memberOf(answer, "token")));
+  return ExitCode.done;
+}
+
+export async function tokenList(input: CommandInput): Promise<ExitCode> {
+  const answer = await clientOf(input).get("/v1/tokens");
+  show(input, answer, [
+    field("NAME", "name"),
+    field("SUBJECT", "subject"),
+    field("ROLES", "roles"),
+    field("EXPIRES", "expiresAt"),
+  ]);
+  return ExitCode.done;
+}
+
+export async function tokenRevoke(input: CommandInput): Promise<ExitCode> {
+  const name = input.argument(0);
+  const answer = await clientOf(input).delete(`/v1/tokens/${encodeURIComponent(name)}`, {});
+  if (input.isJson()) printJson(answer);
+  else print(`Token ${name} is revoked`);
+  return ExitCode.done;
+}
+
+export async function auditList(input: CommandInput): Promise<ExitCode> {
+  const isRefusals = input.flag("refusals");
+  const path = isRefusals ? "/v1/audit/refusals" : "/v1/audit";
+  const answer = await clientOf(input).get(path, { limit: input.text("count") });
+  const what: Column = {
+    title: "WHAT",
+    value: ({ changes }) =>
+      rowsOf(changes)
+        .map(({ document }) => String(document))
+        .join(" "),
+  };
+  const subject: Column = {
+    title: "WHO",
+    value: ({ who }) => {
+      const name = memberOf(who, "actor") ?? memberOf(who, "subject");
+      return typeof name === "string" ? name : "";
+    },
+  };
+  const time: Column = {
+    title: "TIME",
+    value: ({ atMs }) => new Date(Number(atMs)).toISOString(),
+  };
+  show(
+    input,
+    answer,
+    isRefusals
+      ? [time, field("WHO", "subject"), field("REQUEST", "request"), field("WHY", "message")]
+      : [
+          field("REVISION", "revision", true),
+          field("TIME", "at"),
+          subject,
+          field("VERB", "verb"),
+          what,
+          field("WHY", "reason"),
+        ],
+  );
+  return ExitCode.done;
+}
+
+/** Walks the hash chains. */
+export async function auditVerify(input: CommandInput): Promise<ExitCode> {
+  const answer = await clientOf(input).get("/v1/audit/verify");
+  const problems = memberOf(answer, "problems");
+  if (input.isJson()) printJson(answer);
+  else if (memberOf(answer, "ok") === true) print("The audit chains are whole");
+  else if (Array.isArray(problems)) for (const problem of problems) print(String(problem));
+  return memberOf(answer, "ok") === true ? ExitCode.done : ExitCode.failed;
+}
+
+/** Prints every write as JSON lines, newest first, with the documents before and after. */
+export async function auditExport(input: CommandInput): Promise<ExitCode> {
+  const api = clientOf(input);
+  let to: string | undefined;
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop -- pages follow one another
+    const rows = rowsOf(await api.get("/v1/audit", { limit: "500", texts: "true", to }));
+    for (const row of rows) print(JSON.stringify(row));
+    const oldest = Number(rows.at(-1)?.["revision"] ?? 1);
+    if (rows.length === 0 || oldest <= 1) return ExitCode.done;
+    to = String(oldest - 1);
+  }
+}
+
+export function contextSet(input: CommandInput): Promise<ExitCode> {
+  const { current, contexts } = readContexts();
+  const name = input.argument(0);
+  const tokenFile = input.text("tokenFile");
+  const context = {
+    server: input.requiredText("server"),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+  };
+  writeContexts({ current: current ?? name, contexts: { ...contexts, [name]: context } });
+  print(`Context ${name} is ${context.server}`);
+  return Promise.resolve(ExitCode.done);
+}
+
+export function contextUse(input: CommandInput): Promise<ExitCode> {
+  const { contexts } = readContexts();
+  const name = input.argument(0);
+  if (contexts[name] === undefined)
+    throw new CommandError(
+      ExitCode.notFound,
+      `Cannot use the context "${name}": expected one of ${Object.keys(contexts).join(", ") || "none yet"}`,
+    );
+  writeContexts({ current: name, contexts });
+  print(`Commands ask ${name} from now on`);
+  return Promise.resolve(ExitCode.done);
+}
+
+export function contextList(input: CommandInput): Promise<ExitCode> {
+  const { current, contexts } = readContexts();
+  const rows = Object.entries(contexts).map(([name, { server }]) => ({
+    name,
+    server,
+    current: name === current ? "*" : "",
+  }));
+  show(input, rows, [field("", "current"), field("NAME", "name"), field("SERVER", "server")]);
+  return Promise.resolve(ExitCode.done);
+}
+
+function show(input: CommandInput, answer: unknown, columns: readonly Column[]): void {
+  const rows = rowsOf(answer);
+  if (input.isJson()) printJson(answer);
+  else if (rows.length === 0) print("There are none");
+  else for (const line of tableLines(rows, columns, hasColours())) print(line);
+}

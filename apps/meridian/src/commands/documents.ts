@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Documents by the API: apply, describe, edit, delete, diff, history, rollback and watch.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readDocumentFiles } from "@meridian/control";
+import { formatProblem, readRawDocuments, yamlText } from "@meridian/model";
+import { ApiRefusal, memberOf } from "../api-client.ts";
+import { clientOf } from "../api-target.ts";
+import type { CommandInput } from "../command.ts";
+import { confirm } from "../confirm.ts";
+import { documentPath } from "../document-target.ts";
+import { CommandError, ExitCode } from "../exit-code.ts";
+import {
+  complain,
+  field,
+  hasColours,
+  print,
+  printJson,
+  rowsOf,
+  tableLines,
+  type Column,
+  type Row,
+} from "../output.ts";
+
+/** A document of a file, and where it starts. */
+interface Placed {
+  readonly raw: unknown;
+  readonly place: string;
+}
+
+/** Applies the documents of files as one change. */
+export async function apply(input: CommandInput): Promise<ExitCode> {
+  const documents = readPlaced(input.list("file"));
+  const answer = await withPlaces(documents, () =>
+    clientOf(input).post(
+      "/v1/apply",
+      documents.map(({ raw }) => raw),
+      writeQuery(input),
+    ),
+  );
+  showApplied(input, answer);
+  return ExitCode.done;
+}
+
+/** Shows what applying files would change, or what changed between two revisions. */
+export async function diff(input: CommandInput): Promise<ExitCode> {
+  const files = input.list("file");
+  const from = input.text("from");
+  if ((files.length === 0) === (from === undefined))
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot compare: expected either --file PATH or --from REVISION",
+    );
+  const api = clientOf(input);
+  const documents = from === undefined ? readPlaced(files) : [];
+  const answer = await withPlaces(documents, () =>
+    from === undefined
+      ? api.post(
+          "/v1/diff",
+          documents.map(({ raw }) => raw),
+        )
+      : api.get("/v1/diff", { from, to: input.text("to") }),
+  );
+  const changes = rowsOf(memberOf(answer, "changes"));
+  if (input.isJson()) printJson(answer);
+  else for (const change of changes) showDifferences(change);
+  return changes.length === 0 ? ExitCode.done : ExitCode.differences;
+}
+
+/** Shows a document whole. */
+export async function describe(input: CommandInput): Promise<ExitCode> {
+  const target = input.argument(0);
+  const api = clientOf(input);
+  const document = await api.get(documentPath(target), { revision: input.text("revision") });
+  if (input.isJson()) printJson(document);
+  else print(yamlText(document).trimEnd());
+  return ExitCode.done;
+}
+
+/** Opens a document in an editor and applies what was saved. */
+export async function edit(input: CommandInput): Promise<ExitCode> {
+  const api = clientOf(input);
+  const path = documentPath(input.argument(0));
+  const before = yamlText(await api.get(path));
+  const folder = mkdtempSync(join(tmpdir(), "meridian-edit-"));
+  const file = join(folder, "document.yaml");
+  try {
+    writeFileSync(file, before, { mode: 0o600 });
+    const editor = process.env["VISUAL"] ?? process.env["EDITOR"] ?? "vi";
+    const { status, error } = spawnSync(editor, [file], { stdio: "inherit", shell: true });
+    if (status !== 0)
+      throw new CommandError(
+        ExitCode.failed,
+        `Cannot edit: "${editor}" ended with ${error?.message ?? String(status)}`,
+      );
+    if (readFileSync(file, "utf8") === before) {
+      print("Nothing was changed");
+      return ExitCode.done;
+    }
+    const documents = readPlaced([file]);
+    const [document] = documents;
+    if (documents.length !== 1 || document === undefined)
+      throw new CommandError(ExitCode.invalid, "Cannot edit: expected one document in the file");
+    const { raw } = document;
+    if (typeof raw !== "object" || raw === null)
+      throw new CommandError(ExitCode.invalid, "Cannot edit: expected a mapping in the file");
+    // With the version that was shown: what somebody else wrote meanwhile is not lost.
+    showApplied(input, await withPlaces(documents, () => api.put(path, raw, writeQuery(input))));
+    return ExitCode.done;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Deletes documents; with --cascade what names them, after showing it. */
+export async function remove(input: CommandInput): Promise<ExitCode> {
+  const api = clientOf(input);
+  const query = {
+    ...writeQuery(input),
+    ...(input.flag("cascade") ? { cascade: "true" } : {}),
+  };
+  for (const target of input.arguments) {
+    const path = documentPath(target);
+    if (input.flag("cascade") && !input.flag("dryRun")) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, as they were named
+      const changes = changesOf(await api.delete(path, { ...query, dryRun: "true" }));
+      for (const change of changes) complain(`Deletes ${nameOf(change)}`);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      if (changes.length > 1) await confirm("Delete all of these?", input.flag("yes"));
+    }
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    showApplied(input, await api.delete(path, query));
+  }
+  return ExitCode.done;
+}
+
+/** Lists changes, newest first. */
+export async function history(input: CommandInput): Promise<ExitCode> {
+  const answer = await clientOf(input).get("/v1/history", {
+    document: historyTarget(input.argument(0)),
+    limit: input.text("count"),
+  });
+  const rows = rowsOf(memberOf(answer, "items"));
+  showRows(input, answer, rows, [
+    field("REVISION", "revision", true),
+    field("TIME", "at"),
+    field("VERB", "verb"),
+    { title: "WHO", value: (row) => whoOf(row["who"]) },
+    { title: "WHAT", value: (row) => rowsOf(row["changes"]).map(nameOf).join(" ") },
+    field("WHY", "reason"),
+  ]);
+  return ExitCode.done;
+}
+
+/** Makes the documents what they were, after showing what that changes. */
+export async function rollback(input: CommandInput): Promise<ExitCode> {
+  const api = clientOf(input);
+  const query = { ...writeQuery(input), revision: input.argument(0) };
+  if (!input.flag("dryRun")) {
+    const changes = changesOf(await api.post("/v1/rollback", {}, { ...query, dryRun: "true" }));
+    for (const change of changes) complain(`${nameOf(change)} ${String(change["change"])}`);
+    if (changes.length > 0) await confirm("Roll these back?", input.flag("yes"));
+  }
+  showApplied(input, await api.post("/v1/rollback", {}, query));
+  return ExitCode.done;
+}
+
+/** Prints changes as they come, until it is interrupted. */
+export async function watch(input: CommandInput): Promise<ExitCode> {
+  const kind = input.argument(0);
+  const path = kind === "" ? "/v1/documents" : `/v1/documents/${kind}`;
+  const events = clientOf(input).stream(path, {
+    watch: "true",
+    revision: input.text("revision"),
+    labelSelector: input.text("selector"),
+    fieldSelector: input.text("fieldSelector"),
+  });
+  let text = "";
+  for await (const piece of events) {
+    text += piece;
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      showEvent(input, text.slice(0, end));
+      text = text.slice(end + 2);
+    }
+  }
+  throw new CommandError(ExitCode.unreachable, "The server ended the watch");
+}
+
+/** Lists documents of a kind, or shows one. */
+export async function getDocuments(input: CommandInput): Promise<ExitCode> {
+  const api = clientOf(input);
+  const [kind, name] = [input.argument(0), input.argument(1)];
+  const namespace = input.text("namespace");
+  if (name !== "") {
+    const document = await api.get(documentPath(`${kind}/${name}`));
+    if (input.isJson()) printJson(document);
+    else print(yamlText(document).trimEnd());
+    return ExitCode.done;
+  }
+  const path = `/v1/documents/${kind}${namespace === undefined ? "" : `/${namespace}`}`;
+  const documents = await api.list(path, {
+    labelSelector: input.text("selector"),
+    fieldSelector: input.text("fieldSelector"),
+  });
+  if (input.text("output") === "yaml") {
+    print(documents.map(yamlText).join("---\n").trimEnd());
+    return ExitCode.done;
+  }
+  const metadata = (title: string, key: string): Column => ({
+    title,
+    value: (row) => textOf(memberOf(row["metadata"], key)),
+  });
+  showRows(input, documents, documents, [
+    metadata("NAMESPACE", "namespace"),
+    metadata("NAME", "name"),
+    metadata("OWNER", "owner"),
+    metadata("VERSION", "resourceVersion"),
+    metadata("GENERATION", "generation"),
+  ]);
+  return ExitCode.done;
+}
+
+function readPlaced(paths: readonly string[]): Placed[] {
+  if (paths.length === 0)
+    throw new CommandError(
+      ExitCode.invalid,
+      "No files are given, expected --file PATH, or - to read them",
+    );
+  const onDisk = readDocumentFiles(paths.filter((path) => path !== "-"));
+  const files = [
+    ...onDisk.files,
+    ...(paths.includes("-") ? [{ path: "-", bytes: readFileSync(0) }] : []),
+  ];
+  const read = files.map((file) => ({ file, ...readRawDocuments(file) }));
+  const errors = [
+    ...onDisk.errors.map(({ message }) => message),
+    ...read.flatMap(({ problems }) => problems.map(formatProblem)),
+  ];
+  if (errors.length > 0) throw new CommandError(ExitCode.invalid, errors.join("\n"));
+  return read.flatMap(({ file, documents }) =>
+    documents.map(({ raw, line }) => ({ raw, place: `${file.path}:${line}` })),
+  );
+}
+
+/** Says each problem of a refusal with the place of its document in the files. */
+async function withPlaces(
+  documents: readonly Placed[],
+  ask: () => Promise<unknown>,
+): Promise<unknown> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof ApiRefusal)) throw error;
+    const problems = rowsOf(memberOf(error.body, "problems"));
+    if (problems.length === 0) throw error;
+    const places = new Map(documents.map(({ raw, place }) => [keyOf(raw), place]));
+    const lines = problems.map((problem) => {
+      const document = textOf(problem["document"]);
+      const place = places.get(document) ?? document;
+      return `${place === "" ? "" : `${place}: `}error: ${textOf(problem["message"])} [${textOf(problem["code"])}]`;
+    });
+    throw new CommandError(error.exitCode, [...lines, "Nothing was changed"].join("\n"));
+  }
+}
+
+/** The key of a document as the API writes it. */
+function keyOf(raw: unknown): string {
+  const kind = textOf(memberOf(raw, "kind"));
+  const metadata = memberOf(raw, "metadata");
+  const name = textOf(memberOf(metadata, "name"));
+  const namespace = textOf(memberOf(metadata, "namespace") ?? "default");
+  const path = ["Site", "DataSet", "Role", "Token"].includes(kind)
+    ? [kind, name]
+    : [kind, namespace, name];
+  return path.join("/");
+}
+
+function writeQuery(input: CommandInput): Readonly<Record<string, string | undefined>> {
+  return {
+    reason: input.text("reason"),
+    ...(input.flag("dryRun") ? { dryRun: "true" } : {}),
+  };
+}
+
+function changesOf(answer: unknown): Row[] {
+  return rowsOf(memberOf(answer, "changes"));
+}
+
+function showApplied(input: CommandInput, answer: unknown): void {
+  if (input.isJson()) {
+    printJson(answer);
+    return;
+  }
+  const suffix = memberOf(answer, "dryRun") === true ? " (dry run)" : "";
+  for (const change of changesOf(answer))
+    print(`${nameOf(change)} ${textOf(change["change"])}${suffix}`);
+  for (const warning of rowsOf(memberOf(answer, "warnings")))
+    complain(`${textOf(warning["document"])}: warning: ${textOf(warning["message"])}`);
+}
+
+function showDifferences(change: Row): void {
+  print(`${nameOf(change)} ${textOf(change["change"])}`);
+  for (const { path, ...sides } of rowsOf(change["differences"])) {
+    if ("before" in sides) print(`  - ${textOf(path)}: ${JSON.stringify(sides["before"])}`);
+    if ("after" in sides) print(`  + ${textOf(path)}: ${JSON.stringify(sides["after"])}`);
+  }
+}
+
+function showEvent(input: CommandInput, event: string): void {
+  const data = /^data: (.*)$/m.exec(event)?.[1];
+  const kind = /^event: (.*)$/m.exec(event)?.[1];
+  if (data === undefined || kind === "bookmark") return;
+  if (input.isJson()) {
+    print(data);
+    return;
+  }
+  const value: unknown = JSON.parse(data);
+  if (kind === "error") throw new CommandError(ExitCode.notFound, textOf(memberOf(value, "error")));
+  for (const change of changesOf(value))
+    print(`${textOf(memberOf(value, "revision"))} ${nameOf(change)} ${textOf(change["change"])}`);
+}
+
+function showRows(
+  input: CommandInput,
+  answer: unknown,
+  rows: readonly Row[],
+  columns: readonly Column[],
+): void {
+  if (input.isJson()) printJson(answer);
+  else if (rows.length === 0) print("There are none");
+  else for (const line of tableLines(rows, columns, hasColours())) print(line);
+}
+
+function historyTarget(text: string): string | undefined {
+  return text === ""
+    ? undefined
+    : decodeURIComponent(documentPath(text).slice("/v1/documents/".length));
+}
+
+function nameOf(row: Row): string {
+  return [row["kind"], row["namespace"], row["name"]]
+    .map(textOf)
+    .filter((part) => part !== "")
+    .join("/");
+}
+
+function whoOf(who: unknown): string {
+  const actor = textOf(memberOf(who, "actor"));
+  const subject = textOf(memberOf(who, "subject"));
+  return actor === "" ? subject : `${actor} (${subject})`;
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  return value === undefined || value === null ? "" : JSON.stringify(value);
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The commands about documents, tokens, the audit log and contexts: a part of the table in commands.ts.
+
+import type { CommandDefinition, OptionDefinition } from "./command.ts";
+import { documentKinds } from "./document-target.ts";
+
+const output: OptionDefinition = {
+  flags: "-o, --output <FORMAT>",
+  summary: "Text for people, or JSON for programs.",
+  environment: "MERIDIAN_OUTPUT",
+  defaultValue: "table",
+  choices: ["table", "json"],
+};
+
+const server: OptionDefinition = {
+  flags: "--server <URL>",
+  summary: "Address of a server to ask instead of one on this machine.",
+  environment: "MERIDIAN_SERVER",
+};
+
+const tokenFile: OptionDefinition = {
+  flags: "--token-file <FILE>",
+  summary: "File that holds the token for it.",
+  environment: "MERIDIAN_TOKEN_FILE",
+};
+
+/** Which server a command asks. */
+export const target: readonly OptionDefinition[] = [
+  {
+    flags: "--state <DIR>",
+    summary: "State folder of a server on this machine.",
+    environment: "MERIDIAN_STATE",
+    defaultText: "the context in use, else $XDG_STATE_HOME/meridian, else ~/.local/state/meridian",
+  },
+  server,
+  tokenFile,
+  {
+    flags: "--context <NAME>",
+    summary: "Server that `context set` gave this name.",
+    environment: "MERIDIAN_CONTEXT",
+  },
+];
+
+/** Which documents. */
+export const selection: readonly OptionDefinition[] = [
+  {
+    flags: "-l, --selector <LABELS>",
+    summary: "Only those with labels such as team=shop,env!=prod.",
+  },
+  {
+    flags: "--field-selector <FIELDS>",
+    summary: "Only those with fields such as spec.healthCheck=web.",
+  },
+];
+
+const file: OptionDefinition = {
+  flags: "-f, --file <PATH...>",
+  summary: "Files and folders of documents, or - to read them; may be given several times.",
+};
+const reason: OptionDefinition = {
+  flags: "--reason <TEXT>",
+  summary: "Why; kept in the audit log.",
+};
+const dryRun: OptionDefinition = { flags: "--dry-run", summary: "Do everything but commit." };
+const yes: OptionDefinition = { flags: "-y, --yes", summary: "Do it without asking." };
+const document = { name: "<DOCUMENT>", summary: "KIND/NAMESPACE/NAME, or KIND/NAME." };
+
+/** In the order of the help. */
+export const documentCommands: readonly CommandDefinition[] = [
+  {
+    name: "apply",
+    summary: "Write documents by the API as one change: all of them or none.",
+    arguments: [],
+    options: [file, reason, dryRun, ...target, output],
+    examples: ["meridian apply -f pools.yaml --reason 'one more region'"],
+    run: async (input) => (await import("./commands/documents.ts")).apply(input),
+  },
+  {
+    name: "describe",
+    summary: "Show a document whole, as it is or was.",
+    arguments: [document],
+    options: [
+      { flags: "--revision <N>", summary: "As it was then." },
+      ...target,
+      { ...output, choices: ["table", "yaml", "json"], defaultValue: "yaml" },
+    ],
+    examples: ["meridian describe Pool/default/web"],
+    run: async (input) => (await import("./commands/documents.ts")).describe(input),
+  },
+  {
+    name: "edit",
+    summary: "Change a document in $VISUAL or $EDITOR; what others wrote meanwhile is not lost.",
+    arguments: [document],
+    options: [reason, dryRun, ...target, output],
+    examples: ["meridian edit Pool/default/web"],
+    run: async (input) => (await import("./commands/documents.ts")).edit(input),
+  },
+  {
+    name: "delete",
+    summary: "Delete documents; refused with the list of what names them.",
+    arguments: [{ ...document, name: "<DOCUMENT...>" }],
+    options: [
+      { flags: "--cascade", summary: "Delete what names them, too, after showing it." },
+      reason,
+      dryRun,
+      yes,
+      ...target,
+      output,
+    ],
+    examples: ["meridian delete Pool/default/web --cascade"],
+    run: async (input) => (await import("./commands/documents.ts")).remove(input),
+  },
+  {
+    name: "diff",
+    summary:
+      "Show what applying files would change, or what changed between revisions; 10 if anything.",
+    arguments: [],
+    options: [
+      file,
+      { flags: "--from <N>", summary: "Revision to compare from." },
+      { flags: "--to <N>", summary: "Revision to compare with; the newest where left out." },
+      ...target,
+      output,
+    ],
+    examples: ["meridian diff -f pools.yaml", "meridian diff --from 41"],
+    run: async (input) => (await import("./commands/documents.ts")).diff(input),
+  },
+  {
+    name: "history",
+    summary: "List changes of documents, newest first.",
+    arguments: [{ ...document, name: "[DOCUMENT]" }],
+    options: [
+      { flags: "--count <N>", summary: "How many.", defaultValue: "50" },
+      ...target,
+      output,
+    ],
+    examples: ["meridian history Pool/default/web"],
+    run: async (input) => (await import("./commands/documents.ts")).history(input),
+  },
+  {
+    name: "rollback",
+    summary: "Make the documents what they were at a revision, as a new one.",
+    arguments: [{ name: "<REVISION>", summary: "Revision, as history shows it." }],
+    options: [reason, dryRun, yes, ...target, output],
+    examples: ["meridian rollback 41 --reason 'the new pool is slow'"],
+    run: async (input) => (await import("./commands/documents.ts")).rollback(input),
+  },
+  {
+    name: "watch",
+    summary: "Print changes of documents as they come.",
+    arguments: [{ name: "[KIND]", summary: "Kind of document.", choices: documentKinds }],
+    options: [
+      { flags: "--revision <N>", summary: "Begin after this one instead of now." },
+      ...selection,
+      ...target,
+      output,
+    ],
+    examples: ["meridian watch Pool -l team=shop"],
+    run: async (input) => (await import("./commands/documents.ts")).watch(input),
+  },
+  {
+    name: "token create",
+    summary: "Make a token and print it; it is shown this once.",
+    arguments: [{ name: "<SUBJECT>", summary: "Whom it stands for, as the audit log shows it." }],
+    options: [
+      { flags: "--role <NAME...>", summary: "Roles it has; admin and viewer are always there." },
+      { flags: "--for <DURATION>", summary: "How long it is taken.", defaultValue: "720h" },
+      ...target,
+      output,
+    ],
+    examples: ["meridian token create deployer --role admin --for 24h > token"],
+    run: async (input) => (await import("./commands/access.ts")).tokenCreate(input),
+  },
+  {
+    name: "token list",
+    summary: "List tokens, without their secrets.",
+    arguments: [],
+    options: [...target, output],
+    examples: ["meridian token list"],
+    run: async (input) => (await import("./commands/access.ts")).tokenList(input),
+  },
+  {
+    name: "token revoke",
+    summary: "Revoke a token at once.",
+    arguments: [{ name: "<NAME>", summary: "As token list shows it." }],
+    options: [...target, output],
+    examples: ["meridian token revoke 0a1b2c3d4e"],
+    run: async (input) => (await import("./commands/access.ts")).tokenRevoke(input),
+  },
+  {
+    name: "audit list",
+    summary: "List writes, newest first: who, what and why.",
+    arguments: [],
+    options: [
+      { flags: "--refusals", summary: "What was refused instead, oldest first." },
+      { flags: "--count <N>", summary: "How many.", defaultValue: "50" },
+      ...target,
+      output,
+    ],
+    examples: ["meridian audit list --refusals"],
+    run: async (input) => (await import("./commands/access.ts")).auditList(input),
+  },
+  {
+    name: "audit verify",
+    summary: "Walk the hash chains of writes and refusals.",
+    arguments: [],
+    options: [...target, output],
+    examples: ["meridian audit verify"],
+    run: async (input) => (await import("./commands/access.ts")).auditVerify(input),
+  },
+  {
+    name: "audit export",
+    summary: "Print every write as JSON lines, with the documents before and after.",
+    arguments: [],
+    options: [...target],
+    examples: ["meridian audit export > audit.jsonl"],
+    run: async (input) => (await import("./commands/access.ts")).auditExport(input),
+  },
+  {
+    name: "context set",
+    summary: "Give a server a name; the first one set is in use.",
+    arguments: [{ name: "<NAME>", summary: "Its name." }],
+    options: [server, tokenFile],
+    examples: [
+      "meridian context set prod --server https://gtm.example.org:8053 --token-file ~/token",
+    ],
+    run: async (input) => (await import("./commands/access.ts")).contextSet(input),
+  },
+  {
+    name: "context use",
+    summary: "Have commands ask this server from now on.",
+    arguments: [{ name: "<NAME>", summary: "Its name." }],
+    options: [],
+    examples: ["meridian context use prod"],
+    run: async (input) => (await import("./commands/access.ts")).contextUse(input),
+  },
+  {
+    name: "context list",
+    summary: "List the servers that have names.",
+    arguments: [],
+    options: [output],
+    examples: ["meridian context list"],
+    run: async (input) => (await import("./commands/access.ts")).contextList(input),
+  },
+];

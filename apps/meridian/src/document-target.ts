@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { CommandError, ExitCode } from "./exit-code.ts";
+
+const clusterKinds = new Set(["Site", "DataSet", "Role", "Token"]);
+
+/** Kinds of documents, as `get`, `watch` and the like take them. */
+export const documentKinds = [
+  "Site",
+  "Pool",
+  "EndpointSet",
+  "HealthCheck",
+  "TrafficPolicy",
+  "Zone",
+  "Record",
+  "DataSet",
+  "Role",
+  "Token",
+] as const;
+
+/** The path of the document that `KIND/NAMESPACE/NAME`, `KIND/NAME` of the default namespace, or `KIND/NAME` of a cluster-wide kind means. */
+export function documentPath(target: string): string {
+  const [kind = "", first = "", second, ...rest] = target.split("/");
+  if (first === "" || rest.length > 0 || !documentKinds.some((each) => each === kind))
+    throw new CommandError(
+      ExitCode.invalid,
+      `Target is "${target}", expected KIND/NAMESPACE/NAME such as Pool/default/web, KIND of ${documentKinds.join(", ")}`,
+    );
+  const isCluster = clusterKinds.has(kind);
+  const parts = isCluster
+    ? [kind, first]
+    : second === undefined
+      ? [kind, "default", first]
+      : [kind, first, second];
+  return `/v1/documents/${parts.map(encodeURIComponent).join("/")}`;
+}
