@@ -9,6 +9,7 @@ import { checkMonotonicReads } from "./monotonic-reads.ts";
 import { checkMonotonicWrites } from "./monotonic-writes.ts";
 import type { History, Verdict } from "./operation.ts";
 import { checkReadYourWrites } from "./read-your-writes.ts";
+import { withToldRevisions } from "./timeline.ts";
 import { checkWatchOrder } from "./watch-order.ts";
 
 type Checker = (history: History) => Verdict;
@@ -29,7 +30,8 @@ export interface Finding {
 }
 
 /** What the models say against a history; empty where all is well. */
-export function findingsOf(history: History): readonly Finding[] {
+export function findingsOf(recorded: History): readonly Finding[] {
+  const history = withToldRevisions(recorded);
   return Object.entries(checkers).flatMap(([model, check]) => {
     const verdict = check(history);
     return verdict.kind === "ok" ? [] : [{ model, text: verdict.text }];

@@ -54,8 +54,10 @@ export interface Write extends Interval {
   readonly expected: Values;
   /** `refused`: something expected did not stand there. */
   readonly outcome: "ok" | "refused" | "unknown";
-  /** Of an `ok` write: what the store said. */
+  /** Of an `ok` write: what the store said. Of an `unknown` one: what a watch told of its id. */
   readonly revision?: number | undefined;
+  /** Names the change set where no answer did. */
+  readonly id?: string | undefined;
   /** The lease that had to be held. */
   readonly lease?: LeaseTerm | undefined;
 }
@@ -74,6 +76,7 @@ export interface Acquire extends Interval, LeaseTerm {
 export interface Change extends Interval {
   readonly kind: "change";
   readonly revision: number;
+  readonly id?: string | undefined;
   readonly values: Values;
   /** The revision after which the watch began. */
   readonly from: number;

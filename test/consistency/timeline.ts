@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What stood where at which revision, as far as clients know it: the writes of one cell in the order of their revisions. The revision of a write without
-// an answer is known where somebody read what it wrote. A *position* is a revision: the state after it and before the next.
+// an answer is known where somebody read what it wrote, or a watch told of it. A *position* is a revision: the state after it and before the next.
 //
 //     revision   0        1        2        3        4
 //     key a      nothing  a1 ..............  a3 ....
@@ -101,6 +101,19 @@ export class Timeline {
   }
 }
 
+/** The same history, with the revision of each write without an answer of which a watch was told. */
+export function withToldRevisions(history: History): History {
+  const told = new Map<string, number>();
+  for (const each of history)
+    if (each.kind === "change" && each.id !== undefined)
+      told.set(`${each.cell}\n${each.id}`, each.revision);
+  return history.map((each) => {
+    if (each.kind !== "write" || each.outcome !== "unknown" || each.id === undefined) return each;
+    const revision = told.get(`${each.cell}\n${each.id}`);
+    return revision === undefined ? each : { ...each, revision };
+  });
+}
+
 /** Revisions of values that somebody read or was told of, by key and value; only for writes without an answer. */
 function seenRevisions(operations: History): ReadonlyMap<string, number> {
   const wanted = new Set<string>();
@@ -124,8 +137,8 @@ function seenRevisions(operations: History): ReadonlyMap<string, number> {
 }
 
 function revisionOf(write: Write, seen: ReadonlyMap<string, number>): number | undefined {
-  if (write.outcome === "ok") return write.revision;
   if (write.outcome === "refused") return undefined;
+  if (write.outcome === "ok" || write.revision !== undefined) return write.revision;
   for (const [key, value] of write.values) {
     const revision = seen.get(nameOf(key, value));
     if (revision !== undefined) return revision;
