@@ -48,6 +48,11 @@ export interface WorkloadOptions {
   readonly from: number;
 }
 
+export interface WatchOptions extends WorkloadOptions {
+  /** Told of each change set's revision. */
+  readonly onRevision?: (revision: number) => void;
+}
+
 const KIND = "Pool";
 const NAMES: readonly string[] = ["a", "b", "c", "d"];
 const LEASE = "leader";
@@ -196,6 +201,9 @@ export class Client {
           }
           case "STORE_UNAVAILABLE":
             await sleep(this.#below(ATTEMPT_PAUSE_MS));
+            continue;
+          default:
+            throw error;
         }
       }
     }
@@ -225,7 +233,7 @@ export class Client {
 }
 
 /** Records a watch until `signal` aborts. Where it breaks off it goes on after the last change set. */
-export async function recordWatch(options: WorkloadOptions, signal: AbortSignal): Promise<void> {
+export async function recordWatch(options: WatchOptions, signal: AbortSignal): Promise<void> {
   const { recorder, port, sleep, from } = options;
   const process = recorder.newProcess();
   let last = from;
@@ -236,6 +244,7 @@ export async function recordWatch(options: WorkloadOptions, signal: AbortSignal)
         const change = { kind: "change", cell, revision, id, values, from } as const;
         recorder.end(recorder.begin(process), change);
         last = revision;
+        options.onRevision?.(revision);
       }
     } catch (error) {
       // A revision that was told and is not there is for the checkers to judge.

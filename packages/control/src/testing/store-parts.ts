@@ -5,3 +5,4 @@
 export { BackedStore } from "../store/backed-store.ts";
 export { SqliteBackend } from "../store/sqlite-backend.ts";
 export type { StoreBackend } from "../store/store-backend.ts";
+export { EtcdCluster, etcdMissing } from "../store/testing/etcd-cluster.ts";
