@@ -42,34 +42,31 @@ interface Waiting {
 }
 
 export class BackendThread implements StoreBackend {
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #start: BackendStart;
+  readonly #entry: URL;
   readonly #report: (message: string) => void;
-  readonly #opened = Promise.withResolvers<void>();
+  readonly #waiting = new Map<number, Waiting>();
+  /** The thread, once its back end is open; undefined where it has ended, until somebody asks. */
+  #thread: Promise<Worker> | undefined;
   #lastId = 0;
   /** Questions that keep the process alive: all but those that wait for a change. */
   #pressing = 0;
-  #ended: Error | undefined;
+  #isClosed = false;
 
-  private constructor(start: BackendStart, report: (message: string) => void) {
+  private constructor(start: BackendStart, report: (message: string) => void, entry: URL) {
+    this.#start = start;
     this.#report = report;
-    this.#worker = new Worker(new URL("./store-worker.ts", import.meta.url), { workerData: start });
-    this.#worker.on("message", (answer: BackendAnswer<never>) => this.#take(answer));
-    this.#worker.on("error", (error) =>
-      this.#end(error instanceof Error ? error : new Error(String(error))),
-    );
-    this.#worker.on("exit", () => this.#end(new Error("it was closed")));
+    this.#entry = entry;
   }
 
-  /** Rejects with what the back end threw when it was opened. */
+  /** Rejects with what the back end threw when it was opened. A thread that ends later fails what was asked of it, and is started anew with the next question. */
   static async open(
     start: BackendStart,
     report: (message: string) => void,
+    entry: URL = new URL("./store-worker.ts", import.meta.url),
   ): Promise<BackendThread> {
-    const thread = new BackendThread(start, report);
-    await thread.#opened.promise;
-    // A store alone keeps no process alive; a question that waits for its answer does.
-    thread.#worker.unref();
+    const thread = new BackendThread(start, report, entry);
+    await thread.#running();
     return thread;
   }
 
@@ -95,57 +92,80 @@ export class BackendThread implements StoreBackend {
   readonly abortLoad: StoreBackend["abortLoad"] = (...all) => this.#ask("abortLoad", all);
 
   async close(): Promise<void> {
-    if (this.#ended !== undefined) return;
-    await this.#ask("close", []);
-    await this.#worker.terminate();
+    if (this.#isClosed) return;
+    const thread = this.#thread;
+    if (thread !== undefined) await this.#ask("close", []);
+    this.#isClosed = true;
+    await (await thread)?.terminate();
   }
 
-  #ask<Value>(method: BackendMethod, parameters: readonly unknown[]): Promise<Value> {
-    if (this.#ended !== undefined) return Promise.reject(diedOf(this.#ended));
+  async #ask<Value>(method: BackendMethod, parameters: readonly unknown[]): Promise<Value> {
+    if (this.#isClosed) throw diedOf(new Error("it was closed"));
     const { promise, resolve, reject } = Promise.withResolvers<Value>();
-    const id = ++this.#lastId;
+    const worker = await this.#running();
+    const question: BackendQuestion = { id: ++this.#lastId, method, parameters };
     const isPressing = method !== "changesAfter";
-    this.#waiting.set(id, { resolve, reject, isPressing });
-    if (isPressing && ++this.#pressing === 1) this.#worker.ref();
-    const question: BackendQuestion = { id, method, parameters };
+    this.#waiting.set(question.id, { resolve, reject, isPressing });
+    if (isPressing && ++this.#pressing === 1) worker.ref();
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
-    this.#worker.postMessage(question);
+    worker.postMessage(question);
     return promise;
   }
 
-  #take(answer: BackendAnswer<never>): void {
-    switch (answer.kind) {
-      case "opened":
-        this.#opened.resolve();
-        return;
-      case "notOpened":
-        this.#opened.reject(errorOf(answer.failure));
-        void this.#worker.terminate();
-        return;
-      case "report":
-        this.#report(answer.message);
-        return;
-      case "value":
-        this.#takeWaiting(answer.id)?.resolve(answer.value);
-        return;
-      case "failure":
-        this.#takeWaiting(answer.id)?.reject(errorOf(answer.failure));
+  #running(): Promise<Worker> {
+    this.#thread ??= this.#spawn();
+    return this.#thread;
+  }
+
+  #spawn(): Promise<Worker> {
+    const opened = Promise.withResolvers<Worker>();
+    const worker = new Worker(this.#entry, { workerData: this.#start });
+    let end = new Error("it was stopped");
+    let isOpen = false;
+    worker.on("message", (answer: BackendAnswer<never>) => {
+      if (answer.kind === "opened") {
+        // A store alone keeps no process alive; a question that waits for its answer does.
+        worker.unref();
+        isOpen = true;
+        opened.resolve(worker);
+      } else if (answer.kind === "notOpened") {
+        opened.reject(errorOf(answer.failure));
+        void worker.terminate();
+      } else this.#take(worker, answer);
+    });
+    worker.on(
+      "error",
+      (error) => (end = error instanceof Error ? error : new Error(String(error))),
+    );
+    worker.on("exit", () => {
+      this.#thread = undefined;
+      opened.reject(diedOf(end));
+      if (isOpen && !this.#isClosed) this.#report(diedOf(end).message);
+      this.#endAll(diedOf(end));
+    });
+    return opened.promise;
+  }
+
+  #take(
+    worker: Worker,
+    answer: Exclude<BackendAnswer<never>, { kind: "opened" | "notOpened" }>,
+  ): void {
+    if (answer.kind === "report") {
+      this.#report(answer.message);
+      return;
     }
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (waiting?.isPressing === true && --this.#pressing === 0) worker.unref();
+    if (answer.kind === "value") waiting?.resolve(answer.value);
+    else waiting?.reject(errorOf(answer.failure));
   }
 
-  #takeWaiting(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (waiting?.isPressing === true && --this.#pressing === 0) this.#worker.unref();
-    return waiting;
-  }
-
-  #end(cause: Error): void {
-    this.#ended ??= cause;
-    this.#opened.reject(diedOf(cause));
+  #endAll(error: MeridianError): void {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const { reject } of waiting) reject(diedOf(cause));
+    this.#pressing = 0;
+    for (const { reject } of waiting) reject(error);
   }
 }
 
