@@ -6,9 +6,12 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { udpClient } from "../conformance/dns-client.ts";
+import { ask } from "./ask.ts";
 import { document } from "./documents.ts";
 import { ServerProcess, freePort, meridian, temporaryFolder } from "./process.ts";
 
+const zoneSpec = { origin: "example.org", nameServers: [{ name: "ns1.example.net" }] };
 const pool = (address: string): string =>
   document("Pool", "web", { members: { one: { address } } }) +
   document("Record", "www.example.org", { name: "www.example.org", pool: "web" });
@@ -18,13 +21,7 @@ test("documents are applied, shown, compared, rolled back and deleted with a tok
   const files = join(folder, "files");
   const stateDir = join(folder, "state");
   mkdirSync(files);
-  writeFileSync(
-    join(files, "zone.yaml"),
-    document("Zone", "example.org", {
-      origin: "example.org",
-      nameServers: [{ name: "ns1.example.net" }],
-    }),
-  );
+  writeFileSync(join(files, "zone.yaml"), document("Zone", "example.org", zoneSpec));
   const http = `127.0.0.1:${await freePort()}`;
   const server = await ServerProcess.start(t, { files, stateDir, flags: ["--http", http] });
   process.env["XDG_CONFIG_HOME"] = join(folder, "config");
@@ -69,4 +66,33 @@ test("documents are applied, shown, compared, rolled back and deleted with a tok
   assert.equal((await meridian("get", "Pool")).code, 3);
   await server.stop();
   assert.equal((await meridian("get", "Pool")).code, 5);
+});
+
+test("documents of the API are answered after a kill and by a process that replaces another, which takes changes", async (t) => {
+  const folder = temporaryFolder(t);
+  const [files, web] = [join(folder, "zone.yaml"), join(folder, "web.yaml")];
+  const stateDir = join(folder, "state");
+  const port = await freePort();
+  const setup = { files, stateDir, port };
+  writeFileSync(files, document("Zone", "example.org", zoneSpec));
+  writeFileSync(web, pool("192.0.2.7"));
+  const killed = await ServerProcess.start(t, setup);
+  assert.equal((await meridian("apply", "-f", web, "--state", stateDir)).code, 0);
+  await killed.kill();
+
+  const old = await ServerProcess.start(t, setup);
+  const client = await udpClient("127.0.0.1", port);
+  t.after(() => client.close());
+  assert.deepEqual(await ask(client, "www.example.org", "A"), ["192.0.2.7"]);
+  const replacement = await ServerProcess.start(t, { ...setup, flags: ["--replace"] });
+  assert.equal(await old.whenEnded(), 0);
+  assert.deepEqual(await ask(client, "www.example.org", "A"), ["192.0.2.7"]);
+  writeFileSync(web, pool("192.0.2.8"));
+  const changed = await meridian("apply", "-f", web, "--state", stateDir);
+  assert.equal(changed.code, 0, changed.stderr);
+  // The next one finds what both wrote.
+  assert.equal(await replacement.stop(), 0);
+  const last = await ServerProcess.start(t, setup);
+  assert.deepEqual(await ask(client, "www.example.org", "A"), ["192.0.2.8"]);
+  assert.equal(await last.stop(), 0);
 });

@@ -228,9 +228,12 @@ export class Server {
   /** The process that had the store has ended: from now on it is written here. */
   async #takeStore(): Promise<void> {
     const before = this.#store;
+    const { revision } = this.#documents.documents;
     this.#store = await storeOf(this.#directory, this.#logger, false);
     await before?.close();
     await this.#documents.start();
+    // What it committed to the last is served, too.
+    if (this.#documents.documents.revision !== revision) this.embedded.recompile();
   }
 
   #openStore(): Store {

@@ -161,6 +161,15 @@ test("tenants cannot see, change or claim each other's names; each attempt is au
   assert.deepEqual((await api.http("GET", "/v1/history", { token: bank })).body.items.length, 1);
   assert.equal((await api.http("POST", "/v1/rollback?revision=1", { token: bank })).status, 403);
 
+  const page = await api.http("GET", "/v1/endpoints?limit=1", { token: shop });
+  const token = page.body.continue ?? "";
+  assert.ok(!Buffer.from(token, "base64url").includes("bank") && token.startsWith("sealed."));
+  const rest = await api.http("GET", `/v1/endpoints?limit=1&continue=${token}`, { token: shop });
+  assert.deepEqual(
+    [...page.body.items, ...rest.body.items].map(({ endpoint }) => endpoint),
+    ["endpoint/shop/web/one"],
+  );
+
   const refusals = await api.local("GET", "/v1/audit/refusals");
   assert.equal(refusals.rows.length, attempts.length + 2);
   assert.deepEqual([...new Set(refusals.rows.map(({ subject }) => subject))], ["user of bank"]);
@@ -289,3 +298,19 @@ async function watch(
     close: () => asked.destroy(),
   };
 }
+
+test("what comes too fast is told to come later, by token, and a wrong token slower than others", async (t) => {
+  const api = await ApiFixture.start(t, {});
+  const statuses = await Promise.all(
+    Array.from({ length: 40 }, () => api.http("GET", "/v1/whoami", { token: "mrd_wrong" })),
+  );
+  const limited = statuses.filter(({ status }) => status === 429);
+  assert.ok(limited.length > 0 && limited.length <= 20, String(limited.length));
+  assert.ok(
+    limited.every(
+      ({ body, headers }) => body.code === "ACCESS_LIMITED" && headers.has("retry-after"),
+    ),
+  );
+  // Who has none is not kept out by who has a wrong one.
+  assert.equal((await api.http("GET", "/v1/whoami")).status, 200);
+});

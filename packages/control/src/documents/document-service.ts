@@ -271,15 +271,16 @@ export class DocumentService {
     const { isDryRun = false } = options;
     const set = this.#set;
     if (plan.writes.length === 0) return appliedOf(plan, set.revision, isDryRun, []);
+    const wanted = set.with(plan.writes, set.revision + 1);
     const commit = async (): Promise<void> => {
-      const head = await this.#commit(verb, options, plan, set);
-      this.#set = set.with(plan.writes, head.revision);
+      const { revision } = await this.#commit(verb, options, plan, set);
+      this.#set = revision === wanted.revision ? wanted : set.with(plan.writes, revision);
     };
     if (plan.writes.every(({ key }) => !isKind(key.kind))) {
       if (!isDryRun) await commit();
       return appliedOf(plan, this.#set.revision, isDryRun, []);
     }
-    const candidate = set.with(plan.writes, set.revision + 1).compilerFiles();
+    const candidate = wanted.compilerFiles();
     const check = (proposal: Proposal): void => refuseClaims(proposal.claims, plan, options);
     const proposal = await this.#publisher.propose(
       candidate.files,
@@ -363,7 +364,9 @@ function refusalOf(
     return new ReferencedRefusal(unique(stored), [...new Set(referrers)]);
   }
   const written = new Set(plan.writes.map(({ key }) => formatKey(key)));
-  const problems = errors.map((problem) => documentProblem(problem, candidate));
+  const problems = errors
+    .map((problem) => documentProblem(problem, candidate))
+    .toSorted((a, b) => (a.document < b.document ? -1 : Number(a.document > b.document)));
   for (const message of proposal.errors)
     problems.push({ severity: "error", code: "file-refused", document: "", path: "", message });
   // A tenant learns what is wrong with its own documents, not what others' hold.

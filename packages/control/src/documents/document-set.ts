@@ -3,14 +3,15 @@
 // The documents of the store that the compiler reads beside the files, at one revision. They go to it as JSON lines, so that a problem's
 // file and line lead back to the document.
 
-import { MeridianError } from "@meridian/core";
+import { createHash } from "node:crypto";
+import { MeridianError, hash32 } from "@meridian/core";
 import { isKind, type InputFile } from "@meridian/model";
 import type { DocumentKey, Store, StoredDocument } from "../store/store.ts";
 import { formatKey } from "./document-key.ts";
 import { plainDocument } from "./document-text.ts";
 
-/** Bytes of one file of lines; the model takes 64 MiB. */
-const FILE_BYTES_MAX = 16 * 1024 * 1024;
+/** Files of lines that the documents are spread over by their keys; each may have 64 MiB. */
+const BUCKETS = 64;
 const PAGE_DOCUMENTS = 1000;
 /** What the files of lines are called: no path on a disk is. */
 const FILE_NAME = /^\0store-([0-9]+)\.jsonl$/;
@@ -30,10 +31,20 @@ interface Entry {
 export class DocumentSet {
   readonly revision: number;
   readonly #entries: ReadonlyMap<string, Entry>;
+  #buckets: readonly Bucket[] | undefined;
+  /** Files of the set that this one was made of, and the names that have changed since. */
+  #before: { readonly made: readonly Bucket[]; readonly changed: readonly string[] } | undefined;
 
-  private constructor(revision: number, entries: ReadonlyMap<string, Entry>) {
+  private constructor(
+    revision: number,
+    entries: ReadonlyMap<string, Entry>,
+    before?: DocumentSet,
+    changed: readonly string[] = [],
+  ) {
     this.revision = revision;
     this.#entries = entries;
+    const made = before === undefined ? undefined : before.#buckets;
+    if (made !== undefined) this.#before = { made, changed };
   }
 
   /** None, as of before the first change set. */
@@ -76,17 +87,19 @@ export class DocumentSet {
 
   async #caughtUp(store: Store, revision: number): Promise<DocumentSet> {
     const entries = new Map(this.#entries);
+    const changed: string[] = [];
     let at = this.revision;
     while (at < revision) {
       // oxlint-disable-next-line no-await-in-loop -- pages follow one another
       const page = await store.history({ from: at + 1, to: revision });
       for (const { writes, revision: written } of page) {
         put(entries, writes, written);
+        for (const { key } of writes) changed.push(formatKey(key));
         at = written;
       }
       if (page.length === 0) return DocumentSet.load(store);
     }
-    return new DocumentSet(revision, entries);
+    return new DocumentSet(revision, entries, this, changed);
   }
 
   get(key: DocumentKey): Entry["document"] | undefined {
@@ -112,40 +125,54 @@ export class DocumentSet {
   ): DocumentSet {
     const entries = new Map(this.#entries);
     put(entries, writes, revision);
-    return new DocumentSet(revision, entries);
+    const changed = writes.map(({ key }) => formatKey(key));
+    return new DocumentSet(revision, entries, this, changed);
   }
 
+  /** Only files in which a document has changed are others than those of the set that this one was made of. */
   compilerFiles(): CompilerFiles {
-    const files: InputFile[] = [];
-    const keys: DocumentKey[][] = [];
-    let lines: string[] = [];
-    let lineKeys: DocumentKey[] = [];
-    let bytes = 0;
-    const finish = (): void => {
-      if (lines.length === 0) return;
-      files.push({ path: `\0store-${files.length}.jsonl`, bytes: Buffer.from(lines.join("\n")) });
-      keys.push(lineKeys);
-      [lines, lineKeys, bytes] = [[], [], 0];
-    };
-    // In the order of keys, so that equal sets compile to equal bytes whatever their history.
-    const names = [...this.#entries.keys()].toSorted();
-    for (const name of names) {
-      const entry = this.#entries.get(name);
-      if (entry === undefined || !isKind(entry.document.key.kind)) continue;
-      if (bytes > FILE_BYTES_MAX) finish();
-      lines.push(entry.line);
-      lineKeys.push(entry.document.key);
-      bytes += entry.line.length;
-    }
-    finish();
+    const buckets = (this.#buckets ??= this.#makeBuckets());
     return {
-      files,
+      files: buckets.filter(({ keys }) => keys.length > 0).map(({ file }) => file),
       keyAt: (file, line) => {
         const index = FILE_NAME.exec(file)?.[1];
-        return index === undefined ? undefined : keys[Number(index)]?.[line - 1];
+        return index === undefined ? undefined : buckets[Number(index)]?.keys[line - 1];
       },
     };
   }
+
+  #makeBuckets(): readonly Bucket[] {
+    const names: string[][] = Array.from({ length: BUCKETS }, () => []);
+    const { made, changed } = this.#before ?? { made: undefined, changed: undefined };
+    const stale = new Set([...(changed ?? [])].map(bucketOf));
+    for (const [name, { document }] of this.#entries) {
+      const bucket = bucketOf(name);
+      const isNeeded = made === undefined || stale.has(bucket);
+      if (isNeeded && isKind(document.key.kind)) names[bucket]?.push(name);
+    }
+    this.#before = undefined;
+    return names.map((each, index) => {
+      const known = made?.[index];
+      if (known !== undefined && !stale.has(index)) return known;
+      // In the order of keys, so that equal sets compile to equal bytes whatever their history.
+      const entries = each.toSorted().flatMap((name) => this.#entries.get(name) ?? []);
+      const bytes = Buffer.from(entries.map(({ line }) => line).join("\n"));
+      const version = createHash("sha256").update(bytes).digest("hex");
+      const file = { path: `\0store-${index}.jsonl`, bytes, version };
+      return { keys: entries.map(({ document }) => document.key), file };
+    });
+  }
+}
+
+/** Documents that are read together; the compiler reads again only those of which one has changed. */
+interface Bucket {
+  readonly keys: readonly DocumentKey[];
+  readonly file: InputFile;
+}
+
+function bucketOf(name: string): number {
+  const bytes = Buffer.from(name);
+  return hash32(bytes, 0, bytes.length, 0) % BUCKETS;
 }
 
 function put(

@@ -11,6 +11,7 @@ import { routeNeed, type RouteNeed } from "../access/route-access.ts";
 import { readToken, type AccessDocuments } from "../access/tokens.ts";
 import { fieldsOf, member } from "../documents/document-key.ts";
 import { RequestRefusal, refusalBody, statusOf } from "../request-refusal.ts";
+import { SealedText } from "./sealed-text.ts";
 import { rowTarget } from "./row-target.ts";
 
 const KEYS_MAX = 10_000;
@@ -39,6 +40,7 @@ export class Gatekeeper {
   readonly #requests: RateLimit;
   readonly #failures: RateLimit = new RateLimit(failureRate, KEYS_MAX);
   readonly #callers = new WeakMap<FastifyRequest, Caller>();
+  readonly #sealed = new SealedText();
 
   constructor(options: GatekeeperOptions) {
     this.#options = options;
@@ -53,6 +55,7 @@ export class Gatekeeper {
       this.#callers.set(request, caller);
       const need = needOf(request);
       if (need !== undefined && !mayEnter(caller, need, request)) throw refusedAt(caller, request);
+      this.#openContinue(request);
     });
     // oxlint-disable-next-line require-await -- as above
     server.addHook("preHandler", async (request) => {
@@ -66,7 +69,7 @@ export class Gatekeeper {
     });
     // oxlint-disable-next-line require-await -- as above
     server.addHook("preSerialization", async (request, _reply, payload: unknown) =>
-      visibleRows(this.callerOf(request), needOf(request), payload),
+      this.#sealContinue(request, visibleRows(this.callerOf(request), needOf(request), payload)),
     );
     server.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply));
   }
@@ -74,6 +77,22 @@ export class Gatekeeper {
   /** Who sent a request that passed. */
   callerOf(request: FastifyRequest): Caller {
     return this.#callers.get(request) ?? nobody(request.ip);
+  }
+
+  /** Where a page ends is a name that its reader may not be allowed to see. */
+  #sealContinue(request: FastifyRequest, payload: unknown): unknown {
+    const text = member(payload, "continue");
+    const caller = this.callerOf(request);
+    if (typeof text !== "string" || caller.may("list", { kind: "*", namespace: undefined }))
+      return payload;
+    return { ...fieldsOf(payload), continue: this.#sealed.seal(text) };
+  }
+
+  #openContinue({ query }: FastifyRequest): void {
+    const text = member(query, "continue");
+    if (typeof query !== "object" || query === null || typeof text !== "string") return;
+    const opened = this.#sealed.open(text);
+    if (opened !== undefined) Reflect.set(query, "continue", opened);
   }
 
   #authenticate(request: FastifyRequest, entrance: Entrance): Caller {
