@@ -10,7 +10,7 @@ import { searchLinearization, type Step } from "./linearization-search.ts";
 import { checkLinearizableMap, searchLinearizable } from "./linearizable.ts";
 import { checkMonotonicReads } from "./monotonic-reads.ts";
 import { checkMonotonicWrites } from "./monotonic-writes.ts";
-import type { History, Verdict } from "./operation.ts";
+import type { History, Operation, Verdict } from "./operation.ts";
 import { checkReadYourWrites } from "./read-your-writes.ts";
 import { contradictionOf } from "./revision-witness.ts";
 import {
@@ -46,10 +46,11 @@ function agree(
   options: SmallHistoryOptions,
   found: (history: History) => boolean,
   wanted: (history: History) => boolean,
+  isPossible: (history: History) => boolean = () => true,
 ): void {
   const counts = { right: 0, wrong: 0 };
   fc.assert(
-    fc.property(smallHistory(options), (history) => {
+    fc.property(smallHistory(options).filter(isPossible), (history) => {
       const isRight = wanted(history);
       counts[isRight ? "right" : "wrong"]++;
       assert.equal(found(history), isRight);
@@ -113,5 +114,24 @@ test("monotonic writes: as the definition", (context) => {
 });
 
 test("causal: as the definition, over two cells", (context) => {
-  agree(context, cells, (history) => isOk(checkCausal(history)), isCausal);
+  // The checker goes through a history in time; what no clock can record, a read that ends before its write begins, is not for it.
+  agree(context, cells, (history) => isOk(checkCausal(history)), isCausal, isRecordable);
 });
+
+function isRecordable(history: History): boolean {
+  return history.every(
+    (read) =>
+      read.kind !== "read" ||
+      read.values.every(([key, value]) => value === null || isBegun(history, read, key, value)),
+  );
+}
+
+function isBegun(history: History, read: Operation, key: string, value: string): boolean {
+  return history.some(
+    (write) =>
+      write.kind === "write" &&
+      write.cell === read.cell &&
+      write.invoked < read.completed &&
+      write.values.some(([name, written]) => name === key && written === value),
+  );
+}
