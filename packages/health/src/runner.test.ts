@@ -361,14 +361,15 @@ test("HealthRunner does not take a stall of its own process for failures", async
   const child = fork(serverFile, { execArgv: [] });
   context.after(() => child.kill("SIGKILL"));
   const { runner, transitions } = watch(context);
-  const check = httpCheck({ intervalMs: 100, timeoutMs: 50, unhealthyThreshold: 1 });
+  // The stall is longer than the time-out, which is long enough for a server that waits for a busy machine.
+  const check = httpCheck({ intervalMs: 300, timeoutMs: 250, unhealthyThreshold: 1 });
   runner.setTargets([target("a", await portFrom(child), check)]);
   runner.start();
   await runner.whenFirstRound();
-  for (let round = 0; round < 10; round++) {
-    const untilMs = performance.now() + 150;
+  for (let round = 0; round < 5; round++) {
+    const untilMs = performance.now() + 500;
     while (performance.now() < untilMs);
-    await delay(120);
+    await delay(320);
   }
   assert.ok(runner.counters.stalls > 0);
   assert.deepEqual(
