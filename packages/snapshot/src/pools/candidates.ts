@@ -36,10 +36,14 @@ const COUNT = 1;
 const FACTS = 2;
 const CAPACITY = 2;
 
-/** Facts: every candidate has the family; some candidate's dial is not full; and above, log2 of seconds to the earliest change. */
+/**
+ * Facts: every candidate has the family; some candidate's dial is not full, or is a host name to be answered as such; and above, log2 of
+ * seconds to the earliest change.
+ */
 const ALL_IPV4 = 1;
 const ALL_IPV6 = 2;
 const DIALED = 4;
+const HOST_NAMES = 8;
 const FACTS_CHANGE_SHIFT = 8;
 
 /** Why a member is or is not a candidate; explain shows the same words. */
@@ -69,6 +73,11 @@ export function isEligible(serve: number, flags: number, slot: number, mode: num
     verdict === Verdict.healthy ||
     (verdict === Verdict.unknown && (flags & EndpointFlag.unknownServes) !== 0)
   );
+}
+
+/** True where an endpoint with these flags is answered by its host name, not by addresses. */
+export function isHostName(flags: number): boolean {
+  return (flags & (EndpointFlag.hostName | EndpointFlag.resolve)) === EndpointFlag.hostName;
 }
 
 /** The candidate tables of every pool in one mode. All but `count()` tell of the pool that was counted last. */
@@ -125,6 +134,11 @@ export class Candidates {
   /** True where some candidate's dial may send a draw elsewhere. */
   isDialed(): boolean {
     return (this.#facts() & DIALED) !== 0;
+  }
+
+  /** True where no candidate's dial may send a draw elsewhere, and each is answered by its addresses. */
+  isPlain(): boolean {
+    return (this.#facts() & (DIALED | HOST_NAMES)) === 0;
   }
 
   /** log2 of the seconds until a verdict of this pool could change. */
@@ -269,6 +283,7 @@ export class Candidates {
       if (!table.serves(endpoint, 4)) facts &= ~ALL_IPV4;
       if (!table.serves(endpoint, 6)) facts &= ~ALL_IPV6;
       if (((slot >>> DIAL_SHIFT) & 0x3ff) < PER_MILLE) facts |= DIALED;
+      if (isHostName(flags)) facts |= HOST_NAMES;
       const at = header + HEADER + count * CANDIDATE;
       this.#doubles[at] = total;
       this.#words[(at + 1) * 2] = endpoint;
