@@ -39,7 +39,7 @@ const listen: OptionDefinition = {
 const http: OptionDefinition = {
   flags: "--http <ADDRESS:PORT>",
   summary:
-    "Where the read-only HTTP interface is, with `/metrics`, `/healthz` and `/readyz`; `none` for nowhere.",
+    "Where the HTTP interface is, with `/metrics`, `/healthz` and `/readyz`; `none` for nowhere. Writes need a token; so does everything where it is not on loopback.",
   environment: "MERIDIAN_HTTP",
   defaultValue: "127.0.0.1:8053",
 };
