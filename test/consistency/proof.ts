@@ -2,7 +2,8 @@
 
 // `npm run proof:consistency -- [--store sqlite|etcd] [--minutes N] [--seed N] [--history FILE]`: real clients against real stores under faults, the
 // checkers' verdicts on what they saw, and a file of figures in bench/results. `--check FILE` only judges a history that was kept.
-// Exit code 1 where a model is broken; the history is kept then.
+// Exit code 1 where a model is broken; the history is kept then. A long run is made of parts, each with a store and a history of its own, so that
+// memory is bounded.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, tmpdir } from "node:os";
@@ -16,12 +17,16 @@ import { withToldRevisions } from "./timeline.ts";
 
 const results = resolve(import.meta.dirname, "../../bench/results");
 
+const PART_MINUTES_MAX = 10;
+
 interface ModelFigures {
   readonly model: string;
   readonly verdict: string;
   readonly checked: number;
   readonly cpuSeconds: number;
 }
+
+type Counts = Record<string, number>;
 
 const say = (text: string): unknown => process.stdout.write(`${text}\n`);
 
@@ -39,12 +44,14 @@ function judge(recorded: History): ModelFigures[] {
   });
 }
 
-function countsOf(history: History): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const each of history) {
-    const what = each.kind === "write" ? `write ${each.outcome}` : each.kind;
-    counts[what] = (counts[what] ?? 0) + 1;
-  }
+function add(counts: Counts, more: Counts): void {
+  for (const [what, count] of Object.entries(more)) counts[what] = (counts[what] ?? 0) + count;
+}
+
+function countsOf(history: History): Counts {
+  const counts: Counts = {};
+  for (const each of history)
+    add(counts, { [each.kind === "write" ? `write ${each.outcome}` : each.kind]: 1 });
   return counts;
 }
 
@@ -66,28 +73,52 @@ async function main(): Promise<void> {
   }
   const kind: StoreKind = values.store === "etcd" ? "etcd" : "sqlite";
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
+  await prove({ kind, minutes, seed, history: values.history });
+}
+
+interface ProofOptions {
+  readonly kind: StoreKind;
+  readonly minutes: number;
+  readonly seed: number;
+  /** Where the history of each part is kept, followed by its number. */
+  readonly history: string | undefined;
+}
+
+async function prove({ kind, minutes, seed, history: kept }: ProofOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "meridian-history-"));
-  const historyPath = values.history ?? join(folder, "history.jsonl");
   const date = new Date().toISOString();
-  const run = await realRun({ kind, seconds: minutes * 60, seed, historyPath, pauseMs: 2 });
-  const history = await readHistory(historyPath);
-  const models = judge(history);
-  const settings = { store: kind, minutes, seed };
+  const pace = { pauseMs: 2, quietMs: 10_000 };
+  const counts: Counts = {};
+  const faults: Counts = {};
+  const parts: ModelFigures[][] = [];
+  for (let left = minutes; left > 0; left -= PART_MINUTES_MAX) {
+    const historyPath = `${kept ?? join(folder, "history")}-${parts.length + 1}.jsonl`;
+    const seconds = 60 * Math.min(left, PART_MINUTES_MAX);
+    const run = await realRun({ kind, seconds, seed: seed + parts.length, historyPath, ...pace });
+    const history = await readHistory(historyPath);
+    add(counts, countsOf(history));
+    add(faults, run.faults);
+    const models = judge(history);
+    parts.push(models);
+    if (models.some(isBroken)) {
+      process.exitCode = 1;
+      say(`The history is kept: ${historyPath}`);
+    } else if (kept === undefined) rmSync(historyPath);
+  }
+  if (process.exitCode !== 1) rmSync(folder, { recursive: true });
   const { model: cpu = "" } = cpus()[0] ?? {};
   const machine = {
     ...{ cpu, cores: cpus().length, kernel: release(), node: process.version },
     loadAverage: Math.round((loadavg()[0] ?? 0) * 100) / 100,
   };
+  const settings = { store: kind, minutes, seed, ...pace };
+  const operations = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const memoryBytesMax = process.resourceUsage().maxRSS * 1024;
-  const figures = { proof: "consistency", date, settings, machine, ...run };
-  const text = { ...figures, counts: countsOf(history), memoryBytesMax, models };
+  const found = { operations, counts, faults, memoryBytesMax, parts };
+  const text = { proof: "consistency", date, settings, machine, ...found };
   const path = join(results, `${date.slice(0, 10)}-consistency-${kind}.json`);
   writeFileSync(path, `${JSON.stringify(text, undefined, 1)}\n`);
-  say(`${history.length} operations, ${JSON.stringify(run.faults)}: ${path}`);
-  if (models.some(isBroken)) {
-    process.exitCode = 1;
-    say(`The history is kept: ${historyPath}`);
-  } else rmSync(folder, { recursive: true });
+  say(`${operations} operations, ${JSON.stringify(faults)}: ${path}`);
 }
 
 await main();

@@ -24,7 +24,8 @@ for (const { kind, skip } of kinds)
     const folder = mkdtempSync(join(tmpdir(), "meridian-history-"));
     try {
       const historyPath = join(folder, "history.jsonl");
-      const figures = await realRun({ kind, seconds: SECONDS, seed: 1, historyPath, pauseMs: 20 });
+      const often = { pauseMs: 20, quietMs: 1500 };
+      const figures = await realRun({ kind, seconds: SECONDS, seed: 1, historyPath, ...often });
       context.diagnostic(JSON.stringify(figures));
       const history = await readHistory(historyPath);
       assert.ok(history.length > 50);

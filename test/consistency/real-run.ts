@@ -19,7 +19,6 @@ const CLIENTS = 8;
 const WATCHES_OF_A_PROCESS = 1;
 const ACTIONS_OF_A_ROUND = 20;
 const MEMBERS = 3;
-const QUIET_MS_MAX = 1500;
 const FAULT_MS_MAX = 2500;
 
 export type StoreKind = "sqlite" | "etcd";
@@ -32,11 +31,13 @@ export interface RealRunOptions {
   readonly historyPath: string;
   /** Longest pause of a client before each action, in milliseconds. */
   readonly pauseMs: number;
+  /** Longest time between two faults, in milliseconds. */
+  readonly quietMs: number;
 }
 
 export interface RealRunFigures {
   readonly operations: number;
-  readonly faults: Readonly<Record<string, number>>;
+  readonly faults: Record<string, number>;
 }
 
 /** Where the run takes place, and what can happen to it. */
@@ -47,7 +48,7 @@ interface Scene {
 }
 
 export async function realRun(options: RealRunOptions): Promise<RealRunFigures> {
-  const { kind, seconds, seed, historyPath, pauseMs } = options;
+  const { kind, seconds, seed, historyPath, pauseMs, quietMs } = options;
   const random = new Pcg32(seed);
   const scene = kind === "sqlite" ? await sqliteScene() : await etcdScene(random);
   const file = new HistoryFile(historyPath, `${kind}, seed ${seed}`);
@@ -73,7 +74,7 @@ export async function realRun(options: RealRunOptions): Promise<RealRunFigures> 
     });
     const untilMs = performance.now() + seconds * 1000;
     const ended = new AbortController();
-    const faults = happen(scene.faults, random, ended.signal);
+    const faults = happen(scene.faults, random, quietMs, ended.signal);
     while (performance.now() < untilMs)
       await Promise.race([
         Promise.all(clients.map((client) => client.run(ACTIONS_OF_A_ROUND, pauseMs))),
@@ -112,12 +113,14 @@ async function calm(
 async function happen(
   faults: Scene["faults"],
   random: Pcg32,
+  quietMs: number,
   ended: AbortSignal,
 ): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   const names = Object.keys(faults);
   while (!ended.aborted) {
-    await sleep(random.next32() % QUIET_MS_MAX);
+    await sleep(random.next32() % quietMs, undefined, { signal: ended }).catch(() => undefined);
+    if (ended.aborted) break;
     const name = names[random.next32() % names.length]!;
     await faults[name]!();
     counts[name] = (counts[name] ?? 0) + 1;

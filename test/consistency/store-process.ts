@@ -7,8 +7,8 @@ import { openStore, parseStoreLocation, type Store } from "@meridian/control";
 import type { StoreAnswer, StoreQuestion } from "./store-processes.ts";
 
 const LEASE_MS = 1000;
-/** How long a lease is waited for, and then held. */
-const LEASE_WAIT_MS = 300;
+/** How long a lease is waited for, which is hardly more than asked, and then held. */
+const LEASE_WAIT_MS = 30;
 const LEASE_HELD_MS = 500;
 
 const store = await openStore(parseStoreLocation(process.argv[2] ?? ""), () => undefined);
