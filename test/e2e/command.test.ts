@@ -93,6 +93,12 @@ test("get, health history, explain and snapshot show what is served, as text and
   assert.match(explained.stdout, /failover "tiers"[^]*endpoint\/default\/primary\/only: healthy/);
   assert.match(explained.stdout, new RegExp(`A ${pair.primary.replaceAll(".", "\\.")}`));
   assert.equal((await meridian("explain", "a..b", ...flags)).code, 2);
+  const missing = await meridian("explain", "missing.e2e.example", ...flags);
+  assert.equal(missing.code, 4, missing.stderr);
+  assert.match(missing.stdout, /^missing\.e2e\.example\. A: no such name\n/);
+  const foreign = await meridian("explain", "www.elsewhere.example", "--output", "json", ...flags);
+  assert.equal(foreign.code, 4, foreign.stderr);
+  assert.match(foreign.stdout, /"outcome": "not served here"/);
   assert.equal((await meridian("snapshot", "verify", ...flags)).code, 0);
   const inspected = await meridian("snapshot", "inspect", "--revision", "1", ...flags);
   assert.match(inspected.stdout, /^Revision 1, seed \d+, hash [0-9a-f]{64}\nKIND/);

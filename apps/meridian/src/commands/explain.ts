@@ -8,8 +8,13 @@ import { clientOf } from "../api-target.ts";
 import { print, printJson } from "../output.ts";
 
 const asked = ["type", "client", "resolver", "at"] as const;
+/** Outcomes of a name that is not there (`Explanation.outcome`). */
+const outcomesNotFound: ReadonlySet<unknown> = new Set(["not served here", "no such name"]);
 
-/** Prints why a name is answered as it is; with --replay whether a logged answer comes out again, 10 where not. */
+/**
+ * Prints why a name is answered as it is, 4 where it is not served; with --replay whether a logged answer comes out again, 10 where
+ * not.
+ */
 export async function explain(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   const replay = input.text("replay");
@@ -22,8 +27,14 @@ export async function explain(input: CommandInput): Promise<ExitCode> {
     const value = input.text(option);
     if (value !== undefined) query[option] = value;
   }
-  show(input, await api.get("/v1/explain", query));
-  return ExitCode.done;
+  const answer = await api.get("/v1/explain", query);
+  show(input, answer);
+  const isFound =
+    typeof answer !== "object" ||
+    answer === null ||
+    !("outcome" in answer) ||
+    !outcomesNotFound.has(answer.outcome);
+  return isFound ? ExitCode.done : ExitCode.notFound;
 }
 
 async function replayLine(api: ApiClient, input: CommandInput, given: string): Promise<ExitCode> {
