@@ -49,6 +49,10 @@ import type { EmbeddedOptions, Persistence, Reload } from "./embedded-options.ts
 
 /** Longest wait for a first round of probes before answers start without one. */
 const FIRST_ROUND_MS_MAX = 5000;
+/** A refusal of files that are changed once more within this time was for what was half written. */
+const TORN_MS = 100;
+/** Such refusals in a row, after which the files are told to be wrong all the same. */
+const TORN_READS_MAX = 20;
 /** Sections that are read at once. */
 const SECTION_READS_MAX = 8;
 
@@ -91,13 +95,23 @@ export class Embedded implements Publisher {
   #seed: number;
   #shifts: readonly Shift[] = [];
   #shiftTimer: NodeJS.Timeout | undefined;
-  #watcher: FileWatcher | undefined;
-  #watched: string[] = [];
+  readonly #watcher = new FileWatcher(
+    () => this.#watched,
+    () => this.#filesChanged(),
+  );
+  #watched: readonly string[];
+  /** When files were last read, wall milliseconds. */
+  #readAtMs = 0;
+  /** Ends a wait for files to change again (`#isBeingWritten`). */
+  #onChangedAgain: (() => void) | undefined;
+  /** Refusals in a row of which nothing was told. */
+  #passedOver = 0;
   #isClosed = false;
 
   constructor(options: EmbeddedOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#watched = options.files;
     // Fixed, so that the same documents give the same bytes everywhere; a section's probe bound guards against crafted names.
     this.#seed = 0x6d65_7269;
     this.verdicts = new VerdictThread({
@@ -151,18 +165,14 @@ export class Embedded implements Publisher {
     if (this.#isClosed) return;
     this.#publish();
     this.isReady = true;
-    this.#watcher = new FileWatcher(
-      this.#options.files,
-      () => this.#watched,
-      () => this.#filesChanged(),
-    );
-    this.#watcher.start();
+    this.#watcher.start(this.#readAtMs);
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#watcher?.close();
+    this.#watcher.close();
+    this.#onChangedAgain?.();
     this.#hosts.close();
     clearTimeout(this.#shiftTimer);
     await Promise.all([this.verdicts.close(), this.#compiler.close()]);
@@ -203,14 +213,15 @@ export class Embedded implements Publisher {
 
   /**
    * Reads the files anew, in the compiler's process. All or nothing: with any error nothing changes but `problems` and `fileErrors`. Calls
-   * while one is under way share one more after it.
+   * while one is under way share one more after it. `mayBeTorn`: somebody may be writing them now, so that a refusal waits for what
+   * comes next before it is told.
    */
-  async reload(): Promise<Reload> {
+  async reload(mayBeTorn = false): Promise<Reload> {
     if (this.#reloading !== undefined) {
       await this.#reloading.catch(() => undefined);
-      return this.#reloading ?? this.reload();
+      return this.#reloading ?? this.reload(mayBeTorn);
     }
-    this.#reloading = this.#oneLoad(() => this.#reload());
+    this.#reloading = this.#oneLoad(() => this.#reload(mayBeTorn));
     try {
       return await this.#reloading;
     } finally {
@@ -297,15 +308,20 @@ export class Embedded implements Publisher {
     });
   }
 
-  async #reload(): Promise<Reload> {
+  async #reload(mayBeTorn: boolean): Promise<Reload> {
     const options = this.#options;
+    this.#readAtMs = Date.now();
     const { problems, errors, watched, accepted } = await this.#compile(this.#stored(), {
       isTrial: false,
       allowEmpty: options.allowEmpty,
     });
+    this.#watched = watched;
+    this.#watcher.follow(this.#readAtMs);
+    if (accepted === undefined && mayBeTorn && (await this.#isBeingWritten()))
+      return { changed: false, problems, errors };
+    this.#passedOver = 0;
     this.problems = problems;
     this.fileErrors = errors;
-    this.#watched = [...watched];
     if (accepted === undefined || this.#isClosed) {
       options.logger.error(
         { errors, problems: problems.length, revision: this.revision },
@@ -316,14 +332,28 @@ export class Embedded implements Publisher {
     return { changed: await this.#adopt(accepted), problems, errors };
   }
 
+  /** Whether files change once more right after they were refused. Not for ever: there may be somebody who writes nothing but nonsense. */
+  async #isBeingWritten(): Promise<boolean> {
+    if (!this.#isReloadWanted && !this.#isClosed) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, TORN_MS);
+      this.#onChangedAgain = resolve;
+      await promise;
+      clearTimeout(timer);
+    }
+    this.#passedOver += 1;
+    return this.#isReloadWanted && this.#passedOver <= TORN_READS_MAX;
+  }
+
   /** A change while a reload is under way leads to one more after it. */
   #filesChanged(): void {
     if (this.#isReloadWanted) return;
     this.#isReloadWanted = true;
+    this.#onChangedAgain?.();
     const again = async (): Promise<void> => {
       await this.#reloading?.catch(() => undefined);
       this.#isReloadWanted = false;
-      await this.reload();
+      await this.reload(true);
     };
     again().catch((error: unknown) => {
       this.#isReloadWanted = false;

@@ -78,12 +78,12 @@ export interface LoadRequest {
 export interface LoadOutcome {
   readonly problems: readonly Problem[];
   readonly errors: readonly string[];
-  /** Every file that was read, to be watched. */
+  /** Every file that was read, and where files were looked for. */
   readonly watched: readonly string[];
   readonly accepted?: AcceptedLoad;
 }
 
-/** A section, in the state folder unless it has its bytes with it: the reader has found it good. */
+/** A section, in the state folder or with its bytes: the reader has found it good. */
 export interface CompiledSection extends ManifestSection {
   readonly content?: Uint8Array;
 }
@@ -100,6 +100,9 @@ export interface AcceptedLoad {
   /** Host names that members have for an address, and those that branches name. */
   readonly hostNames: readonly string[];
 }
+
+/** Smaller sections travel with the answer: reading them back from the state folder takes longer. */
+const TRAVELLING_BYTES_MAX = 64 * 1024;
 
 export class FileCompiler {
   readonly #paths: readonly string[];
@@ -219,9 +222,12 @@ export class FileCompiler {
     readonly unread: readonly string[];
     readonly watched: readonly string[];
   } {
-    const { files, errors } = readDocumentFiles(this.#paths);
+    const { files, folders, errors } = readDocumentFiles(this.#paths);
     this.#onStep();
-    const watched = [...this.#paths, ...files.map(({ path }) => path)];
+    // What cannot be read as well: it may be right soon.
+    const unreadable = errors.map(({ file }) => file);
+    const found = [...folders, ...files.map(({ path }) => path), ...unreadable];
+    const watched = [...new Set([...this.#paths, ...found])];
     const readFile = (path: string): Uint8Array | undefined => {
       this.#onStep();
       watched.push(path);
@@ -284,7 +290,7 @@ export class FileCompiler {
     try {
       if (this.#store === undefined) return { ...entry, content: content.slice() };
       this.#store.write(section.name, content);
-      return entry;
+      return content.length > TRAVELLING_BYTES_MAX ? entry : { ...entry, content: content.slice() };
     } catch {
       // A full disk is no reason to stop answering: that it cannot be kept shows when the revision is.
       return { ...entry, content: content.slice() };

@@ -8,6 +8,7 @@ import {
   readdirSync,
   statSync,
   type BigIntStats,
+  type Dirent,
 } from "node:fs";
 import { join } from "node:path";
 import { limits, type InputFile } from "@meridian/model";
@@ -22,49 +23,58 @@ const SETTLED_MS = 2000;
 /** Files to be read when it is their turn, and what cannot be. */
 export interface ReadFiles {
   readonly files: readonly InputFile[];
+  /** Where files were looked for. */
+  readonly folders: readonly string[];
   readonly errors: readonly { readonly file: string; readonly message: string }[];
 }
 
 /** Finds the documents below `paths` (files as they are named, folders recursively by suffix), in a stable order. Never throws. */
 export function readDocumentFiles(paths: readonly string[]): ReadFiles {
   const files: InputFile[] = [];
+  const folders: string[] = [];
   const errors: { file: string; message: string }[] = [];
-  for (const path of paths.flatMap((each) => listFiles(each, 0, errors))) {
+  for (const path of paths.flatMap((each) => listFiles(each, 0, { folders, errors }))) {
     // Opened now, so that what cannot be read is told at once; read one by one, since a million documents have 200 MB.
     const version = withFile(path, (_handle, stats) => ({ version: versionOf(stats) }));
     if (typeof version === "string") errors.push({ file: path, message: version });
     else files.push({ path, bytes: () => readBounded(path), ...version });
   }
-  return { files, errors };
+  return { files, folders, errors };
 }
 
 function listFiles(
   path: string,
   depth: number,
-  errors: { file: string; message: string }[],
+  found: { readonly folders: string[]; readonly errors: { file: string; message: string }[] },
 ): string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
     if (depth > FOLDER_DEPTH_MAX) {
-      errors.push({
+      found.errors.push({
         file: path,
         message: `Folder is nested ${depth} deep, expected at most ${FOLDER_DEPTH_MAX}`,
       });
       return [];
     }
+    found.folders.push(path);
     const entries = readdirSync(path, { withFileTypes: true }).toSorted((a, b) =>
       a.name < b.name ? -1 : 1,
     );
     return entries.flatMap((entry) => {
-      if (entry.name.startsWith(".")) return [];
+      if (!isLookedInto(entry)) return [];
       const below = join(path, entry.name);
-      if (entry.isDirectory()) return listFiles(below, depth + 1, errors);
-      return documentSuffixes.some((suffix) => entry.name.endsWith(suffix)) ? [below] : [];
+      return entry.isDirectory() ? listFiles(below, depth + 1, found) : [below];
     });
   } catch (error) {
-    errors.push({ file: path, message: `Cannot read "${path}": ${reasonOf(error)}` });
+    found.errors.push({ file: path, message: `Cannot read "${path}": ${reasonOf(error)}` });
     return [];
   }
+}
+
+/** Whether what lies in a folder of documents is one, or a folder of them. */
+export function isLookedInto(entry: Dirent): boolean {
+  if (entry.name.startsWith(".")) return false;
+  return entry.isDirectory() || documentSuffixes.some((suffix) => entry.name.endsWith(suffix));
 }
 
 /** The file's bytes, or why it cannot be read; a file above the model's limit is refused before it is in memory. */
