@@ -177,6 +177,20 @@ test("tenants cannot see, change or claim each other's names; each attempt is au
   assert.deepEqual(verified.body, { ok: true, problems: [] });
 });
 
+test("a document of a file is not told of to who may not delete it", async (t) => {
+  const api = await ApiFixture.start(t, { "pool.json": JSON.stringify(pool("shop", "web")) });
+  const path = "/v1/documents/Pool/shop/web";
+  for (const [namespace, status] of [
+    ["shop", 409],
+    ["bank", 404],
+  ] as const) {
+    const token = await api.tokenOf(namespace, [{ verbs: ["delete"], namespaces: [namespace] }]);
+    const refused = await api.http("DELETE", path, { token });
+    assert.equal(refused.status, status);
+    assert.equal(refused.text.includes("pool.json"), namespace === "shop");
+  }
+});
+
 test("rules by label and by zone hold for what was there and for what is to be", async (t) => {
   const api = await ApiFixture.start(t, {});
   const token = await api.tokenOf("web", [

@@ -139,7 +139,7 @@ export class DocumentService {
     options: ChangeOptions & { readonly isCascade?: boolean; readonly resourceVersion?: string },
   ): Promise<Applied> {
     const { caller, owner = "api", resourceVersion } = options;
-    await this.#refuseFiles(keys);
+    await this.#refuseFiles(keys, caller);
     let all = keys;
     for (let round = 0; ; round++) {
       try {
@@ -207,12 +207,15 @@ export class DocumentService {
   }
 
   /** What a file holds is deleted there. */
-  async #refuseFiles(keys: readonly DocumentKey[]): Promise<void> {
+  async #refuseFiles(keys: readonly DocumentKey[], caller: Caller): Promise<void> {
     for (const key of keys) {
       if (this.#set.get(key) !== undefined || !isKind(key.kind)) continue;
       // oxlint-disable-next-line no-await-in-loop -- mostly one
       const found = await this.#publisher.documentOfFile(key);
-      if (found !== undefined) throw ownedByFile(key, found.file, found.line);
+      // Who may not delete it is not told where it is, nor that it is.
+      const mayKnow =
+        found !== undefined && caller.may("delete", accessTargetOf(key, found.document));
+      if (mayKnow) throw ownedByFile(key, found.file, found.line);
     }
   }
 
