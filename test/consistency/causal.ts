@@ -101,8 +101,11 @@ class CausalPass {
       // Which of several deletions was seen is not known.
       if (value === null) continue;
       const writer = timeline.writerAt(key, position);
-      const other = writer === undefined ? undefined : this.#writes.get(writer);
-      if (other !== undefined) join(past, other);
+      if (writer === undefined) continue;
+      const other = this.#writes.get(writer);
+      if (other === undefined)
+        return violationOf("A read saw a write that was not called yet", [read, writer]);
+      join(past, other);
     }
     return undefined;
   }

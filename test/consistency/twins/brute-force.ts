@@ -103,6 +103,10 @@ export function isCausal(history: History): boolean {
     const before = (a: Operation, b: Operation): boolean =>
       (a.process === b.process && a.invoked < b.invoked) || isReadFrom(history, a, b, place);
     const past = closure(operations, before);
+    // Nothing is read before it is written.
+    for (const read of reads)
+      for (const write of operations)
+        if (isReadFrom(history, write, read, place) && write.invoked > read.completed) return false;
     return operations.every((later) =>
       [...(past.get(later) ?? [])].every((earlier) => {
         if (earlier.cell !== later.cell) return true;
