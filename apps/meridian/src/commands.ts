@@ -6,6 +6,7 @@ import type { CommandDefinition, OptionDefinition } from "./command.ts";
 import { documentCommands, selection, target } from "./document-commands.ts";
 import { documentKinds } from "./document-target.ts";
 import { logLevels } from "./process-logger.ts";
+import { stepBack } from "./start-priority.ts";
 
 const state: OptionDefinition = {
   flags: "--state <DIR>",
@@ -136,7 +137,11 @@ export const commands: readonly CommandDefinition[] = [
       "meridian up -f deploy/examples/quickstart",
       "meridian up -f /etc/meridian --state /var/lib/meridian --listen 0.0.0.0:53 --listen [::]:53",
     ],
-    run: async (input) => (await import("./commands/up.ts")).up(input),
+    run: async (input) => {
+      // Before the server's modules are loaded, which is most of the work.
+      const comeForward = input.flag("replace") ? stepBack() : undefined;
+      return (await import("./commands/up.ts")).up(input, comeForward);
+    },
   },
   {
     name: "check",

@@ -62,6 +62,8 @@ export interface ServerOptions {
   readonly replace: boolean;
   readonly allowEmpty: boolean;
   readonly probing: boolean;
+  /** Everything is ready, and a process that is replaced is about to leave. */
+  readonly onAnswering?: () => void;
   /** Another process took the sockets over: time to end. */
   readonly onReplaced?: () => void;
 }
@@ -203,6 +205,7 @@ export class Server {
     const edgeStarted = this.#edge.start();
     const apiStarted = takeover === undefined ? this.#startApi() : undefined;
     await Promise.all([edgeStarted, apiStarted, this.#startControl()]);
+    this.#options.onAnswering?.();
     await takeover?.finish();
     if (predecessor !== undefined) await ended(predecessor);
     if (takeover !== undefined) await this.#takeStore();
