@@ -36,7 +36,7 @@ export const CALCULATED_DEPTH_MAX = 8;
 export const EARLIEST_CHANGE_MAX_MS = 86_400_000;
 
 /** The first round is spread over at most this long, however long the interval is. */
-export const FIRST_ROUND_SPREAD_MAX_MS = 1000;
+export const FIRST_ROUND_SPREAD_MAX_MS = 250;
 
 /** Flips remembered for damping, whatever the check asks for. */
 export const FLIPS_REMEMBERED_MAX = 64;
