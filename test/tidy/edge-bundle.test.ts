@@ -10,10 +10,14 @@ import { test } from "node:test";
 import { build } from "esbuild";
 import { root } from "./repository.ts";
 
-const entries = ["packages/edge/src/index.ts", "packages/edge/src/worker.ts"];
+const entries = [
+  "packages/edge/src/index.ts",
+  "packages/edge/src/worker.ts",
+  "apps/meridian/src/edge-entry.ts",
+];
 
 /** Folders that an edge may hold code of. */
-const ownFolders = /^(packages\/(core|dns|snapshot|health|edge)|native)\//;
+const ownFolders = /^(packages\/(core|dns|snapshot|health|edge)|native|apps\/meridian\/src)\//;
 
 test("an edge process holds no third-party module, and none of the control plane", async () => {
   const present = entries.filter((entry) => existsSync(join(root, entry)));

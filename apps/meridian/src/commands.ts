@@ -5,16 +5,15 @@
 import type { CommandDefinition, OptionDefinition } from "./command.ts";
 import { documentCommands, selection, target } from "./document-commands.ts";
 import { documentKinds } from "./document-target.ts";
-import { logLevels } from "./process-logger.ts";
+import {
+  edgeOptions,
+  listenOption as listen,
+  logLevelOption as logLevel,
+  stateOption as state,
+  transportOption as transport,
+  workersOption as workers,
+} from "./edge-options.ts";
 import { stepBack } from "./start-priority.ts";
-
-const state: OptionDefinition = {
-  flags: "--state <DIR>",
-  summary:
-    "Folder that holds snapshot, overlay, shifts and history, and the socket for local commands.",
-  environment: "MERIDIAN_STATE",
-  defaultText: "$XDG_STATE_HOME/meridian, else ~/.local/state/meridian",
-};
 
 const output: OptionDefinition = {
   flags: "-o, --output <FORMAT>",
@@ -29,35 +28,12 @@ const yes: OptionDefinition = {
   summary: "Do it without asking.",
 };
 
-const listen: OptionDefinition = {
-  flags: "--listen <ADDRESS:PORT...>",
-  summary:
-    "Where DNS is answered, over UDP and TCP; may be given several times. Besides the sockets that a service manager passes (LISTEN_FDS).",
-  environment: "MERIDIAN_LISTEN",
-  defaultText: "127.0.0.1:5300, and [::1]:5300 where IPv6 exists",
-};
-
 const http: OptionDefinition = {
   flags: "--http <ADDRESS:PORT>",
   summary:
     "Where the HTTP interface is, with `/metrics`, `/healthz` and `/readyz`; `none` for nowhere. Writes need a token; so does everything where it is not on loopback.",
   environment: "MERIDIAN_HTTP",
   defaultValue: "127.0.0.1:8053",
-};
-
-const workers: OptionDefinition = {
-  flags: "--workers <N>",
-  summary: "Threads that answer over UDP.",
-  environment: "MERIDIAN_WORKERS",
-  defaultText: "the number of processors, at most 4",
-};
-
-const logLevel: OptionDefinition = {
-  flags: "--log-level <LEVEL>",
-  summary: "Least severe lines of the log on standard error.",
-  environment: "MERIDIAN_LOG_LEVEL",
-  defaultValue: "info",
-  choices: logLevels,
 };
 
 const noProbing: OptionDefinition = {
@@ -79,6 +55,18 @@ const force: OptionDefinition = {
   summary: "Replace what the target holds.",
 };
 
+const watchedFiles: OptionDefinition = {
+  flags: "-f, --file <PATH...>",
+  summary: "Files and folders of documents, watched for changes; may be given several times.",
+  environment: "MERIDIAN_FILE",
+};
+
+const allowEmpty: OptionDefinition = {
+  flags: "--allow-empty",
+  summary: "Accept files that no longer declare anything.",
+  environment: "MERIDIAN_ALLOW_EMPTY",
+};
+
 /** In the order of the help. */
 export const commands: readonly CommandDefinition[] = [
   {
@@ -86,23 +74,12 @@ export const commands: readonly CommandDefinition[] = [
     summary: "Answer DNS from files, and go on answering while they change.",
     arguments: [],
     options: [
-      {
-        flags: "-f, --file <PATH...>",
-        summary: "Files and folders of documents, watched for changes; may be given several times.",
-        environment: "MERIDIAN_FILE",
-      },
+      watchedFiles,
       state,
       listen,
       http,
       workers,
-      {
-        flags: "--transport <KIND>",
-        summary:
-          "How packets are moved: the native add-on, node:dgram, or the first where it exists.",
-        environment: "MERIDIAN_TRANSPORT",
-        defaultValue: "auto",
-        choices: ["auto", "native", "dgram"],
-      },
+      transport,
       {
         flags: "--query-log <FILE>",
         summary: "File to which sampled queries are appended as JSON lines.",
@@ -126,11 +103,7 @@ export const commands: readonly CommandDefinition[] = [
         summary:
           "Take the sockets over from the process that holds the state folder; no query is lost.",
       },
-      {
-        flags: "--allow-empty",
-        summary: "Accept files that no longer declare anything.",
-        environment: "MERIDIAN_ALLOW_EMPTY",
-      },
+      allowEmpty,
       noProbing,
     ],
     examples: [
@@ -142,6 +115,66 @@ export const commands: readonly CommandDefinition[] = [
       const comeForward = input.flag("replace") ? stepBack() : undefined;
       return (await import("./commands/up.ts")).up(input, comeForward);
     },
+  },
+  {
+    name: "control",
+    summary: "Compile, judge and keep the documents for edges, without answering DNS here.",
+    arguments: [],
+    options: [
+      watchedFiles,
+      state,
+      {
+        flags: "--edges <ADDRESS:PORT>",
+        summary: "Where edges come in, over mutual TLS.",
+        environment: "MERIDIAN_EDGES",
+        defaultValue: "127.0.0.1:8054",
+      },
+      http,
+      logLevel,
+      allowEmpty,
+      noProbing,
+    ],
+    examples: ["meridian control -f /etc/meridian --state /var/lib/meridian --edges 0.0.0.0:8054"],
+    run: async (input) => (await import("./commands/control.ts")).control(input),
+  },
+  {
+    name: "edge",
+    summary: "Answer DNS with what control publishes, and go on without it.",
+    arguments: [],
+    options: edgeOptions,
+    examples: [
+      "meridian edge --control https://control.example.org:8054 --state /var/lib/meridian --listen 0.0.0.0:53",
+    ],
+    run: async (input) => (await import("./edge-entry.ts")).edge(input),
+  },
+  {
+    name: "edge invite",
+    summary: "Make a token with which an edge may join this control once.",
+    arguments: [{ name: "<NAME>", summary: "Name of the edge, which its certificate will bear." }],
+    options: [
+      {
+        flags: "--for <DURATION>",
+        summary: "When the token ends by itself, at most 168h.",
+        defaultValue: "10m",
+      },
+      ...target,
+      output,
+    ],
+    examples: ["meridian edge invite eu-1 --for 10m"],
+    run: async (input) => (await import("./commands/edge.ts")).invite(input),
+  },
+  {
+    name: "edge join",
+    summary: "Make a key for this edge and have control certify it.",
+    arguments: [
+      {
+        name: "<TOKEN@URL>",
+        summary: "What edge invite printed, and the address of the control that printed it.",
+      },
+    ],
+    options: [state],
+    examples: ["meridian edge join mrj_…@https://control.example.org:8054"],
+    run: async (input) => (await import("./commands/edge.ts")).join(input),
   },
   {
     name: "check",
@@ -190,6 +223,7 @@ export const commands: readonly CommandDefinition[] = [
           "health",
           "shifts",
           "latches",
+          "edges",
           ...documentKinds,
         ],
       },

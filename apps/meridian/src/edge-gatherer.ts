@@ -58,7 +58,8 @@ export class EdgeGatherer implements EdgeFiguresSource {
   #newest: { readonly revision: number; readonly world: World } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  start(edge: Edge): void {
+  /** `edge` is undefined where none runs in this process. */
+  start(edge: Edge | undefined): void {
     this.#edge = edge;
     this.#timer = setInterval(() => this.#gather(), GATHER_MS);
     this.#timer.unref();

@@ -15,5 +15,14 @@ process.env["NODE_COMPILE_CACHE"] ??= join(
 );
 enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
 
-const { runProgram } = await import("./program.ts");
-await runProgram();
+const [command = "", ...rest] = process.argv.slice(2);
+const isHelpOrGroup = (text: string): boolean =>
+  text === "-h" || text === "--help" || text === "join" || text === "invite";
+if (command === "edge" && !rest.slice(0, 1).some(isHelpOrGroup)) {
+  // The process of an edge holds no third-party module, not even the one that reads the command line.
+  const { runEdgeProcess } = await import("./edge-entry.ts");
+  await runEdgeProcess(rest);
+} else {
+  const { runProgram } = await import("./program.ts");
+  await runProgram();
+}

@@ -3,11 +3,8 @@
 import type { Logger } from "@meridian/control";
 import type { EdgeLogger } from "@meridian/edge";
 import { pino } from "pino";
+import type { LogLevel } from "./log-level.ts";
 import { ERASE_LINE } from "./progress.ts";
-
-/** Least severe level that is written. */
-export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
-export type LogLevel = (typeof logLevels)[number];
 
 /** One structured log for both planes, as JSON lines on standard error; short lines where that is a terminal. */
 export function processLogger(level: LogLevel): { control: Logger; edge: EdgeLogger } {

@@ -12,6 +12,7 @@ import { ownVersion } from "./version.ts";
 const groups: Readonly<Record<string, string>> = {
   health: "What was judged.",
   bench: "Measure a server.",
+  edge: "Answer DNS with what control publishes.",
   snapshot: "Look into a state folder.",
   token: "Who may use the API over HTTP.",
   audit: "Who changed what, and why.",
@@ -25,6 +26,7 @@ function buildProgram(): Command {
     .helpOption("-h, --help", "Print this help.")
     .helpCommand(false)
     .showSuggestionAfterError()
+    .enablePositionalOptions()
     .exitOverride();
   for (const definition of commands) addCommand(program, definition);
   return program;
@@ -35,6 +37,8 @@ function addCommand(program: Command, definition: CommandDefinition): void {
   const [first = "", second] = words;
   const parent = second === undefined ? program : groupOf(program, first);
   const command = parent.command(second ?? first).description(definition.summary);
+  // So that a command of the same name as its group leaves the flags of the others to them.
+  command.enablePositionalOptions().helpCommand(false);
   command.helpOption("-h, --help", "Print this help.").exitOverride();
   for (const { name, summary, choices } of definition.arguments) {
     const argument = new Argument(name, summary);

@@ -14,6 +14,7 @@ import {
   Api,
   DiskPersistence,
   DocumentService,
+  EdgeGateway,
   Embedded,
   StateDir,
   TransitionHistory,
@@ -39,7 +40,8 @@ import { loadNative } from "@meridian/native";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
 import { whileShown } from "./progress.ts";
-import { processLogger, type LogLevel } from "./process-logger.ts";
+import type { LogLevel } from "./log-level.ts";
+import { processLogger } from "./process-logger.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import { replayLine } from "./replay.ts";
 import { ownVersion } from "./version.ts";
@@ -47,7 +49,10 @@ import { ownVersion } from "./version.ts";
 export interface ServerOptions {
   readonly files: readonly string[];
   readonly stateDir: string;
+  /** None: DNS is not answered here. */
   readonly listen: readonly string[];
+  /** `HOST:PORT` where edges come in; undefined for nowhere. */
+  readonly edges?: string;
   /** `HOST:PORT` of the HTTP listener; undefined for none. */
   readonly http: string | undefined;
   readonly workers: number;
@@ -79,7 +84,7 @@ export class Server {
   readonly #directory: StateDir;
   readonly #persistence: DiskPersistence;
   readonly #gatherer = new EdgeGatherer();
-  readonly #edge: Edge;
+  readonly #edge: Edge | undefined;
   readonly #api: Api;
   readonly #documents: DocumentService;
   /** While a process that is replaced still has it, only to be read. */
@@ -87,6 +92,7 @@ export class Server {
   readonly #latency: LatencySamples;
   readonly #queryLog: QueryLogFile | undefined;
   readonly #logger: ReturnType<typeof processLogger>;
+  #gateway: EdgeGateway | undefined;
   #handover: HandoverServer | undefined;
   #httpAddress: string | undefined;
   #closing: Promise<void> | undefined;
@@ -108,7 +114,7 @@ export class Server {
       queryLog === undefined
         ? undefined
         : new QueryLogFile(queryLog.path, () => this.#gatherer.logs());
-    this.#edge = this.#makeEdge(takeover);
+    this.#edge = options.listen.length === 0 ? undefined : this.#makeEdge(takeover);
     const transitions = new TransitionHistory();
     this.#latency = new LatencySamples({
       folder: join(directory.path, "latency"),
@@ -127,6 +133,7 @@ export class Server {
       vantage: hostname(),
       clock: systemClock,
       onTransitions: (batch) => transitions.add(batch),
+      onChangeSet: (changeSet) => this.#gateway?.changed(changeSet),
       onSlab: adviceForSlabs(),
     });
     this.#documents = new DocumentService(() => this.#openStore(), this.embedded);
@@ -137,6 +144,7 @@ export class Server {
       refusals: new RefusalLog(join(directory.path, "audit")),
       consistencyKey: consistencyKey(directory.path),
       edge: this.#gatherer,
+      gateway: () => this.#gateway,
       transitions,
       journal: this.#persistence.journal,
       store: this.#persistence.store,
@@ -181,7 +189,7 @@ export class Server {
 
   /** What is listened on for DNS. */
   get addresses(): readonly string[] {
-    return this.#edge.addresses().map(formatEdgeAddress);
+    return this.#edge?.addresses().map(formatEdgeAddress) ?? [];
   }
 
   get httpAddress(): string | undefined {
@@ -202,19 +210,15 @@ export class Server {
     this.#gatherer.start(this.#edge);
     if (this.#store !== undefined) await this.#documents.start();
     // The workers come up in threads of their own while this one reads the state folder and the files.
-    const edgeStarted = this.#edge.start();
+    const edgeStarted = this.#edge?.start();
+    await this.#startGateway();
     const apiStarted = takeover === undefined ? this.#startApi() : undefined;
     await Promise.all([edgeStarted, apiStarted, this.#startControl()]);
     this.#options.onAnswering?.();
     await takeover?.finish();
     if (predecessor !== undefined) await ended(predecessor);
     if (takeover !== undefined) await this.#takeStore();
-    this.#handover = await HandoverServer.start({
-      path: handoverPath(this.#directory),
-      edge: this.#edge,
-      logger: this.#logger.edge,
-      onReplaced: () => this.#options.onReplaced?.(),
-    });
+    await this.#startHandover();
     if (takeover !== undefined) await this.#startApi();
     this.#logger.control.info(
       {
@@ -222,10 +226,34 @@ export class Server {
         http: this.#httpAddress,
         state: this.#directory.path,
         revision: this.embedded.revision,
-        transport: this.#edge.status().transport,
+        ...(this.#gateway === undefined ? {} : { edges: this.#gateway.address }),
+        ...(this.#edge === undefined ? {} : { transport: this.#edge.status().transport }),
       },
-      "Answering",
+      this.#edge === undefined ? "Serving edges" : "Answering",
     );
+  }
+
+  async #startGateway(): Promise<void> {
+    const { edges: listen } = this.#options;
+    if (listen === undefined) return;
+    this.#gateway = await EdgeGateway.open({
+      stateFolder: this.#directory.path,
+      listen,
+      section: (name) => this.embedded.section(name),
+      logger: this.#logger.control,
+      wallMs: () => systemClock.wallMs(),
+    });
+    await this.#gateway.start();
+  }
+
+  async #startHandover(): Promise<void> {
+    if (this.#edge === undefined) return;
+    this.#handover = await HandoverServer.start({
+      path: handoverPath(this.#directory),
+      edge: this.#edge,
+      logger: this.#logger.edge,
+      onReplaced: () => this.#options.onReplaced?.(),
+    });
   }
 
   /** The process that had the store has ended: from now on it is written here. */
@@ -318,7 +346,9 @@ export class Server {
       this.#gatherer.published(publication.revision, world);
       this.#queryLog?.published(publication.revision, world);
     }
-    this.#edge.post({ kind: "snapshot", ...publication });
+    this.#gateway?.publish(publication);
+    const { manifest: _, ...message } = publication;
+    this.#edge?.post({ kind: "snapshot", ...message });
   }
 
   #take(message: unknown): void {
@@ -332,9 +362,10 @@ export class Server {
   async #close(): Promise<void> {
     this.#handover?.close();
     await this.#api.close();
+    await this.#gateway?.close();
     this.#latency.close();
     await this.embedded.close();
-    await this.#edge.close();
+    await this.#edge?.close();
     this.#queryLog?.close();
     this.#gatherer.close();
     this.#persistence.close();

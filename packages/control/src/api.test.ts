@@ -16,7 +16,7 @@ import { DiskPersistence } from "./disk-persistence.ts";
 import type { EdgeFigures } from "./edge-figures.ts";
 import { Embedded } from "./embedded.ts";
 import type { Shift } from "./shift-effects.ts";
-import { StateDir } from "./state-dir.ts";
+import { StateDir } from "@meridian/snapshot/disk";
 import { silent } from "./testing/control-fixture.ts";
 import { TransitionHistory } from "./transition-history.ts";
 

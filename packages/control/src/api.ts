@@ -12,13 +12,15 @@ import { boundedServer } from "./bounded-server.ts";
 import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
 import { addLatencyRoute } from "./latency-route.ts";
+import type { EdgeGateway } from "./edges/edge-gateway.ts";
+import { addEdgeRoutes } from "./edges/edge-routes.ts";
 import { addListRoutes } from "./list-routes.ts";
 import type { LatencySamples } from "./latency-samples.ts";
 import { Metrics } from "./metrics.ts";
 import type { OverlayJournal } from "./overlay-journal.ts";
 import { policyCounts } from "./policy-counts.ts";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
-import type { SnapshotStore } from "./snapshot-store.ts";
+import type { SnapshotStore } from "@meridian/snapshot/disk";
 import type { TransitionHistory } from "./transition-history.ts";
 import type { RefusalLog } from "./access/refusal-log.ts";
 import type { DocumentService } from "./documents/document-service.ts";
@@ -34,6 +36,8 @@ import { explainRequest } from "./explain-request.ts";
 export interface ApiOptions {
   readonly embedded: Embedded;
   readonly edge: EdgeFiguresSource;
+  /** The edges that this process feeds, where it does. */
+  readonly gateway?: () => EdgeGateway | undefined;
   readonly transitions: TransitionHistory;
   readonly journal: OverlayJournal;
   readonly store: SnapshotStore;
@@ -107,6 +111,7 @@ export class Api {
     });
     this.#reads(server);
     this.#writes(server);
+    addEdgeRoutes(server, () => this.#options.gateway?.());
     await this.#documentRoutes(server);
     return server;
   }

@@ -5,7 +5,7 @@
 import { assert } from "@meridian/core";
 import type { CompilerAnswer, CompilerQuestion } from "./compiler-process.ts";
 import { FileCompiler, type CompilerFolders } from "./file-compiler.ts";
-import { reasonOf } from "./file-loader.ts";
+import { reasonOf } from "@meridian/core";
 
 const start: unknown = JSON.parse(process.env["MERIDIAN_COMPILER"] ?? "null");
 assert(

@@ -9,8 +9,7 @@ import { makeManifest, type ManifestSection } from "@meridian/snapshot";
 import { CompilerProcess } from "./compiler-process.ts";
 import type { AcceptedLoad, LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import { withChange } from "./served-model.ts";
-import { SnapshotStore } from "./snapshot-store.ts";
-import { StateDir } from "./state-dir.ts";
+import { SnapshotStore, StateDir } from "@meridian/snapshot/disk";
 
 const pool = (name: string, address: string): string =>
   JSON.stringify({

@@ -3,13 +3,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ChangeSet, ProbePlan } from "@meridian/health";
 import { Verdict } from "@meridian/snapshot";
-import type { Logger, Persistence, SectionFolder, StoredRevision } from "./embedded-options.ts";
-import { reasonOf } from "./file-loader.ts";
+import type { Logger, Persistence, SectionFolder } from "./embedded-options.ts";
+import { reasonOf } from "@meridian/core";
 import { OverlayJournal } from "./overlay-journal.ts";
 import { readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
 import type { Shift } from "./shift-effects.ts";
-import { SnapshotStore } from "./snapshot-store.ts";
-import { type StateDir, writeDurably } from "./state-dir.ts";
+import {
+  SnapshotStore,
+  writeDurably,
+  type StateDir,
+  type StoredRevision,
+} from "@meridian/snapshot/disk";
 
 /** Verdicts older than this are unknown after a restart (`maxVerdictAge`). */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;

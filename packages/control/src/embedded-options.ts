@@ -5,12 +5,13 @@
 import type { Clock } from "@meridian/core";
 import type { ChangeSet, ProbePlan, Transition } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
-import type { OnSlab, SharedWorld } from "@meridian/snapshot";
-import type { WrittenSection } from "@meridian/snapshot/writer";
+import type { Manifest, OnSlab, SharedWorld } from "@meridian/snapshot";
+import type { StoredRevision } from "@meridian/snapshot/disk";
 import type { Shift } from "./shift-effects.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */
 export interface Publication {
+  readonly manifest: Manifest;
   readonly revision: number;
   readonly world: SharedWorld;
   readonly overlay: SharedArrayBuffer;
@@ -20,13 +21,6 @@ export interface Publication {
 /** The edges that this control plane feeds; the application wires it. */
 export interface EdgeLink {
   publish(publication: Publication): void;
-}
-
-/** A revision as it is kept on disk. */
-export interface StoredRevision {
-  readonly revision: number;
-  readonly seed: number;
-  readonly sections: readonly WrittenSection[];
 }
 
 /** Where the compiler keeps revisions by itself. */
@@ -85,6 +79,8 @@ export interface EmbeddedOptions {
   readonly clock?: Clock;
   /** Told of memory that sections will lie in, before it is touched. */
   readonly onSlab?: OnSlab;
+  /** Every published change set, in order. */
+  readonly onChangeSet?: (changeSet: ChangeSet) => void;
   readonly onTransitions?: (batch: readonly Transition[]) => void;
 }
 

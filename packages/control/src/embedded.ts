@@ -9,7 +9,7 @@
 // A change of files is all or nothing: with any error the last good revision stays, and the problems are a condition.
 
 import { randomUUID } from "node:crypto";
-import { assert, systemClock, type Clock } from "@meridian/core";
+import { assert, reasonOf, systemClock, type Clock } from "@meridian/core";
 import {
   VerdictThread,
   type DeclaredLatch,
@@ -34,14 +34,13 @@ import { CompilerProcess } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
 import type { FileDocument, Proposal, Publisher } from "./documents/document-service.ts";
 import type { AcceptedLoad, CompiledSection, LoadOutcome, LoadRequest } from "./file-compiler.ts";
-import { reasonOf } from "./file-loader.ts";
 import { FileWatcher } from "./file-watcher.ts";
 import { HostResolver } from "./host-resolver.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { withChange, type ServedModel } from "./served-model.ts";
-import { manifestSection } from "./snapshot-store.ts";
+import { manifestSection } from "@meridian/snapshot/disk";
 import type { RecordView } from "./views.ts";
 import type { DocumentKey } from "./store/store.ts";
 import { dateSerial } from "./zone-history.ts";
@@ -117,7 +116,10 @@ export class Embedded implements Publisher {
     this.verdicts = new VerdictThread({
       vantage: options.vantage,
       wallMs: () => this.#clock.wallMs(),
-      onChangeSet: (changeSet) => options.persistence.recordChangeSet(changeSet),
+      onChangeSet: (changeSet) => {
+        options.onChangeSet?.(changeSet);
+        options.persistence.recordChangeSet(changeSet);
+      },
       onTransitions: (batch) => this.#transitions(batch),
       recorded: (key) => options.persistence.recordedSlot?.(key),
       onDeath: (reason) =>
@@ -187,6 +189,11 @@ export class Embedded implements Publisher {
   /** Sequence of the newest change set; 0 before there is an overlay. */
   get sequence(): number {
     return this.#overlay?.sequence ?? 0;
+  }
+
+  /** A copy of the bytes of a section that is served. */
+  section(name: string): SharedArrayBuffer | undefined {
+    return this.#pack?.section(name)?.copy();
   }
 
   /** A worker of the edge died: its claim on a bank must not hold up the next change set. */
@@ -605,6 +612,7 @@ export class Embedded implements Publisher {
     if (this.world === undefined) return;
     this.#compiler.yieldToAnswers();
     this.#options.edge.publish({
+      manifest: makeManifest(this.revision, this.#seed, this.#published),
       revision: this.revision,
       world: this.world.share(),
       overlay: this.overlay.buffer,

@@ -35,7 +35,7 @@ import type { Page, PageRequest } from "./page.ts";
 import { changedParts, type PartsChange } from "./served-model.ts";
 import { writeProbePlan } from "./probe-plan-file.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
-import { SnapshotStore, manifestSection } from "./snapshot-store.ts";
+import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
 import type { DocumentKey } from "./store/store.ts";
 import { recordViews, type RecordView } from "./views.ts";
 import { worldOf } from "./world-of.ts";

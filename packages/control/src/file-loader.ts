@@ -11,6 +11,7 @@ import {
   type Dirent,
 } from "node:fs";
 import { join } from "node:path";
+import { reasonOf } from "@meridian/core";
 import { limits, type InputFile } from "@meridian/model";
 
 const documentSuffixes = [".yaml", ".yml", ".json", ".jsonl"];
@@ -117,17 +118,4 @@ function withFile<Result>(
 function versionOf({ dev, ino, size, mtimeNs, ctimeNs, ctimeMs }: BigIntStats): string | undefined {
   const isSettled = Date.now() - Number(ctimeMs) > SETTLED_MS;
   return isSettled ? [dev, ino, size, mtimeNs, ctimeNs].join(" ") : undefined;
-}
-
-/** The short reason of a failed system call, or the error's own words. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = "code" in error ? String(error.code) : "";
-  const known: Readonly<Record<string, string>> = {
-    ENOENT: "there is no such file",
-    EACCES: "permission denied",
-    EISDIR: "it is a folder",
-    ENOTDIR: "part of the path is no folder",
-  };
-  return known[code] ?? error.message;
 }

@@ -16,15 +16,13 @@ export type {
   Persistence,
   Publication,
   Reload,
-  StoredRevision,
 } from "./embedded-options.ts";
 export { readDocumentFiles } from "./file-loader.ts";
 export { declaredLatches } from "./declared-latches.ts";
 export { shiftChanges, type Shift } from "./shift-effects.ts";
 export { DiskPersistence } from "./disk-persistence.ts";
 export { OverlayJournal, type JournalEntry, type Moment } from "./overlay-journal.ts";
-export { SnapshotStore } from "./snapshot-store.ts";
-export { StateDir } from "./state-dir.ts";
+export { SnapshotStore, StateDir } from "@meridian/snapshot/disk";
 export { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 export { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 export { DataSets, demoSource, sourceOf, type DataSetSource } from "./data-sets/data-sets.ts";
@@ -68,3 +66,4 @@ export { RefusalLog } from "./access/refusal-log.ts";
 export { consistencyKey } from "./http/consistency-key.ts";
 export { DocumentService } from "./documents/document-service.ts";
 export { renderApiReference } from "./http/reference-page.ts";
+export { EdgeGateway } from "./edges/edge-gateway.ts";

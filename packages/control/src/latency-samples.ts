@@ -15,7 +15,7 @@ import {
   readLatencyRow,
   type LatencySample,
 } from "./data-sets/latency-table.ts";
-import { writeDurably } from "./state-dir.ts";
+import { writeDurably } from "@meridian/snapshot/disk";
 
 /** Most rows of one report. */
 export const REPORT_ROWS_MAX = 10_000;

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { ChangeSet } from "@meridian/health";
 import { OverlayJournal } from "./overlay-journal.ts";
-import { StateDir } from "./state-dir.ts";
+import { StateDir } from "@meridian/snapshot/disk";
 
 const startMs = Date.parse("2026-01-31T12:00:00Z");
 

@@ -8,14 +8,14 @@
 import { appendFileSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ChangeSet } from "@meridian/health";
-import { reasonOf } from "./file-loader.ts";
+import { reasonOf } from "@meridian/core";
 import {
   decodeOverlay,
   encodeOverlay,
+  writeDurably,
   type StoredOverlay,
   type StoredSlot,
-} from "./overlay-file.ts";
-import { writeDurably } from "./state-dir.ts";
+} from "@meridian/snapshot/disk";
 
 /** The newest table is on disk at most this long after a change. */
 const SAVE_MS = 500;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ProbePlan } from "@meridian/health";
-import { writeDurably } from "./state-dir.ts";
+import { writeDurably } from "@meridian/snapshot/disk";
 
 const PROBES_FILE = "probes.json";
 

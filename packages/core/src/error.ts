@@ -15,3 +15,16 @@ export class MeridianError extends Error {
     this.causedBy = causedBy;
   }
 }
+
+/** The short reason of a failed system call, or the error's own words. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error ? String(error.code) : "";
+  const known: Readonly<Record<string, string>> = {
+    ENOENT: "there is no such file",
+    EACCES: "permission denied",
+    EISDIR: "it is a folder",
+    ENOTDIR: "part of the path is no folder",
+  };
+  return known[code] ?? error.message;
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { assert, AssertionError } from "./assert.ts";
 export { ManualClock, systemClock, type Clock } from "./clock.ts";
-export { MeridianError, type ErrorCause } from "./error.ts";
+export { MeridianError, reasonOf, type ErrorCause } from "./error.ts";
 export { ByteList, WordList } from "./growing-list.ts";
 export { hash32, key64, mix32, keyHigh, keyLow } from "./hash.ts";
 export { parseDuration, formatDuration } from "./duration.ts";

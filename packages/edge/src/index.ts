@@ -48,3 +48,9 @@ export type { TopName } from "./top-names.ts";
 
 /** The handler module for `EdgeOptions.handlerModule`: Meridian's own query path (`HandlerData`, `SnapshotMessage`). */
 export const queryHandlerModule: URL = new URL("./handler.ts", import.meta.url);
+export { CertificateRenewal, type CertificateRenewalOptions } from "./link/certificate-renewal.ts";
+export { readIdentity, writeIdentity, type EdgeIdentity } from "./link/edge-identity.ts";
+export { EdgeProcess, type EdgeProcessOptions } from "./link/edge-process.ts";
+export { joinControl } from "./link/join-control.ts";
+export { EdgeReplica, type EdgeReplicaOptions, type FetchSection } from "./link/edge-replica.ts";
+export { EdgeState } from "./link/edge-state.ts";

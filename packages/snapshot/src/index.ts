@@ -66,3 +66,27 @@ export {
   type Manifest,
   type ManifestSection,
 } from "./manifest.ts";
+export { FrameDecoder, FrameKind, type Frame } from "./link/frame.ts";
+export {
+  CONTROL_NAME,
+  LINK_PROTOCOL,
+  LINK_SLOTS_MAX,
+  LinkPath,
+  SILENCE_MS_MAX,
+  TABLE_MS,
+  decodeAcknowledgement,
+  decodeChanges,
+  decodeHello,
+  decodeManifestText,
+  decodeTable,
+  encodeAcknowledgement,
+  encodeChanges,
+  encodeHello,
+  encodeManifestMessage,
+  encodeTable,
+  type Hello,
+  type Position,
+  type SlotChanges,
+  type SlotTable,
+} from "./link/messages.ts";
+export { joinStatement, parseJoinToken, type JoinRequest, type JoinToken } from "./link/join.ts";

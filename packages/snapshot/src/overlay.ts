@@ -138,8 +138,11 @@ export class OverlayWriter {
     return true;
   }
 
-  /** Publishes one change set, all of it or nothing. Returns false, having changed nothing, while a worker still reads the spare bank. */
-  publish(changes: Iterable<SlotChange>): boolean {
+  /**
+   * Publishes one change set, all of it or nothing. Returns false, having changed nothing, while a worker still reads the spare bank. A
+   * copy of another overlay takes the sequence over.
+   */
+  publish(changes: Iterable<SlotChange>, sequence: number = this.#sequence + 1): boolean {
     if (!this.isSpareFree()) return false;
     const spare = 1 - this.#bank;
     const from = FIRST_BANK + this.#bank * this.slotCount;
@@ -154,7 +157,7 @@ export class OverlayWriter {
       changed.push(slot);
     }
     this.#bank = spare;
-    this.#sequence += 1;
+    this.#sequence = sequence;
     Atomics.store(this.#words, 0, publishedWord(this.#sequence, spare));
     return true;
   }

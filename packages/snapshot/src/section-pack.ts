@@ -40,6 +40,10 @@ export class SectionPack {
     this.sections = [...byName.values()];
   }
 
+  section(name: string): Section | undefined {
+    return this.#byName.get(name);
+  }
+
   has(name: string): boolean {
     return this.#byName.has(name);
   }

@@ -120,6 +120,15 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("REASON", "reason"),
     ],
     latches: [field("NODE", "name"), field("TIER", "tier", true)],
+    edges: [
+      field("EDGE", "name"),
+      field("CONNECTED", "connected"),
+      field("REVISION", "revision", true),
+      field("SEQUENCE", "sequence", true),
+      ageField("LAST WORD", "lastWordMs", nowMs),
+      field("VERSION", "version"),
+      field("ADDRESS", "address"),
+    ],
   };
   return columns[kind];
 }

@@ -5,9 +5,10 @@ import { resolve } from "node:path";
 import { listenWith, passedSockets } from "../activation.ts";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { logLevels } from "../process-logger.ts";
+import { logLevels } from "../log-level.ts";
 import { Server } from "../server.ts";
 import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
+import { whenStopped } from "../stop-signal.ts";
 
 /** After everything is closed, the process ends by itself; if something still holds it, after this. */
 const LINGER_MS_MAX = 1000;
@@ -55,16 +56,4 @@ export async function up(input: CommandInput, comeForward?: () => void): Promise
   await server.close();
   setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
   return ExitCode.done;
-}
-
-/** Resolves on the first SIGTERM or SIGINT; a second one ends the process at once. */
-export function whenStopped(): Promise<NodeJS.Signals> {
-  return new Promise((resolveStop) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => process.exit(ExitCode.interrupted));
-        resolveStop(signal);
-      });
-    }
-  });
 }

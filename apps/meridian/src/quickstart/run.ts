@@ -4,7 +4,7 @@
 
 import { join } from "node:path";
 import type { CommandInput } from "../command.ts";
-import { whenStopped } from "../commands/up.ts";
+import { whenStopped } from "../stop-signal.ts";
 import { splitServer } from "../dns-question.ts";
 import { ExitCode } from "../exit-code.ts";
 import { ApiClient } from "../api-client.ts";

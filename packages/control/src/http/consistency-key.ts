@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeDurably } from "../state-dir.ts";
+import { writeDurably } from "@meridian/snapshot/disk";
 
 const KEY_BYTES = 32;
 

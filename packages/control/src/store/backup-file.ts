@@ -24,7 +24,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { MeridianError } from "@meridian/core";
-import { syncFolder } from "../state-dir.ts";
+import { syncFolder } from "@meridian/snapshot/disk";
 import { integerOf, parseHead, textOf, type Row } from "./database-row.ts";
 import {
   changeSetBytesMax,

@@ -17,7 +17,7 @@ import {
 import { dirname } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import type { MeridianError } from "@meridian/core";
-import { syncFolder } from "../state-dir.ts";
+import { syncFolder } from "@meridian/snapshot/disk";
 import { DocumentReader } from "./document-reader.ts";
 import { openDatabaseFile } from "./database-file.ts";
 import { StoreDatabase } from "./store-database.ts";

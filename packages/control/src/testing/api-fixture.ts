@@ -11,7 +11,7 @@ import { DocumentService } from "../documents/document-service.ts";
 import { Embedded } from "../embedded.ts";
 import { consistencyKey } from "../http/consistency-key.ts";
 import { OverlayJournal } from "../overlay-journal.ts";
-import { SnapshotStore } from "../snapshot-store.ts";
+import { SnapshotStore } from "@meridian/snapshot/disk";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
 import { TransitionHistory } from "../transition-history.ts";

@@ -6,7 +6,8 @@ import { classifierCompiler } from "../data-sets/classifier-compiler.ts";
 import { DataSets } from "../data-sets/data-sets.ts";
 import { compile, type CompileOptions, type Compiled } from "../compile.ts";
 import type { ChangeSet, ProbePlan } from "@meridian/health";
-import type { Logger, Persistence, StoredRevision } from "../embedded-options.ts";
+import type { StoredRevision } from "@meridian/snapshot/disk";
+import type { Logger, Persistence } from "../embedded-options.ts";
 
 /** The model of YAML documents that are right. */
 export function modelOf(text: string): Model {

@@ -17,18 +17,24 @@ import {
 } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { reasonOf } from "@meridian/core";
 import {
   encodeManifest,
   makeManifest,
-  openSection,
   parseManifest,
   type Manifest,
   type ManifestSection,
-} from "@meridian/snapshot";
-import type { WrittenSection } from "@meridian/snapshot/writer";
-import type { StoredRevision } from "./embedded-options.ts";
-import { reasonOf } from "./file-loader.ts";
+} from "../manifest.ts";
+import { openSection } from "../section.ts";
+import type { WrittenSection } from "../section-writer.ts";
 import { writeDurably } from "./state-dir.ts";
+
+/** A revision as it is kept on disk. */
+export interface StoredRevision {
+  readonly revision: number;
+  readonly seed: number;
+  readonly sections: readonly WrittenSection[];
+}
 
 /** Manifests that are kept: the newest and the two before. */
 const MANIFEST_NAMES = ["manifest.json", "manifest.1.json", "manifest.2.json"] as const;

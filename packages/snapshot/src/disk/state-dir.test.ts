@@ -33,7 +33,7 @@ function refusal(lock: () => void): string {
 
 test("one of several processes gets a folder whose holder died", async (context) => {
   const folder = folderOf(context);
-  const rival = fileURLToPath(new URL("testing/lock-rival.ts", import.meta.url));
+  const rival = fileURLToPath(new URL("lock-rival-worker.ts", import.meta.url));
   const rivals = Array.from({ length: RIVALS }, () => fork(rival));
   context.after(() => rivals.forEach((child) => child.kill("SIGKILL")));
   await Promise.all(rivals.map((child) => once(child, "message")));

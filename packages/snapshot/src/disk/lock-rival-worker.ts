@@ -2,7 +2,7 @@
 
 // A process that takes a state folder at a given moment when told to, and says whether it got it.
 
-import { StateDir } from "../state-dir.ts";
+import { StateDir } from "./state-dir.ts";
 
 process.on("message", (message: { readonly path: string; readonly at: number }) => {
   const directory = new StateDir(message.path);

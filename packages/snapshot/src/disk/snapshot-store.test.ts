@@ -12,9 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { writePolicies, writePools } from "@meridian/snapshot/writer";
-import type { StoredRevision } from "./embedded-options.ts";
-import { SnapshotStore } from "./snapshot-store.ts";
+import { writePolicies, writePools } from "../writer.ts";
+import { SnapshotStore, type StoredRevision } from "./snapshot-store.ts";
 import { StateDir } from "./state-dir.ts";
 
 function makeStore(context: TestContext): { store: SnapshotStore; folder: string } {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { flushCompileCache } from "node:module";
+import { resolve } from "node:path";
+import type { CommandInput } from "../command.ts";
+import { CommandError, ExitCode } from "../exit-code.ts";
+import { logLevels } from "../log-level.ts";
+import { Server } from "../server.ts";
+import { httpOf, stateDirOf } from "../server-settings.ts";
+import { whenStopped } from "../stop-signal.ts";
+
+/** After everything is closed, the process ends by itself; if something still holds it, after this. */
+const LINGER_MS_MAX = 1000;
+
+/** Compiles, judges and feeds edges until SIGTERM or SIGINT. */
+export async function control(input: CommandInput): Promise<ExitCode> {
+  const files = input.list("file");
+  if (files.length === 0)
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot start: no files are given, expected --file PATH (see deploy/examples/quickstart)",
+    );
+  const stop = whenStopped();
+  const server = await Server.start({
+    files: files.map((path) => resolve(path)),
+    stateDir: stateDirOf(input),
+    listen: [],
+    edges: input.requiredText("edges"),
+    http: httpOf(input),
+    workers: 1,
+    transport: "auto",
+    logLevel: logLevels.find((level) => level === input.text("logLevel")) ?? "info",
+    queryLog: undefined,
+    replace: false,
+    allowEmpty: input.flag("allowEmpty"),
+    probing: input.flag("probing"),
+  });
+  flushCompileCache();
+  await stop;
+  await server.close();
+  setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
+  return ExitCode.done;
+}

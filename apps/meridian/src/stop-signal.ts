@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { ExitCode } from "./exit-code.ts";
+
+/** Resolves on the first SIGTERM or SIGINT; a second one ends the process at once. */
+export function whenStopped(): Promise<NodeJS.Signals> {
+  return new Promise((resolveStop) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(ExitCode.interrupted));
+        resolveStop(signal);
+      });
+    }
+  });
+}

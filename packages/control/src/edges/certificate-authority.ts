@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The authority of one control plane: it signs the certificates of its edges and of its own listener, and nobody else's are taken.
+// `identity/authority.key` (0600) is what makes an edge an edge: whoever has it can make more of them.
+
+import "reflect-metadata";
+import { createHash, createPrivateKey, randomBytes, webcrypto } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CONTROL_NAME } from "@meridian/snapshot";
+import { writeDurably } from "@meridian/snapshot/disk";
+import * as x509 from "@peculiar/x509";
+import { CERTIFICATE_MS } from "./limits.ts";
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const AUTHORITY_YEARS = 10;
+const YEAR_MS = 365 * 24 * 3_600_000;
+/** Clocks of edges may be this much behind. */
+const SKEW_MS = 24 * 3_600_000;
+const SERIAL_BYTES = 16;
+const CLIENT = "1.3.6.1.5.5.7.3.2";
+const SERVER = "1.3.6.1.5.5.7.3.1";
+
+/** A key with its certificate, as PEM. */
+export interface KeyPair {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+export class CertificateAuthority {
+  /** PEM. */
+  readonly certificate: string;
+  /** SHA-256 of its DER, in hex. */
+  readonly fingerprint: string;
+  readonly #parsed: x509.X509Certificate;
+  readonly #key: webcrypto.CryptoKey;
+
+  private constructor(certificate: string, key: webcrypto.CryptoKey) {
+    this.certificate = certificate;
+    this.#parsed = new x509.X509Certificate(certificate);
+    this.#key = key;
+    const der = Buffer.from(this.#parsed.rawData);
+    this.fingerprint = createHash("sha256").update(der).digest("hex");
+  }
+
+  /** The authority in a folder, made where there is none. */
+  static async open(folder: string, nowMs: number): Promise<CertificateAuthority> {
+    const [keyPath, path] = [join(folder, "authority.key"), join(folder, "authority.pem")];
+    if (!existsSync(path)) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const made = await makeAuthority(nowMs);
+      writeDurably(keyPath, made.key);
+      writeDurably(path, made.certificate);
+    }
+    const der = createPrivateKey(readFileSync(keyPath)).export({ format: "der", type: "pkcs8" });
+    const key = await webcrypto.subtle.importKey("pkcs8", new Uint8Array(der), ALGORITHM, false, [
+      "sign",
+    ]);
+    return new CertificateAuthority(readFileSync(path, "utf8"), key);
+  }
+
+  /** A certificate (PEM) for an edge's key. Throws where `publicKey` is no P-256 key (SPKI, DER). */
+  signEdge(edge: string, publicKey: Uint8Array, nowMs: number): Promise<string> {
+    return this.#sign(edge, publicKey, CLIENT, nowMs);
+  }
+
+  /** A new key and certificate for the listener. */
+  async makeControl(nowMs: number): Promise<KeyPair> {
+    const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+    const spki = await webcrypto.subtle.exportKey("spki", keys.publicKey);
+    const certificate = await this.#sign(CONTROL_NAME, new Uint8Array(spki), SERVER, nowMs);
+    return { key: await pemOf(keys.privateKey), certificate };
+  }
+
+  async #sign(name: string, spki: Uint8Array, usage: string, nowMs: number): Promise<string> {
+    const publicKey = await webcrypto.subtle.importKey(
+      "spki",
+      new Uint8Array(spki),
+      ALGORITHM,
+      true,
+      ["verify"],
+    );
+    const made = await x509.X509CertificateGenerator.create({
+      serialNumber: serial(),
+      issuer: this.#parsed.subject,
+      subject: `CN=${name}`,
+      notBefore: new Date(nowMs - SKEW_MS),
+      notAfter: new Date(nowMs + CERTIFICATE_MS),
+      signingAlgorithm: ALGORITHM,
+      publicKey,
+      signingKey: this.#key,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([usage], true),
+        new x509.SubjectAlternativeNameExtension([{ type: "dns", value: name }]),
+      ],
+    });
+    return made.toString("pem");
+  }
+}
+
+async function makeAuthority(nowMs: number): Promise<KeyPair> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+  const made = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial(),
+    name: `CN=Meridian ${randomBytes(4).toString("hex")}`,
+    notBefore: new Date(nowMs - SKEW_MS),
+    notAfter: new Date(nowMs + AUTHORITY_YEARS * YEAR_MS),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { key: await pemOf(keys.privateKey), certificate: made.toString("pem") };
+}
+
+async function pemOf(key: webcrypto.CryptoKey): Promise<string> {
+  const der = await webcrypto.subtle.exportKey("pkcs8", key);
+  return x509.PemConverter.encode(der, "PRIVATE KEY");
+}
+
+/** Random, and positive as DER has it. */
+function serial(): string {
+  return `4d${randomBytes(SERIAL_BYTES).toString("hex")}`;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The edges of a control plane: who may join, who has, what they are sent, and where they come in.
+
+import { join } from "node:path";
+import { MeridianError } from "@meridian/core";
+import type { ChangeSet } from "@meridian/health";
+import { LINK_SLOTS_MAX } from "@meridian/snapshot";
+import type { Logger, Publication } from "../embedded-options.ts";
+import type { CertificateAuthority } from "./certificate-authority.ts";
+import { EdgeHub, type EdgeView } from "./edge-hub.ts";
+import { EdgeListener } from "./edge-listener.ts";
+import { EdgeRoster } from "./edge-roster.ts";
+import { JoinTokens } from "./join-tokens.ts";
+import { JOIN_MS_MAX } from "./limits.ts";
+
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+export interface EdgeGatewayOptions {
+  readonly stateFolder: string;
+  /** `HOST:PORT`. */
+  readonly listen: string;
+  readonly section: (name: string) => SharedArrayBuffer | undefined;
+  readonly logger: Logger;
+  readonly wallMs: () => number;
+}
+
+/** A token for one edge, shown once. */
+export interface EdgeInvitation {
+  readonly edge: string;
+  readonly token: string;
+  readonly expiresAtMs: number;
+}
+
+export class EdgeGateway {
+  readonly #options: EdgeGatewayOptions;
+  readonly #authority: CertificateAuthority;
+  readonly #tokens: JoinTokens;
+  readonly #roster: EdgeRoster;
+  readonly #hub: EdgeHub;
+  readonly #listener: EdgeListener;
+  /** `HOST:PORT` that is listened on. */
+  address = "";
+
+  private constructor(options: EdgeGatewayOptions, authority: CertificateAuthority) {
+    const { stateFolder, logger, wallMs, listen } = options;
+    this.#options = options;
+    this.#authority = authority;
+    this.#tokens = new JoinTokens(join(stateFolder, "identity", "join-tokens.json"));
+    this.#roster = new EdgeRoster(join(stateFolder, "identity", "edges.json"));
+    this.#hub = new EdgeHub(wallMs);
+    this.#listener = new EdgeListener({
+      ...splitAddress(listen),
+      authority,
+      tokens: this.#tokens,
+      roster: this.#roster,
+      hub: this.#hub,
+      section: options.section,
+      logger,
+      wallMs,
+    });
+  }
+
+  /** Opens what is in the state folder; makes an authority where there is none. */
+  static async open(options: EdgeGatewayOptions): Promise<EdgeGateway> {
+    // Loaded where there are edges alone: the certificate library takes as long as all of control's other modules.
+    const { CertificateAuthority } = await import("./certificate-authority.ts");
+    const folder = join(options.stateFolder, "identity");
+    const authority = await CertificateAuthority.open(folder, options.wallMs());
+    return new EdgeGateway(options, authority);
+  }
+
+  async start(): Promise<void> {
+    const { host } = splitAddress(this.#options.listen);
+    const port = await this.#listener.start();
+    this.address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+    this.#hub.start();
+  }
+
+  publish(publication: Publication): void {
+    const { slotCount, revision } = publication;
+    if (slotCount <= LINK_SLOTS_MAX) this.#hub.publish(publication);
+    else
+      this.#options.logger.error(
+        { revision, slotCount, slotCountMax: LINK_SLOTS_MAX },
+        "Cannot send a revision to edges: it has too many endpoints, pools and branches",
+      );
+  }
+
+  changed(changeSet: ChangeSet): void {
+    this.#hub.changed(changeSet);
+  }
+
+  views(): EdgeView[] {
+    return this.#hub.views(this.#roster.names());
+  }
+
+  /** Makes a token with which the edge `edge` may join once. Throws EDGE_INVITATION_INVALID. */
+  invite(edge: string, forMs: number): EdgeInvitation {
+    if (!NAME.test(edge))
+      throw invalid(`the name is "${edge}", expected letters, digits and hyphens, at most 63`);
+    if (!(forMs > 0 && forMs <= JOIN_MS_MAX))
+      throw invalid(`it would hold for ${forMs} ms, expected 1 to ${JOIN_MS_MAX}`);
+    const nowMs = this.#options.wallMs();
+    const expiresAtMs = nowMs + forMs;
+    const secret = this.#tokens.create(edge, expiresAtMs, nowMs);
+    return { edge, token: `mrj_${secret}_${this.#authority.fingerprint}`, expiresAtMs };
+  }
+
+  async close(): Promise<void> {
+    this.#hub.close();
+    await this.#listener.close();
+  }
+}
+
+function invalid(reason: string): MeridianError {
+  return new MeridianError("EDGE_INVITATION_INVALID", "user", `Cannot invite an edge: ${reason}`);
+}
+
+function splitAddress(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(":");
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(text.slice(at + 1)) };
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Where edges come in: HTTP/2 over TLS 1.3 (docs/internals/edge-protocol.md). Without a certificate of this control plane a caller may
+// only read the authority's certificate and join with a token.
+
+import { X509Certificate, createPublicKey, verify } from "node:crypto";
+import {
+  constants,
+  createSecureServer,
+  type Http2SecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { TLSSocket } from "node:tls";
+import { MeridianError, reasonOf } from "@meridian/core";
+import {
+  FrameDecoder,
+  FrameKind,
+  LINK_PROTOCOL,
+  LinkPath,
+  SILENCE_MS_MAX,
+  decodeAcknowledgement,
+  decodeHello,
+  joinStatement,
+  type JoinRequest,
+} from "@meridian/snapshot";
+import type { Logger } from "../embedded-options.ts";
+import type { CertificateAuthority } from "./certificate-authority.ts";
+import type { EdgeHub, EdgeStream } from "./edge-hub.ts";
+import type { EdgeRoster } from "./edge-roster.ts";
+import type { JoinTokens } from "./join-tokens.ts";
+import { CERTIFICATE_MS, RENEWAL_GRACE_MS } from "./limits.ts";
+
+const BODY_BYTES_MAX = 8192;
+const CONNECTIONS_MAX = 4096;
+const STREAMS_MAX = 16;
+const HANDSHAKE_MS_MAX = 10_000;
+const IDLE_MS_MAX = 30_000;
+const WINDOW_BYTES = 1024 * 1024;
+/** The listener's own certificate is made anew when a third of its life has passed. */
+const RENEW_MS = CERTIFICATE_MS / 3;
+
+export interface EdgeListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly authority: CertificateAuthority;
+  readonly tokens: JoinTokens;
+  readonly roster: EdgeRoster;
+  readonly hub: EdgeHub;
+  /** The bytes of a section that is served; undefined for any other. */
+  readonly section: (name: string) => SharedArrayBuffer | undefined;
+  readonly logger: Logger;
+  readonly wallMs: () => number;
+}
+
+interface Peer {
+  readonly address: string;
+  /** Whose certificate it showed; undefined without one of this control plane. */
+  readonly edge: string | undefined;
+  /** Whose certificate of this control plane it showed, though it has expired: it may be renewed. */
+  readonly expired?: string;
+  /** Why the certificate that it showed is not taken. */
+  readonly refusal: string;
+}
+
+export class EdgeListener {
+  readonly #options: EdgeListenerOptions;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #server: Http2SecureServer | undefined;
+  #renewal: NodeJS.Timeout | undefined;
+
+  constructor(options: EdgeListenerOptions) {
+    this.#options = options;
+  }
+
+  /** Listens; returns the port. Rejects with EDGE_PORT_IN_USE where another process has it. */
+  async start(): Promise<number> {
+    const { authority, wallMs, host, port, logger } = this.#options;
+    const { key, certificate } = await authority.makeControl(wallMs());
+    const server = createSecureServer({
+      key,
+      cert: certificate,
+      ca: authority.certificate,
+      requestCert: true,
+      // Who joins has none yet; every other path looks at it.
+      rejectUnauthorized: false,
+      minVersion: "TLSv1.3",
+      handshakeTimeout: HANDSHAKE_MS_MAX,
+      settings: { maxConcurrentStreams: STREAMS_MAX, initialWindowSize: WINDOW_BYTES },
+    });
+    server.maxConnections = CONNECTIONS_MAX;
+    server.on("session", (session) => this.#session(session));
+    server.on("sessionError", (error) =>
+      logger.warn({ reason: error.message }, "An edge was cut off"),
+    );
+    server.on("tlsClientError", (error) =>
+      logger.warn({ reason: error.message }, "Refused a connection to the edge listener"),
+    );
+    this.#server = server;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once("error", reject);
+    server.listen({ host, port }, resolve);
+    await promise.catch((error: unknown) => {
+      throw new MeridianError(
+        "EDGE_LISTENER_FAILED",
+        "user",
+        `Cannot listen for edges on ${host}:${port}: ${reasonOf(error)}; give another --edges`,
+        { cause: error },
+      );
+    });
+    server.on("error", (error) =>
+      logger.error({ reason: error.message }, "The edge listener failed"),
+    );
+    this.#renewal = setInterval(() => this.#renew(), RENEW_MS).unref();
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : port;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#renewal);
+    for (const session of this.#sessions) session.destroy();
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.close(() => resolve());
+    await promise;
+  }
+
+  #renew(): void {
+    const { authority, wallMs, logger } = this.#options;
+    authority
+      .makeControl(wallMs())
+      .then(({ key, certificate }) =>
+        this.#server?.setSecureContext({
+          key,
+          cert: certificate,
+          ca: authority.certificate,
+          minVersion: "TLSv1.3",
+        }),
+      )
+      .catch((error: unknown) =>
+        logger.error({ reason: reasonOf(error) }, "Cannot renew the edge listener's certificate"),
+      );
+  }
+
+  #session(session: ServerHttp2Session): void {
+    this.#sessions.add(session);
+    session.setLocalWindowSize(WINDOW_BYTES);
+    session.on("stream", (stream, headers) => this.#stream(stream, headers));
+    session.setTimeout(IDLE_MS_MAX, () => session.destroy());
+    session.on("close", () => this.#sessions.delete(session));
+    session.on("error", () => session.destroy());
+  }
+
+  #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    stream.on("error", () => stream.close());
+    const { authority, wallMs } = this.#options;
+    const peer = peerOf(stream, authority.certificate, wallMs());
+    const path = headers[":path"] ?? "";
+    const method = headers[":method"];
+    if (method === "GET" && path === LinkPath.authority) {
+      reply(stream, 200, this.#options.authority.certificate);
+    } else if (method === "POST" && path === LinkPath.join) {
+      this.#withBody(stream, peer, (body) => this.#join(body, peer));
+    } else if (method === "POST" && path === LinkPath.renew) {
+      const edge = peer.edge ?? peer.expired;
+      if (edge === undefined || !this.#options.roster.has(edge))
+        this.#refuse(stream, 403, peer, peer.refusal);
+      else this.#withBody(stream, peer, (body) => this.#sign(edge, publicKeyIn(body)));
+    } else if (peer.edge === undefined) {
+      this.#refuse(stream, 403, peer, peer.refusal);
+    } else if (!this.#options.roster.has(peer.edge)) {
+      this.#refuse(stream, 403, peer, `this control plane has no edge "${peer.edge}"`);
+    } else if (method === "POST" && path === LinkPath.link) {
+      this.#link(stream, peer, peer.edge);
+    } else if (method === "GET" && path.startsWith(LinkPath.sections)) {
+      const bytes = this.#options.section(path.slice(LinkPath.sections.length));
+      if (bytes === undefined) reply(stream, 404, "The section is not served any more");
+      else reply(stream, 200, new Uint8Array(bytes));
+    } else {
+      reply(stream, 404, "There is nothing here");
+    }
+  }
+
+  #refuse(stream: ServerHttp2Stream, status: number, { address }: Peer, reason: string): void {
+    this.#options.logger.warn({ address, reason }, "Refused an edge");
+    reply(stream, status, reason);
+  }
+
+  /** Answers with what `work` gives; a text thrown by it as a MeridianError is why it is refused. */
+  #withBody(stream: ServerHttp2Stream, peer: Peer, work: (body: string) => Promise<object>): void {
+    let text = "";
+    stream.setEncoding("utf8");
+    stream.on("data", (chunk: string) => {
+      text += chunk;
+      if (text.length > BODY_BYTES_MAX) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    });
+    stream.on("end", () => {
+      if (stream.destroyed || text.length > BODY_BYTES_MAX) return;
+      work(text)
+        .then((answer) => reply(stream, 200, JSON.stringify(answer)))
+        .catch((error: unknown) => this.#refuse(stream, 403, peer, reasonOf(error)));
+    });
+  }
+
+  async #join(body: string, { address }: Peer): Promise<object> {
+    const { tokens, authority, roster, wallMs, logger } = this.#options;
+    const request = joinRequestIn(body);
+    if (request === undefined) throw refusal("the request is no join");
+    const { secret, publicKey, signature } = request;
+    const statement = joinStatement({ secret, fingerprint: authority.fingerprint }, publicKey);
+    const key = Buffer.from(publicKey, "base64");
+    if (!isSignedBy(key, statement, Buffer.from(signature, "base64")))
+      throw refusal("the signature is not of the key that is to be certified");
+    const used = tokens.use(secret, wallMs());
+    if (typeof used === "string") throw refusal(used);
+    const { edge } = used;
+    const answer = await this.#sign(edge, key);
+    roster.add(edge, wallMs());
+    logger.info({ edge, address }, "An edge joined");
+    return answer;
+  }
+
+  async #sign(edge: string, publicKey: Uint8Array): Promise<object> {
+    const { authority, wallMs } = this.#options;
+    const certificate = await authority.signEdge(edge, publicKey, wallMs());
+    return { edge, certificate };
+  }
+
+  #link(stream: ServerHttp2Stream, { address }: Peer, name: string): void {
+    const { hub, logger } = this.#options;
+    const link: EdgeStream = {
+      get backlogBytes() {
+        return stream.writableLength;
+      },
+      write: (bytes) => void stream.write(bytes),
+      end: () => stream.close(),
+    };
+    const decoder = new FrameDecoder([FrameKind.hello, FrameKind.acknowledgement]);
+    let isGreeted = false;
+    const fail = (reason: string): void => {
+      logger.warn({ edge: name, address, reason }, "Cut an edge off");
+      stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+    };
+    stream.respond({ ":status": 200 });
+    stream.setTimeout(SILENCE_MS_MAX * 2, () => fail("it says nothing"));
+    stream.on("data", (chunk: Buffer) => {
+      const frames = decoder.push(chunk);
+      if (typeof frames === "string") {
+        fail(frames);
+        return;
+      }
+      for (const { kind, payload } of frames) {
+        if (!isGreeted) {
+          const hello = kind === FrameKind.hello ? decodeHello(payload) : undefined;
+          if (hello?.protocol !== LINK_PROTOCOL) {
+            fail(`its protocol is ${hello?.protocol ?? "unknown"}, expected ${LINK_PROTOCOL}`);
+            return;
+          }
+          isGreeted = true;
+          hub.join(name, hello, link, address);
+          logger.info(
+            { edge: name, address, revision: hello.revision, sequence: hello.sequence },
+            "An edge is connected",
+          );
+          continue;
+        }
+        const position =
+          kind === FrameKind.acknowledgement ? decodeAcknowledgement(payload) : undefined;
+        if (position === undefined) {
+          fail("a message is malformed");
+          return;
+        }
+        hub.acknowledge(name, link, position);
+      }
+    });
+    stream.on("close", () => {
+      if (!isGreeted) return;
+      hub.leave(name, link);
+      logger.warn({ edge: name, address }, "An edge is gone");
+    });
+  }
+}
+
+function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Peer {
+  const socket = stream.session?.socket;
+  const address = `${socket?.remoteAddress ?? ""}:${socket?.remotePort ?? ""}`;
+  if (!(socket instanceof TLSSocket))
+    return { address, edge: undefined, refusal: "it uses no TLS" };
+  const { subject } = socket.getPeerCertificate();
+  const name: unknown = subject?.CN;
+  if (socket.authorized && typeof name === "string") return { address, edge: name, refusal: "" };
+  const expired = expiredName(socket, authority, nowMs);
+  const shown = typeof name === "string" ? `of "${name}" is not taken` : "is missing";
+  return {
+    address,
+    edge: undefined,
+    ...(expired === undefined ? {} : { expired }),
+    refusal: `the certificate ${shown}: ${String(socket.authorizationError)}; join with a token of this control plane`,
+  };
+}
+
+/** Whose certificate this is that is good but for its age. What TLS says of it names one flaw of perhaps several: it is looked at here. */
+function expiredName(socket: TLSSocket, authority: string, nowMs: number): string | undefined {
+  const shown = socket.getPeerX509Certificate();
+  const issuer = new X509Certificate(authority);
+  if (shown === undefined || !shown.checkIssued(issuer) || !shown.verify(issuer.publicKey))
+    return undefined;
+  const endedAtMs = Date.parse(shown.validTo);
+  const name = /^CN=([a-z0-9-]+)$/.exec(shown.subject)?.[1];
+  return endedAtMs <= nowMs && nowMs - endedAtMs < RENEWAL_GRACE_MS ? name : undefined;
+}
+
+function reply(stream: ServerHttp2Stream, status: number, body: string | Uint8Array): void {
+  if (stream.destroyed) return;
+  stream.respond({ ":status": status });
+  stream.end(body);
+}
+
+function refusal(reason: string): MeridianError {
+  return new MeridianError("EDGE_JOIN_REFUSED", "user", `Cannot join: ${reason}`);
+}
+
+function isSignedBy(publicKey: Uint8Array, statement: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    const key = createPublicKey({ key: Buffer.from(publicKey), format: "der", type: "spki" });
+    return (
+      key.asymmetricKeyDetails?.namedCurve === "prime256v1" &&
+      verify("sha256", statement, key, signature)
+    );
+  } catch {
+    return false;
+  }
+}
+
+function memberIn(body: string, name: string): string | undefined {
+  try {
+    const raw: unknown = JSON.parse(body);
+    const value: unknown =
+      typeof raw === "object" && raw !== null ? Reflect.get(raw, name) : undefined;
+    return typeof value === "string" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function joinRequestIn(body: string): JoinRequest | undefined {
+  const [secret, publicKey, signature] = ["secret", "publicKey", "signature"].map((name) =>
+    memberIn(body, name),
+  );
+  return secret === undefined || publicKey === undefined || signature === undefined
+    ? undefined
+    : { secret, publicKey, signature };
+}
+
+/** Who renews has shown a certificate, and signs with the key of the connection: only the new key is named. */
+function publicKeyIn(body: string): Uint8Array {
+  return Buffer.from(memberIn(body, "publicKey") ?? "", "base64");
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import { reasonOf } from "@meridian/core";
+import type { FastifyInstance } from "fastify";
+import { pageOf, parsePageRequest } from "../page.ts";
+import type { EdgeGateway } from "./edge-gateway.ts";
+
+const NO_EDGES =
+  'This process has no edges but its own, expected one that was started with "meridian control"';
+
+/** The edges that have joined, and invitations of more. */
+export function addEdgeRoutes(
+  server: FastifyInstance,
+  gateway: () => EdgeGateway | undefined,
+): void {
+  server.get<{ Querystring: Record<string, string> }>("/v1/edges", ({ query }, reply) => {
+    const edges = gateway()?.views();
+    if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });
+    const request = parsePageRequest(query);
+    return typeof request === "string"
+      ? reply.code(400).send({ error: request })
+      : pageOf(
+          edges,
+          request,
+          ({ name }) => name,
+          (edge) => edge,
+        );
+  });
+  server.post("/v1/edges/invitations", ({ body }, reply) => {
+    const edges = gateway();
+    if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });
+    const member = (name: string): unknown =>
+      typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
+    try {
+      return edges.invite(String(member("edge")), Number(member("forMs")));
+    } catch (error) {
+      return reply.code(400).send({ error: reasonOf(error) });
+    }
+  });
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The connection of an edge to a control: dialled out, and dialled anew, at the next of its controls, whenever it ends or falls silent.
+
+import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import { reasonOf } from "@meridian/core";
+import {
+  FrameDecoder,
+  FrameKind,
+  LINK_PROTOCOL,
+  LinkPath,
+  SILENCE_MS_MAX,
+  decodeChanges,
+  decodeManifestText,
+  decodeTable,
+  encodeAcknowledgement,
+  encodeHello,
+  type Frame,
+} from "@meridian/snapshot";
+import type { EdgeLogger } from "../edge-logger.ts";
+import type { EdgeIdentity } from "./edge-identity.ts";
+import type { EdgeReplica, FetchSection } from "./edge-replica.ts";
+import { dial } from "./exchange.ts";
+
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 5000;
+const REFUSAL_BYTES_MAX = 4096;
+/** A section that stops coming is given up after this. */
+const FETCH_SILENCE_MS_MAX = 10_000;
+
+export interface ControlLinkOptions {
+  /** URLs of controls; one of them is enough. */
+  readonly controls: readonly string[];
+  readonly identity: () => EdgeIdentity;
+  readonly version: string;
+  readonly replica: EdgeReplica;
+  readonly logger: EdgeLogger;
+  /** Control has said something. */
+  readonly onWord: () => void;
+}
+
+export class ControlLink {
+  readonly #options: ControlLinkOptions;
+  #session: ClientHttp2Session | undefined;
+  #stream: ClientHttp2Stream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #attempt = 0;
+  #retryMs = RETRY_MS_MIN;
+  #lastReason = "";
+  #isClosed = false;
+
+  constructor(options: ControlLinkOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (!this.#isClosed) this.#dial();
+  }
+
+  /** What is served has changed: control is told. */
+  acknowledge(): void {
+    const stream = this.#stream;
+    if (stream?.writable === true)
+      stream.write(encodeAcknowledgement(this.#options.replica.position));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#session?.destroy();
+  }
+
+  #dial(): void {
+    const { controls, identity } = this.#options;
+    const url = controls[this.#attempt++ % controls.length] ?? "";
+    const session = dial(url, { kind: "edge", identity: identity() });
+    this.#session = session;
+    let reason = "control ended it";
+    session.on("error", (error: unknown) => {
+      reason = reasonOf(error);
+    });
+    session.setTimeout(SILENCE_MS_MAX, () => session.destroy(new Error("control says nothing")));
+    session.on("close", () => this.#ended(url, reason));
+    session.on("connect", () => this.#open(session, url, (why) => (reason = why)));
+  }
+
+  #open(session: ClientHttp2Session, url: string, tell: (reason: string) => void): void {
+    const { replica, version, logger } = this.#options;
+    const stream = session.request(
+      {
+        ":method": "POST",
+        ":path": LinkPath.link,
+      },
+      { endStream: false },
+    );
+    const decoder = new FrameDecoder([FrameKind.manifest, FrameKind.table, FrameKind.changes]);
+    const fetch: FetchSection = (name, bytes) => fetchSection(session, name, bytes);
+    let refusal: string | undefined;
+    const fail = (reason: string): void => {
+      tell(reason);
+      session.destroy();
+    };
+    stream.on("response", (headers) => {
+      if (headers[":status"] === 200) {
+        this.#retryMs = RETRY_MS_MIN;
+        this.#lastReason = "";
+        logger.info("Connected to control", { url });
+      } else refusal = "";
+    });
+    stream.on("data", (chunk: Buffer) => {
+      if (refusal !== undefined) {
+        refusal = (refusal + chunk.toString("utf8")).slice(0, REFUSAL_BYTES_MAX);
+        return;
+      }
+      const frames = decoder.push(chunk);
+      if (typeof frames === "string") fail(frames);
+      else for (const frame of frames) this.#take(frame, fetch, fail);
+    });
+    stream.on("error", (error) => tell(error.message));
+    stream.on("end", () => {
+      if (refusal !== undefined) tell(`control refuses this edge: ${refusal}`);
+    });
+    stream.on("close", () => session.destroy());
+    stream.write(encodeHello({ protocol: LINK_PROTOCOL, version, ...replica.position }));
+    this.#stream = stream;
+  }
+
+  #take({ kind, payload }: Frame, fetch: FetchSection, fail: (reason: string) => void): void {
+    const { replica, onWord, logger } = this.#options;
+    onWord();
+    switch (kind) {
+      case FrameKind.manifest: {
+        const refused = replica.offer(decodeManifestText(payload), fetch);
+        if (refused !== undefined) logger.error("Refused a revision", { reason: refused });
+        return;
+      }
+      case FrameKind.table: {
+        const table = decodeTable(payload);
+        if (table === undefined) {
+          fail("a table is malformed");
+          return;
+        }
+        replica.takeTable(table, fetch);
+        // With or without news: it is how control knows that the edge is there.
+        this.acknowledge();
+        return;
+      }
+      case FrameKind.changes: {
+        const changes = decodeChanges(payload);
+        if (changes === undefined) fail("a change set is malformed");
+        else replica.takeChanges(changes);
+        return;
+      }
+      case FrameKind.hello:
+      case FrameKind.acknowledgement:
+        fail("a message goes the wrong way");
+        return;
+    }
+  }
+
+  #ended(url: string, reason: string): void {
+    this.#stream = undefined;
+    this.#session = undefined;
+    if (this.#isClosed) return;
+    // Once: a control that is gone for a day would fill the log.
+    if (reason !== this.#lastReason)
+      this.#options.logger.warn("Control is out of reach: answers go on as they are", {
+        url,
+        reason,
+      });
+    this.#lastReason = reason;
+    const pauseMs = this.#retryMs * (0.5 + Math.random() / 2);
+    this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
+    this.#timer = setTimeout(() => this.#dial(), pauseMs);
+  }
+}
+
+function fetchSection(
+  session: ClientHttp2Session,
+  name: string,
+  bytes: number,
+): Promise<SharedArrayBuffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<SharedArrayBuffer>();
+  if (session.destroyed) return Promise.reject(new Error("the connection is gone"));
+  const stream = session.request({
+    ":method": "GET",
+    ":path": `${LinkPath.sections}${name}`,
+  });
+  const buffer = new SharedArrayBuffer(bytes);
+  const content = new Uint8Array(buffer);
+  let at = 0;
+  const fail = (reason: string): void => {
+    reject(new Error(`Section ${name}: ${reason}`));
+    stream.close();
+  };
+  stream.setTimeout(FETCH_SILENCE_MS_MAX, () => fail("it stopped coming"));
+  stream.on("response", (headers) => {
+    const status = headers[":status"];
+    if (status !== 200) fail(`control answers ${status}`);
+  });
+  stream.on("data", (chunk: Buffer) => {
+    if (at + chunk.length > bytes) {
+      fail(`it has more than ${bytes} bytes`);
+      return;
+    }
+    content.set(chunk, at);
+    at += chunk.length;
+  });
+  stream.on("error", (error) => fail(error.message));
+  stream.on("end", () => {
+    if (at === bytes) resolve(buffer);
+    else fail(`it ends after ${at} bytes, expected ${bytes}`);
+  });
+  stream.on("close", () => reject(new Error(`Section ${name}: the connection is gone`)));
+  return promise;
+}

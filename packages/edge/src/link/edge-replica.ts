@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What an edge serves of what control says.
+//
+//   manifest ─► the sections that are missing ─► SHA-256, CRC, load ─┐
+//                                                                    ├─► on disk ─► served ─► acknowledged
+//   table of that revision ──────────────────────────────────────────┘
+//
+// A revision is served whole or not at all, and never one before what is served. With control gone nothing here changes.
+
+import { createHash } from "node:crypto";
+import { assert, reasonOf } from "@meridian/core";
+import {
+  SectionPack,
+  World,
+  makeManifest,
+  openSection,
+  parseManifest,
+  type Manifest,
+  type ManifestSection,
+  type NamedSection,
+  type Position,
+  type SlotChanges,
+  type SlotTable,
+} from "@meridian/snapshot";
+import { manifestSection } from "@meridian/snapshot/disk";
+import type { EdgeLogger } from "../edge-logger.ts";
+import type { SnapshotMessage } from "../handler.ts";
+import type { EdgeState, RestoredPair } from "./edge-state.ts";
+import { OverlayMirror } from "./overlay-mirror.ts";
+
+/** Sections that are fetched at once. */
+const FETCHES_MAX = 4;
+/** Largest snapshot that is taken, sections together. */
+const SNAPSHOT_BYTES_MAX = 8 * 1024 ** 3;
+
+/** Fetches a section from the control that named it; rejects where it cannot. */
+export type FetchSection = (name: string, bytes: number) => Promise<SharedArrayBuffer>;
+
+export interface EdgeReplicaOptions {
+  readonly state: EdgeState;
+  readonly logger: EdgeLogger;
+  readonly serve: (message: SnapshotMessage) => void;
+  /** What is served has changed. */
+  readonly onPosition: (position: Position) => void;
+  readonly onSlab?: (slab: SharedArrayBuffer) => void;
+}
+
+interface Served {
+  readonly manifest: Manifest;
+  readonly pack: SectionPack;
+  readonly world: World;
+  readonly mirror: OverlayMirror;
+}
+
+export class EdgeReplica {
+  readonly #options: EdgeReplicaOptions;
+  #served: Served | undefined;
+  /** The revision that control serves, where it is not served here yet, and its newest table. */
+  #wanted: Manifest | undefined;
+  #wantedTable: SlotTable | undefined;
+  #isAdopting = false;
+
+  constructor(options: EdgeReplicaOptions) {
+    this.#options = options;
+  }
+
+  get position(): Position {
+    const { manifest, mirror } = this.#served ?? {};
+    return { revision: manifest?.revision ?? 0, sequence: mirror?.sequence ?? 0 };
+  }
+
+  /** Serves what the state folder holds; false where it holds nothing that can be served. */
+  restore(): boolean {
+    const pair = this.#options.state.load();
+    if (pair === undefined) return false;
+    const reason = this.#restorePair(pair);
+    if (reason === undefined) return true;
+    this.#options.logger.warn("Cannot serve the stored revision", { reason });
+    return false;
+  }
+
+  /** Control serves this from now on. A text says why it is not taken. */
+  offer(text: string, fetch: FetchSection): string | undefined {
+    const manifest = parseManifest(text);
+    if (typeof manifest === "string") return manifest;
+    const served = this.#served?.manifest;
+    if (served?.revision === manifest.revision && served.hash === manifest.hash) return undefined;
+    if (served !== undefined && manifest.revision <= served.revision)
+      return `Control has revision ${manifest.revision} (${manifest.hash.slice(0, 8)}), expected one after ${served.revision} (${served.hash.slice(0, 8)}), which is served here: an edge never goes back`;
+    const bytes = manifest.sections.reduce((sum, section) => sum + section.bytes, 0);
+    if (bytes > SNAPSHOT_BYTES_MAX)
+      return `Revision ${manifest.revision} has ${bytes} bytes, expected at most ${SNAPSHOT_BYTES_MAX}`;
+    this.#wanted = manifest;
+    this.#wantedTable = undefined;
+    this.#follow(fetch);
+    return undefined;
+  }
+
+  takeTable(table: SlotTable, fetch: FetchSection): void {
+    if (table.revision === this.#served?.manifest.revision) {
+      this.#served.mirror.takeTable(table.sequence, table.slots);
+    } else if (table.revision === this.#wanted?.revision) {
+      this.#wantedTable = table;
+      this.#follow(fetch);
+    }
+  }
+
+  takeChanges(changes: SlotChanges): void {
+    if (changes.revision === this.#served?.manifest.revision)
+      this.#served.mirror.takeChanges(changes);
+  }
+
+  forgetWorker(worker: number): void {
+    this.#served?.mirror.forget(worker);
+  }
+
+  close(): void {
+    this.#served?.mirror.close();
+  }
+
+  #restorePair({ revision: stored, sequence, slots, ageMs }: RestoredPair): string | undefined {
+    const { revision, seed, sections } = stored;
+    const manifest = makeManifest(revision, seed, sections.map(manifestSection));
+    const loaded = this.#load(manifest, sections);
+    if (typeof loaded === "string") return loaded;
+    const values = loaded.world.initialSlots();
+    for (const [key, value] of slots) {
+      const slot = loaded.world.slotOfKey(key);
+      if (slot >= 0) values[slot] = value;
+    }
+    this.#serve(manifest, loaded, { revision, sequence, slots: values });
+    this.#options.logger.info("Serving the stored revision", { revision, sequence, ageMs });
+    return undefined;
+  }
+
+  /** One revision at a time; what control offers meanwhile comes after it. */
+  #follow(fetch: FetchSection): void {
+    if (this.#isAdopting || this.#wanted === undefined || this.#wantedTable === undefined) return;
+    this.#isAdopting = true;
+    const manifest = this.#wanted;
+    this.#adopt(manifest, fetch)
+      .catch((error: unknown) => {
+        const { revision } = manifest;
+        this.#options.logger.error("Refused a revision", { revision, reason: reasonOf(error) });
+        // With the next table it is tried again.
+        if (this.#wanted === manifest) this.#wantedTable = undefined;
+      })
+      .finally(() => {
+        this.#isAdopting = false;
+        this.#follow(fetch);
+      });
+  }
+
+  async #adopt(manifest: Manifest, fetch: FetchSection): Promise<void> {
+    const sections = await this.#sections(manifest, fetch);
+    // A later one came meanwhile: this one is passed over, and what was fetched for it is on disk.
+    if (this.#wanted !== manifest || this.#wantedTable === undefined) return;
+    const loaded = this.#load(manifest, sections);
+    if (typeof loaded === "string") throw new TypeError(loaded);
+    const { revision, sequence, slots } = this.#wantedTable;
+    if (slots.length !== loaded.world.slotCount)
+      throw new TypeError(`Table has ${slots.length} slots, expected ${loaded.world.slotCount}`);
+    this.#options.state.keep(manifest);
+    this.#wanted = undefined;
+    this.#wantedTable = undefined;
+    this.#serve(manifest, loaded, { revision, sequence, slots });
+    this.#options.logger.info("Serving a new revision", { revision, sequence });
+  }
+
+  #load(
+    manifest: Manifest,
+    sections: readonly NamedSection[],
+  ): { readonly pack: SectionPack; readonly world: World } | string {
+    const pack = SectionPack.make(sections, this.#served?.pack, this.#options.onSlab);
+    if ("error" in pack) return pack.error;
+    const world = World.load(pack.sections, manifest.seed, this.#served?.world);
+    return "error" in world ? world.error : { pack, world };
+  }
+
+  #serve(
+    manifest: Manifest,
+    { pack, world }: { readonly pack: SectionPack; readonly world: World },
+    start: SlotTable,
+  ): void {
+    const before = this.#served?.mirror;
+    const { state, serve, onPosition } = this.#options;
+    const mirror = new OverlayMirror(world, start, () => {
+      state.changed(mirror);
+      onPosition(this.position);
+    });
+    this.#served = { manifest, pack, world, mirror };
+    const { buffer: overlay, slotCount } = mirror;
+    serve({
+      kind: "snapshot",
+      revision: manifest.revision,
+      world: world.share(),
+      overlay,
+      slotCount,
+    });
+    before?.close();
+    state.changed(mirror);
+    onPosition(this.position);
+  }
+
+  /** The sections of a revision; those that are not in memory with their bytes, each the very one that the manifest names. */
+  async #sections(manifest: Manifest, fetch: FetchSection): Promise<NamedSection[]> {
+    const found = new Map<string, SharedArrayBuffer>();
+    const missing = manifest.sections.filter(({ name }) => this.#served?.pack.has(name) !== true);
+    const next = missing.values();
+    const work = async (): Promise<void> => {
+      for (const section of next) found.set(section.name, await this.#section(section, fetch));
+    };
+    await Promise.all(Array.from({ length: FETCHES_MAX }, work));
+    return manifest.sections.map(({ name }) => {
+      const buffer = found.get(name);
+      return buffer === undefined ? { name } : { name, buffer };
+    });
+  }
+
+  async #section(section: ManifestSection, fetch: FetchSection): Promise<SharedArrayBuffer> {
+    const { name, bytes } = section;
+    const kept = this.#options.state.readSection(name);
+    if (kept !== undefined && wrongness(kept, section) === undefined) return kept;
+    const fetched = await fetch(name, bytes);
+    const wrong = wrongness(fetched, section);
+    if (wrong !== undefined) throw new TypeError(wrong);
+    assert(fetched.byteLength === bytes, "a section has the length that its manifest says");
+    this.#options.state.writeSection(name, new Uint8Array(fetched));
+    return fetched;
+  }
+}
+
+/** Why bytes are not the section that is meant. */
+function wrongness(buffer: SharedArrayBuffer, wanted: ManifestSection): string | undefined {
+  const { name, bytes, kind, key } = wanted;
+  if (buffer.byteLength !== bytes)
+    return `Section ${name} has ${buffer.byteLength} bytes, expected ${bytes}`;
+  const found = createHash("sha256").update(new Uint8Array(buffer)).digest("hex");
+  if (found !== name) return `Section ${name} has the hash ${found}`;
+  const section = openSection(buffer);
+  if ("error" in section) return `Section ${name}: ${section.error}`;
+  return section.kind === kind && section.key === BigInt(`0x${key}`)
+    ? undefined
+    : `Section ${name} is of kind ${section.kind}, expected ${kind}`;
+}

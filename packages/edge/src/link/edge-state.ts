@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The pair (snapshot, overlay) of an edge on disk, in the files that `meridian up` keeps. A disk that cannot be written is told of and
+// does not end the answers.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { reasonOf } from "@meridian/core";
+import { Verdict, type Manifest } from "@meridian/snapshot";
+import {
+  SnapshotStore,
+  decodeOverlay,
+  encodeOverlay,
+  writeDurably,
+  type StoredRevision,
+} from "@meridian/snapshot/disk";
+import type { EdgeLogger } from "../edge-logger.ts";
+import type { OverlayMirror } from "./overlay-mirror.ts";
+
+/** The overlay is on disk at most this long after a change. */
+const SAVE_MS = 500;
+/** It is written this often where nothing changes, so that its age is that of the last word of control. */
+const REFRESH_MS = 60_000;
+/** Verdicts older than this are unknown after a start. */
+const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
+const OVERLAY_FILE = "overlay.bin";
+
+/** What an edge starts from. */
+export interface RestoredPair {
+  readonly revision: StoredRevision;
+  readonly sequence: number;
+  readonly slots: ReadonlyMap<bigint, number>;
+  /** Since control was last heard of; undefined where no overlay is kept. */
+  readonly ageMs: number | undefined;
+}
+
+export class EdgeState {
+  readonly store: SnapshotStore;
+  readonly #folder: string;
+  readonly #logger: EdgeLogger;
+  #saveTimer: NodeJS.Timeout | undefined;
+  #savedAtMs = 0;
+  #mirror: OverlayMirror | undefined;
+  /** When each slot last changed, wall seconds. */
+  #changedAt = new Map<bigint, { readonly value: number; readonly atSeconds: number }>();
+
+  constructor(folder: string, logger: EdgeLogger) {
+    this.#folder = folder;
+    this.#logger = logger;
+    this.store = new SnapshotStore(folder);
+  }
+
+  /** The newest pair that is whole. */
+  load(): RestoredPair | undefined {
+    const { stored, refused } = this.store.load();
+    for (const { file, reason } of refused)
+      this.#logger.warn("Passed over a stored snapshot that is not whole", { file, reason });
+    if (stored === undefined) return undefined;
+    const overlay = this.#readOverlay();
+    if (typeof overlay === "string") {
+      this.#logger.warn("Starts without the stored overlay", { reason: overlay });
+      return { revision: stored, sequence: 0, slots: new Map(), ageMs: undefined };
+    }
+    const nowMs = Date.now();
+    const ageMs = nowMs - overlay.savedAtMs;
+    const slots = new Map<bigint, number>();
+    for (const [key, { value, changedAtSeconds }] of overlay.slots) {
+      this.#changedAt.set(key, { value, atSeconds: changedAtSeconds });
+      const isOld = ageMs > VERDICT_AGE_MS_MAX;
+      slots.set(key, isOld ? ((value & ~3) | Verdict.unknown) >>> 0 : value);
+    }
+    return { revision: stored, sequence: overlay.sequence, slots, ageMs };
+  }
+
+  /** A section on disk; undefined where there is none. */
+  readSection(name: string): SharedArrayBuffer | undefined {
+    if (!this.store.has(name)) return undefined;
+    const found = this.store.readSection(name);
+    return typeof found === "string" ? undefined : found;
+  }
+
+  writeSection(name: string, bytes: Uint8Array): void {
+    this.#try(`section ${name}`, () => this.store.write(name, bytes));
+  }
+
+  keep(manifest: Manifest): void {
+    this.#try(`revision ${manifest.revision}`, () => {
+      this.store.keep(manifest);
+      this.store.prune();
+    });
+  }
+
+  /** The overlay has changed, or is another one. */
+  changed(mirror: OverlayMirror): void {
+    this.#mirror = mirror;
+    this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_MS).unref();
+  }
+
+  /** Control has been heard of, whether or not anything changed. */
+  heard(): void {
+    if (this.#mirror !== undefined && Date.now() - this.#savedAtMs > REFRESH_MS)
+      this.changed(this.#mirror);
+  }
+
+  close(): void {
+    if (this.#saveTimer !== undefined) this.#save();
+  }
+
+  #save(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    const mirror = this.#mirror;
+    if (mirror === undefined) return;
+    this.#savedAtMs = Date.now();
+    const nowSeconds = Math.floor(this.#savedAtMs / 1000);
+    const changedAt = new Map<bigint, { readonly value: number; readonly atSeconds: number }>();
+    for (const { key, value } of mirror.slots()) {
+      const before = this.#changedAt.get(key);
+      changedAt.set(key, before?.value === value ? before : { value, atSeconds: nowSeconds });
+    }
+    this.#changedAt = changedAt;
+    const slots = new Map(
+      [...changedAt].map(([key, { value, atSeconds }]) => [
+        key,
+        { value, changedAtSeconds: atSeconds },
+      ]),
+    );
+    this.#try("the overlay", () =>
+      writeDurably(
+        join(this.#folder, OVERLAY_FILE),
+        encodeOverlay({ savedAtMs: this.#savedAtMs, sequence: mirror.sequence, slots }),
+      ),
+    );
+  }
+
+  #readOverlay(): ReturnType<typeof decodeOverlay> {
+    try {
+      return decodeOverlay(readFileSync(join(this.#folder, OVERLAY_FILE)));
+    } catch (error) {
+      return reasonOf(error);
+    }
+  }
+
+  #try(what: string, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#logger.error(`Cannot keep ${what} in the state folder`, { reason: reasonOf(error) });
+    }
+  }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+export {
+  decodeOverlay,
+  encodeOverlay,
+  type StoredOverlay,
+  type StoredSlot,
+} from "./overlay-file.ts";
+export {
+  SnapshotStore,
+  manifestSection,
+  type RefusedManifest,
+  type StoredRevision,
+} from "./snapshot-store.ts";
+export { StateDir, syncFolder, writeDurably } from "./state-dir.ts";

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { FRAME_HEADER_BYTES } from "./frame.ts";
+import {
+  decodeAcknowledgement,
+  decodeChanges,
+  decodeHello,
+  decodeTable,
+  encodeAcknowledgement,
+  encodeChanges,
+  encodeHello,
+  encodeTable,
+} from "./messages.ts";
+
+const revision = fc.maxSafeNat();
+const word = fc.nat(0xffff_ffff);
+const payloadOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(FRAME_HEADER_BYTES);
+
+test("each message is read as it was written", () => {
+  const changes = fc.array(
+    fc.record({ key: fc.bigInt(0n, 2n ** 64n - 1n), value: word }, { noNullPrototype: true }),
+  );
+  fc.assert(
+    fc.property(revision, word, fc.array(word), changes, (at, sequence, slots, changed) => {
+      const position = { revision: at, sequence };
+      const table = { ...position, slots: Uint32Array.from(slots) };
+      assert.deepEqual(decodeTable(payloadOf(encodeTable(table))), table);
+      const set = { ...position, changes: changed };
+      assert.deepEqual(decodeChanges(payloadOf(encodeChanges(set))), set);
+      assert.deepEqual(decodeAcknowledgement(payloadOf(encodeAcknowledgement(position))), position);
+      const hello = { ...position, protocol: 1, version: "1.0.0" };
+      assert.deepEqual(decodeHello(payloadOf(encodeHello(hello))), hello);
+    }),
+  );
+});
+
+test("bytes that are no message are read as none, and never throw", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+      const table = decodeTable(bytes);
+      if (table !== undefined) assert.equal(bytes.length, 16 + table.slots.length * 4);
+      const set = decodeChanges(bytes);
+      if (set !== undefined) assert.equal(bytes.length, 16 + set.changes.length * 12);
+      if (decodeAcknowledgement(bytes) !== undefined) assert.equal(bytes.length, 12);
+      decodeHello(bytes);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("a table cut short or longer than it says is none", () => {
+  const whole = payloadOf(encodeTable({ revision: 1, sequence: 2, slots: new Uint32Array(3) }));
+  assert.equal(decodeTable(whole.subarray(0, whole.length - 1)), undefined);
+  assert.equal(decodeTable(Uint8Array.from([...whole, 0])), undefined);
+});

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Who may join, who may connect, and what an edge takes of what it is sent.
+
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { connect } from "node:http2";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { EdgeGateway } from "@meridian/control";
+import {
+  CertificateRenewal,
+  EdgeReplica,
+  EdgeState,
+  SILENT_LOGGER,
+  joinControl,
+  readIdentity,
+} from "@meridian/edge";
+import { LinkPath, encodeManifest, makeManifest, type SlotTable } from "@meridian/snapshot";
+import { manifestSection } from "@meridian/snapshot/disk";
+import { writePolicies, writePools, type WrittenSection } from "@meridian/snapshot/writer";
+import { temporaryFolder, until } from "./process.ts";
+
+interface Control {
+  readonly gateway: EdgeGateway;
+  readonly url: string;
+  /** What it logged. */
+  readonly lines: string[];
+  nowMs: number;
+}
+
+async function startControl(t: TestContext): Promise<Control> {
+  const lines: string[] = [];
+  const log = (fields: object, message: string): void => {
+    lines.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  const control = { nowMs: Date.now() };
+  const gateway = await EdgeGateway.open({
+    stateFolder: temporaryFolder(t),
+    listen: "127.0.0.1:0",
+    section: () => undefined,
+    logger: { info: log, warn: log, error: log },
+    wallMs: () => control.nowMs,
+  });
+  await gateway.start();
+  t.after(() => gateway.close());
+  return Object.assign(control, { gateway, url: `https://${gateway.address}`, lines });
+}
+
+test("a token is taken once, in time, and by the control that made it alone", async (t) => {
+  const control = await startControl(t);
+  const other = await startControl(t);
+  const { token } = control.gateway.invite("eu-1", 60_000);
+  await assert.rejects(joinControl(token, other.url), {
+    code: "EDGE_JOIN_REFUSED",
+    message: /is of another control plane than the token/,
+  });
+  const identity = await joinControl(token, control.url);
+  assert.equal(identity.edge, "eu-1");
+  await assert.rejects(joinControl(token, control.url), /the token for "eu-1" was used at/);
+  const late = control.gateway.invite("eu-2", 60_000);
+  control.nowMs += 61_000;
+  await assert.rejects(joinControl(late.token, control.url), /the token for "eu-2" expired at/);
+  const made = late.token.replace(/^mrj_.{43}/, `mrj_${"A".repeat(43)}`);
+  await assert.rejects(joinControl(made, control.url), /is not of this control plane/);
+  assert.deepEqual(
+    control.gateway.views().map(({ name, connected }) => ({ name, connected })),
+    [{ name: "eu-1", connected: false }],
+  );
+  assert.equal(control.lines.filter((line) => line.startsWith("Refused an edge")).length, 3);
+  assert.ok(!control.lines.join().includes(token));
+});
+
+test("a certificate of another control plane is refused and logged", async (t) => {
+  const control = await startControl(t);
+  const other = await startControl(t);
+  const foreign = await joinControl(other.gateway.invite("eu-1", 60_000).token, other.url);
+  await joinControl(control.gateway.invite("eu-1", 60_000).token, control.url);
+  const session = connect(control.url, {
+    cert: foreign.certificate,
+    key: foreign.key,
+    rejectUnauthorized: false,
+  });
+  t.after(() => session.destroy());
+  const stream = session.request({ ":method": "POST", ":path": LinkPath.link });
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  stream.on("response", (headers) => resolve(headers[":status"]));
+  stream.end();
+  assert.equal(await promise, 403);
+  assert.match(
+    control.lines.at(-1) ?? "",
+    /^Refused an edge .*the certificate of \\"eu-1\\" is not/,
+  );
+});
+
+test("a certificate is renewed before it ends, and by who was away for longer", async (t) => {
+  const control = await startControl(t);
+  const stateFolder = temporaryFolder(t);
+  const joined = await joinControl(control.gateway.invite("eu-1", 60_000).token, control.url);
+  const clock = { nowMs: Date.now() };
+  const renewal = new CertificateRenewal({
+    controls: [control.url],
+    stateFolder,
+    identity: joined,
+    logger: SILENT_LOGGER,
+    wallMs: () => clock.nowMs,
+  });
+  await renewal.renewIfDue();
+  assert.equal(renewal.identity, joined);
+  clock.nowMs += 17 * 3_600_000;
+  await renewal.renewIfDue();
+  assert.notEqual(renewal.identity.key, joined.key);
+  assert.deepEqual(readIdentity(stateFolder), renewal.identity);
+
+  // One that ended in the week before.
+  control.nowMs = Date.now() - 7 * 24 * 3_600_000;
+  const old = await joinControl(control.gateway.invite("eu-2", 60_000).token, control.url);
+  control.nowMs = Date.now();
+  const late = new CertificateRenewal({
+    controls: [control.url],
+    stateFolder,
+    identity: old,
+    logger: SILENT_LOGGER,
+    wallMs: () => Date.now(),
+  });
+  await late.renewIfDue();
+  assert.ok(Date.parse(new X509Certificate(late.identity.certificate).validTo) > Date.now());
+});
+
+test("an edge takes a revision whole and never goes back", async (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, "sections"));
+  mkdirSync(join(folder, "history"));
+  const state = new EdgeState(folder, SILENT_LOGGER);
+  t.after(() => state.close());
+  const served: number[] = [];
+  const replica = new EdgeReplica({
+    state,
+    logger: SILENT_LOGGER,
+    serve: ({ revision }) => served.push(revision),
+    onPosition: () => {},
+  });
+  const fetched: string[] = [];
+  const sendTorn = (sections: readonly WrittenSection[], isTorn: boolean) => (name: string) => {
+    fetched.push(name);
+    const found = sections.find((section) => section.name === name);
+    assert.ok(found !== undefined);
+    const bytes = new Uint8Array(found.buffer).slice();
+    if (isTorn) bytes.fill(0, bytes.length - 8);
+    const buffer = new SharedArrayBuffer(bytes.length);
+    new Uint8Array(buffer).set(bytes);
+    return Promise.resolve(buffer);
+  };
+  const [first, second] = [revisionOf(1), revisionOf(2)];
+  const fetchFirst = sendTorn(first.sections, false);
+
+  // Not before all of its sections are there, and the right ones.
+  assert.equal(replica.offer(first.text, fetchFirst), undefined);
+  replica.takeTable(first.table, sendTorn(first.sections, true));
+  await until("the torn section", 5000, () => fetched.length > 0);
+  await new Promise((done) => {
+    setImmediate(done);
+  });
+  assert.deepEqual(served, []);
+  replica.takeTable(first.table, fetchFirst);
+  await until("the first revision", 5000, () => served.length > 0);
+
+  // Another table, then an older one.
+  replica.takeTable({ ...first.table, sequence: 9 }, fetchFirst);
+  replica.takeTable({ ...first.table, sequence: 8 }, fetchFirst);
+  assert.deepEqual(replica.position, { revision: 1, sequence: 9 });
+
+  // The next revision; then neither the one before nor another of its number.
+  const fetchSecond = sendTorn(second.sections, false);
+  assert.equal(replica.offer(second.text, fetchSecond), undefined);
+  replica.takeTable(second.table, fetchSecond);
+  await until("the second revision", 5000, () => served.length > 1);
+  assert.match(replica.offer(first.text, fetchFirst) ?? "", /an edge never goes back/);
+  const forked = first.text.replace('"revision": 1', '"revision": 2');
+  assert.match(replica.offer(forked, fetchFirst) ?? "", /an edge never goes back/);
+  assert.deepEqual(served, [1, 2]);
+});
+
+function revisionOf(revision: number): {
+  readonly sections: readonly WrittenSection[];
+  readonly text: string;
+  readonly table: SlotTable;
+} {
+  const name = `default/p${revision}`;
+  const pool = { name, members: [], answers: 0, dial: 1000, minHealthy: undefined };
+  const sections = [writePools([pool]), writePolicies([])];
+  const text = encodeManifest(makeManifest(revision, 7, sections.map(manifestSection)));
+  return { sections, text, table: { revision, sequence: 1, slots: new Uint32Array(1) } };
+}

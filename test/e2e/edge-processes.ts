@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// `meridian control` and `meridian edge` as processes of their own.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join, resolve } from "node:path";
+import type { TestContext } from "node:test";
+import { meridian, until } from "./process.ts";
+
+const main = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
+const LOG_MS_MAX = 15_000;
+
+/** One process, and others like it after it. */
+export class PlaneProcess {
+  readonly stateDir: string;
+  readonly #arguments: readonly string[];
+  #child: ChildProcess | undefined;
+  #log = "";
+
+  constructor(t: TestContext, stateDir: string, given: readonly string[]) {
+    this.stateDir = stateDir;
+    this.#arguments = [...given, "--state", stateDir];
+    t.after(() => this.kill());
+  }
+
+  /** What the present process has logged. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Starts a process and waits for a line of its log. */
+  async start(line: RegExp): Promise<void> {
+    const child = spawn(process.execPath, [main, ...this.#arguments], {
+      stdio: ["ignore", "inherit", "pipe"],
+    });
+    this.#log = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#log += text;
+    });
+    this.#child = child;
+    await this.whenLogged(line);
+  }
+
+  async whenLogged(line: RegExp): Promise<void> {
+    await until(`a log line ${line.source}`, LOG_MS_MAX, () => {
+      if (this.#child?.exitCode !== null) throw new Error(`The process ended: ${this.#log}`);
+      return line.test(this.#log);
+    });
+  }
+
+  /** Ends it as a crash would. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+}
+
+/** An edge that has joined with a token of its own. */
+export async function joinedEdge(
+  t: TestContext,
+  place: { readonly folder: string; readonly control: PlaneProcess; readonly url: string },
+  name: string,
+  port: number,
+): Promise<PlaneProcess> {
+  const stateDir = join(place.folder, name);
+  const invited = await meridian("edge", "invite", name, "--state", place.control.stateDir);
+  const joined = await meridian(
+    ...["edge", "join", `${invited.stdout.trim()}@${place.url}`, "--state", stateDir],
+  );
+  if (joined.code !== 0) throw new Error(joined.stderr);
+  const listen = `127.0.0.1:${port}`;
+  return new PlaneProcess(t, stateDir, [
+    ...["edge", "--control", place.url, "--listen", listen, "--workers", "1"],
+  ]);
+}

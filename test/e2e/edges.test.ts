@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One control and two edges, as processes over loopback: what control says is answered by both, and what happens to control is not.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { udpClient } from "../conformance/dns-client.ts";
+import { ask } from "./ask.ts";
+import { failoverDocuments, type Pair } from "./documents.ts";
+import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
+import { EndpointProcess, freePort, meridian, temporaryFolder, until } from "./process.ts";
+
+const LOOK_MS_MAX = 15_000;
+
+test("two edges answer what control says, and go on without it", async (t) => {
+  const folder = temporaryFolder(t);
+  const files = join(folder, "documents.yaml");
+  const pair: Pair = {
+    port: await freePort(),
+    primary: "127.0.0.41",
+    secondary: "127.0.0.42",
+    intervalMs: 200,
+    timeoutMs: 100,
+  };
+  const primary = new EndpointProcess(t, pair.primary, pair.port);
+  const secondary = new EndpointProcess(t, pair.secondary, pair.port);
+  await Promise.all([primary.start(), secondary.start()]);
+  writeFileSync(files, failoverDocuments(pair));
+  const controlPort = await freePort();
+  const url = `https://127.0.0.1:${controlPort}`;
+  const control = new PlaneProcess(t, join(folder, "control"), [
+    ...["control", "-f", files, "--edges", `127.0.0.1:${controlPort}`, "--http", "none"],
+  ]);
+  await control.start(/"msg":"Serving edges"/);
+  const ports = [await freePort(), await freePort()];
+  const edges = await Promise.all(
+    ports.map((port, index) => joinedEdge(t, { folder, control, url }, `eu-${index}`, port)),
+  );
+  await Promise.all(edges.map((edge) => edge.start(/"msg":"Serving a new revision"/)));
+  const askAll = await clientsOf(t, ports);
+  await untilAll(askAll, pair.primary);
+
+  // A dead endpoint is gone from the answers of both, by control's verdict.
+  primary.kill();
+  await untilAll(askAll, pair.secondary);
+  await primary.start();
+  await untilAll(askAll, pair.primary);
+
+  // So is a change of the documents.
+  writeFileSync(
+    files,
+    failoverDocuments({ ...pair, primary: pair.secondary, secondary: pair.primary }),
+  );
+  await untilAll(askAll, pair.secondary);
+  const listed = await meridian("get", "edges", "--state", control.stateDir, "-o", "json");
+  const shown = edgesIn(listed.stdout);
+  assert.deepEqual(
+    shown.map(({ name, connected, revision }) => ({ name, connected, revision })),
+    [
+      { name: "eu-0", connected: true, revision: 2 },
+      { name: "eu-1", connected: true, revision: 2 },
+    ],
+  );
+
+  // Control dies: answers stay, and an edge that starts without it answers from its disk and says how old that is.
+  await control.kill();
+  await Promise.all(edges.map((edge) => edge.whenLogged(/"msg":"Control is out of reach/)));
+  assert.deepEqual(await askAll(), [[pair.secondary], [pair.secondary]]);
+  const [first] = edges;
+  assert.ok(first !== undefined);
+  await first.kill();
+  await first.start(/"msg":"Answering"/);
+  assert.match(first.log, /"ageMs":\d+,"msg":"Serving the stored revision"/);
+  assert.deepEqual(await askAll(), [[pair.secondary], [pair.secondary]]);
+
+  // Control is back: both follow it again.
+  writeFileSync(files, failoverDocuments(pair));
+  await control.start(/"msg":"Serving edges"/);
+  await untilAll(askAll, pair.primary);
+  assert.match(readFileSync(join(first.stateDir, "manifest.json"), "utf8"), /"revision": 3,/);
+});
+
+async function clientsOf(
+  t: TestContext,
+  ports: readonly number[],
+): Promise<() => Promise<string[][]>> {
+  const clients = await Promise.all(ports.map((port) => udpClient("127.0.0.1", port)));
+  t.after(() => clients.forEach((client) => client.close()));
+  return () => Promise.all(clients.map((client) => ask(client, "www.e2e.example", "A")));
+}
+
+async function untilAll(askAll: () => Promise<string[][]>, address: string): Promise<void> {
+  await until(`the answer ${address} of all`, LOOK_MS_MAX, async () =>
+    (await askAll()).every((found) => found.join(" ") === address),
+  );
+}
+
+function edgesIn(
+  text: string,
+): { readonly name: unknown; readonly connected: unknown; readonly revision: unknown }[] {
+  const rows: unknown = JSON.parse(text);
+  assert.ok(Array.isArray(rows));
+  return rows.map((row: unknown) => {
+    assert.ok(typeof row === "object" && row !== null);
+    const member = (name: string): unknown => Reflect.get(row, name);
+    return { name: member("name"), connected: member("connected"), revision: member("revision") };
+  });
+}
