@@ -50,7 +50,7 @@ export const edgeOptions: readonly OptionDefinition[] = [
   {
     flags: "--control <URL...>",
     summary:
-      "Controls to dial, as https://HOST:PORT; one of them is enough. May be given several times.",
+      "Controls to dial, as `https://HOST:PORT`; one of them is enough. May be given several times.",
     environment: "MERIDIAN_CONTROL",
   },
   stateOption,
@@ -70,8 +70,8 @@ export function readEdgeArguments(
     const { environment: variable = "", defaultValue, choices } = option;
     const flag = flagOf(option);
     const value = values[flag] ?? environment[variable] ?? defaultValue;
-    if (choices !== undefined && !choices.includes(String(value)))
-      throw invalid(`--${flag} is "${String(value)}", expected one of ${choices.join(", ")}`);
+    if (choices !== undefined && (typeof value !== "string" || !choices.includes(value)))
+      throw invalid(`--${flag} is ${JSON.stringify(value)}, expected one of ${choices.join(", ")}`);
     return [flag.replaceAll(/-[a-z]/g, (text) => text.slice(1).toUpperCase()), value];
   });
   return new CommandInput([], Object.fromEntries(read));

@@ -13,6 +13,7 @@ import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
 import { addLatencyRoute } from "./latency-route.ts";
 import type { EdgeGateway } from "./edges/edge-gateway.ts";
+import type { EdgeView } from "./edges/edge-hub.ts";
 import { addEdgeRoutes } from "./edges/edge-routes.ts";
 import { addListRoutes } from "./list-routes.ts";
 import type { LatencySamples } from "./latency-samples.ts";
@@ -111,7 +112,11 @@ export class Api {
     });
     this.#reads(server);
     this.#writes(server);
-    addEdgeRoutes(server, () => this.#options.gateway?.());
+    addEdgeRoutes(
+      server,
+      () => this.#options.gateway?.(),
+      () => this.#ownEdge(),
+    );
     await this.#documentRoutes(server);
     return server;
   }
@@ -145,7 +150,6 @@ export class Api {
             .send(await this.#metrics.text(top));
     });
     server.get("/v1/status", () => this.#status());
-    server.get("/v1/edges", () => this.#edges());
     addListRoutes(server, embedded, edge);
     server.get<{ Querystring: Record<string, string> }>(
       "/v1/policies/counts",
@@ -256,12 +260,19 @@ export class Api {
     });
   }
 
-  /** The one edge of this process. */
-  #edges(): object[] {
-    const { embedded, edge } = this.#options;
-    const { addresses, transport } = edge.figures();
+  /** The one edge of a process that feeds no others. */
+  #ownEdge(): EdgeView {
+    const { embedded, edge, version } = this.#options;
     const { revision, sequence } = embedded;
-    return [{ edge: hostname(), revision, overlaySequence: sequence, addresses, transport }];
+    return {
+      name: hostname(),
+      connected: true,
+      revision,
+      sequence,
+      lastWordMs: Date.now(),
+      version,
+      address: edge.figures().addresses[0],
+    };
   }
 
   #status(): object {

@@ -2,19 +2,20 @@
 import { reasonOf } from "@meridian/core";
 import type { FastifyInstance } from "fastify";
 import { pageOf, parsePageRequest } from "../page.ts";
+import type { EdgeView } from "./edge-hub.ts";
 import type { EdgeGateway } from "./edge-gateway.ts";
 
 const NO_EDGES =
   'This process has no edges but its own, expected one that was started with "meridian control"';
 
-/** The edges that have joined, and invitations of more. */
+/** The edges that have joined, or the one of a process that answers by itself, and invitations of more. */
 export function addEdgeRoutes(
   server: FastifyInstance,
   gateway: () => EdgeGateway | undefined,
+  ownEdge: () => EdgeView,
 ): void {
   server.get<{ Querystring: Record<string, string> }>("/v1/edges", ({ query }, reply) => {
-    const edges = gateway()?.views();
-    if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });
+    const edges = gateway()?.views() ?? [ownEdge()];
     const request = parsePageRequest(query);
     return typeof request === "string"
       ? reply.code(400).send({ error: request })

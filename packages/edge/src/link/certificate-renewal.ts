@@ -28,7 +28,6 @@ export class CertificateRenewal {
   identity: EdgeIdentity;
   readonly #options: CertificateRenewalOptions;
   #timer: NodeJS.Timeout | undefined;
-  #turn: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(options: CertificateRenewalOptions) {
@@ -37,13 +36,8 @@ export class CertificateRenewal {
   }
 
   start(): void {
-    const look = (): void => {
-      this.#turn ??= this.renewIfDue().finally(() => {
-        this.#turn = undefined;
-      });
-    };
-    look();
-    this.#timer = setInterval(look, LOOK_MS).unref();
+    void this.renewIfDue();
+    this.#timer = setInterval(() => void this.renewIfDue(), LOOK_MS).unref();
   }
 
   close(): void {
@@ -81,6 +75,6 @@ async function renew(url: string, identity: EdgeIdentity): Promise<EdgeIdentity>
   );
   if (status !== 200) throw new Error(`control answers ${status}: ${body}`);
   const { certificate } = answerIn(body);
-  const key = keys.privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+  const key = keys.privateKey.export({ format: "pem", type: "pkcs8" });
   return { ...identity, key, certificate };
 }

@@ -42,7 +42,7 @@ export async function joinControl(tokenText: string, url: string): Promise<EdgeI
       body.startsWith("Cannot join") ? body : `Cannot join: ${body}`,
     );
   const { edge, certificate } = answerIn(body);
-  const key = keys.privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+  const key = keys.privateKey.export({ format: "pem", type: "pkcs8" });
   return { edge, key, certificate, authority };
 }
 
