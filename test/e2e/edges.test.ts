@@ -13,6 +13,7 @@ import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { EndpointProcess, freePort, meridian, temporaryFolder, until } from "./process.ts";
 
 const LOOK_MS_MAX = 15_000;
+const OVERLAY_MS_MAX = 1000;
 
 test("two edges answer what control says, and go on without it", async (t) => {
   const folder = temporaryFolder(t);
@@ -21,8 +22,8 @@ test("two edges answer what control says, and go on without it", async (t) => {
     port: await freePort(),
     primary: "127.0.0.41",
     secondary: "127.0.0.42",
-    intervalMs: 200,
-    timeoutMs: 100,
+    intervalMs: 400,
+    timeoutMs: 300,
   };
   const primary = new EndpointProcess(t, pair.primary, pair.port);
   const secondary = new EndpointProcess(t, pair.secondary, pair.port);
@@ -68,6 +69,10 @@ test("two edges answer what control says, and go on without it", async (t) => {
   await control.kill();
   await Promise.all(edges.map((edge) => edge.whenLogged(/"msg":"Control is out of reach/)));
   assert.deepEqual(await askAll(), [[pair.secondary], [pair.secondary]]);
+  // The overlay is on disk at most a second after a change.
+  await new Promise((done) => {
+    setTimeout(done, OVERLAY_MS_MAX);
+  });
   const [first] = edges;
   assert.ok(first !== undefined);
   await first.kill();
