@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { MeridianError } from "@meridian/core";
 import { syncFolder } from "@meridian/snapshot/disk";
 import { DocumentReader } from "./document-reader.ts";
@@ -24,6 +25,9 @@ import { StoreDatabase } from "./store-database.ts";
 import { corrupt } from "./store-error.ts";
 
 const suffixes = ["", "-wal", "-shm"] as const;
+/** How often a copy is tried, and the wait between. */
+const ATTEMPTS_MAX = 5;
+const RETRY_MS = 20;
 
 export interface LastGoodCopyOptions {
   /** Path of the store; the copy's is `lastGoodPath` of it. */
@@ -65,17 +69,30 @@ export class LastGoodCopy {
 
   async #copy(): Promise<void> {
     const target = lastGoodPath(this.#options.path);
-    const temporary = `${target}.new`;
-    try {
-      rmSync(temporary, { force: true });
-      await backup(this.#connection, temporary, { rate: 1000 });
-      syncFile(temporary);
-      renameSync(temporary, target);
-      syncFolder(dirname(target));
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#options.report(`Cannot renew "${target}", the former copy stays: ${reason}`);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#copyOnce(target);
+        return;
+      } catch (error) {
+        // A commit at the wrong moment makes the connection busy for the copy, too.
+        if (attempt < ATTEMPTS_MAX) {
+          await sleep(RETRY_MS);
+          continue;
+        }
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.report(`Cannot renew "${target}", the former copy stays: ${reason}`);
+        return;
+      }
     }
+  }
+
+  async #copyOnce(target: string): Promise<void> {
+    const temporary = `${target}.new`;
+    rmSync(temporary, { force: true });
+    await backup(this.#connection, temporary, { rate: 1000 });
+    syncFile(temporary);
+    renameSync(temporary, target);
+    syncFolder(dirname(target));
   }
 }
 
