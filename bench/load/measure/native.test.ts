@@ -6,10 +6,11 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { ask } from "./ask.ts";
 import { HealthTarget } from "./health-target.ts";
 import { startLoader } from "./loader.ts";
 import { buildNative, nativePath } from "./native.ts";
-import { freePort, startPinned, stopProgram } from "./program.ts";
+import { freePort, startPinned, stopProgram, waitFor } from "./program.ts";
 
 // The C programs of the harness against the real network. Answers come from a few lines of JavaScript here.
 
@@ -37,6 +38,7 @@ test("loader gets every datagram back from echo at a fixed rate", { skip }, asyn
     join(folder, "log"),
   );
   try {
+    await waitFor("echo to answer", 10_000, () => ask(port, "a.example.", 50), echo);
     const found = await load(port, { names, prefixes }).summary;
     assert.equal(found.sent, 600);
     assert.equal(found.received + found.late, 600);
