@@ -13,7 +13,6 @@ import {
   transportOption as transport,
   workersOption as workers,
 } from "./edge-options.ts";
-import { stepBack } from "./start-priority.ts";
 
 const output: OptionDefinition = {
   flags: "-o, --output <FORMAT>",
@@ -110,11 +109,7 @@ export const commands: readonly CommandDefinition[] = [
       "meridian up -f deploy/examples/quickstart",
       "meridian up -f /etc/meridian --state /var/lib/meridian --listen 0.0.0.0:53 --listen [::]:53",
     ],
-    run: async (input) => {
-      // Before the server's modules are loaded, which is most of the work.
-      const comeForward = input.flag("replace") ? stepBack() : undefined;
-      return (await import("./commands/up.ts")).up(input, comeForward);
-    },
+    run: async (input) => (await import("./commands/up.ts")).up(input),
   },
   {
     name: "control",

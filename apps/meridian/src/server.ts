@@ -67,8 +67,6 @@ export interface ServerOptions {
   readonly replace: boolean;
   readonly allowEmpty: boolean;
   readonly probing: boolean;
-  /** Everything is ready, and a process that is replaced is about to leave. */
-  readonly onAnswering?: () => void;
   /** Another process took the sockets over: time to end. */
   readonly onReplaced?: () => void;
 }
@@ -214,7 +212,6 @@ export class Server {
     await this.#startGateway();
     const apiStarted = takeover === undefined ? this.#startApi() : undefined;
     await Promise.all([edgeStarted, apiStarted, this.#startControl()]);
-    this.#options.onAnswering?.();
     await takeover?.finish();
     if (predecessor !== undefined) await ended(predecessor);
     if (takeover !== undefined) await this.#takeStore();

@@ -15,11 +15,8 @@ const LINGER_MS_MAX = 1000;
 const SAMPLE_MAX = 1_000_000_000;
 const transports = ["auto", "native", "dgram"] as const;
 
-/**
- * Serves until SIGTERM or SIGINT, or until another process takes over. `comeForward` is called when this process is about to answer in the
- * place of another.
- */
-export async function up(input: CommandInput, comeForward?: () => void): Promise<ExitCode> {
+/** Serves until SIGTERM or SIGINT, or until another process takes over. */
+export async function up(input: CommandInput): Promise<ExitCode> {
   const files = input.list("file");
   if (files.length === 0)
     throw new CommandError(
@@ -48,7 +45,6 @@ export async function up(input: CommandInput, comeForward?: () => void): Promise
     allowEmpty: input.flag("allowEmpty"),
     probing: input.flag("probing"),
     onReplaced: replaced.resolve,
-    ...(comeForward === undefined ? {} : { onAnswering: comeForward }),
   });
   // Now rather than at the end, which a crash would not reach: what was compiled makes the next start quick.
   flushCompileCache();
