@@ -172,7 +172,10 @@ test("newestResults() reads back the newest file of a scenario", () => {
       found.map((each) => [each.file, each.result.title]),
       [["2026-01-10-weighted", "new"]],
     );
-    assert.match(formatReport(found), /\*\*new\*\*.*\n.*bench\/results\/2026-01-10-weighted\.json/);
+    assert.match(
+      formatReport(found),
+      /\*\*new\*\*.*\n.*\n.*bench\/results\/2026-01-10-weighted\.json/,
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -42,7 +42,7 @@ function scenarioText({ file, result }: FoundResult): string {
   const load =
     machine.loadAverage === undefined ? "" : `, load average ${machine.loadAverage.toFixed(1)}`;
   return [
-    `**${title}** (${madeBy(result)}${date.slice(0, 10)}; ` +
+    `**${title}** (${madeBy(result)}${date.slice(0, 10)};\n` +
       `${machine.cpu}, ${machine.cores} cores${load}, Linux ${machine.kernel.split(" ")[0] ?? ""}, dnsperf ${machine.dnsperf};\n` +
       `[every round](bench/results/${file}.json), [plot](bench/results/${file}.svg)${settings.isQuick ? ", a quick run that shows nothing but that it works" : ""})`,
     formatResult(result),
