@@ -3,7 +3,7 @@
 // Every command of `meridian`. docs/reference/cli.md is written from this table (reference.ts), and a test keeps it so.
 
 import type { CommandDefinition, OptionDefinition } from "./command.ts";
-import { documentCommands, selection, target } from "./document-commands.ts";
+import { documentCommands, output, selection, target } from "./document-commands.ts";
 import { documentKinds } from "./document-target.ts";
 import {
   edgeOptions,
@@ -13,14 +13,6 @@ import {
   transportOption as transport,
   workersOption as workers,
 } from "./edge-options.ts";
-
-const output: OptionDefinition = {
-  flags: "-o, --output <FORMAT>",
-  summary: "Text for people, or JSON for programs.",
-  environment: "MERIDIAN_OUTPUT",
-  defaultValue: "table",
-  choices: ["table", "json"],
-};
 
 const yes: OptionDefinition = {
   flags: "-y, --yes",

@@ -5,7 +5,8 @@
 import type { CommandDefinition, OptionDefinition } from "./command.ts";
 import { documentKinds } from "./document-target.ts";
 
-const output: OptionDefinition = {
+/** How a command prints. */
+export const output: OptionDefinition = {
   flags: "-o, --output <FORMAT>",
   summary: "Text for people, or JSON for programs.",
   environment: "MERIDIAN_OUTPUT",

@@ -93,7 +93,6 @@ export async function auditExport(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   let to: string | undefined;
   for (;;) {
-    // oxlint-disable-next-line no-await-in-loop -- pages follow one another
     const rows = rowsOf(await api.get("/v1/audit", { limit: "500", texts: "true", to }));
     for (const row of rows) print(JSON.stringify(row));
     const oldest = Number(rows.at(-1)?.["revision"] ?? 1);

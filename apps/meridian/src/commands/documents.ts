@@ -126,13 +126,10 @@ export async function remove(input: CommandInput): Promise<ExitCode> {
   for (const target of input.arguments) {
     const path = documentPath(target);
     if (input.flag("cascade") && !input.flag("dryRun")) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other, as they were named
       const changes = changesOf(await api.delete(path, { ...query, dryRun: "true" }));
       for (const change of changes) complain(`Deletes ${nameOf(change)}`);
-      // oxlint-disable-next-line no-await-in-loop -- as above
       if (changes.length > 1) await confirm("Delete all of these?", input.flag("yes"));
     }
-    // oxlint-disable-next-line no-await-in-loop -- as above
     showApplied(input, await api.delete(path, query));
   }
   return ExitCode.done;

@@ -143,7 +143,6 @@ export class DocumentService {
     let all = keys;
     for (let round = 0; ; round++) {
       try {
-        // oxlint-disable-next-line no-await-in-loop -- each round knows more referrers
         return await this.#inTurn("delete", options, (set) => {
           const [key] = keys;
           if (key !== undefined) refuseOther(key, set, resourceVersion);
@@ -210,7 +209,6 @@ export class DocumentService {
   async #refuseFiles(keys: readonly DocumentKey[], caller: Caller): Promise<void> {
     for (const key of keys) {
       if (this.#set.get(key) !== undefined || !isKind(key.kind)) continue;
-      // oxlint-disable-next-line no-await-in-loop -- mostly one
       const found = await this.#publisher.documentOfFile(key);
       // Who may not delete it is not told where it is, nor that it is.
       const mayKnow =
@@ -223,7 +221,6 @@ export class DocumentService {
     const state = new Map<string, StoredDocument>();
     let from: string | undefined;
     do {
-      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
       const page = await this.#store.list({
         revision,
         ...(from === undefined ? {} : { continue: from }),
@@ -258,10 +255,8 @@ export class DocumentService {
     plan: (set: DocumentSet) => Plan,
   ): Promise<Applied> {
     for (let attempt = 1; ; attempt++) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
       this.#set = await this.#set.refreshed(this.#store);
       try {
-        // oxlint-disable-next-line no-await-in-loop -- one after the other
         return await this.#change(verb, options, plan(this.#set));
       } catch (error) {
         const isLost = error instanceof MeridianError && error.code === "STORE_CONFLICT";

@@ -56,7 +56,6 @@ export class DocumentSet {
     let revision: number | undefined;
     let from: string | undefined;
     do {
-      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
       const page = await store.list({
         limit: PAGE_DOCUMENTS,
         ...(revision === undefined ? {} : { revision }),
@@ -90,7 +89,6 @@ export class DocumentSet {
     const changed: string[] = [];
     let at = this.revision;
     while (at < revision) {
-      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
       const page = await store.history({ from: at + 1, to: revision });
       for (const { writes, revision: written } of page) {
         put(entries, writes, written);

@@ -76,11 +76,9 @@ export class ConsistencyGate {
           "CONSISTENCY_UNMET",
           `Cannot answer: this replica is at revision ${now.revision} of epoch ${now.epoch}, expected at least ${seen[1]} of epoch ${seen[0]}, which the token has seen; ask another replica or wait`,
         );
-      // oxlint-disable-next-line no-await-in-loop -- waiting is the point
       await new Promise((resolve) => {
         setTimeout(resolve, WAIT_STEP_MS);
       });
-      // oxlint-disable-next-line no-await-in-loop -- one look after the other
       now = await this.#store.head();
     }
     return now;

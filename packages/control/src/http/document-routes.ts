@@ -123,7 +123,6 @@ class Routes {
     let revision = query["revision"] === undefined ? view.revision : Number(query["revision"]);
     // A page that a selector leaves empty is no answer; but one answer does not look through everything either.
     for (let pages = 0; pages < PAGES_LOOKED_AT_MAX; pages++) {
-      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
       const page = await this.#store.list({
         ...(kind === undefined ? {} : { kind }),
         ...(namespace === undefined ? {} : { namespace }),
@@ -226,7 +225,6 @@ class Routes {
     const [first, last] = from < to ? [from, to] : [to, from];
     const keys = new Map<string, DocumentKey>();
     for (let at = first + 1; at <= last;) {
-      // oxlint-disable-next-line no-await-in-loop -- pages follow one another
       const page = await this.#store.history({ from: at, to: last, limit: HISTORY_MAX });
       for (const { writes } of page)
         for (const { key } of writes) if (isKind(key.kind)) keys.set(formatKey(key), key);
@@ -236,7 +234,6 @@ class Routes {
     }
     const changes: object[] = [];
     for (const key of keys.values()) {
-      // oxlint-disable-next-line no-await-in-loop -- one read after the other
       const [old, now] = [await this.#plainAt(key, from), await this.#plainAt(key, to)];
       const found = differences(old, now);
       if (found.length === 0 || !caller.may("diff", accessTargetOf(key, now ?? old))) continue;
