@@ -83,8 +83,10 @@ test("two edges answer what control says, and go on without it", async (t) => {
   // Control is back: both follow it again.
   writeFileSync(files, failoverDocuments(pair));
   await control.start(/"msg":"Serving edges"/);
+  await until("the new revision at an edge", LOOK_MS_MAX, () =>
+    readFileSync(join(first.stateDir, "manifest.json"), "utf8").includes('"revision": 3,'),
+  );
   await untilAll(askAll, pair.primary);
-  assert.match(readFileSync(join(first.stateDir, "manifest.json"), "utf8"), /"revision": 3,/);
 });
 
 async function clientsOf(
