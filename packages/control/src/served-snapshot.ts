@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The snapshot that is served: its sections, how the next one takes its place, and that it is on disk before anybody sees its number.
+
+import { assert, reasonOf, type Clock } from "@meridian/core";
+import type { SharedOverlay, VerdictThread } from "@meridian/health";
+import {
+  SectionKind,
+  SectionPack,
+  World,
+  makeManifest,
+  type ManifestSection,
+  type NamedSection,
+} from "@meridian/snapshot";
+import { manifestSection } from "@meridian/snapshot/disk";
+import type { WrittenSection } from "@meridian/snapshot/writer";
+import type { CompilerProcess } from "./compiler-process.ts";
+import type { EmbeddedOptions } from "./embedded-options.ts";
+import type { CompiledSection } from "./file-compiler.ts";
+
+/** Sections that are read at once. */
+const SECTION_READS_MAX = 8;
+
+/** A section to be served; with its bytes where the sections that are served do not have it. */
+export interface LoadedSection extends ManifestSection {
+  readonly buffer?: SharedArrayBuffer;
+}
+
+/** World, revision and overlay belong together and change at once. */
+export class ServedSnapshot {
+  world: World | undefined;
+  revision = 0;
+  /** When the served revision was compiled or restored, wall milliseconds. */
+  servedSinceMs = 0;
+  /** Whether edges have it: before that, probes or a stored overlay have to vouch for answers. */
+  isPublished = false;
+  /** Fixed, so that the same documents give the same bytes everywhere; a section's probe bound guards against crafted names. */
+  seed = 0x6d65_7269;
+  readonly #options: EmbeddedOptions;
+  readonly #clock: Clock;
+  readonly #compiler: CompilerProcess;
+  readonly #verdicts: VerdictThread;
+  #sections: readonly ManifestSection[] = [];
+  #pack: SectionPack | undefined;
+  #overlay: SharedOverlay | undefined;
+  #isClosed = false;
+
+  constructor(
+    options: EmbeddedOptions,
+    clock: Clock,
+    { compiler, verdicts }: { compiler: CompilerProcess; verdicts: VerdictThread },
+  ) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#compiler = compiler;
+    this.#verdicts = verdicts;
+  }
+
+  /** Nothing is said any more of what fails. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** A programmer's error before anything is served. */
+  get overlay(): SharedOverlay {
+    assert(this.#overlay !== undefined, "an overlay is read after a snapshot was adopted");
+    return this.#overlay;
+  }
+
+  /** Sequence of the newest change set; 0 before there is an overlay. */
+  get sequence(): number {
+    return this.#overlay?.sequence ?? 0;
+  }
+
+  /** What is served, in canonical order. */
+  get sections(): readonly ManifestSection[] {
+    return this.#sections;
+  }
+
+  /** A copy of the bytes of a section that is served. */
+  section(name: string): SharedArrayBuffer | undefined {
+    return this.#pack?.section(name)?.copy();
+  }
+
+  /** A worker of the edge died: its claim on a bank must not hold up the next change set. */
+  forgetWorker(worker: number): void {
+    this.#overlay?.forget(worker);
+  }
+
+  /** Whether these are the sections that are served. */
+  isSame(sections: readonly ManifestSection[]): boolean {
+    return (
+      this.world !== undefined &&
+      sections.length === this.#sections.length &&
+      sections.every(({ name }, index) => name === this.#sections[index]?.name)
+    );
+  }
+
+  /** Serves what the state folder holds; false where it has nothing that can be. */
+  async restore(overlay: ReadonlyMap<bigint, number> | undefined): Promise<boolean> {
+    const stored = this.#options.persistence.loadRevision();
+    if (stored === undefined) return false;
+    const world = this.#load(stored.sections, stored.seed, false);
+    if (typeof world === "string") {
+      this.#options.logger.warn({ reason: world }, "Cannot serve the stored revision");
+      return false;
+    }
+    this.seed = stored.seed;
+    await this.#take(world, stored.revision, stored.sections.map(manifestSection), overlay);
+    return true;
+  }
+
+  /** Keeps other sections as the next revision, then serves them; published from the first `publish()` on. */
+  async replace(sections: readonly LoadedSection[], text: string): Promise<void> {
+    const world = this.#load(sections, this.seed, true);
+    if (typeof world === "string")
+      throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
+    await this.#keep(sections);
+    if (this.#isClosed) return;
+    await this.#take(world, this.revision + 1, sections, undefined);
+    if (this.isPublished && !this.#isClosed) this.publish();
+    this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
+  }
+
+  /** From now on edges follow what is served. */
+  publish(): void {
+    if (this.world === undefined) return;
+    this.isPublished = true;
+    this.#compiler.yieldToAnswers();
+    this.#options.edge.publish({
+      manifest: makeManifest(this.revision, this.seed, this.#sections),
+      revision: this.revision,
+      world: this.world.share(),
+      overlay: this.overlay.buffer,
+      slotCount: this.overlay.slotCount,
+    });
+  }
+
+  /** The sections of a load; those that are not served yet with their bytes, from where the compiler put them. */
+  async read(compiled: readonly CompiledSection[]): Promise<LoadedSection[]> {
+    const sections: LoadedSection[] = [];
+    for (let at = 0; at < compiled.length; at += SECTION_READS_MAX) {
+      const some = compiled.slice(at, at + SECTION_READS_MAX);
+      sections.push(...(await Promise.all(some.map((section) => this.#readOne(section)))));
+    }
+    return sections;
+  }
+
+  async #readOne({ content, ...entry }: CompiledSection): Promise<LoadedSection> {
+    if (this.#pack?.has(entry.name) === true) return entry;
+    const found =
+      content === undefined
+        ? await this.#options.persistence.sectionFolder?.read(entry.name)
+        : sharedCopy(content);
+    if (!(found instanceof SharedArrayBuffer))
+      throw new Error(
+        `Cannot read what the compiler wrote: ${found ?? "there is no state folder"}`,
+      );
+    return { ...entry, buffer: found };
+  }
+
+  /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
+  async #keep(sections: readonly LoadedSection[]): Promise<void> {
+    const revision = this.revision + 1;
+    const { seed } = this;
+    const { persistence, logger } = this.#options;
+    try {
+      if (persistence.sectionFolder === undefined) {
+        const buffers = this.#pack?.sections.map((section) => section.copy()) ?? [];
+        persistence.saveRevision({ revision, seed, sections: writtenSections(sections, buffers) });
+        return;
+      }
+      // The compiler wrote the others.
+      const own = sections.flatMap(({ kind, name, buffer }) =>
+        kind === SectionKind.addresses && buffer !== undefined
+          ? [{ name, content: new Uint8Array(buffer).slice() }]
+          : [],
+      );
+      await this.#compiler.keep({
+        manifest: makeManifest(revision, seed, sections),
+        written: own,
+      });
+    } catch (error) {
+      // What cannot be kept is served all the same: a full disk is no reason to stop answering.
+      if (!this.#isClosed)
+        logger.error(
+          { reason: reasonOf(error) },
+          `Cannot keep revision ${revision} in the state folder`,
+        );
+    }
+  }
+
+  /** The verdict thread first: what is shown and published is a snapshot with its own overlay. */
+  async #take(
+    world: World,
+    revision: number,
+    sections: readonly LoadedSection[],
+    stored: ReadonlyMap<bigint, number> | undefined,
+  ): Promise<void> {
+    this.#overlay = await this.#verdicts.adopt(world, {
+      revision,
+      lastSequence: this.#options.persistence.lastSequence?.() ?? 0,
+      ...(stored === undefined ? {} : { stored }),
+    });
+    this.world = world;
+    this.revision = revision;
+    // Without their buffers: they are in the pack.
+    this.#sections = sections.map(({ kind, key, name, bytes }) => ({ kind, key, name, bytes }));
+    this.servedSinceMs = this.#clock.wallMs();
+  }
+
+  /** Lays sections out beside those that are served and loads them; the reason where the reader refuses them. */
+  #load(sections: readonly NamedSection[], seed: number, isVerified: boolean): World | string {
+    const pack = SectionPack.make(sections, this.#pack, this.#options.onSlab, isVerified);
+    if ("error" in pack) return pack.error;
+    const world = World.load(pack.sections, seed, this.world, isVerified);
+    if ("error" in world) return world.error;
+    this.#pack = pack;
+    return world;
+  }
+}
+
+function writtenSections(
+  entries: readonly ManifestSection[],
+  buffers: readonly SharedArrayBuffer[],
+): WrittenSection[] {
+  return entries.flatMap(({ kind, key, name }, index) => {
+    const buffer = buffers[index];
+    return buffer === undefined ? [] : [{ kind, key: BigInt(`0x${key}`), name, buffer }];
+  });
+}
+
+function sharedCopy(content: Uint8Array): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(content.length);
+  new Uint8Array(buffer).set(content);
+  return buffer;
+}
