@@ -41,7 +41,7 @@ async function startControl(t: TestContext): Promise<Control> {
     listen: "127.0.0.1:0",
     section: () => undefined,
     logger: { info: log, warn: log, error: log },
-    wallMs: () => control.nowMs,
+    clock: { wallMs: () => control.nowMs, monotonicMs: () => performance.now() },
   });
   await gateway.start();
   t.after(() => gateway.close());

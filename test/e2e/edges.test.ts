@@ -65,6 +65,19 @@ test("two edges answer what control says, and go on without it", async (t) => {
     ],
   );
 
+  // Who applies a document can wait until both serve it; one that is gone holds that up for 3 s.
+  const document = join(folder, "pool.yaml");
+  writeFileSync(document, poolDocument);
+  const applied = await meridian("apply", "-f", document, "--wait", "--state", control.stateDir);
+  assert.match(applied.stderr, /Snapshot 3 is live on 2 edges$/m);
+  const [, last] = edges;
+  assert.ok(last !== undefined);
+  await last.kill();
+  writeFileSync(document, poolDocument.replace("192.0.2.1", "192.0.2.2"));
+  const late = await meridian("apply", "-f", document, "--wait", "--state", control.stateDir);
+  assert.match(late.stderr, /Snapshot 4 is live on 1 edge; nothing was heard of eu-1$/m);
+  await last.start(/"msg":"Serving a new revision"/);
+
   // Control dies: answers stay, and an edge that starts without it answers from its disk and says how old that is.
   await control.kill();
   await Promise.all(edges.map((edge) => edge.whenLogged(/"msg":"Control is out of reach/)));
@@ -84,10 +97,18 @@ test("two edges answer what control says, and go on without it", async (t) => {
   writeFileSync(files, failoverDocuments(pair));
   await control.start(/"msg":"Serving edges"/);
   await until("the new revision at an edge", LOOK_MS_MAX, () =>
-    readFileSync(join(first.stateDir, "manifest.json"), "utf8").includes('"revision": 3,'),
+    readFileSync(join(first.stateDir, "manifest.json"), "utf8").includes('"revision": 5,'),
   );
   await untilAll(askAll, pair.primary);
 });
+
+const poolDocument = `apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: { name: spare }
+spec:
+  members:
+    extra: { address: 192.0.2.1, port: 80 }
+`;
 
 async function clientsOf(
   t: TestContext,

@@ -64,6 +64,10 @@ const reason: OptionDefinition = {
   summary: "Why; kept in the audit log.",
 };
 const dryRun: OptionDefinition = { flags: "--dry-run", summary: "Do everything but commit." };
+const wait: OptionDefinition = {
+  flags: "--wait",
+  summary: "Wait until every edge that is there serves it.",
+};
 const yes: OptionDefinition = { flags: "-y, --yes", summary: "Do it without asking." };
 const document = { name: "<DOCUMENT>", summary: "KIND/NAMESPACE/NAME, or KIND/NAME." };
 
@@ -73,8 +77,8 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "apply",
     summary: "Write documents by the API as one change: all of them or none.",
     arguments: [],
-    options: [file, reason, dryRun, ...target, output],
-    examples: ["meridian apply -f pools.yaml --reason 'one more region'"],
+    options: [file, reason, dryRun, wait, ...target, output],
+    examples: ["meridian apply -f pools.yaml --reason 'one more region' --wait"],
     run: async (input) => (await import("./commands/documents.ts")).apply(input),
   },
   {
@@ -93,7 +97,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "edit",
     summary: "Change a document in $VISUAL or $EDITOR; what others wrote meanwhile is not lost.",
     arguments: [document],
-    options: [reason, dryRun, ...target, output],
+    options: [reason, dryRun, wait, ...target, output],
     examples: ["meridian edit Pool/default/web"],
     run: async (input) => (await import("./commands/documents.ts")).edit(input),
   },
@@ -105,6 +109,7 @@ export const documentCommands: readonly CommandDefinition[] = [
       { flags: "--cascade", summary: "Delete what names them, too, after showing it." },
       reason,
       dryRun,
+      wait,
       yes,
       ...target,
       output,
@@ -143,7 +148,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "rollback",
     summary: "Make the documents what they were at a revision, as a new one.",
     arguments: [{ name: "<REVISION>", summary: "Revision, as history shows it." }],
-    options: [reason, dryRun, yes, ...target, output],
+    options: [reason, dryRun, wait, yes, ...target, output],
     examples: ["meridian rollback 41 --reason 'the new pool is slow'"],
     run: async (input) => (await import("./commands/documents.ts")).rollback(input),
   },

@@ -238,7 +238,7 @@ export class Server {
       listen,
       section: (name) => this.embedded.section(name),
       logger: this.#logger.control,
-      wallMs: () => systemClock.wallMs(),
+      clock: systemClock,
     });
     await this.#gateway.start();
   }

@@ -15,6 +15,7 @@ import { addLatencyRoute } from "./latency-route.ts";
 import type { EdgeGateway } from "./edges/edge-gateway.ts";
 import type { EdgeView } from "./edges/edge-hub.ts";
 import { addEdgeRoutes } from "./edges/edge-routes.ts";
+import { publicationOf, type PublicationView } from "./edges/publication-state.ts";
 import { addListRoutes } from "./list-routes.ts";
 import type { LatencySamples } from "./latency-samples.ts";
 import { Metrics } from "./metrics.ts";
@@ -116,6 +117,7 @@ export class Api {
       server,
       () => this.#options.gateway?.(),
       () => this.#ownEdge(),
+      (revision) => this.#publication(revision),
     );
     await this.#documentRoutes(server);
     return server;
@@ -129,7 +131,8 @@ export class Api {
     addAccessRoutes(server, { documents, store, refusals, keeper });
     addDescriptionRoutes(server, version);
     new WriteAudit(store, keeper).install(server);
-    await addDocumentRoutes(server, { documents, store, gate, keeper });
+    const publication = (revision: number): PublicationView => this.#publication(revision);
+    await addDocumentRoutes(server, { documents, store, gate, keeper, publication });
   }
 
   /** Routes that only read. */
@@ -260,6 +263,16 @@ export class Api {
     });
   }
 
+  /** How far a revision has come; the newest one where none is named. */
+  #publication(revision: number | undefined): PublicationView {
+    const { gateway, embedded } = this.#options;
+    const wanted = revision ?? embedded.revision;
+    const edges = gateway?.();
+    if (edges !== undefined) return edges.publication(wanted);
+    const own = { name: hostname(), revision: embedded.revision, silentMs: 0 };
+    return publicationOf(wanted, embedded.revision, [own]);
+  }
+
   /** The one edge of a process that feeds no others. */
   #ownEdge(): EdgeView {
     const { embedded, edge, version } = this.#options;
@@ -267,6 +280,7 @@ export class Api {
     return {
       name: hostname(),
       connected: true,
+      standing: "serving",
       revision,
       sequence,
       lastWordMs: Date.now(),

@@ -9,6 +9,7 @@ import { Gauge, Registry, Counter } from "prom-client";
 import type { ApiOptions } from "./api.ts";
 import type { World } from "@meridian/snapshot";
 import type { EdgeFigures } from "./edge-figures.ts";
+import type { EdgeView } from "./edges/edge-hub.ts";
 import { branchesOf } from "./policy-counts.ts";
 
 /** One time series: its labels, in the order of the metric's label names, and its value. */
@@ -67,6 +68,46 @@ const metrics: readonly Metric[] = [
     help: "Sequence of the newest change set of the overlay.",
     labels: [],
     read: ({ options }) => [[[], options.embedded.sequence]],
+  },
+  {
+    name: "meridian_publication_live",
+    type: "gauge",
+    help: "Whether every edge that was heard of in the last 3 s serves the newest revision.",
+    labels: [],
+    read: ({ options }) => {
+      const edges = options.gateway?.();
+      const isLive = edges?.publication(options.embedded.revision).state !== "pending";
+      return [[[], Number(isLive)]];
+    },
+  },
+  {
+    name: "meridian_edges",
+    type: "gauge",
+    help: "Edges that have joined, by whether they serve the newest revision; silent ones were not heard of for 3 s.",
+    labels: ["state"],
+    read: ({ options }) => {
+      const views = options.gateway?.()?.views() ?? [];
+      return (["serving", "behind", "silent"] as const).map((state) => [
+        [state],
+        views.filter(({ standing }) => standing === state).length,
+      ]);
+    },
+  },
+  {
+    name: "meridian_edge_revision",
+    type: "gauge",
+    help: "Revision that an edge says it serves.",
+    labels: ["edge"],
+    read: edgeSamples(({ revision }) => revision),
+  },
+  {
+    name: "meridian_edge_last_word_timestamp_seconds",
+    type: "gauge",
+    help: "Unix time at which an edge was last heard of.",
+    labels: ["edge"],
+    read: edgeSamples(({ lastWordMs }) =>
+      lastWordMs === undefined ? undefined : lastWordMs / 1000,
+    ),
   },
   {
     name: "meridian_file_problems",
@@ -330,6 +371,15 @@ function add(registry: Registry, metric: MetricDefinition, samples: readonly Sam
   }
   const gauge = new Gauge(configuration);
   for (const [labels, value] of samples) gauge.labels(...labels).set(value);
+}
+
+/** One sample for each edge that the value is known of. */
+function edgeSamples(valueOf: (edge: EdgeView) => number | undefined): Metric["read"] {
+  return ({ options }) =>
+    (options.gateway?.()?.views() ?? []).flatMap((edge): Sample[] => {
+      const value = valueOf(edge);
+      return value === undefined ? [] : [[[edge.name], value]];
+    });
 }
 
 /** A metric that is one of the edge's totals as it stands. */

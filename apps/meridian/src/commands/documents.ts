@@ -13,6 +13,7 @@ import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { documentPath } from "../document-target.ts";
+import { waitIfTold } from "./publication.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import {
   complain,
@@ -43,7 +44,7 @@ export async function apply(input: CommandInput): Promise<ExitCode> {
     ),
   );
   showApplied(input, answer);
-  return ExitCode.done;
+  return waitIfTold(input, answer);
 }
 
 /** Shows what applying files would change, or what changed between two revisions. */
@@ -109,8 +110,9 @@ export async function edit(input: CommandInput): Promise<ExitCode> {
     if (typeof raw !== "object" || raw === null)
       throw new CommandError(ExitCode.invalid, "Cannot edit: expected a mapping in the file");
     // With the version that was shown: what somebody else wrote meanwhile is not lost.
-    showApplied(input, await withPlaces(documents, () => api.put(path, raw, writeQuery(input))));
-    return ExitCode.done;
+    const answer = await withPlaces(documents, () => api.put(path, raw, writeQuery(input)));
+    showApplied(input, answer);
+    return await waitIfTold(input, answer);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -123,6 +125,7 @@ export async function remove(input: CommandInput): Promise<ExitCode> {
     ...writeQuery(input),
     ...(input.flag("cascade") ? { cascade: "true" } : {}),
   };
+  let deleted: unknown;
   for (const target of input.arguments) {
     const path = documentPath(target);
     if (input.flag("cascade") && !input.flag("dryRun")) {
@@ -130,9 +133,10 @@ export async function remove(input: CommandInput): Promise<ExitCode> {
       for (const change of changes) complain(`Deletes ${nameOf(change)}`);
       if (changes.length > 1) await confirm("Delete all of these?", input.flag("yes"));
     }
-    showApplied(input, await api.delete(path, query));
+    deleted = await api.delete(path, query);
+    showApplied(input, deleted);
   }
-  return ExitCode.done;
+  return waitIfTold(input, deleted);
 }
 
 /** Lists changes, newest first. */
@@ -162,8 +166,9 @@ export async function rollback(input: CommandInput): Promise<ExitCode> {
     for (const change of changes) complain(`${nameOf(change)} ${String(change["change"])}`);
     if (changes.length > 0) await confirm("Roll these back?", input.flag("yes"));
   }
-  showApplied(input, await api.post("/v1/rollback", {}, query));
-  return ExitCode.done;
+  const answer = await api.post("/v1/rollback", {}, query);
+  showApplied(input, answer);
+  return waitIfTold(input, answer);
 }
 
 /** Prints changes as they come, until it is interrupted. */

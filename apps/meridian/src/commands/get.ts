@@ -123,6 +123,7 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
     edges: [
       field("EDGE", "name"),
       field("CONNECTED", "connected"),
+      field("STATE", "standing"),
       field("REVISION", "revision", true),
       field("SEQUENCE", "sequence", true),
       ageField("LAST WORD", "lastWordMs", nowMs),

@@ -46,6 +46,8 @@ export interface Proposal {
 
 /** What tries a change and serves it. */
 export interface Publisher {
+  /** Snapshot that is served. */
+  readonly revision: number;
   /**
    * Compiles the files on disk and `documents`. Where they are accepted, `commit` makes them durable, and what was compiled is served;
    * without `commit`, or where it throws, nothing changes.
@@ -83,6 +85,8 @@ export interface ChangeOptions {
 export interface Applied {
   /** Revision that holds it; that of now where nothing changed. */
   readonly revision: number;
+  /** Snapshot that holds it; publication has revisions of its own. */
+  readonly snapshot: number;
   readonly dryRun: boolean;
   readonly changes: readonly {
     readonly kind: string;
@@ -268,7 +272,7 @@ export class DocumentService {
   async #change(verb: string, options: ChangeOptions, plan: Plan): Promise<Applied> {
     const { isDryRun = false } = options;
     const set = this.#set;
-    if (plan.writes.length === 0) return appliedOf(plan, set.revision, isDryRun, []);
+    if (plan.writes.length === 0) return this.#applied(plan, isDryRun, []);
     const wanted = set.with(plan.writes, set.revision + 1);
     const commit = async (): Promise<void> => {
       const { revision } = await this.#commit(verb, options, plan, set);
@@ -276,7 +280,7 @@ export class DocumentService {
     };
     if (plan.writes.every(({ key }) => !isKind(key.kind))) {
       if (!isDryRun) await commit();
-      return appliedOf(plan, this.#set.revision, isDryRun, []);
+      return this.#applied(plan, isDryRun, []);
     }
     const candidate = wanted.compilerFiles();
     const check = (proposal: Proposal): void => refuseClaims(proposal.claims, plan, options);
@@ -294,7 +298,13 @@ export class DocumentService {
     const warnings = proposal.problems
       .map((problem) => documentProblem(problem, candidate))
       .filter(({ document }) => plan.writes.some(({ key }) => formatKey(key) === document));
-    return appliedOf(plan, this.#set.revision, isDryRun, warnings.slice(0, WARNINGS_MAX));
+    return this.#applied(plan, isDryRun, warnings.slice(0, WARNINGS_MAX));
+  }
+
+  #applied(plan: Plan, dryRun: boolean, warnings: readonly DocumentProblem[]): Applied {
+    const changes = plan.changes.map(({ key, change }) => ({ ...key, change }));
+    const { revision: snapshot } = this.#publisher;
+    return { revision: this.#set.revision, snapshot, dryRun, changes, warnings };
   }
 
   #commit(verb: string, options: ChangeOptions, plan: Plan, set: DocumentSet): Promise<Head> {
@@ -474,14 +484,4 @@ function unique(keys: readonly DocumentKey[]): DocumentKey[] {
 
 function isSameKey(a: DocumentKey, b: DocumentKey): boolean {
   return formatKey(a) === formatKey(b);
-}
-
-function appliedOf(
-  plan: Plan,
-  revision: number,
-  dryRun: boolean,
-  warnings: readonly DocumentProblem[],
-): Applied {
-  const changes = plan.changes.map(({ key, change }) => ({ ...key, change }));
-  return { revision, dryRun, changes, warnings };
 }

@@ -3,9 +3,9 @@
 // The edges of a control plane: who may join, who has, what they are sent, and where they come in.
 
 import { join } from "node:path";
-import { MeridianError } from "@meridian/core";
+import { MeridianError, type Clock } from "@meridian/core";
 import type { ChangeSet } from "@meridian/health";
-import { LINK_SLOTS_MAX } from "@meridian/snapshot";
+import { LINK_SLOTS_MAX, TABLE_MS } from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView } from "./edge-hub.ts";
@@ -13,6 +13,7 @@ import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster } from "./edge-roster.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
+import type { PublicationView } from "./publication-state.ts";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -22,7 +23,7 @@ export interface EdgeGatewayOptions {
   readonly listen: string;
   readonly section: (name: string) => SharedArrayBuffer | undefined;
   readonly logger: Logger;
-  readonly wallMs: () => number;
+  readonly clock: Clock;
 }
 
 /** A token for one edge, shown once. */
@@ -39,16 +40,17 @@ export class EdgeGateway {
   readonly #roster: EdgeRoster;
   readonly #hub: EdgeHub;
   readonly #listener: EdgeListener;
+  #timer: NodeJS.Timeout | undefined;
   /** `HOST:PORT` that is listened on. */
   address = "";
 
   private constructor(options: EdgeGatewayOptions, authority: CertificateAuthority) {
-    const { stateFolder, logger, wallMs, listen } = options;
+    const { stateFolder, logger, clock, listen } = options;
     this.#options = options;
     this.#authority = authority;
     this.#tokens = new JoinTokens(join(stateFolder, "identity", "join-tokens.json"));
     this.#roster = new EdgeRoster(join(stateFolder, "identity", "edges.json"));
-    this.#hub = new EdgeHub(wallMs);
+    this.#hub = new EdgeHub(clock);
     this.#listener = new EdgeListener({
       ...splitAddress(listen),
       authority,
@@ -57,7 +59,7 @@ export class EdgeGateway {
       hub: this.#hub,
       section: options.section,
       logger,
-      wallMs,
+      wallMs: () => clock.wallMs(),
     });
   }
 
@@ -66,7 +68,7 @@ export class EdgeGateway {
     // Loaded where there are edges alone: the certificate library takes as long as all of control's other modules.
     const { CertificateAuthority } = await import("./certificate-authority.ts");
     const folder = join(options.stateFolder, "identity");
-    const authority = await CertificateAuthority.open(folder, options.wallMs());
+    const authority = await CertificateAuthority.open(folder, options.clock.wallMs());
     return new EdgeGateway(options, authority);
   }
 
@@ -74,7 +76,7 @@ export class EdgeGateway {
     const { host } = splitAddress(this.#options.listen);
     const port = await this.#listener.start();
     this.address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-    this.#hub.start();
+    this.#timer = setInterval(() => this.#hub.tick(), TABLE_MS).unref();
   }
 
   publish(publication: Publication): void {
@@ -95,19 +97,25 @@ export class EdgeGateway {
     return this.#hub.views(this.#roster.names());
   }
 
+  /** How far a revision has come. */
+  publication(revision: number): PublicationView {
+    return this.#hub.publication(revision, this.#roster.names());
+  }
+
   /** Makes a token with which the edge `edge` may join once. Throws EDGE_INVITATION_INVALID. */
   invite(edge: string, forMs: number): EdgeInvitation {
     if (!NAME.test(edge))
       throw invalid(`the name is "${edge}", expected letters, digits and hyphens, at most 63`);
     if (!(forMs > 0 && forMs <= JOIN_MS_MAX))
       throw invalid(`it would hold for ${forMs} ms, expected 1 to ${JOIN_MS_MAX}`);
-    const nowMs = this.#options.wallMs();
+    const nowMs = this.#options.clock.wallMs();
     const expiresAtMs = nowMs + forMs;
     const secret = this.#tokens.create(edge, expiresAtMs, nowMs);
     return { edge, token: `mrj_${secret}_${this.#authority.fingerprint}`, expiresAtMs };
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#timer);
     this.#hub.close();
     await this.#listener.close();
   }

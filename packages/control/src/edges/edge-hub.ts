@@ -6,7 +6,6 @@
 
 import {
   OverlayObserver,
-  TABLE_MS,
   encodeChanges,
   encodeManifest,
   encodeManifestMessage,
@@ -15,11 +14,20 @@ import {
   type Manifest,
   type Position,
 } from "@meridian/snapshot";
+import type { Clock } from "@meridian/core";
 import type { ChangeSet } from "@meridian/health";
 import type { Publication } from "../embedded-options.ts";
+import {
+  isFresh,
+  publicationOf,
+  type EdgeMoment,
+  type PublicationView,
+} from "./publication-state.ts";
 
 /** An edge that has more than this still to be sent gets nothing until it has not: the next table has it all. */
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
+/** Tables after which an edge that still serves another revision is sent the manifest again. */
+const REPEAT_TABLES = 2;
 
 /** The stream to one edge, as the hub sees it. */
 export interface EdgeStream {
@@ -28,10 +36,14 @@ export interface EdgeStream {
   end(): void;
 }
 
+/** Whether an edge serves the newest revision; `silent` if nothing was heard of it for 3 s. */
+export type EdgeStanding = "serving" | "behind" | "silent";
+
 /** One edge as `get edges` shows it. */
 export interface EdgeView {
   readonly name: string;
   readonly connected: boolean;
+  readonly standing: EdgeStanding;
   readonly revision: number | undefined;
   readonly sequence: number | undefined;
   /** Wall time of its last word; undefined for an edge that has said nothing since control began. */
@@ -43,11 +55,14 @@ export interface EdgeView {
 interface KnownEdge {
   stream: EdgeStream | undefined;
   position: Position;
+  /** Wall time, to be shown. */
   lastWordMs: number;
+  /** Of a clock that never goes back. */
+  heardAtMs: number;
   readonly version: string;
   readonly address: string;
-  /** The manifest is still to be sent. */
-  isBehind: boolean;
+  /** Tables since the manifest was sent; undefined while that is still to be done. */
+  tables: number | undefined;
 }
 
 interface Served {
@@ -58,20 +73,19 @@ interface Served {
 
 export class EdgeHub {
   readonly #edges = new Map<string, KnownEdge>();
-  readonly #wallMs: () => number;
+  readonly #clock: Clock;
   #served: Served | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
-  constructor(wallMs: () => number) {
-    this.#wallMs = wallMs;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
-  start(): void {
-    this.#timer ??= setInterval(() => this.#tellAll(), TABLE_MS).unref();
+  /** To be called once in TABLE_MS. */
+  tick(): void {
+    this.#tellAll();
   }
 
   close(): void {
-    clearInterval(this.#timer);
     for (const edge of this.#edges.values()) edge.stream?.end();
   }
 
@@ -81,14 +95,14 @@ export class EdgeHub {
       manifestMessage: encodeManifestMessage(encodeManifest(manifest)),
       overlay: new OverlayObserver(overlay, slotCount),
     };
-    for (const edge of this.#edges.values()) edge.isBehind = true;
+    for (const edge of this.#edges.values()) edge.tables = undefined;
     this.#tellAll();
   }
 
   changed({ revision, sequence, changes }: ChangeSet): void {
     if (this.#served?.manifest.revision !== revision) return;
     const message = encodeChanges({ revision, sequence, changes });
-    for (const edge of this.#edges.values()) if (!edge.isBehind) send(edge, message);
+    for (const edge of this.#edges.values()) if (edge.tables !== undefined) send(edge, message);
   }
 
   /** An edge has come; a stream that it had before is ended. */
@@ -97,10 +111,11 @@ export class EdgeHub {
     const edge: KnownEdge = {
       stream,
       position: hello,
-      lastWordMs: this.#wallMs(),
+      lastWordMs: this.#clock.wallMs(),
+      heardAtMs: this.#clock.monotonicMs(),
       version: hello.version,
       address,
-      isBehind: true,
+      tables: undefined,
     };
     this.#edges.set(name, edge);
     const { overlay } = this.#served ?? {};
@@ -111,7 +126,8 @@ export class EdgeHub {
     const edge = this.#edges.get(name);
     if (edge === undefined || edge.stream !== stream) return;
     edge.position = position;
-    edge.lastWordMs = this.#wallMs();
+    edge.lastWordMs = this.#clock.wallMs();
+    edge.heardAtMs = this.#clock.monotonicMs();
   }
 
   leave(name: string, stream: EdgeStream): void {
@@ -121,17 +137,38 @@ export class EdgeHub {
 
   /** All of `names` and those that have come, by name. */
   views(names: readonly string[]): EdgeView[] {
-    const all = [...new Set([...names, ...this.#edges.keys()])].toSorted();
-    return all.map((name) => {
+    const newest = this.#served?.manifest.revision ?? 0;
+    return this.#moments(names).map((moment) => {
+      const { name } = moment;
       const edge = this.#edges.get(name);
+      const isServing = moment.revision >= newest;
       return {
         name,
         connected: edge?.stream !== undefined,
+        standing: !isFresh(moment) ? "silent" : isServing ? "serving" : "behind",
         revision: edge?.position.revision,
         sequence: edge?.position.sequence,
         lastWordMs: edge?.lastWordMs,
         version: edge?.version,
         address: edge?.address,
+      };
+    });
+  }
+
+  /** How far a revision has come at all of `names` and those that have come. */
+  publication(revision: number, names: readonly string[]): PublicationView {
+    return publicationOf(revision, this.#served?.manifest.revision ?? 0, this.#moments(names));
+  }
+
+  #moments(names: readonly string[]): EdgeMoment[] {
+    const nowMs = this.#clock.monotonicMs();
+    const all = [...new Set([...names, ...this.#edges.keys()])].toSorted();
+    return all.map((name) => {
+      const edge = this.#edges.get(name);
+      return {
+        name,
+        revision: edge?.position.revision ?? 0,
+        silentMs: edge === undefined ? Infinity : Math.round(nowMs - edge.heardAtMs),
       };
     });
   }
@@ -146,8 +183,14 @@ export class EdgeHub {
     const { stream } = edge;
     if (this.#served === undefined || stream === undefined) return;
     if (stream.backlogBytes > BACKLOG_BYTES_MAX) return;
-    if (edge.isBehind) stream.write(this.#served.manifestMessage);
-    edge.isBehind = false;
+    const { manifest, manifestMessage } = this.#served;
+    // Once more to who has not taken it, as it may have been refused or lost: who is still fetching passes it over.
+    const isLost = edge.tables === REPEAT_TABLES && edge.position.revision < manifest.revision;
+    if (edge.tables === undefined || isLost) {
+      stream.write(manifestMessage);
+      edge.tables = 0;
+    }
+    edge.tables = Math.min(edge.tables + 1, REPEAT_TABLES);
     stream.write(table);
   }
 

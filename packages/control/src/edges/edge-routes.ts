@@ -4,6 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { pageOf, parsePageRequest } from "../page.ts";
 import type { EdgeView } from "./edge-hub.ts";
 import type { EdgeGateway } from "./edge-gateway.ts";
+import type { PublicationView } from "./publication-state.ts";
 
 const NO_EDGES =
   'This process has no edges but its own, expected one that was started with "meridian control"';
@@ -13,7 +14,18 @@ export function addEdgeRoutes(
   server: FastifyInstance,
   gateway: () => EdgeGateway | undefined,
   ownEdge: () => EdgeView,
+  publication: (revision: number | undefined) => PublicationView,
 ): void {
+  server.get<{ Querystring: Record<string, string> }>("/v1/publication", ({ query }, reply) => {
+    const text = query["revision"];
+    const revision = Number(text);
+    if (text === undefined) return publication(undefined);
+    if (!Number.isSafeInteger(revision) || revision < 0)
+      return reply
+        .code(400)
+        .send({ error: `Parameter "revision" is "${text}", expected a whole number` });
+    return publication(revision);
+  });
   server.get<{ Querystring: Record<string, string> }>("/v1/edges", ({ query }, reply) => {
     const edges = gateway()?.views() ?? [ownEdge()];
     const request = parsePageRequest(query);

@@ -23,6 +23,8 @@ export interface ApiOperation {
   readonly answer: string;
 }
 
+const APPLIED =
+  "What changed, the revision that holds it, and as `publication` whether the edges serve it: `live` or `pending`.";
 const reading: readonly ApiParameter[] = [
   {
     name: "consistency",
@@ -100,7 +102,7 @@ export const apiOperations: readonly ApiOperation[] = [
                 { name: "resourceVersion", summary: "Only if this is its version." },
               ],
         ...(method === "put" ? { body: "document" as const } : {}),
-        answer: "What changed, and the revision that holds it.",
+        answer: APPLIED,
       }),
     ),
   ),
@@ -111,7 +113,7 @@ export const apiOperations: readonly ApiOperation[] = [
     summary: "Apply documents as one change: all of them or none.",
     query: writing,
     body: "documents",
-    answer: "What changed, and the revision that holds it.",
+    answer: APPLIED,
   },
   {
     method: "post",
@@ -157,10 +159,19 @@ export const apiOperations: readonly ApiOperation[] = [
       { name: "revision", summary: "Revision to go back to.", isRequired: true, isNumber: true },
       ...writing,
     ],
-    answer: "What changed, and the revision that holds it.",
+    answer: APPLIED,
   },
   view("/v1/status", "status", "Version, revision served, problems and conditions."),
   view("/v1/edges", "edges", "Edges and what each serves."),
+  {
+    method: "get",
+    path: "/v1/publication",
+    id: "publication",
+    summary: "Show how far a snapshot has come.",
+    query: [{ name: "revision", summary: "Snapshot; the newest unless given.", isNumber: true }],
+    answer:
+      "`live` when every edge heard of in the last 3 s serves it, else `pending`; which edges hold it up, and which are silent.",
+  },
   view("/v1/endpoints", "endpoints", "Endpoints with their verdicts."),
   view("/v1/pools", "pools", "Pools with how many members are healthy."),
   view("/v1/sites", "sites", "Sites with what lies in them."),

@@ -16,12 +16,13 @@ import { isKind, kinds, accessKinds, readRawDocuments, formatProblem } from "@me
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { accessTargetOf } from "../documents/document-access.ts";
 import { denied, notFound } from "../documents/change-plan.ts";
-import type { ChangeOptions, DocumentService } from "../documents/document-service.ts";
+import type { Applied, ChangeOptions, DocumentService } from "../documents/document-service.ts";
 import { differences } from "../documents/document-diff.ts";
 import { plainDocument } from "../documents/document-text.ts";
 import { fieldSelector, labelSelector, type Selector } from "../documents/selector.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { ChangeSet, DocumentKey, Store } from "../store/store.ts";
+import type { PublicationView } from "../edges/publication-state.ts";
 import type { ConsistencyGate, ReadView } from "./consistency.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
 import { shownSet, visible } from "./shown.ts";
@@ -40,6 +41,8 @@ export interface DocumentRoutes {
   readonly store: Store;
   readonly gate: ConsistencyGate;
   readonly keeper: Gatekeeper;
+  /** How far a snapshot revision has come at the edges. */
+  readonly publication: (revision: number) => PublicationView;
 }
 
 type Query = Readonly<Record<string, string | undefined>>;
@@ -70,12 +73,14 @@ class Routes {
   readonly #store: Store;
   readonly #gate: ConsistencyGate;
   readonly #keeper: Gatekeeper;
+  readonly #publication: DocumentRoutes["publication"];
 
-  constructor({ documents, store, gate, keeper }: DocumentRoutes) {
+  constructor({ documents, store, gate, keeper, publication }: DocumentRoutes) {
     this.#documents = documents;
     this.#store = store;
     this.#gate = gate;
     this.#keeper = keeper;
+    this.#publication = publication;
   }
 
   add(server: FastifyInstance): void {
@@ -100,8 +105,7 @@ class Routes {
     server.post<Shape>("/v1/rollback", async (request, reply) => {
       const revision = wholeNumber(request.query, "revision", undefined, Number.MAX_SAFE_INTEGER);
       const applied = await this.#documents.rollback(revision, this.#change(request));
-      await this.#sign(request, reply, applied.revision);
-      return applied;
+      return this.#answer(request, reply, applied);
     });
   }
 
@@ -175,14 +179,12 @@ class Routes {
         `Cannot apply ${formatKey(key)}: the body is ${documents.length === 1 && named !== undefined ? formatKey(named) : "something else"}, expected that one document`,
       );
     const applied = await this.#documents.apply([document], this.#change(request));
-    await this.#sign(request, reply, applied.revision);
-    return applied;
+    return this.#answer(request, reply, applied);
   }
 
   async #apply(request: FastifyRequest<Shape>, reply: FastifyReply): Promise<unknown> {
     const applied = await this.#documents.apply(rawDocuments(request), this.#change(request));
-    await this.#sign(request, reply, applied.revision);
-    return applied;
+    return this.#answer(request, reply, applied);
   }
 
   async #delete(request: FastifyRequest<Shape>, reply: FastifyReply): Promise<unknown> {
@@ -192,8 +194,7 @@ class Routes {
       isCascade: cascade === "true",
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
     });
-    await this.#sign(request, reply, applied.revision);
-    return applied;
+    return this.#answer(request, reply, applied);
   }
 
   /** What an apply would change, place by place. */
@@ -301,6 +302,16 @@ class Routes {
       "meridian-seen": view.token,
     });
     return view;
+  }
+
+  async #answer(
+    request: FastifyRequest<Shape>,
+    reply: FastifyReply,
+    applied: Applied,
+  ): Promise<object> {
+    await this.#sign(request, reply, applied.revision);
+    // Not more: who may write a document need not know of edges.
+    return { ...applied, publication: this.#publication(applied.snapshot).state };
   }
 
   async #sign(

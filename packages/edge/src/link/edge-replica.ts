@@ -88,6 +88,9 @@ export class EdgeReplica {
     if (served?.revision === manifest.revision && served.hash === manifest.hash) return undefined;
     if (served !== undefined && manifest.revision <= served.revision)
       return `Control has revision ${manifest.revision} (${manifest.hash.slice(0, 8)}), expected one after ${served.revision} (${served.hash.slice(0, 8)}), which is served here: an edge never goes back`;
+    // Under way already.
+    if (this.#wanted?.revision === manifest.revision && this.#wanted.hash === manifest.hash)
+      return undefined;
     const bytes = manifest.sections.reduce((sum, section) => sum + section.bytes, 0);
     if (bytes > SNAPSHOT_BYTES_MAX)
       return `Revision ${manifest.revision} has ${bytes} bytes, expected at most ${SNAPSHOT_BYTES_MAX}`;
