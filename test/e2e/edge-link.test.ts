@@ -169,20 +169,43 @@ test("an edge takes a revision whole and never goes back", async (t) => {
   // Another table, then an older one.
   replica.takeTable({ ...first.table, sequence: 9 }, fetchFirst);
   replica.takeTable({ ...first.table, sequence: 8 }, fetchFirst);
-  assert.deepEqual(replica.position, { revision: 1, sequence: 9 });
+  assert.deepEqual(replica.position, { epoch: 1, revision: 1, sequence: 9 });
+
+  // Another control counts from elsewhere; only its first table may be a lower one.
+  const offered = served.length;
+  replica.begin();
+  replica.takeChanges({ epoch: 1, revision: 1, sequence: 10, changes: [] });
+  replica.takeTable({ ...first.table, sequence: 4 }, fetchFirst);
+  replica.takeTable({ ...first.table, sequence: 3 }, fetchFirst);
+  assert.deepEqual(replica.position, { epoch: 1, revision: 1, sequence: 4 });
+  assert.equal(served.length, offered + 1);
 
   // The next revision; then neither the one before nor another of its number.
   const fetchSecond = sendTorn(second.sections, false);
   assert.equal(replica.offer(second.text, fetchSecond), undefined);
   replica.takeTable(second.table, fetchSecond);
-  await until("the second revision", 5000, () => served.length > 1);
+  await until("the second revision", 5000, () => served.length > 2);
   assert.match(replica.offer(first.text, fetchFirst) ?? "", /an edge never goes back/);
   const forked = first.text.replace('"revision": 1', '"revision": 2');
   assert.match(replica.offer(forked, fetchFirst) ?? "", /an edge never goes back/);
-  assert.deepEqual(served, [1, 2]);
+  assert.deepEqual(served, [1, 1, 2]);
+
+  // A store that was restored has lower revisions in a later epoch.
+  const restored = revisionOf(1, 5);
+  const fetchRestored = sendTorn(restored.sections, false);
+  assert.equal(replica.offer(restored.text, fetchRestored), undefined);
+  replica.takeTable(restored.table, fetchRestored);
+  await until("the restored revision", 5000, () => replica.position.epoch === 5);
+  assert.match(replica.offer(second.text, fetchSecond) ?? "", /an edge never goes back/);
+  const { store } = new EdgeState(folder, SILENT_LOGGER);
+  const { epoch, revision } = store.load().stored ?? {};
+  assert.deepEqual({ epoch, revision }, { epoch: 5, revision: 1 });
 });
 
-function revisionOf(revision: number): {
+function revisionOf(
+  revision: number,
+  epoch = 1,
+): {
   readonly sections: readonly WrittenSection[];
   readonly text: string;
   readonly table: SlotTable;
@@ -190,6 +213,6 @@ function revisionOf(revision: number): {
   const name = `default/p${revision}`;
   const pool = { name, members: [], answers: 0, dial: 1000, minHealthy: undefined };
   const sections = [writePools([pool]), writePolicies([])];
-  const text = encodeManifest(makeManifest(revision, 7, sections.map(manifestSection)));
-  return { sections, text, table: { revision, sequence: 1, slots: new Uint32Array(1) } };
+  const text = encodeManifest(makeManifest(revision, 7, sections.map(manifestSection), epoch));
+  return { sections, text, table: { epoch, revision, sequence: 1, slots: new Uint32Array(1) } };
 }

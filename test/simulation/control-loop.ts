@@ -246,7 +246,7 @@ export class ControlLoop {
         this.#deadSinceMs.set(key, this.#clock.wallMs());
     this.#vantages.keepOnly(new Set(this.#endpoints()));
     this.#adoptWorkers();
-    persistence.saveRevision({ revision: this.#revision, seed: 1, sections });
+    persistence.saveRevision({ epoch: 1, revision: this.#revision, seed: 1, sections });
     this.#saved.set(
       this.#revision,
       sections.map(({ name }) => name),

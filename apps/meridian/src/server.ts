@@ -37,6 +37,7 @@ import {
 } from "@meridian/edge";
 import { formatProblem } from "@meridian/model";
 import { loadNative } from "@meridian/native";
+import { FIRST_EPOCH } from "@meridian/snapshot";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
 import { whileShown } from "./progress.ts";
@@ -87,6 +88,7 @@ export class Server {
   readonly #documents: DocumentService;
   /** While a process that is replaced still has it, only to be read. */
   #store: Store | undefined;
+  #epoch = FIRST_EPOCH;
   readonly #latency: LatencySamples;
   readonly #queryLog: QueryLogFile | undefined;
   readonly #logger: ReturnType<typeof processLogger>;
@@ -121,6 +123,7 @@ export class Server {
     this.embedded = new Embedded({
       files: options.files,
       stored: () => this.#documents.compilerFiles,
+      epoch: () => this.#epoch,
       edge: { publish: (publication) => this.#publish(publication) },
       logger: logger.control,
       persistence: this.#persistence,
@@ -206,7 +209,7 @@ export class Server {
 
   async #start(takeover: Takeover | undefined, predecessor: number | undefined): Promise<void> {
     this.#gatherer.start(this.#edge);
-    if (this.#store !== undefined) await this.#documents.start();
+    await this.#readStore();
     // The workers come up in threads of their own while this one reads the state folder and the files.
     const edgeStarted = this.#edge?.start();
     await this.#startGateway();
@@ -259,9 +262,15 @@ export class Server {
     const { revision } = this.#documents.documents;
     this.#store = await storeOf(this.#directory, this.#logger, false);
     await before?.close();
-    await this.#documents.start();
+    await this.#readStore();
     // What it committed to the last is served, too.
     if (this.#documents.documents.revision !== revision) this.embedded.recompile();
+  }
+
+  async #readStore(): Promise<void> {
+    if (this.#store === undefined) return;
+    this.#epoch = (await this.#store.head({ stale: true })).epoch;
+    await this.#documents.start();
   }
 
   #openStore(): Store {

@@ -276,11 +276,12 @@ export class Api {
   /** The one edge of a process that feeds no others. */
   #ownEdge(): EdgeView {
     const { embedded, edge, version } = this.#options;
-    const { revision, sequence } = embedded;
+    const { epoch, revision, sequence } = embedded;
     return {
       name: hostname(),
       connected: true,
       standing: "serving",
+      epoch,
       revision,
       sequence,
       lastWordMs: Date.now(),

@@ -63,6 +63,8 @@ export interface EmbeddedOptions {
   readonly files: readonly string[];
   /** Documents of the store that are served beside the files. */
   readonly stored?: () => readonly InputFile[];
+  /** Of the store; the first one where left out. */
+  readonly epoch?: () => number;
   readonly edge: EdgeLink;
   readonly logger: Logger;
   readonly persistence: Persistence;

@@ -128,6 +128,10 @@ export class Embedded implements Publisher {
     return this.#served.world;
   }
 
+  get epoch(): number {
+    return this.#served.epoch;
+  }
+
   get revision(): number {
     return this.#served.revision;
   }

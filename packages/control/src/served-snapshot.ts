@@ -5,6 +5,7 @@
 import { assert, reasonOf, type Clock } from "@meridian/core";
 import type { SharedOverlay, VerdictThread } from "@meridian/health";
 import {
+  FIRST_EPOCH,
   SectionKind,
   SectionPack,
   World,
@@ -59,6 +60,11 @@ export class ServedSnapshot {
   /** Nothing is said any more of what fails. */
   close(): void {
     this.#isClosed = true;
+  }
+
+  /** That of the store: with a restored one, revisions are later than all before, whatever their numbers are. */
+  get epoch(): number {
+    return this.#options.epoch?.() ?? FIRST_EPOCH;
   }
 
   /** A programmer's error before anything is served. */
@@ -128,7 +134,7 @@ export class ServedSnapshot {
     this.isPublished = true;
     this.#compiler.yieldToAnswers();
     this.#options.edge.publish({
-      manifest: makeManifest(this.revision, this.seed, this.#sections),
+      manifest: makeManifest(this.revision, this.seed, this.#sections, this.epoch),
       revision: this.revision,
       world: this.world.share(),
       overlay: this.overlay.buffer,
@@ -162,12 +168,13 @@ export class ServedSnapshot {
   /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
   async #keep(sections: readonly LoadedSection[]): Promise<void> {
     const revision = this.revision + 1;
-    const { seed } = this;
+    const { epoch, seed } = this;
     const { persistence, logger } = this.#options;
     try {
       if (persistence.sectionFolder === undefined) {
         const buffers = this.#pack?.sections.map((section) => section.copy()) ?? [];
-        persistence.saveRevision({ revision, seed, sections: writtenSections(sections, buffers) });
+        const written = writtenSections(sections, buffers);
+        persistence.saveRevision({ epoch, revision, seed, sections: written });
         return;
       }
       // The compiler wrote the others.
@@ -177,7 +184,7 @@ export class ServedSnapshot {
           : [],
       );
       await this.#compiler.keep({
-        manifest: makeManifest(revision, seed, sections),
+        manifest: makeManifest(revision, seed, sections, epoch),
         written: own,
       });
     } catch (error) {

@@ -61,6 +61,8 @@ export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone
 export { ZoneTable, type LoadedZone } from "./zone/zone-table.ts";
 export {
   encodeManifest,
+  FIRST_EPOCH,
+  isLater,
   makeManifest,
   parseManifest,
   type Manifest,

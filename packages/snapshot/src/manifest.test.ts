@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeManifest, makeManifest, parseManifest, type ManifestSection } from "./manifest.ts";
+import {
+  encodeManifest,
+  isLater,
+  makeManifest,
+  parseManifest,
+  type ManifestSection,
+} from "./manifest.ts";
 
 const hex = (digits: number): fc.Arbitrary<string> =>
   fc.string({
@@ -27,19 +33,31 @@ test("a manifest is read back as it was made", () => {
       fc.nat(),
       fc.nat(),
       fc.array(sectionArbitrary, { maxLength: 6 }),
-      (revision, seed, sections) => {
-        const manifest = makeManifest(revision, seed, sections);
+      fc.maxSafeNat(),
+      (revision, seed, sections, epoch) => {
+        const manifest = makeManifest(revision, seed, sections, epoch);
         assert.deepEqual(parseManifest(encodeManifest(manifest)), manifest);
       },
     ),
   );
 });
 
+test("isLater() orders by epoch first, as a restored store has lower revisions", () => {
+  const at = (epoch: number, revision: number): { epoch: number; revision: number } => ({
+    epoch,
+    revision,
+  });
+  assert.ok(isLater(at(2, 1), at(1, 9)));
+  assert.ok(isLater(at(1, 9), at(1, 8)));
+  assert.ok(!isLater(at(1, 9), at(1, 9)));
+  assert.ok(!isLater(at(1, 9), at(2, 1)));
+});
+
 test("the hash covers seed and sections, and neither revision nor the order of members", () => {
   const { hash } = makeManifest(1, 7, [one]);
   const text = `7\n2 ${one.key} ${one.name} 64\n`;
   assert.equal(hash, createHash("sha256").update(text).digest("hex"));
-  assert.equal(makeManifest(2, 7, [one]).hash, hash);
+  assert.equal(makeManifest(2, 7, [one], 3).hash, hash);
   assert.equal(
     makeManifest(1, 7, [{ bytes: 64, name: one.name, key: one.key, kind: 2 }]).hash,
     hash,
@@ -62,6 +80,7 @@ test("bytes that are torn or altered are refused with a reason", () => {
   assert.match(refusal('"seed": 7', '"seed": 8'), /Manifest hash is/);
   assert.match(refusal('"format": 1', '"format": 2'), /format is 2/);
   assert.match(refusal('"revision": 3', '"revision": -3'), /lacks a member/);
+  assert.match(refusal('"epoch": 1', '"epoch": "1"'), /lacks a member/);
   for (const text of ["", "null", "[]", "{}", '{"format":1}', "\u0000"])
     assert.equal(typeof parseManifest(text), "string");
 });

@@ -8,6 +8,8 @@ import { SECTION_BYTES_MAX, SECTION_VERSION } from "./section.ts";
 
 /** Most sections of a snapshot. */
 export const MANIFEST_SECTIONS_MAX = 1_048_576;
+/** The epoch of a control plane whose store was never restored. */
+export const FIRST_EPOCH = 1;
 
 export interface ManifestSection {
   readonly kind: number;
@@ -20,6 +22,8 @@ export interface ManifestSection {
 
 export interface Manifest {
   readonly format: number;
+  /** Grows where a store is restored or moved, which may bring lower revisions: (epoch, revision) is what never goes back. */
+  readonly epoch: number;
   readonly revision: number;
   /** Seed of hashes and draws. */
   readonly seed: number;
@@ -32,15 +36,25 @@ export function makeManifest(
   revision: number,
   seed: number,
   sections: readonly ManifestSection[],
+  epoch: number = FIRST_EPOCH,
 ): Manifest {
   const ordered = sections.map(({ kind, key, name, bytes }) => ({ kind, key, name, bytes }));
   return {
     format: SECTION_VERSION,
+    epoch,
     revision,
     seed,
     hash: hashOf(seed, ordered),
     sections: ordered,
   };
+}
+
+/** Whether what is served as `a` comes after `b`. */
+export function isLater(
+  a: Pick<Manifest, "epoch" | "revision">,
+  b: Pick<Manifest, "epoch" | "revision">,
+): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.revision > b.revision);
 }
 
 export function encodeManifest(manifest: Manifest): string {
@@ -74,6 +88,7 @@ function isManifest(raw: unknown): raw is Manifest {
   return (
     isRecord(raw) &&
     isCount(raw["format"]) &&
+    isCount(raw["epoch"]) &&
     isCount(raw["revision"]) &&
     isCount(raw["seed"]) &&
     typeof raw["hash"] === "string" &&

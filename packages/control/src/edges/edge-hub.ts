@@ -10,6 +10,7 @@ import {
   encodeManifest,
   encodeManifestMessage,
   encodeTable,
+  isLater,
   type Hello,
   type Manifest,
   type Position,
@@ -44,6 +45,7 @@ export interface EdgeView {
   readonly name: string;
   readonly connected: boolean;
   readonly standing: EdgeStanding;
+  readonly epoch: number | undefined;
   readonly revision: number | undefined;
   readonly sequence: number | undefined;
   /** Wall time of its last word; undefined for an edge that has said nothing since control began. */
@@ -99,9 +101,15 @@ export class EdgeHub {
     this.#tellAll();
   }
 
+  /** Whether there is anything to send. */
+  get isServing(): boolean {
+    return this.#served !== undefined;
+  }
+
   changed({ revision, sequence, changes }: ChangeSet): void {
     if (this.#served?.manifest.revision !== revision) return;
-    const message = encodeChanges({ revision, sequence, changes });
+    const { epoch } = this.#served.manifest;
+    const message = encodeChanges({ epoch, revision, sequence, changes });
     for (const edge of this.#edges.values()) if (edge.tables !== undefined) send(edge, message);
   }
 
@@ -146,6 +154,7 @@ export class EdgeHub {
         name,
         connected: edge?.stream !== undefined,
         standing: !isFresh(moment) ? "silent" : isServing ? "serving" : "behind",
+        epoch: edge?.position.epoch,
         revision: edge?.position.revision,
         sequence: edge?.position.sequence,
         lastWordMs: edge?.lastWordMs,
@@ -167,10 +176,16 @@ export class EdgeHub {
       const edge = this.#edges.get(name);
       return {
         name,
-        revision: edge?.position.revision ?? 0,
+        revision: this.#revisionOf(edge),
         silentMs: edge === undefined ? Infinity : Math.round(nowMs - edge.heardAtMs),
       };
     });
+  }
+
+  /** As far as it counts now: one of an epoch before is before all revisions. */
+  #revisionOf(edge: KnownEdge | undefined): number {
+    if (edge === undefined || edge.position.epoch < (this.#served?.manifest.epoch ?? 0)) return 0;
+    return edge.position.revision;
   }
 
   #tellAll(): void {
@@ -185,7 +200,7 @@ export class EdgeHub {
     if (stream.backlogBytes > BACKLOG_BYTES_MAX) return;
     const { manifest, manifestMessage } = this.#served;
     // Once more to who has not taken it, as it may have been refused or lost: who is still fetching passes it over.
-    const isLost = edge.tables === REPEAT_TABLES && edge.position.revision < manifest.revision;
+    const isLost = edge.tables === REPEAT_TABLES && isLater(manifest, edge.position);
     if (edge.tables === undefined || isLost) {
       stream.write(manifestMessage);
       edge.tables = 0;
@@ -198,7 +213,8 @@ export class EdgeHub {
     if (this.#served === undefined) return new Uint8Array(0);
     const { manifest, overlay } = this.#served;
     const { sequence, slots } = overlay.moment();
-    return encodeTable({ revision: manifest.revision, sequence, slots });
+    const { epoch, revision } = manifest;
+    return encodeTable({ epoch, revision, sequence, slots });
   }
 }
 

@@ -174,7 +174,8 @@ export class EdgeListener {
     } else if (!this.#options.roster.has(peer.edge)) {
       this.#refuse(stream, 403, peer, `this control plane has no edge "${peer.edge}"`);
     } else if (method === "POST" && path === LinkPath.link) {
-      this.#link(stream, peer, peer.edge);
+      if (this.#options.hub.isServing) this.#link(stream, peer, peer.edge);
+      else reply(stream, 503, "it has nothing to serve yet");
     } else if (method === "GET" && path.startsWith(LinkPath.sections)) {
       const bytes = this.#options.section(path.slice(LinkPath.sections.length));
       if (bytes === undefined) reply(stream, 404, "The section is not served any more");

@@ -25,6 +25,8 @@ import { dial } from "./exchange.ts";
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5000;
 const REFUSAL_BYTES_MAX = 4096;
+/** A control that has an earlier revision than this edge is left after this: another one may have caught up. */
+const BEHIND_MS_MAX = 3000;
 /** A section that stops coming is given up after this. */
 const FETCH_SILENCE_MS_MAX = 10_000;
 
@@ -45,7 +47,9 @@ export class ControlLink {
   #stream: ClientHttp2Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #attempt = 0;
-  #retryMs = RETRY_MS_MIN;
+  /** Since a control last took this edge. */
+  #failures = 0;
+  #behind: NodeJS.Timeout | undefined;
   #lastReason = "";
   #isClosed = false;
 
@@ -67,6 +71,7 @@ export class ControlLink {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#behind);
     this.#session?.destroy();
   }
 
@@ -102,7 +107,7 @@ export class ControlLink {
     };
     stream.on("response", (headers) => {
       if (headers[":status"] === 200) {
-        this.#retryMs = RETRY_MS_MIN;
+        this.#failures = 0;
         this.#lastReason = "";
         logger.info("Connected to control", { url });
       } else refusal = "";
@@ -121,6 +126,7 @@ export class ControlLink {
       if (refusal !== undefined) tell(`control refuses this edge: ${refusal}`);
     });
     stream.on("close", () => session.destroy());
+    replica.begin();
     stream.write(encodeHello({ protocol: LINK_PROTOCOL, version, ...replica.position }));
     this.#stream = stream;
   }
@@ -131,7 +137,13 @@ export class ControlLink {
     switch (kind) {
       case FrameKind.manifest: {
         const refused = replica.offer(decodeManifestText(payload), fetch);
-        if (refused !== undefined) logger.error("Refused a revision", { reason: refused });
+        if (refused === undefined) {
+          clearTimeout(this.#behind);
+          this.#behind = undefined;
+        } else {
+          logger.error("Refused a revision", { reason: refused });
+          this.#behind ??= setTimeout(() => fail(refused), BEHIND_MS_MAX);
+        }
         return;
       }
       case FrameKind.table: {
@@ -161,6 +173,8 @@ export class ControlLink {
   #ended(url: string, reason: string): void {
     this.#stream = undefined;
     this.#session = undefined;
+    clearTimeout(this.#behind);
+    this.#behind = undefined;
     if (this.#isClosed) return;
     // Once: a control that is gone for a day would fill the log.
     if (reason !== this.#lastReason)
@@ -169,8 +183,9 @@ export class ControlLink {
         reason,
       });
     this.#lastReason = reason;
-    const pauseMs = this.#retryMs * (0.5 + Math.random() / 2);
-    this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
+    // Each control is tried before the pause grows.
+    const rounds = Math.floor(this.#failures++ / this.#options.controls.length);
+    const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** rounds) * (0.5 + Math.random() / 2);
     this.#timer = setTimeout(() => this.#dial(), pauseMs);
   }
 }

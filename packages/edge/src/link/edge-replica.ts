@@ -6,13 +6,16 @@
 //                                                                    ├─► on disk ─► served ─► acknowledged
 //   table of that revision ──────────────────────────────────────────┘
 //
-// A revision is served whole or not at all, and never one before what is served. With control gone nothing here changes.
+// A revision is served whole or not at all, and never one before what is served: of two the later epoch counts, and within one the higher
+// revision. With control gone nothing here changes. Each control counts the change sets of its overlay by itself, so the first table
+// of a connection is taken whatever its sequence is.
 
 import { createHash } from "node:crypto";
 import { assert, reasonOf } from "@meridian/core";
 import {
   SectionPack,
   World,
+  isLater,
   makeManifest,
   openSection,
   parseManifest,
@@ -60,6 +63,8 @@ export class EdgeReplica {
   #wanted: Manifest | undefined;
   #wantedTable: SlotTable | undefined;
   #isAdopting = false;
+  /** The control that is followed has not sent a table yet. */
+  #isFirstTable = false;
 
   constructor(options: EdgeReplicaOptions) {
     this.#options = options;
@@ -67,7 +72,11 @@ export class EdgeReplica {
 
   get position(): Position {
     const { manifest, mirror } = this.#served ?? {};
-    return { revision: manifest?.revision ?? 0, sequence: mirror?.sequence ?? 0 };
+    return {
+      epoch: manifest?.epoch ?? 0,
+      revision: manifest?.revision ?? 0,
+      sequence: mirror?.sequence ?? 0,
+    };
   }
 
   /** Serves what the state folder holds; false where it holds nothing that can be served. */
@@ -80,16 +89,29 @@ export class EdgeReplica {
     return false;
   }
 
+  /** Another connection: what a control says is understood from its first table on. */
+  begin(): void {
+    this.#isFirstTable = true;
+  }
+
   /** Control serves this from now on. A text says why it is not taken. */
   offer(text: string, fetch: FetchSection): string | undefined {
     const manifest = parseManifest(text);
     if (typeof manifest === "string") return manifest;
     const served = this.#served?.manifest;
-    if (served?.revision === manifest.revision && served.hash === manifest.hash) return undefined;
-    if (served !== undefined && manifest.revision <= served.revision)
-      return `Control has revision ${manifest.revision} (${manifest.hash.slice(0, 8)}), expected one after ${served.revision} (${served.hash.slice(0, 8)}), which is served here: an edge never goes back`;
+    if (served !== undefined && !isLater(manifest, served)) {
+      const isSame = !isLater(served, manifest) && served.hash === manifest.hash;
+      return isSame
+        ? undefined
+        : `Control has ${shown(manifest)}, expected one after ${shown(served)}, which is served here: an edge never goes back`;
+    }
     // Under way already.
-    if (this.#wanted?.revision === manifest.revision && this.#wanted.hash === manifest.hash)
+    const wanted = this.#wanted;
+    if (
+      wanted !== undefined &&
+      isOf({ ...manifest, sequence: 0 }, wanted) &&
+      wanted.hash === manifest.hash
+    )
       return undefined;
     const bytes = manifest.sections.reduce((sum, section) => sum + section.bytes, 0);
     if (bytes > SNAPSHOT_BYTES_MAX)
@@ -101,16 +123,22 @@ export class EdgeReplica {
   }
 
   takeTable(table: SlotTable, fetch: FetchSection): void {
-    if (table.revision === this.#served?.manifest.revision) {
-      this.#served.mirror.takeTable(table.sequence, table.slots);
-    } else if (table.revision === this.#wanted?.revision) {
+    const isFirst = this.#isFirstTable;
+    if (this.#served !== undefined && isOf(table, this.#served.manifest)) {
+      this.#isFirstTable = false;
+      const { sequence, slots } = table;
+      const { mirror } = this.#served;
+      if (!mirror.takeTable(sequence, slots) && isFirst && !mirror.holds(sequence, slots))
+        this.#rebase(this.#served, table);
+    } else if (this.#wanted !== undefined && isOf(table, this.#wanted)) {
+      this.#isFirstTable = false;
       this.#wantedTable = table;
       this.#follow(fetch);
     }
   }
 
   takeChanges(changes: SlotChanges): void {
-    if (changes.revision === this.#served?.manifest.revision)
+    if (!this.#isFirstTable && this.#served !== undefined && isOf(changes, this.#served.manifest))
       this.#served.mirror.takeChanges(changes);
   }
 
@@ -122,9 +150,15 @@ export class EdgeReplica {
     this.#served?.mirror.close();
   }
 
+  /** Goes on from another control's overlay: its sequences are its own. */
+  #rebase({ manifest, pack, world, mirror }: Served, table: SlotTable): void {
+    if (table.slots.length !== mirror.slotCount) return;
+    this.#serve(manifest, { pack, world }, table);
+  }
+
   #restorePair({ revision: stored, sequence, slots, ageMs }: RestoredPair): string | undefined {
-    const { revision, seed, sections } = stored;
-    const manifest = makeManifest(revision, seed, sections.map(manifestSection));
+    const { epoch, revision, seed, sections } = stored;
+    const manifest = makeManifest(revision, seed, sections.map(manifestSection), epoch);
     const loaded = this.#load(manifest, sections);
     if (typeof loaded === "string") return loaded;
     const values = loaded.world.initialSlots();
@@ -132,7 +166,7 @@ export class EdgeReplica {
       const slot = loaded.world.slotOfKey(key);
       if (slot >= 0) values[slot] = value;
     }
-    this.#serve(manifest, loaded, { revision, sequence, slots: values });
+    this.#serve(manifest, loaded, { epoch, revision, sequence, slots: values });
     this.#options.logger.info("Serving the stored revision", { revision, sequence, ageMs });
     return undefined;
   }
@@ -161,13 +195,13 @@ export class EdgeReplica {
     if (this.#wanted !== manifest || this.#wantedTable === undefined) return;
     const loaded = this.#load(manifest, sections);
     if (typeof loaded === "string") throw new TypeError(loaded);
-    const { revision, sequence, slots } = this.#wantedTable;
+    const { epoch, revision, sequence, slots } = this.#wantedTable;
     if (slots.length !== loaded.world.slotCount)
       throw new TypeError(`Table has ${slots.length} slots, expected ${loaded.world.slotCount}`);
     this.#options.state.keep(manifest);
     this.#wanted = undefined;
     this.#wantedTable = undefined;
-    this.#serve(manifest, loaded, { revision, sequence, slots });
+    this.#serve(manifest, loaded, { epoch, revision, sequence, slots });
     this.#options.logger.info("Serving a new revision", { revision, sequence });
   }
 
@@ -232,6 +266,14 @@ export class EdgeReplica {
     this.#options.state.writeSection(name, new Uint8Array(fetched));
     return fetched;
   }
+}
+
+function isOf(position: Position, { epoch, revision }: Manifest): boolean {
+  return position.epoch === epoch && position.revision === revision;
+}
+
+function shown({ epoch, revision, hash }: Manifest): string {
+  return `revision ${revision} of epoch ${epoch} (${hash.slice(0, 8)})`;
 }
 
 /** Why bytes are not the section that is meant. */

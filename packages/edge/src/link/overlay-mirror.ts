@@ -56,6 +56,17 @@ export class OverlayMirror {
     return true;
   }
 
+  /** Whether this is the table that the mirror has got to, epochs of pools aside. */
+  holds(sequence: number, slots: Uint32Array): boolean {
+    if (slots.length !== this.slotCount || sequence !== this.#newest) return false;
+    const { poolEpochSlots, branchSlots } = this.#world;
+    return slots.every(
+      (value, slot) =>
+        (slot >= poolEpochSlots && slot < branchSlots) ||
+        value === (this.#pending.get(slot) ?? this.#writer.read(slot)),
+    );
+  }
+
   /** Takes the change set that follows the newest one; any other is left to the next table. */
   takeChanges({ sequence, changes }: SlotChanges): boolean {
     if (sequence !== this.#newest + 1) return false;

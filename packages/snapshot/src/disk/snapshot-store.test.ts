@@ -35,7 +35,7 @@ function revisionOf(revision: number): StoredRevision {
     dial: 1000,
     minHealthy: undefined,
   };
-  return { revision, seed: 7, sections: [writePools([pool]), writePolicies([])] };
+  return { epoch: 2, revision, seed: 7, sections: [writePools([pool]), writePolicies([])] };
 }
 
 /** Path of the section that only the newest revision has. */

@@ -31,6 +31,7 @@ import { writeDurably } from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
 export interface StoredRevision {
+  readonly epoch: number;
   readonly revision: number;
   readonly seed: number;
   readonly sections: readonly WrittenSection[];
@@ -62,9 +63,9 @@ export class SnapshotStore {
   }
 
   /** Keeps a revision: sections first, then the manifest; what no kept manifest names is removed. */
-  save({ revision, seed, sections }: StoredRevision): void {
+  save({ epoch, revision, seed, sections }: StoredRevision): void {
     for (const { name, buffer } of sections) this.write(name, new Uint8Array(buffer));
-    this.keep(makeManifest(revision, seed, sections.map(manifestSection)));
+    this.keep(makeManifest(revision, seed, sections.map(manifestSection), epoch));
     this.prune();
   }
 
@@ -204,7 +205,8 @@ export class SnapshotStore {
       this.#whole.add(name);
       sections.push({ kind, key: section.key, name, buffer });
     }
-    return { revision: manifest.revision, seed: manifest.seed, sections };
+    const { epoch, revision, seed } = manifest;
+    return { epoch, revision, seed, sections };
   }
 
   #rotate(): void {

@@ -24,7 +24,7 @@ test("each message is read as it was written", () => {
   );
   fc.assert(
     fc.property(revision, word, fc.array(word), changes, (at, sequence, slots, changed) => {
-      const position = { revision: at, sequence };
+      const position = { epoch: sequence, revision: at, sequence };
       const table = { ...position, slots: Uint32Array.from(slots) };
       assert.deepEqual(decodeTable(payloadOf(encodeTable(table))), table);
       const set = { ...position, changes: changed };
@@ -40,10 +40,10 @@ test("bytes that are no message are read as none, and never throw", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
       const table = decodeTable(bytes);
-      if (table !== undefined) assert.equal(bytes.length, 16 + table.slots.length * 4);
+      if (table !== undefined) assert.equal(bytes.length, 24 + table.slots.length * 4);
       const set = decodeChanges(bytes);
-      if (set !== undefined) assert.equal(bytes.length, 16 + set.changes.length * 12);
-      if (decodeAcknowledgement(bytes) !== undefined) assert.equal(bytes.length, 12);
+      if (set !== undefined) assert.equal(bytes.length, 24 + set.changes.length * 12);
+      if (decodeAcknowledgement(bytes) !== undefined) assert.equal(bytes.length, 20);
       decodeHello(bytes);
     }),
     { numRuns: 1000 },
@@ -51,7 +51,9 @@ test("bytes that are no message are read as none, and never throw", () => {
 });
 
 test("a table cut short or longer than it says is none", () => {
-  const whole = payloadOf(encodeTable({ revision: 1, sequence: 2, slots: new Uint32Array(3) }));
+  const whole = payloadOf(
+    encodeTable({ epoch: 1, revision: 1, sequence: 2, slots: new Uint32Array(3) }),
+  );
   assert.equal(decodeTable(whole.subarray(0, whole.length - 1)), undefined);
   assert.equal(decodeTable(Uint8Array.from([...whole, 0])), undefined);
 });

@@ -2,11 +2,11 @@
 
 // What control and an edge tell each other. Numbers are little-endian; a decoder returns undefined for bytes that are no such message.
 //
-//   hello            JSON {protocol, version, revision, sequence}
-//   acknowledgement  f64 revision, u32 sequence
+//   hello            JSON {protocol, version, epoch, revision, sequence}
+//   acknowledgement  f64 epoch, f64 revision, u32 sequence
 //   manifest         the JSON text of a manifest
-//   table            f64 revision, u32 sequence, u32 count, count × u32 slot, in the order of that revision's slots
-//   changes          f64 revision, u32 sequence, u32 count, count × { u64 key, u32 value }
+//   table            f64 epoch, f64 revision, u32 sequence, u32 count, count × u32 slot, in the order of that revision's slots
+//   changes          f64 epoch, f64 revision, u32 sequence, u32 count, count × { u64 key, u32 value }
 
 import { FrameKind, encodeFrame } from "./frame.ts";
 
@@ -30,12 +30,14 @@ export const LINK_SLOTS_MAX = 4_000_000;
 export const SILENCE_MS_MAX = 5000;
 
 const VERSION_LENGTH_MAX = 100;
-const HEADER_BYTES = 16;
+const HEADER_BYTES = 24;
+const COUNT_AT = 20;
 const CHANGE_BYTES = 12;
-const ACKNOWLEDGEMENT_BYTES = 12;
+const ACKNOWLEDGEMENT_BYTES = 20;
 
-/** A state of what is served: equal pairs are equal answers. */
+/** A state of what is served. Sequences are of the control that an edge follows: of one control, equal positions are equal answers. */
 export interface Position {
+  readonly epoch: number;
   readonly revision: number;
   readonly sequence: number;
 }
@@ -58,8 +60,8 @@ export interface SlotChanges extends Position {
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
-  const { protocol, version, revision, sequence } = hello;
-  const text = JSON.stringify({ protocol, version, revision, sequence });
+  const { protocol, version, epoch, revision, sequence } = hello;
+  const text = JSON.stringify({ protocol, version, epoch, revision, sequence });
   return encodeFrame({ kind: FrameKind.hello, payload: new TextEncoder().encode(text) });
 }
 
@@ -68,15 +70,16 @@ export function decodeHello(payload: Uint8Array): Hello | undefined {
   if (typeof raw !== "object" || raw === null) return undefined;
   const member = (name: string): unknown => Reflect.get(raw, name);
   const [protocol, version] = [member("protocol"), member("version")];
-  const [revision, sequence] = [member("revision"), member("sequence")];
-  if (!isCount(protocol) || !isCount(revision) || !isCount(sequence)) return undefined;
+  const [epoch, revision, sequence] = [member("epoch"), member("revision"), member("sequence")];
+  if (!isCount(protocol) || !isCount(epoch) || !isCount(revision) || !isCount(sequence))
+    return undefined;
   if (typeof version !== "string" || version.length > VERSION_LENGTH_MAX) return undefined;
-  return { protocol, version, revision, sequence };
+  return { protocol, version, epoch, revision, sequence };
 }
 
-export function encodeAcknowledgement({ revision, sequence }: Position): Uint8Array {
+export function encodeAcknowledgement(position: Position): Uint8Array {
   const payload = new Uint8Array(ACKNOWLEDGEMENT_BYTES);
-  writePosition(new DataView(payload.buffer), { revision, sequence });
+  writePosition(new DataView(payload.buffer), position);
   return encodeFrame({ kind: FrameKind.acknowledgement, payload });
 }
 
@@ -96,7 +99,7 @@ export function encodeTable({ slots, ...position }: SlotTable): Uint8Array {
   const payload = new Uint8Array(HEADER_BYTES + slots.length * 4);
   const view = new DataView(payload.buffer);
   writePosition(view, position);
-  view.setUint32(12, slots.length, true);
+  view.setUint32(COUNT_AT, slots.length, true);
   for (let at = 0; at < slots.length; at++)
     view.setUint32(HEADER_BYTES + at * 4, slots[at] ?? 0, true);
   return encodeFrame({ kind: FrameKind.table, payload });
@@ -117,7 +120,7 @@ export function encodeChanges({ changes, ...position }: SlotChanges): Uint8Array
   const payload = new Uint8Array(HEADER_BYTES + changes.length * CHANGE_BYTES);
   const view = new DataView(payload.buffer);
   writePosition(view, position);
-  view.setUint32(12, changes.length, true);
+  view.setUint32(COUNT_AT, changes.length, true);
   let at = HEADER_BYTES;
   for (const { key, value } of changes) {
     view.setBigUint64(at, key, true);
@@ -140,20 +143,23 @@ export function decodeChanges(payload: Uint8Array): SlotChanges | undefined {
   return { ...position, changes };
 }
 
-function writePosition(view: DataView, { revision, sequence }: Position): void {
-  view.setFloat64(0, revision, true);
-  view.setUint32(8, sequence, true);
+function writePosition(view: DataView, { epoch, revision, sequence }: Position): void {
+  view.setFloat64(0, epoch, true);
+  view.setFloat64(8, revision, true);
+  view.setUint32(16, sequence, true);
 }
 
 function readPosition(view: DataView): Position | undefined {
-  const revision = view.getFloat64(0, true);
-  return isCount(revision) ? { revision, sequence: view.getUint32(8, true) } : undefined;
+  const [epoch, revision] = [view.getFloat64(0, true), view.getFloat64(8, true)];
+  return isCount(epoch) && isCount(revision)
+    ? { epoch, revision, sequence: view.getUint32(16, true) }
+    : undefined;
 }
 
 /** The stated number of entries, where exactly that many follow. */
 function countedEntries(payload: Uint8Array, entryBytes: number): number | undefined {
   if (payload.length < HEADER_BYTES) return undefined;
-  const count = viewOf(payload).getUint32(12, true);
+  const count = viewOf(payload).getUint32(COUNT_AT, true);
   return payload.length === HEADER_BYTES + count * entryBytes ? count : undefined;
 }
 
