@@ -38,6 +38,7 @@ import {
   TargetKind,
   Verdict,
   type World,
+  type KeyedSlots,
 } from "@meridian/snapshot";
 import {
   below,
@@ -310,16 +311,14 @@ export class ControlLoop {
   }
 
   /** The table on disk is one that was in force, whole: the newest one where it was saved. */
-  #checkRestored(
-    overlay: ReadonlyMap<bigint, number> | undefined,
-    newest: number | undefined,
-  ): void {
+  #checkRestored(overlay: KeyedSlots | undefined, newest: number | undefined): void {
     assert.ok(overlay !== undefined, "an overlay is on disk");
-    const match = [...this.#slotsAfter].findLast(([, slots]) => isEqual(slots, overlay));
+    const kept = new Map(overlay.entries());
+    const match = [...this.#slotsAfter].findLast(([, slots]) => isEqual(slots, kept));
     assert.ok(match !== undefined, "the stored overlay was in force once, whole");
     if (newest !== undefined)
       assert.equal(match[0], newest, "what was saved last is what is restored");
-    this.#slots = new Map(overlay);
+    this.#slots = kept;
   }
 
   #begin(folder: string): Control {
@@ -331,9 +330,7 @@ export class ControlLoop {
       onChangeSet: (set) => this.#changed(set),
       onAdopted: (adoption, world) => {
         const cause = { kind: "snapshot", text: `revision ${adoption.revision}` };
-        this.#changed(
-          adoptionChangeSet(world, adoption, cause, (key) => persistence.recordedSlot(key)),
-        );
+        this.#changed(adoptionChangeSet(world, adoption, cause, persistence.recordedSlots()));
       },
     });
     const latches = new LatchDriver(overlay, () => this.#clock.monotonicMs());

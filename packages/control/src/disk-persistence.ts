@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ChangeSet, ProbePlan } from "@meridian/health";
-import { Verdict } from "@meridian/snapshot";
+import { Verdict, type KeyedSlots, type StoredSlots } from "@meridian/snapshot";
 import type { Logger, Persistence, SectionFolder } from "./embedded-options.ts";
 import { reasonOf } from "@meridian/core";
 import { OverlayJournal } from "./overlay-journal.ts";
@@ -52,31 +52,30 @@ export class DiskPersistence implements Persistence {
     this.store.save(revision);
   }
 
-  loadOverlay(): ReadonlyMap<bigint, number> | undefined {
+  loadOverlay(): KeyedSlots | undefined {
     const overlay = this.journal.load();
     if (typeof overlay === "string") return undefined;
+    const { slots, savedAtMs } = overlay;
     const nowMs = this.#wallMs();
     this.#logger.info(
-      { ageMs: Math.round(nowMs - overlay.savedAtMs), slots: overlay.slots.size },
+      { ageMs: Math.round(nowMs - savedAtMs), slots: slots.size },
       "Restored the overlay from disk",
     );
-    const oldestSeconds = (nowMs - VERDICT_AGE_MS_MAX) / 1000;
     // The table is written whenever anything changes and each minute besides: an old file means old verdicts.
-    const isOld = nowMs - overlay.savedAtMs > VERDICT_AGE_MS_MAX;
-    return new Map(
-      [...overlay.slots].map(([key, { value, changedAtSeconds }]) => [
-        key,
-        isOld && changedAtSeconds < oldestSeconds ? ((value & ~3) | Verdict.unknown) >>> 0 : value,
-      ]),
-    );
+    if (nowMs - savedAtMs <= VERDICT_AGE_MS_MAX) return slots;
+    const oldestSeconds = (nowMs - VERDICT_AGE_MS_MAX) / 1000;
+    return slots.map((row) => {
+      const value = slots.valueAt(row);
+      return slots.secondsAt(row) < oldestSeconds ? ((value & ~3) | Verdict.unknown) >>> 0 : value;
+    });
   }
 
   recordChangeSet(changeSet: ChangeSet): void {
     this.journal.record(changeSet);
   }
 
-  recordedSlot(key: bigint): number | undefined {
-    return this.journal.recorded(key);
+  recordedSlots(): StoredSlots {
+    return this.journal.recorded;
   }
 
   lastSequence(): number {

@@ -5,7 +5,7 @@
 import type { Clock } from "@meridian/core";
 import type { ChangeSet, ProbePlan, Transition } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
-import type { Manifest, OnSlab, SharedWorld } from "@meridian/snapshot";
+import type { Manifest, OnSlab, SharedWorld, StoredSlots } from "@meridian/snapshot";
 import type { StoredRevision } from "@meridian/snapshot/disk";
 import type { Shift } from "./shift-effects.ts";
 
@@ -39,10 +39,10 @@ export interface Persistence {
   loadRevision(): StoredRevision | undefined;
   saveRevision(revision: StoredRevision): void;
   /** Slot values by key as they were, stale verdicts already taken as unknown. */
-  loadOverlay(): ReadonlyMap<bigint, number> | undefined;
+  loadOverlay(): StoredSlots | undefined;
   recordChangeSet(changeSet: ChangeSet): void;
-  /** Newest recorded value of a slot; absent where change sets are not kept. */
-  recordedSlot?(key: bigint): number | undefined;
+  /** Newest recorded values; absent where change sets are not kept. */
+  recordedSlots?(): StoredSlots;
   /** No recorded change set has a greater sequence. */
   lastSequence?(): number;
   /** What is probed, and how load counts: a process that starts without its files goes on judging. */

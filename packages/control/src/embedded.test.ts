@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Admin, Verdict } from "@meridian/snapshot";
+import { Admin, Verdict, KeyedSlots, type StoredSlots } from "@meridian/snapshot";
 import { Embedded } from "./embedded.ts";
 import type { Publication } from "./embedded-options.ts";
 import type { ChangeSet } from "@meridian/health";
@@ -47,8 +47,8 @@ class StoredOverlay extends MemoryPersistence {
     for (const { key, value } of changeSet?.changes ?? []) this.slots.set(key, value);
   }
 
-  override loadOverlay(): ReadonlyMap<bigint, number> | undefined {
-    return this.slots.size === 0 ? undefined : this.slots;
+  override loadOverlay(): StoredSlots | undefined {
+    return this.slots.size === 0 ? undefined : KeyedSlots.of(this.slots);
   }
 }
 

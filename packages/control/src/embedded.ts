@@ -53,7 +53,7 @@ export class Embedded implements Publisher {
         options.persistence.recordChangeSet(changeSet);
       },
       onTransitions: (batch) => this.#transitions(batch),
-      recorded: (key) => options.persistence.recordedSlot?.(key),
+      recorded: () => options.persistence.recordedSlots?.(),
       onDeath: (reason) =>
         options.logger.error({ reason }, "The verdict thread died and is started anew"),
     });
@@ -233,9 +233,9 @@ export class Embedded implements Publisher {
     const { persistence, logger } = this.#options;
     const overlay = persistence.loadOverlay();
     if (!(await this.#served.restore(overlay)) || this.#isClosed) return false;
+    if (overlay !== undefined) this.#served.publish();
     const probes = persistence.loadProbes();
     if (probes !== undefined) this.verdicts.setPlan(probes);
-    if (overlay !== undefined) this.#served.publish();
     logger.info({ revision: this.revision }, "Serving the stored revision");
     return overlay !== undefined;
   }

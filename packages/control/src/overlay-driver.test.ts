@@ -12,6 +12,7 @@ import {
   branchSlot,
   endpointSlot,
   type World,
+  KeyedSlots,
 } from "@meridian/snapshot";
 import fc from "fast-check";
 import { declaredLatches } from "./declared-latches.ts";
@@ -52,8 +53,7 @@ function driverInto(sets: ChangeSet[]): OverlayDriver {
   return new OverlayDriver({
     wallMs: () => 7,
     onChangeSet: (set) => sets.push(set),
-    onAdopted: (adoption, world) =>
-      sets.push(adoptionChangeSet(world, adoption, cause, () => undefined)),
+    onAdopted: (adoption, world) => sets.push(adoptionChangeSet(world, adoption, cause, undefined)),
   });
 }
 
@@ -113,7 +113,7 @@ test("stored values serve keys that the running overlay lacks, and no others", (
   ]);
   const world = worldWith({ a: 2 });
   const driver = new OverlayDriver({ wallMs: () => 7, onChangeSet: () => {} });
-  driver.adopt(world, 1, stored);
+  driver.adopt(world, 1, KeyedSlots.of(stored));
   assert.equal(driver.slots[slotOf(world, "endpoint/default/a/m0")], BAD);
   assert.equal(driver.slots[slotOf(world, "endpoint/default/a/m1")], INITIAL_ENDPOINT_SLOT);
   assert.equal(driver.slots[slotOf(world, "branch/default/p/f/0")], branchSlot(1, PER_MILLE));

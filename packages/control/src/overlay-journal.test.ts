@@ -121,7 +121,7 @@ test("load() says why there is no table, and gives the one that was kept", (cont
   first.close();
   const stored = new OverlayJournal(folder, () => startMs, assert.ifError).load();
   assert.ok(typeof stored === "object");
-  assert.deepEqual([...stored.slots.keys()], [1n]);
+  assert.deepEqual([...stored.slots.entries()], [[1n, 7]]);
   assert.equal(stored.sequence, 7);
   writeFileSync(join(folder, "overlay.bin"), "torn");
   assert.match(
@@ -133,3 +133,27 @@ test("load() says why there is no table, and gives the one that was kept", (cont
 function reasonIn(result: object | string): string {
   return typeof result === "string" ? result : "";
 }
+
+test("sequences go on behind the last of the journal, however long its lines are and where it was cut off", (context) => {
+  for (const [changes, end, expected] of [
+    [1, "", 9],
+    [20_000, "", 9],
+    [20_000, '{"sequence":12,"revi', 12],
+    [1, `${"x".repeat(100_000)}\n`, 9],
+  ] as const) {
+    const folder = makeFolder(context);
+    const first = new OverlayJournal(folder, () => startMs, assert.ifError);
+    const { changes: one, ...set } = changeSet(9, 1);
+    first.record(changeSet(8, 1));
+    first.record({ ...set, changes: Array.from({ length: changes }, () => one).flat() });
+    first.close();
+    const name = readdirSync(join(folder, "history")).find((file) => file.startsWith("journal-"));
+    assert.ok(name !== undefined);
+    appendFileSync(join(folder, "history", name), end);
+    // The table is another place that knows: without it the journal alone says.
+    rmSync(join(folder, "overlay.bin"));
+    const journal = new OverlayJournal(folder, () => startMs, assert.ifError);
+    assert.match(reasonIn(journal.load()), /there is no such file/);
+    assert.equal(journal.lastSequence, expected + 65_536);
+  }
+});

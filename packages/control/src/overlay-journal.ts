@@ -5,16 +5,25 @@
 //
 // Nothing here may end the process: what cannot be written is reported, kept for a while, and tried again.
 
-import { appendFileSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  readSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { ChangeSet } from "@meridian/health";
-import { reasonOf } from "@meridian/core";
+import { keyHigh, keyLow, reasonOf } from "@meridian/core";
+import { KeyedSlots, type StoredSlots } from "@meridian/snapshot";
 import {
   decodeOverlay,
   encodeOverlay,
   writeDurably,
   type StoredOverlay,
-  type StoredSlot,
 } from "@meridian/snapshot/disk";
 
 /** The newest table is on disk at most this long after a change. */
@@ -25,11 +34,13 @@ const RETRY_MS = 5000;
 const REFRESH_MS = 60_000;
 /** Most change sets that wait for a disk that cannot be written; of more the oldest are lost. */
 const BUFFERED_MAX = 10_000;
-/** Most slots of the table; of more those that changed longest ago are left out. */
+/** Most slots of the table; of more the half that changed longest ago is left out. */
 const SLOTS_MAX = 1_000_000;
 const CHECKPOINT_MS = 60_000;
 /** More change sets than can be published between two saves. */
 const LOST_SEQUENCES_MAX = 65_536;
+/** What is read of a journal's end at first. */
+const TAIL_BYTES = 64 * 1024;
 /** A journal file is closed at this size. */
 const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 const HISTORY_MS_MAX = 7 * 24 * 3_600_000;
@@ -52,8 +63,7 @@ export type Moment =
 
 export class OverlayJournal {
   readonly #folder: string;
-  /** In the order of their last change. */
-  readonly #slots = new Map<bigint, StoredSlot>();
+  #slots = new KeyedSlots();
   readonly #wallMs: () => number;
   readonly #onError: (error: unknown) => void;
   #sequence = 0;
@@ -73,9 +83,9 @@ export class OverlayJournal {
     this.#journalPath = this.#historyPath(`journal-${wallMs()}.jsonl`);
   }
 
-  /** What the newest table holds for a key. */
-  recorded(key: bigint): number | undefined {
-    return this.#slots.get(key)?.value;
+  /** What the newest table holds; it goes on changing. */
+  get recorded(): StoredSlots {
+    return this.#slots;
   }
 
   /** A number that every sequence on disk is below, with room for change sets that were published and lost in a crash. */
@@ -88,21 +98,16 @@ export class OverlayJournal {
     this.#sequence = this.#lastJournaled();
     const overlay = readOverlay(join(this.#folder, "overlay.bin"));
     if (typeof overlay === "string") return overlay;
-    for (const [key, slot] of overlay.slots) this.#slots.set(key, slot);
+    this.#slots = overlay.slots;
     this.#sequence = Math.max(this.#sequence, overlay.sequence);
     return overlay;
   }
 
   record(changeSet: ChangeSet): void {
     const changedAtSeconds = Math.floor(changeSet.atMs / 1000);
-    for (const { key, value } of changeSet.changes) {
-      this.#slots.delete(key);
-      this.#slots.set(key, { value, changedAtSeconds });
-    }
-    for (const key of this.#slots.keys()) {
-      if (this.#slots.size <= SLOTS_MAX) break;
-      this.#slots.delete(key);
-    }
+    for (const { key, value } of changeSet.changes)
+      this.#slots.set(keyLow(key), keyHigh(key), value, changedAtSeconds);
+    if (this.#slots.size > SLOTS_MAX) this.#slots = newestOf(this.#slots);
     this.#sequence = changeSet.sequence;
     const entry: JournalEntry = {
       sequence: changeSet.sequence,
@@ -190,7 +195,7 @@ export class OverlayJournal {
     );
     if (base === undefined && last === undefined)
       return "The journal holds nothing from before that moment";
-    const slots = new Map([...(base?.slots ?? [])].map(([key, { value }]) => [key, value]));
+    const slots = new Map(base?.slots.entries());
     for (const entry of this.entries()) {
       if (!isBefore(entry) || (base !== undefined && entry.sequence <= base.sequence)) continue;
       for (const [key, value] of entry.changes) slots.set(BigInt(`0x${key}`), value);
@@ -219,10 +224,10 @@ export class OverlayJournal {
     return undefined;
   }
 
-  /** Sequence of the last entry on disk, 0 where there is none. */
+  /** Sequence of the last entry on disk, 0 where there is none; of one that a crash cut off, too. */
   #lastJournaled(): number {
     const newest = this.#files("journal-").at(-1);
-    return newest === undefined ? 0 : ([...entriesOf(newest.path)].at(-1)?.sequence ?? 0);
+    return newest === undefined ? 0 : lastSequenceIn(newest.path, newest.size);
   }
 
   #prune(nowMs: number): void {
@@ -263,6 +268,34 @@ function readOverlay(path: string): StoredOverlay | string {
     return decodeOverlay(readFileSync(path));
   } catch (error) {
     return `Overlay ${path}: ${reasonOf(error)}`;
+  }
+}
+
+/** The half of the most slots that changed last: room for as many, so that this happens seldom. */
+function newestOf(slots: KeyedSlots): KeyedSlots {
+  const times = Uint32Array.from({ length: slots.size }, (_, row) => slots.secondsAt(row)).sort();
+  const oldest = times[slots.size - SLOTS_MAX / 2] ?? 0;
+  return slots.map((row) => (slots.secondsAt(row) >= oldest ? slots.valueAt(row) : -1));
+}
+
+/** Each line of a journal begins with its sequence. Only the end of the file is read: it may hold hundreds of thousands of changes. */
+function lastSequenceIn(path: string, size: number): number {
+  let file: number | undefined;
+  try {
+    file = openSync(path, "r");
+    for (let length = TAIL_BYTES; ; length *= 4) {
+      const bytes = Buffer.alloc(Math.min(length, size));
+      const count = readSync(file, bytes, 0, bytes.length, size - bytes.length);
+      const text = bytes.toString("latin1", 0, count);
+      const found = [...text.matchAll(/(?:^|\n)\{"sequence":(\d{1,15}),/g)].at(-1)?.[1];
+      if (found !== undefined) return Number(found);
+      if (bytes.length === size) return 0;
+    }
+  } catch {
+    // Pruned since it was listed, or not readable.
+    return 0;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

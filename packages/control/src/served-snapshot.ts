@@ -12,6 +12,7 @@ import {
   makeManifest,
   type ManifestSection,
   type NamedSection,
+  type StoredSlots,
 } from "@meridian/snapshot";
 import { manifestSection } from "@meridian/snapshot/disk";
 import type { WrittenSection } from "@meridian/snapshot/writer";
@@ -103,7 +104,7 @@ export class ServedSnapshot {
   }
 
   /** Serves what the state folder holds; false where it has nothing that can be. */
-  async restore(overlay: ReadonlyMap<bigint, number> | undefined): Promise<boolean> {
+  async restore(overlay: StoredSlots | undefined): Promise<boolean> {
     const stored = this.#options.persistence.loadRevision();
     if (stored === undefined) return false;
     const world = this.#load(stored.sections, stored.seed, false);
@@ -202,7 +203,7 @@ export class ServedSnapshot {
     world: World,
     revision: number,
     sections: readonly LoadedSection[],
-    stored: ReadonlyMap<bigint, number> | undefined,
+    stored: StoredSlots | undefined,
   ): Promise<void> {
     this.#overlay = await this.#verdicts.adopt(world, {
       revision,

@@ -11,6 +11,7 @@ import {
   isEligible,
   EndpointWord,
   type SlotChange,
+  type StoredSlots,
   type World,
 } from "@meridian/snapshot";
 
@@ -100,20 +101,15 @@ export class OverlayDriver {
    * running overlay lacks), changes that still wait for a bank among them; weights and dials of branches are the documents'. Its
    * sequence is the next one after `lastSequence` or after that of the running overlay.
    */
-  adopt(
-    world: World,
-    revision: number,
-    stored?: ReadonlyMap<bigint, number>,
-    lastSequence: number = 0,
-  ): void {
+  adopt(world: World, revision: number, stored?: StoredSlots, lastSequence: number = 0): void {
     const slots = world.initialSlots();
     const old = this.#world;
     const newest = this.#takePending();
     const carry = (slot: number): void => {
-      const key = world.slotKey(slot);
-      const oldSlot = old === undefined ? -1 : old.slotOfKey(key);
-      const value = oldSlot >= 0 ? newest(oldSlot) : stored?.get(key);
-      if (value !== undefined) slots[slot] = value;
+      const [low, high] = [world.slotKeyLow(slot), world.slotKeyHigh(slot)];
+      const oldSlot = old === undefined ? -1 : old.slotOfHalves(low, high);
+      const value = oldSlot >= 0 ? newest(oldSlot) : (stored?.find(low, high) ?? -1);
+      if (value !== undefined && value >= 0) slots[slot] = value;
     };
     if (old !== undefined || stored !== undefined) {
       for (let slot = 0; slot < world.poolEpochSlots; slot++) carry(slot);
@@ -269,20 +265,21 @@ export class OverlayDriver {
 
 /**
  * What of a begun overlay neither the snapshot nor the journal gives, as a change set, so that (revision, sequence) names one state.
- * `recorded` is what the journal holds for a key.
+ * `recorded` is what the journal holds.
  */
 export function adoptionChangeSet(
   world: World,
   adoption: Adoption,
   cause: Cause,
-  recorded: (key: bigint) => number | undefined,
+  recorded: StoredSlots | undefined,
 ): ChangeSet {
   const initial = world.initialSlots();
   const changes: { readonly key: bigint; readonly value: number }[] = [];
   adoption.slots.forEach((value, slot) => {
     if (slot >= world.poolEpochSlots && slot < world.branchSlots) return;
-    const key = world.slotKey(slot);
-    if ((recorded(key) ?? initial[slot]) !== value) changes.push({ key, value });
+    const known = recorded?.find(world.slotKeyLow(slot), world.slotKeyHigh(slot)) ?? -1;
+    if ((known < 0 ? initial[slot] : known) !== value)
+      changes.push({ key: world.slotKey(slot), value });
   });
   const { sequence, revision, atMs } = adoption;
   return { sequence, revision, atMs, cause, changes };

@@ -138,8 +138,8 @@ export class VerdictKeeper {
     this.#world = world;
     this.#adoptionId = id;
     this.#latches.pause();
-    const { revision, resumed, stored, lastSequence } = snapshot;
-    if (resumed === undefined) this.#overlay.adopt(world, revision, stored, lastSequence);
+    const { revision, resumed, lastSequence } = snapshot;
+    if (resumed === undefined) this.#overlay.adopt(world, revision, undefined, lastSequence);
     else this.#overlay.resume(world, revision, resumed);
     this.#verdicts.adopt(world);
     this.#latches.adopt(world, this.#declared);

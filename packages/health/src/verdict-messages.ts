@@ -15,8 +15,6 @@ import type { Transition } from "./transition.ts";
 export interface SnapshotToJudge {
   readonly revision: number;
   readonly world: SharedWorld;
-  /** Slots from before a restart, by key. */
-  readonly stored?: ReadonlyMap<bigint, number>;
   /** The overlay's first sequence is the next one, where none is running. */
   readonly lastSequence: number;
   /** The overlay of a thread that is gone, to go on with. */

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { key64 } from "@meridian/core";
-import { Admin, SectionPack, Verdict, World } from "@meridian/snapshot";
+import { Admin, SectionPack, Verdict, World, KeyedSlots } from "@meridian/snapshot";
 import { writePolicies, writePools, type EndpointInput } from "@meridian/snapshot/writer";
 import { defaultHttpFields, defaultTiming, type ProbeTarget } from "./check.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
@@ -83,7 +83,7 @@ function makeThread(context: TestContext): Running {
       for (const { key, value } of set.changes) recorded.set(key, value);
     },
     onTransitions: () => {},
-    recorded: (key) => recorded.get(key),
+    recorded: () => KeyedSlots.of(recorded),
     onDeath: (reason) => deaths.push(reason),
   });
   context.after(() => thread.close());

@@ -6,7 +6,7 @@
 
 import { Worker } from "node:worker_threads";
 import { MeridianError, assert, key64 } from "@meridian/core";
-import { OverlayObserver, type World } from "@meridian/snapshot";
+import { OverlayObserver, type StoredSlots, type World } from "@meridian/snapshot";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
@@ -34,7 +34,10 @@ import type {
 import type { VerdictWorkerStart } from "./verdict-worker.ts";
 
 /** A snapshot that verdicts go to from now on, besides its world. */
-export type AdoptionRequest = Omit<SnapshotToJudge, "world" | "resumed">;
+export interface AdoptionRequest extends Omit<SnapshotToJudge, "world" | "resumed"> {
+  /** Slots from before a restart, for the first one. */
+  readonly stored?: StoredSlots;
+}
 
 export interface VerdictThreadOptions {
   readonly vantage: string;
@@ -42,8 +45,8 @@ export interface VerdictThreadOptions {
   /** Every change set, in order. */
   readonly onChangeSet: (changeSet: ChangeSet) => void;
   readonly onTransitions: (batch: readonly Transition[]) => void;
-  /** What the journal holds for a key: a new snapshot records only what differs from it. */
-  readonly recorded: (key: bigint) => number | undefined;
+  /** What the journal holds: a new snapshot records only what differs from it. */
+  readonly recorded: () => StoredSlots | undefined;
   /** The thread has died; another one is on its way. */
   readonly onDeath: (reason: string) => void;
 }
@@ -98,9 +101,9 @@ export class VerdictThread {
    * Starts an overlay for a snapshot, which carries over what the one before holds by key. The first one is adopted here, at once:
    * nobody else writes yet, and answers need not wait until the thread is up.
    */
-  async adopt(world: World, request: AdoptionRequest): Promise<SharedOverlay> {
+  async adopt(world: World, { stored, ...request }: AdoptionRequest): Promise<SharedOverlay> {
     const snapshot = { ...request, world: world.share() };
-    if (this.#judged === undefined && !this.#isClosed) return this.#begin(snapshot, world);
+    if (this.#judged === undefined && !this.#isClosed) return this.#begin(snapshot, world, stored);
     await this.#ask({ kind: "adopt", snapshot }, { world });
     assert(this.#judged?.world === world, "snapshots are adopted one at a time");
     return this.#judged.overlay;
@@ -260,14 +263,14 @@ export class VerdictThread {
     open?.resolve(value);
   }
 
-  #begin(snapshot: SnapshotToJudge, world: World): SharedOverlay {
+  #begin(snapshot: SnapshotToJudge, world: World, stored: StoredSlots | undefined): SharedOverlay {
     const driver = new OverlayDriver({
       wallMs: this.#options.wallMs,
       onChangeSet: () => {},
       onAdopted: (adoption) =>
         this.#adopted(snapshot, world, { ...adoption, buffer: driver.buffer }),
     });
-    driver.adopt(world, snapshot.revision, snapshot.stored, snapshot.lastSequence);
+    driver.adopt(world, snapshot.revision, stored, snapshot.lastSequence);
     assert(this.#judged !== undefined, "an overlay that begins is told of");
     if (this.#worker !== undefined) this.#resume(this.#judged);
     // A process that begins with what is on disk answers first: threads that come up at once take the processor from one another.
@@ -281,7 +284,7 @@ export class VerdictThread {
     const cause = isResumed
       ? { kind: "restore", text: "the verdict thread began anew" }
       : { kind: "snapshot", text: `revision ${snapshot.revision}` };
-    const changeSet = adoptionChangeSet(world, answer, cause, this.#options.recorded);
+    const changeSet = adoptionChangeSet(world, answer, cause, this.#options.recorded());
     // What a thread published and did not live to tell is made up for here.
     if (!isResumed || changeSet.changes.length > 0) this.#options.onChangeSet(changeSet);
     const { revision } = snapshot;
@@ -289,8 +292,7 @@ export class VerdictThread {
     const overlay = new SharedOverlay(revision, observer, (changes, why) =>
       this.#ask({ kind: "apply", revision, changes, cause: why }),
     );
-    const { stored: _, ...kept } = snapshot;
-    if (!isResumed) this.#judged = { snapshot: kept, world, overlay };
+    if (!isResumed) this.#judged = { snapshot, world, overlay };
   }
 
   #ended(worker: Worker, reason: string): void {

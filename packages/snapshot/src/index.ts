@@ -23,6 +23,7 @@ export {
   overlayBytes,
   type SlotChange,
 } from "./overlay.ts";
+export { KeyedSlots, type StoredSlots } from "./keyed-slots.ts";
 export { OverlayObserver, type OverlayMoment } from "./overlay-observer.ts";
 export {
   BranchFlag,

@@ -7,7 +7,7 @@
 //
 // So an edge worker that is handed a snapshot of a million names goes on answering after less than a millisecond.
 
-import { assert } from "@meridian/core";
+import { assert, keyHigh, keyLow, mix32 } from "@meridian/core";
 import { KeyIndex } from "./key-index.ts";
 import { Classifier, ClassifierTableId } from "./location/classifier.ts";
 import {
@@ -105,7 +105,9 @@ export class World {
   readonly audienceStarts: Uint32Array;
   readonly slotCount: number;
   readonly #endpointKeys: number;
+  readonly #poolKeys: number;
   readonly #branchKeys: number;
+  readonly #latchKeys: number;
   /** First slots of each kind: endpoints at 0, then pool epochs, branches, latches. */
   readonly poolEpochSlots: number;
   readonly branchSlots: number;
@@ -126,7 +128,9 @@ export class World {
     this.classifierOfLink = links.classifierOfLink;
     this.audienceStarts = links.audienceStarts;
     this.#endpointKeys = this.pools.section.wordBase(PoolsTable.endpointKeys);
+    this.#poolKeys = this.pools.section.wordBase(PoolsTable.poolKeys);
     this.#branchKeys = this.policies.section.wordBase(PoliciesTable.branchKeys);
+    this.#latchKeys = this.policies.section.wordBase(PoliciesTable.latchKeys);
     this.poolEpochSlots = this.pools.endpointCount;
     this.branchSlots = this.poolEpochSlots + this.pools.poolCount;
     this.latchSlots = this.branchSlots + this.policies.branchCount;
@@ -220,30 +224,59 @@ export class World {
     };
   }
 
-  /** Slot of an endpoint, pool epoch, branch or latch key; −1 where this snapshot has none. */
+  /** Slot of an endpoint, branch or latch key; −1 where this snapshot has none. */
   slotOfKey(key: bigint): number {
-    return this.#slotIndex().get(key) ?? -1;
+    return this.slotOfHalves(keyLow(key), keyHigh(key));
   }
 
-  #slots: Map<bigint, number> | undefined;
-  /** Built on first use: only the overlay's writer looks slots up by key. */
-  #slotIndex(): ReadonlyMap<bigint, number> {
-    if (this.#slots !== undefined) return this.#slots;
-    const slots = new Map<bigint, number>();
-    for (let slot = 0; slot < this.slotCount; slot++) {
-      if (slot < this.poolEpochSlots || slot >= this.branchSlots)
-        slots.set(this.slotKey(slot), slot);
+  /** The same by the halves of the key. */
+  slotOfHalves(low: number, high: number): number {
+    const slots = (this.#slots ??= this.#slotIndex());
+    const mask = slots.length - 1;
+    for (let at = slotHash(low, high) & mask; ; at = (at + 1) & mask) {
+      const slot = slots[at]!;
+      if (slot < 0 || (this.slotKeyLow(slot) === low && this.slotKeyHigh(slot) === high))
+        return slot;
     }
-    this.#slots = slots;
+  }
+
+  #slots: Int32Array | undefined;
+  /** Slot by hash of its key, half full. Built on first use: only the overlay's writer looks slots up by key. */
+  #slotIndex(): Int32Array {
+    const slots = new Int32Array(1 << (33 - Math.clz32(this.slotCount))).fill(-1);
+    const mask = slots.length - 1;
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      if (slot >= this.poolEpochSlots && slot < this.branchSlots) continue;
+      let at = slotHash(this.slotKeyLow(slot), this.slotKeyHigh(slot)) & mask;
+      while (slots[at]! >= 0) at = (at + 1) & mask;
+      slots[at] = slot;
+    }
     return slots;
   }
 
   /** The stable key of a slot (pool epochs: the pool's key). */
   slotKey(slot: number): bigint {
-    if (slot < this.poolEpochSlots) return this.pools.endpointKeyAt(slot);
-    if (slot < this.branchSlots) return this.pools.poolKeyAt(slot - this.poolEpochSlots);
-    if (slot < this.latchSlots) return this.policies.branchKeyAt(slot - this.branchSlots);
-    return this.policies.latchKeyAt(slot - this.latchSlots);
+    return (BigInt(this.slotKeyHigh(slot)) << 32n) | BigInt(this.slotKeyLow(slot));
+  }
+
+  /** Lower half of a slot's key. */
+  slotKeyLow(slot: number): number {
+    return this.#slotWord(slot, 0);
+  }
+
+  /** Upper half of a slot's key. */
+  slotKeyHigh(slot: number): number {
+    return this.#slotWord(slot, 1);
+  }
+
+  #slotWord(slot: number, half: number): number {
+    const { pools, policies, poolEpochSlots, branchSlots, latchSlots } = this;
+    if (slot < poolEpochSlots) return pools.words[this.#endpointKeys + slot * 2 + half]!;
+    if (slot < branchSlots)
+      return pools.words[this.#poolKeys + (slot - poolEpochSlots) * 2 + half]!;
+    if (slot < latchSlots)
+      return policies.words[this.#branchKeys + (slot - branchSlots) * 2 + half]!;
+    return policies.words[this.#latchKeys + (slot - latchSlots) * 2 + half]!;
   }
 
   /** The overlay before anything was observed: unknown verdicts, declared weights and dials, no latch. */
@@ -308,6 +341,10 @@ export class World {
     const pool = this.pools.poolOfEndpoint(endpoint);
     return `endpoint/${this.pools.poolName(pool)}/${this.pools.memberName(endpoint)}`;
   }
+}
+
+function slotHash(low: number, high: number): number {
+  return mix32(low ^ Math.imul(high, 0x9e3779b1));
 }
 
 function ofKind(sections: readonly Section[], wanted: number): Section[] {

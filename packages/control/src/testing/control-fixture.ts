@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { type StoredSlots } from "@meridian/snapshot";
 import assert from "node:assert/strict";
 import { loadModel, type Model } from "@meridian/model";
 import type { WrittenSection } from "@meridian/snapshot/writer";
@@ -47,7 +48,7 @@ export class MemoryPersistence implements Persistence {
     this.revisions.push(revision);
   }
 
-  loadOverlay(): ReadonlyMap<bigint, number> | undefined {
+  loadOverlay(): StoredSlots | undefined {
     return undefined;
   }
 

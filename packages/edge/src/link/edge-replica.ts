@@ -162,9 +162,9 @@ export class EdgeReplica {
     const loaded = this.#load(manifest, sections);
     if (typeof loaded === "string") return loaded;
     const values = loaded.world.initialSlots();
-    for (const [key, value] of slots) {
-      const slot = loaded.world.slotOfKey(key);
-      if (slot >= 0) values[slot] = value;
+    for (let row = 0; row < slots.size; row++) {
+      const slot = loaded.world.slotOfHalves(slots.lowAt(row), slots.highAt(row));
+      if (slot >= 0) values[slot] = slots.valueAt(row);
     }
     this.#serve(manifest, loaded, { epoch, revision, sequence, slots: values });
     this.#options.logger.info("Serving the stored revision", { revision, sequence, ageMs });

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { reasonOf } from "@meridian/core";
-import { Verdict, type Manifest } from "@meridian/snapshot";
+import { KeyedSlots, Verdict, type Manifest } from "@meridian/snapshot";
 import {
   SnapshotStore,
   decodeOverlay,
@@ -29,7 +29,7 @@ const OVERLAY_FILE = "overlay.bin";
 export interface RestoredPair {
   readonly revision: StoredRevision;
   readonly sequence: number;
-  readonly slots: ReadonlyMap<bigint, number>;
+  readonly slots: KeyedSlots;
   /** Since control was last heard of; undefined where no overlay is kept. */
   readonly ageMs: number | undefined;
 }
@@ -41,8 +41,8 @@ export class EdgeState {
   #saveTimer: NodeJS.Timeout | undefined;
   #savedAtMs = 0;
   #mirror: OverlayMirror | undefined;
-  /** When each slot last changed, wall seconds. */
-  #changedAt = new Map<bigint, { readonly value: number; readonly atSeconds: number }>();
+  /** As they were last saved. */
+  #slots = new KeyedSlots();
 
   constructor(folder: string, logger: EdgeLogger) {
     this.#folder = folder;
@@ -59,16 +59,16 @@ export class EdgeState {
     const overlay = this.#readOverlay();
     if (typeof overlay === "string") {
       this.#logger.warn("Starts without the stored overlay", { reason: overlay });
-      return { revision: stored, sequence: 0, slots: new Map(), ageMs: undefined };
+      return { revision: stored, sequence: 0, slots: new KeyedSlots(), ageMs: undefined };
     }
     const nowMs = Date.now();
     const ageMs = nowMs - overlay.savedAtMs;
-    const slots = new Map<bigint, number>();
-    for (const [key, { value, changedAtSeconds }] of overlay.slots) {
-      this.#changedAt.set(key, { value, atSeconds: changedAtSeconds });
-      const isOld = ageMs > VERDICT_AGE_MS_MAX;
-      slots.set(key, isOld ? ((value & ~3) | Verdict.unknown) >>> 0 : value);
-    }
+    this.#slots = overlay.slots;
+    const isOld = ageMs > VERDICT_AGE_MS_MAX;
+    const slots = overlay.slots.map((row) => {
+      const value = overlay.slots.valueAt(row);
+      return isOld ? ((value & ~3) | Verdict.unknown) >>> 0 : value;
+    });
     return { revision: stored, sequence: overlay.sequence, slots, ageMs };
   }
 
@@ -113,18 +113,14 @@ export class EdgeState {
     if (mirror === undefined) return;
     this.#savedAtMs = Date.now();
     const nowSeconds = Math.floor(this.#savedAtMs / 1000);
-    const changedAt = new Map<bigint, { readonly value: number; readonly atSeconds: number }>();
-    for (const { key, value } of mirror.slots()) {
-      const before = this.#changedAt.get(key);
-      changedAt.set(key, before?.value === value ? before : { value, atSeconds: nowSeconds });
+    const before = this.#slots;
+    const slots = new KeyedSlots(before.size);
+    for (const { low, high, value } of mirror.slots()) {
+      const row = before.rowOf(low, high);
+      const isSame = row >= 0 && before.valueAt(row) === value;
+      slots.set(low, high, value, isSame ? before.secondsAt(row) : nowSeconds);
     }
-    this.#changedAt = changedAt;
-    const slots = new Map(
-      [...changedAt].map(([key, { value, atSeconds }]) => [
-        key,
-        { value, changedAtSeconds: atSeconds },
-      ]),
-    );
+    this.#slots = slots;
     this.#try("the overlay", () =>
       writeDurably(
         join(this.#folder, OVERLAY_FILE),

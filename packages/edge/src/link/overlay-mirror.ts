@@ -79,11 +79,13 @@ export class OverlayMirror {
   }
 
   /** Every slot with a key that outlives the revision, as workers read it. */
-  *slots(): Generator<{ readonly key: bigint; readonly value: number }> {
-    const { poolEpochSlots, branchSlots } = this.#world;
-    for (let slot = 0; slot < this.slotCount; slot++)
-      if (slot < poolEpochSlots || slot >= branchSlots)
-        yield { key: this.#world.slotKey(slot), value: this.#writer.read(slot) };
+  *slots(): Generator<{ readonly low: number; readonly high: number; readonly value: number }> {
+    const world = this.#world;
+    for (let slot = 0; slot < this.slotCount; slot++) {
+      if (slot >= world.poolEpochSlots && slot < world.branchSlots) continue;
+      const [low, high] = [world.slotKeyLow(slot), world.slotKeyHigh(slot)];
+      yield { low, high, value: this.#writer.read(slot) };
+    }
   }
 
   /** A worker died: its acknowledgement must not hold a bank. */

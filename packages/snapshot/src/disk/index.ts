@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-export {
-  decodeOverlay,
-  encodeOverlay,
-  type StoredOverlay,
-  type StoredSlot,
-} from "./overlay-file.ts";
+export { decodeOverlay, encodeOverlay, type StoredOverlay } from "./overlay-file.ts";
 export {
   SnapshotStore,
   manifestSection,

@@ -4,38 +4,34 @@
 // then a CRC-32 of all before. Written whole and renamed, so it is the old table or the new one.
 
 import { crc32 } from "node:zlib";
+import { KeyedSlots } from "../keyed-slots.ts";
 
 const MAGIC = 0x4c564f4d;
 const FORMAT = 1;
 const HEADER_BYTES = 24;
 const ENTRY_BYTES = 16;
 
-/** One slot as it was: value, and when it last changed (wall seconds). */
-export interface StoredSlot {
-  readonly value: number;
-  readonly changedAtSeconds: number;
-}
-
+/** Slots as they were. */
 export interface StoredOverlay {
   readonly savedAtMs: number;
   readonly sequence: number;
-  readonly slots: ReadonlyMap<bigint, StoredSlot>;
+  readonly slots: KeyedSlots;
 }
 
-export function encodeOverlay(overlay: StoredOverlay): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES + overlay.slots.size * ENTRY_BYTES + 4);
+export function encodeOverlay({ savedAtMs, sequence, slots }: StoredOverlay): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + slots.size * ENTRY_BYTES + 4);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC, true);
   view.setUint32(4, FORMAT, true);
-  view.setFloat64(8, overlay.savedAtMs, true);
-  view.setUint32(16, overlay.sequence, true);
-  view.setUint32(20, overlay.slots.size, true);
+  view.setFloat64(8, savedAtMs, true);
+  view.setUint32(16, sequence, true);
+  view.setUint32(20, slots.size, true);
   let at = HEADER_BYTES;
-  for (const [key, { value, changedAtSeconds }] of overlay.slots) {
-    view.setBigUint64(at, key, true);
-    view.setUint32(at + 8, value, true);
-    view.setUint32(at + 12, changedAtSeconds, true);
-    at += ENTRY_BYTES;
+  for (let row = 0; row < slots.size; row++, at += ENTRY_BYTES) {
+    view.setUint32(at, slots.lowAt(row), true);
+    view.setUint32(at + 4, slots.highAt(row), true);
+    view.setUint32(at + 8, slots.valueAt(row), true);
+    view.setUint32(at + 12, slots.secondsAt(row), true);
   }
   view.setUint32(at, crc32(bytes.subarray(0, at)), true);
   return bytes;
@@ -54,12 +50,10 @@ export function decodeOverlay(bytes: Uint8Array): StoredOverlay | string {
     return `Overlay has ${bytes.length} bytes, its ${count} slots need ${end + 4}`;
   if (crc32(bytes.subarray(0, end)) !== view.getUint32(end, true))
     return "Overlay has another checksum than it says";
-  const slots = new Map<bigint, StoredSlot>();
+  const slots = new KeyedSlots(count);
   for (let at = HEADER_BYTES; at < end; at += ENTRY_BYTES) {
-    slots.set(view.getBigUint64(at, true), {
-      value: view.getUint32(at + 8, true),
-      changedAtSeconds: view.getUint32(at + 12, true),
-    });
+    const [low, high] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
+    slots.set(low, high, view.getUint32(at + 8, true), view.getUint32(at + 12, true));
   }
   return { savedAtMs: view.getFloat64(8, true), sequence: view.getUint32(16, true), slots };
 }
