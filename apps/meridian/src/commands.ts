@@ -210,6 +210,7 @@ export const commands: readonly CommandDefinition[] = [
           "health",
           "shifts",
           "latches",
+          "notifications",
           "edges",
           ...documentKinds,
         ],

@@ -16,6 +16,7 @@ export const documentKinds = [
   "DataSet",
   "Role",
   "Token",
+  "Notification",
 ] as const;
 
 /** The path of the document that `KIND/NAMESPACE/NAME`, `KIND/NAME` of the default namespace, or `KIND/NAME` of a cluster-wide kind means. */

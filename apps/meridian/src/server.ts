@@ -19,6 +19,7 @@ import {
   StateDir,
   TransitionHistory,
   LatencySamples,
+  Notifier,
   RefusalLog,
   consistencyKey,
   openStore,
@@ -86,6 +87,7 @@ export class Server {
   readonly #edge: Edge | undefined;
   readonly #api: Api;
   readonly #documents: DocumentService;
+  readonly #notifier: Notifier;
   /** While a process that is replaced still has it, only to be read. */
   #store: Store | undefined;
   #epoch = FIRST_EPOCH;
@@ -138,8 +140,19 @@ export class Server {
       onSlab: adviceForSlabs(),
     });
     this.#documents = new DocumentService(() => this.#openStore(), this.embedded);
+    this.#notifier = new Notifier({
+      embedded: this.embedded,
+      documents: () => this.#documents.documents,
+      transitions,
+      edges: () => this.#gateway?.views() ?? [],
+      stateFolder: directory.path,
+      logger: logger.control,
+      nowMs: Date.now,
+      environment: process.env,
+    });
     this.#api = new Api({
       embedded: this.embedded,
+      notifier: this.#notifier,
       documents: this.#documents,
       documentStore: () => this.#openStore(),
       refusals: new RefusalLog(join(directory.path, "audit")),
@@ -220,6 +233,7 @@ export class Server {
     if (takeover !== undefined) await this.#takeStore();
     await this.#startHandover();
     if (takeover !== undefined) await this.#startApi();
+    this.#notifier.start();
     this.#logger.control.info(
       {
         dns: this.addresses,
@@ -368,6 +382,7 @@ export class Server {
   async #close(): Promise<void> {
     this.#handover?.close();
     await this.#api.close();
+    await this.#notifier.close();
     await this.#gateway?.close();
     this.#latency.close();
     await this.embedded.close();

@@ -18,6 +18,7 @@ import { Embedded } from "./embedded.ts";
 import type { Shift } from "./shift-effects.ts";
 import { StateDir } from "@meridian/snapshot/disk";
 import { silent } from "./testing/control-fixture.ts";
+import { makeNotifier } from "./testing/notifier-fixture.ts";
 import { TransitionHistory } from "./transition-history.ts";
 
 const POOLS = 5;
@@ -83,14 +84,17 @@ async function running(context: TestContext): Promise<Ask> {
     { kind: "sqlite", path: join(folder, "store.sqlite"), isReadOnly: false },
     () => {},
   );
+  const service = new DocumentService(() => store, embedded);
+  const transitions = new TransitionHistory();
   const api = new Api({
     embedded,
-    documents: new DocumentService(() => store, embedded),
+    documents: service,
+    notifier: makeNotifier(embedded, service, transitions, folder),
     documentStore: () => store,
     refusals: new RefusalLog(join(folder, "audit")),
     consistencyKey: consistencyKey(folder),
     edge: { figures: () => noFigures, topNames: () => [] },
-    transitions: new TransitionHistory(),
+    transitions,
     journal: persistence.journal,
     store: persistence.store,
     version: "test",

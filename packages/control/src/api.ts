@@ -18,6 +18,7 @@ import { addEdgeRoutes } from "./edges/edge-routes.ts";
 import { publicationOf, type PublicationView } from "./edges/publication-state.ts";
 import { addListRoutes } from "./list-routes.ts";
 import type { LatencySamples } from "./latency-samples.ts";
+import type { Notifier } from "./notifications/notifier.ts";
 import { Metrics } from "./metrics.ts";
 import type { OverlayJournal } from "./overlay-journal.ts";
 import { policyCounts } from "./policy-counts.ts";
@@ -40,6 +41,7 @@ export interface ApiOptions {
   readonly edge: EdgeFiguresSource;
   /** The edges that this process feeds, where it does. */
   readonly gateway?: () => EdgeGateway | undefined;
+  readonly notifier: Notifier;
   readonly transitions: TransitionHistory;
   readonly journal: OverlayJournal;
   readonly store: SnapshotStore;
@@ -153,7 +155,7 @@ export class Api {
             .send(await this.#metrics.text(top));
     });
     server.get("/v1/status", () => this.#status());
-    addListRoutes(server, embedded, edge);
+    addListRoutes(server, embedded, edge, this.#options.notifier);
     server.get<{ Querystring: Record<string, string> }>(
       "/v1/policies/counts",
       ({ query }, reply) => {

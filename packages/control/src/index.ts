@@ -66,4 +66,5 @@ export { RefusalLog } from "./access/refusal-log.ts";
 export { consistencyKey } from "./http/consistency-key.ts";
 export { DocumentService } from "./documents/document-service.ts";
 export { renderApiReference } from "./http/reference-page.ts";
+export { Notifier } from "./notifications/notifier.ts";
 export { EdgeGateway } from "./edges/edge-gateway.ts";

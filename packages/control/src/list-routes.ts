@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
+import type { Notifier } from "./notifications/notifier.ts";
 import { pageOf, parsePageRequest, type Page, type PageRequest } from "./page.ts";
 import { endpointViews, healthViews, policyViews, poolViews, siteViews } from "./views.ts";
 
@@ -10,6 +11,7 @@ export function addListRoutes(
   server: FastifyInstance,
   embedded: Embedded,
   edge: EdgeFiguresSource,
+  notifier: Notifier,
 ): void {
   const list = (
     path: string,
@@ -29,6 +31,7 @@ export function addListRoutes(
   list("/v1/records", (request) => embedded.records(request));
   list("/v1/health", (request) => healthViews(embedded, request));
   list("/v1/shifts", (request) => whole(embedded.shifts(), request, ({ id }) => id));
+  list("/v1/notifications", (request) => whole(notifier.views(), request, ({ name }) => name));
   list("/v1/latches", (request) => whole(embedded.latches(), request, ({ name }) => name));
 }
 

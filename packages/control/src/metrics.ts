@@ -130,6 +130,32 @@ const metrics: readonly Metric[] = [
     read: ({ options }) => [[[], options.embedded.shifts().length]],
   },
   {
+    name: "meridian_alerts",
+    type: "gauge",
+    help: "What holds now and may be notified, by event.",
+    labels: ["event"],
+    read: ({ options }) => [...options.notifier.counts()].map(([event, value]) => [[event], value]),
+  },
+  {
+    name: "meridian_notification_deliveries_total",
+    type: "counter",
+    help: "Messages of a Notification, by what came of them.",
+    labels: ["notification", "outcome"],
+    read: ({ options }) =>
+      options.notifier.views().flatMap(({ name, sent, failed }): Sample[] => [
+        [[name, "sent"], sent],
+        [[name, "failed"], failed],
+      ]),
+  },
+  {
+    name: "meridian_notification_failing",
+    type: "gauge",
+    help: "Whether the last message of a Notification was not taken.",
+    labels: ["notification"],
+    read: ({ options }) =>
+      options.notifier.views().map(({ name, state }) => [[name], Number(state === "failing")]),
+  },
+  {
     name: "meridian_dns_queries_total",
     type: "counter",
     help: "Queries by transport.",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Kind } from "./documents.ts";
+import type { StoreKind } from "./store-kinds.ts";
 
-/** One whole document of each kind; together, all but the Shift make a model. */
-export const examples: Readonly<Record<Kind, string>> = {
+/** One whole document of each kind; those that files may hold make a model together. */
+export const examples: Readonly<Record<Kind | StoreKind, string>> = {
   Site: `apiVersion: meridian.dev/v1alpha1
 kind: Site
 metadata:
@@ -97,5 +98,35 @@ spec:
   reason: Change of switches
   actor: operator@example.org
   expiresAt: 2026-01-31T18:00:00Z
+`,
+  Role: `apiVersion: meridian.dev/v1alpha1
+kind: Role
+metadata:
+  name: shop-deployer
+spec:
+  rules:
+    - { verbs: [get, list, watch, apply, delete], namespaces: [shop] }
+    - { verbs: [explain], zones: [shop.example.org] }
+`,
+  Token: `apiVersion: meridian.dev/v1alpha1
+kind: Token
+metadata:
+  name: "0123456789"
+spec:
+  subject: deployer
+  roles: [shop-deployer]
+  hash: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+  expiresAt: 2026-12-31T00:00:00Z
+`,
+  Notification: `apiVersion: meridian.dev/v1alpha1
+kind: Notification
+metadata:
+  name: on-call
+spec:
+  events: [all-down, failover, refused-publish]
+  groupWait: 10s
+  webhook:
+    url: https://hooks.example.org/meridian
+    token: { file: on-call-token }
 `,
 };

@@ -42,18 +42,23 @@ export {
   type HealthCheckSpec,
   type ProbeKind,
 } from "./kinds/health-check.ts";
+export { accessVerbs, type AccessVerb, type RoleRule, type TokenDocument } from "./kinds/access.ts";
 export {
-  accessKinds,
-  accessVerbs,
-  isAccessKind,
-  parseAccessDocument,
-  type AccessDocument,
-  type AccessKind,
-  type AccessVerb,
-  type RoleDocument,
-  type RoleRule,
-  type TokenDocument,
-} from "./kinds/access.ts";
+  notificationEvents,
+  receiverKindOf,
+  type NotificationDocument,
+  type NotificationEvent,
+  type NotificationSpec,
+  type ReceiverKind,
+  type SecretReference,
+} from "./kinds/notification.ts";
+export {
+  isStoreKind,
+  parseStoreDocument,
+  storeKinds,
+  type StoreDocument,
+  type StoreKind,
+} from "./store-kinds.ts";
 export { apiVersion } from "./kinds/metadata.ts";
 export type {
   EndpointSetSpec,
@@ -128,9 +133,9 @@ export { pathBeside, wholeSeconds, type ReadFile } from "./zone-data.ts";
 export type { Zone } from "./zone-table.ts";
 export { examples } from "./examples.ts";
 export {
-  accessSchemaOf,
   crdSchemaOf,
   jsonSchemaOf,
+  storeSchemaOf,
   structuralViolations,
   type JsonSchema,
 } from "./json-schema.ts";

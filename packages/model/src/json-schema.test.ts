@@ -7,36 +7,42 @@ import { parse } from "yaml";
 import {
   crdSchemaOf,
   examples,
+  isStoreKind,
   jsonSchemaOf,
   kinds,
   parseDocument,
+  parseStoreDocument,
   renderReferences,
+  storeKinds,
+  storeSchemaOf,
   structuralViolations,
   type JsonSchema,
 } from "./index.ts";
 
 describe("schemas", () => {
-  for (const kind of kinds) {
+  for (const kind of [...kinds, ...storeKinds]) {
     test(`${kind} is structural`, () => {
       assert.deepEqual(structuralViolations(crdSchemaOf(kind)), []);
     });
 
     test(`${kind} describes each field, with its range where it is a number`, () => {
-      const bare = [...fieldsOf(jsonSchemaOf(kind), "")].flatMap(
-        ([path, { description, ...field }]) => {
-          if (description === undefined || !description.endsWith(".")) return [path];
-          const { minimum, maximum } = field;
-          const hasRange =
-            minimum !== undefined && maximum !== undefined && maximum <= 4_294_967_295;
-          // Numbers with bounds that do not fit in words say "0 or more" or none.
-          return hasRange && !description.includes(String(maximum)) && maximum < 1e9 ? [path] : [];
-        },
-      );
+      const bare = [
+        ...fieldsOf(isStoreKind(kind) ? storeSchemaOf(kind) : jsonSchemaOf(kind), ""),
+      ].flatMap(([path, { description, ...field }]) => {
+        if (description === undefined || !description.endsWith(".")) return [path];
+        const { minimum, maximum } = field;
+        const hasRange = minimum !== undefined && maximum !== undefined && maximum <= 4_294_967_295;
+        // Numbers with bounds that do not fit in words say "0 or more" or none.
+        return hasRange && !description.includes(String(maximum)) && maximum < 1e9 ? [path] : [];
+      });
       assert.deepEqual(bare, []);
     });
 
     test(`the example of ${kind} is right`, () => {
-      const { problems } = parseDocument(parse(examples[kind]), { file: "example", line: 1 });
+      const raw: unknown = parse(examples[kind]);
+      const { problems } = isStoreKind(kind)
+        ? { problems: problemsOf(parseStoreDocument(kind, raw)) }
+        : parseDocument(raw, { file: "example", line: 1 });
       assert.deepEqual(problems, []);
     });
   }
@@ -89,6 +95,10 @@ test("the reference pages are in step with the schemas", () => {
     assert.equal(readFileSync(path, "utf8"), page, `${file}: run with UPDATE_TESTDATA=1`);
   }
 });
+
+function problemsOf(result: ReturnType<typeof parseStoreDocument>): readonly object[] {
+  return "findings" in result ? result.findings : [];
+}
 
 function* fieldsOf(schema: JsonSchema, path: string): Generator<[string, JsonSchema]> {
   for (const [name, field] of Object.entries(schema.properties ?? {})) {

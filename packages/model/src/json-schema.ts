@@ -3,7 +3,7 @@
 // "structural" schemas, in which every value has a type of its own, outside of any oneOf.
 import * as z from "zod";
 import { type Kind, schemas } from "./documents.ts";
-import { type AccessKind, accessSchemas } from "./kinds/access.ts";
+import { isStoreKind, type StoreKind, storeSchemas } from "./store-kinds.ts";
 
 /** The keywords used here of a JSON schema. */
 export interface JsonSchema {
@@ -33,18 +33,18 @@ export function jsonSchemaOf(kind: Kind): JsonSchema {
   return simplify(z.toJSONSchema(schemas[kind], { io: "input", target: "draft-7" }));
 }
 
-/** The schema of a kind that says who may do what. */
-export function accessSchemaOf(kind: AccessKind): JsonSchema {
-  return simplify(z.toJSONSchema(accessSchemas[kind], { io: "input", target: "draft-7" }));
+/** The same of a kind that only the API takes. */
+export function storeSchemaOf(kind: StoreKind): JsonSchema {
+  return simplify(z.toJSONSchema(storeSchemas[kind], { io: "input", target: "draft-7" }));
 }
 
 /** The schema of a kind for a CustomResourceDefinition, where `metadata` belongs to Kubernetes. */
-export function crdSchemaOf(kind: Kind): JsonSchema {
-  const schema = jsonSchemaOf(kind);
+export function crdSchemaOf(kind: Kind | StoreKind): JsonSchema {
+  const schema = isStoreKind(kind) ? storeSchemaOf(kind) : jsonSchemaOf(kind);
   const { spec = { type: "object" } } = schema.properties ?? {};
   return {
     type: "object",
-    description: schemas[kind].description ?? `Kind ${kind}.`,
+    description: schema.description ?? `Kind ${kind}.`,
     required: ["spec"],
     properties: {
       apiVersion: { type: "string" },

@@ -19,6 +19,7 @@ import { readYaml } from "./read-yaml.ts";
 import type { Locate, Reading } from "./reading.ts";
 import { RecordLines } from "./record-lines.ts";
 import { RecordTable } from "./record-table.ts";
+import { isStoreKind } from "./store-kinds.ts";
 import { suggest } from "./suggest.ts";
 
 /** A file of documents. */
@@ -253,9 +254,10 @@ class Collector {
   /** Takes a document; returns it where it is right by itself. */
   add(raw: unknown, source: Source, locate: Locate, mayShift: boolean): Document | undefined {
     const kind = valueAt(raw, ["kind"]);
-    const finding = mayShift || kind !== "Shift" ? undefined : shiftInFile;
-    if (typeof kind !== "string" || !isKind(kind) || finding !== undefined) {
-      this.#find([finding ?? unknownKind(raw)], source, locate);
+    const isShift = kind === "Shift" && !mayShift;
+    if (typeof kind !== "string" || !isKind(kind) || isShift) {
+      const isForApi = typeof kind === "string" && (isShift || isStoreKind(kind));
+      this.#find([isForApi ? notInFiles(kind) : unknownKind(raw)], source, locate);
       return undefined;
     }
     const result = schemas[kind].safeParse(raw);
@@ -300,13 +302,12 @@ class Collector {
   }
 }
 
-const shiftInFile: Finding = {
-  code: "kind-refused",
-  path: ["kind"],
-  message: 'Cannot read the document: kind is "Shift", expected a kind that belongs in files',
-  found: '"Shift"',
-  wanted: "a kind that belongs in files",
-};
+function notInFiles(kind: string): Finding {
+  const found = JSON.stringify(kind);
+  const wanted = "a kind that belongs in files; this one is for the API alone";
+  const message = `Cannot read the document: kind is ${found}, expected ${wanted}`;
+  return { code: "kind-refused", path: ["kind"], message, found, wanted };
+}
 
 function unknownKind(raw: unknown): Finding {
   const kind = valueAt(raw, ["kind"]);

@@ -2,9 +2,10 @@
 // The reference pages of the kinds, made from the schemas so that they cannot say anything else.
 import { examples } from "./examples.ts";
 import { type Kind, kinds } from "./documents.ts";
-import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
+import { type JsonSchema, jsonSchemaOf, storeSchemaOf } from "./json-schema.ts";
+import { isStoreKind, storeKinds, type StoreKind } from "./store-kinds.ts";
 
-const summaries: Readonly<Record<Kind, string>> = {
+const summaries: Readonly<Record<Kind | StoreKind, string>> = {
   Site: "A place that serves: a zone, cluster or region. Sites form a tree by `parent`.",
   Pool: "Endpoints that can stand in for one another.",
   EndpointSet: "Members of a Pool contributed by one owner, such as a cluster.",
@@ -16,16 +17,22 @@ const summaries: Readonly<Record<Kind, string>> = {
   DataSet: "External data, such as countries by prefix.",
   Shift:
     "A temporary, expiring move of traffic away from a site, pool or endpoint. It is made by\n`meridian drain` or the API, never by a file.",
+  Role: "What some may do. A request is allowed if one rule covers it whole; nothing forbids. Applied by\nadministrators, never by a file.",
+  Token:
+    "Whom a bearer token stands for. It is made by `meridian token create`, never applied; only the\nSHA-256 of its secret is kept.",
+  Notification:
+    "Who is told what, and how. Applied by API, never by a file. Secrets are only named here.",
 };
 
 /** The name of the page of a kind within the reference, as in `traffic-policy.md`. */
-export function referenceFileOf(kind: Kind): string {
+export function referenceFileOf(kind: Kind | StoreKind): string {
   return `${kind.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase()}.md`;
 }
 
 /** The page of a kind in Markdown. */
-export function renderReference(kind: Kind): string {
-  const { metadata, spec } = jsonSchemaOf(kind).properties ?? {};
+export function renderReference(kind: Kind | StoreKind): string {
+  const schema = isStoreKind(kind) ? storeSchemaOf(kind) : jsonSchemaOf(kind);
+  const { metadata, spec } = schema.properties ?? {};
   const variants = spec === undefined ? "" : variantText(spec).trim();
   return `# ${kind}
 
@@ -51,7 +58,7 @@ ${renderFields(spec, "spec")}
 /** The pages of all kinds, by file name. */
 export function renderReferences(): Map<string, string> {
   const pages = new Map<string, string>();
-  for (const kind of kinds) {
+  for (const kind of [...kinds, ...storeKinds]) {
     pages.set(referenceFileOf(kind), renderReference(kind));
   }
   return pages;

@@ -119,6 +119,17 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("ACTOR", "actor"),
       field("REASON", "reason"),
     ],
+    notifications: [
+      field("NOTIFICATION", "name"),
+      field("RECEIVER", "receiver"),
+      field("STATE", "state"),
+      field("HOLDS", "holds", true),
+      field("WAITING", "waiting", true),
+      field("SENT", "sent", true),
+      field("FAILED", "failed", true),
+      ageField("LAST SENT", "lastSentMs", nowMs),
+      field("LAST ERROR", "lastError"),
+    ],
     latches: [field("NODE", "name"), field("TIER", "tier", true)],
     edges: [
       field("EDGE", "name"),

@@ -47,6 +47,7 @@ const needs: Readonly<Record<string, RouteNeed>> = {
   "GET /v1/health/history": rows("Health"),
   "GET /v1/shifts": rows("Shift"),
   "GET /v1/latches": rows("Latch"),
+  "GET /v1/notifications": rows("Notification"),
   "GET /v1/top/names": { verb: "list", kind: "Name" },
   "GET /v1/explain": { verb: "explain", kind: "Record", isNamed: true },
   "POST /v1/replay": { verb: "explain", kind: "Record" },

@@ -6,8 +6,8 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import {
   apiVersion,
-  isAccessKind,
-  parseAccessDocument,
+  isStoreKind,
+  parseStoreDocument,
   type RoleRule,
   type TokenDocument,
 } from "@meridian/model";
@@ -87,8 +87,8 @@ function accessDocument(
 }
 
 function parsed(kind: string, text: string) {
-  if (!isAccessKind(kind)) return undefined;
-  const result = parseAccessDocument(kind, plainDocument(JSON.parse(text)));
+  if (!isStoreKind(kind)) return undefined;
+  const result = parseStoreDocument(kind, plainDocument(JSON.parse(text)));
   return "document" in result ? result.document : undefined;
 }
 

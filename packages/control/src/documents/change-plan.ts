@@ -3,7 +3,7 @@
 // What documents as they are applied become in the store: pure, so that it can be done again when the store has moved on.
 
 import { createHash, randomUUID } from "node:crypto";
-import { isAccessKind, limits, parseAccessDocument, type AccessVerb } from "@meridian/model";
+import { isStoreKind, limits, parseStoreDocument, type AccessVerb } from "@meridian/model";
 import type { Caller } from "../access/caller.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { DocumentKey, StoredDocument, Write } from "../store/store.ts";
@@ -150,8 +150,8 @@ function problemsOf(raw: unknown, index: number): DocumentProblem[] {
   for (const path of filePaths(key.kind, raw))
     problems.push(problem(path, "a path of this machine", "no file: only files may name files"));
   const { kind } = key;
-  if (isAccessKind(kind)) {
-    const parsed = parseAccessDocument(kind, plainDocument(raw));
+  if (isStoreKind(kind)) {
+    const parsed = parseStoreDocument(kind, plainDocument(raw));
     if ("findings" in parsed)
       for (const { code, path, message, found, wanted, suggestion } of parsed.findings)
         problems.push({
@@ -195,12 +195,20 @@ function authorizeWrite(
   raw: unknown,
   before: Before,
 ): void {
-  // Who may not do everything could give itself more by a role.
-  const isAllowed = isAccessKind(key.kind)
-    ? caller.isAdmin
-    : caller.may(verb, accessTargetOf(key, raw)) &&
-      (before === undefined || caller.may(verb, accessTargetOf(key, JSON.parse(before.text))));
+  const texts: readonly unknown[] = before === undefined ? [raw] : [raw, JSON.parse(before.text)];
+  const isAllowed = texts.every((each) =>
+    isForAdministrators(key.kind, each)
+      ? caller.isAdmin
+      : caller.may(verb, accessTargetOf(key, each)),
+  );
   if (!isAllowed) throw denied(caller, verb, key);
+}
+
+/** Who may not do everything could give itself more by a role, or learn by a notification what it may not see. */
+function isForAdministrators(kind: string, raw: unknown): boolean {
+  return kind === "Notification"
+    ? member(member(raw, "spec"), "scope") === "all"
+    : isStoreKind(kind);
 }
 
 function refuseForeign(key: DocumentKey, owner: Owner, before: Before): void {

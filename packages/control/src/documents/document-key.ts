@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { isAccessKind, isKind } from "@meridian/model";
+import { isStoreKind, isKind } from "@meridian/model";
 import type { DocumentKey } from "../store/store.ts";
 
 /** Kinds that belong to no namespace. */
@@ -13,7 +13,7 @@ export function isClusterKind(kind: string): boolean {
 
 /** Whether the API takes documents of this kind. Shifts have verbs of their own. */
 export function isDocumentKind(kind: string): boolean {
-  return (isKind(kind) && kind !== "Shift") || isAccessKind(kind);
+  return (isKind(kind) && kind !== "Shift") || isStoreKind(kind);
 }
 
 /** `Pool/default/web`, or `Site/eu` of a kind that belongs to no namespace. */

@@ -180,6 +180,7 @@ export const apiOperations: readonly ApiOperation[] = [
   view("/v1/health", "health", "Health checks of endpoints."),
   view("/v1/shifts", "shifts", "Shifts that are running."),
   view("/v1/latches", "latches", "Failover nodes that hold a tier."),
+  view("/v1/notifications", "notifications", "Notifications with what became of them."),
   {
     method: "get",
     path: "/v1/explain",

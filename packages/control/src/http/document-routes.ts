@@ -12,7 +12,7 @@ import {
   keyOf,
   member,
 } from "../documents/document-key.ts";
-import { isKind, kinds, accessKinds, readRawDocuments, formatProblem } from "@meridian/model";
+import { isKind, kinds, storeKinds, readRawDocuments, formatProblem } from "@meridian/model";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { accessTargetOf } from "../documents/document-access.ts";
 import { denied, notFound } from "../documents/change-plan.ts";
@@ -397,7 +397,7 @@ function keyOfText(text: string): DocumentKey {
 
 function refuseUnknownKind(kind: string): void {
   if (isDocumentKind(kind)) return;
-  const known = [...kinds.filter((each) => each !== "Shift"), ...accessKinds].join(", ");
+  const known = [...kinds.filter((each) => each !== "Shift"), ...storeKinds].join(", ");
   throw new RequestRefusal(
     "REQUEST_INVALID",
     `Cannot find documents: kind is "${kind}", expected one of ${known}`,

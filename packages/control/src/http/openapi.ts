@@ -2,18 +2,23 @@
 
 // OpenAPI 3.1 of the API: operations from api-operations.ts, documents from the schemas that check them.
 
-import { accessKinds, accessSchemaOf, jsonSchemaOf, kinds, type JsonSchema } from "@meridian/model";
+import {
+  isStoreKind,
+  jsonSchemaOf,
+  kinds,
+  storeKinds,
+  storeSchemaOf,
+  type JsonSchema,
+} from "@meridian/model";
 import { apiOperations, type ApiOperation, type ApiParameter } from "./api-operations.ts";
 
 /** The description of the whole API. */
 export function openApi(version: string): Readonly<Record<string, unknown>> {
-  const documentKinds = [...kinds.filter((kind) => kind !== "Shift"), ...accessKinds];
+  const documentKinds = [...kinds.filter((kind) => kind !== "Shift"), ...storeKinds];
   const schemas = Object.fromEntries(
     documentKinds.map((kind) => [
       kind,
-      withServerFields(
-        kind === "Role" || kind === "Token" ? accessSchemaOf(kind) : jsonSchemaOf(kind),
-      ),
+      withServerFields(isStoreKind(kind) ? storeSchemaOf(kind) : jsonSchemaOf(kind)),
     ]),
   );
   return {

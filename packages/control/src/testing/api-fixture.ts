@@ -10,12 +10,14 @@ import type { EdgeFigures } from "../edge-figures.ts";
 import { DocumentService } from "../documents/document-service.ts";
 import { Embedded } from "../embedded.ts";
 import { consistencyKey } from "../http/consistency-key.ts";
+import type { Notifier } from "../notifications/notifier.ts";
 import { OverlayJournal } from "../overlay-journal.ts";
 import { SnapshotStore } from "@meridian/snapshot/disk";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
 import { TransitionHistory } from "../transition-history.ts";
 import { MemoryPersistence, silent } from "./control-fixture.ts";
+import { makeNotifier } from "./notifier-fixture.ts";
 
 const none = new Float64Array();
 
@@ -99,23 +101,27 @@ export class ApiFixture {
   readonly embedded: Embedded;
   readonly documents: DocumentService;
   readonly store: Store;
+  readonly notifier: Notifier;
   readonly #api: Api;
   #address = "";
 
-  private constructor(folder: string, store: Store) {
+  private constructor(folder: string, store: Store, probing: boolean) {
     this.folder = folder;
     this.store = store;
+    const transitions = new TransitionHistory();
     this.embedded = new Embedded({
       files: [join(folder, "files")],
       stored: () => this.documents.compilerFiles,
       edge: { publish: () => {} },
       logger: silent,
       persistence: new MemoryPersistence(),
-      probing: false,
+      probing,
       allowEmpty: true,
       vantage: "test",
+      onTransitions: (batch) => transitions.add(batch),
     });
     this.documents = new DocumentService(() => store, this.embedded);
+    this.notifier = makeNotifier(this.embedded, this.documents, transitions, folder);
     this.#api = new Api({
       embedded: this.embedded,
       documents: this.documents,
@@ -126,7 +132,8 @@ export class ApiFixture {
         figures: () => noFigures,
         topNames: () => [],
       },
-      transitions: new TransitionHistory(),
+      notifier: this.notifier,
+      transitions,
       journal: new OverlayJournal(join(folder, "journal"), Date.now, () => {}),
       store: new SnapshotStore(join(folder, "snapshots")),
       version: "0.0.0",
@@ -139,6 +146,7 @@ export class ApiFixture {
   static async start(
     context: TestContext,
     files: Readonly<Record<string, string>>,
+    { probing = false }: { readonly probing?: boolean } = {},
   ): Promise<ApiFixture> {
     const folder = mkdtempSync(join(tmpdir(), "meridian-api-"));
     for (const name of ["files", "journal", "snapshots"]) mkdirSync(join(folder, name));
@@ -146,7 +154,7 @@ export class ApiFixture {
       writeFileSync(join(folder, "files", name), text);
     const path = join(folder, "store.sqlite");
     const store = await openStore({ kind: "sqlite", path, isReadOnly: false }, () => {});
-    const fixture = new ApiFixture(folder, store);
+    const fixture = new ApiFixture(folder, store, probing);
     context.after(() => fixture.#close());
     await fixture.documents.start();
     await fixture.embedded.start();
@@ -185,6 +193,7 @@ export class ApiFixture {
 
   async #close(): Promise<void> {
     await this.#api.close();
+    await this.notifier.close();
     await this.embedded.close();
     await this.store.close();
     rmSync(this.folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may do what: kinds that only the API takes, never a file, and that no compiler looks at.
+// Who may do what.
 import type * as z from "zod";
 import {
   domainLikeName,
@@ -13,7 +13,6 @@ import {
   textOrEmpty,
   time,
 } from "../fields.ts";
-import { type Finding, findingsOf } from "../issues.ts";
 import { clusterMetadata, document } from "./metadata.ts";
 
 /** What a role may allow; `*` is all of it. */
@@ -58,13 +57,15 @@ const rule = object({
     .describe("Only documents that carry all of these labels."),
 });
 
-const roleSchema = document(
+/** What some may do. */
+export const roleSchema = document(
   "Role",
   clusterMetadata,
   object({ rules: list(rule, 1, 64).describe("Each allows something; nothing forbids.") }),
 );
 
-const tokenSchema = document(
+/** Whom a bearer token stands for. */
+export const tokenSchema = document(
   "Token",
   clusterMetadata,
   object({
@@ -75,29 +76,6 @@ const tokenSchema = document(
   }),
 );
 
-/** The schema of each. */
-export const accessSchemas = { Role: roleSchema, Token: tokenSchema } as const;
-
-export type AccessKind = keyof typeof accessSchemas;
 export type RoleDocument = z.output<typeof roleSchema>;
 export type RoleRule = RoleDocument["spec"]["rules"][number];
 export type TokenDocument = z.output<typeof tokenSchema>;
-export type AccessDocument = RoleDocument | TokenDocument;
-
-/** The kinds that say who may do what. */
-export const accessKinds: readonly AccessKind[] = ["Role", "Token"];
-
-/** Whether a word names one of them. */
-export function isAccessKind(word: string): word is AccessKind {
-  return Object.hasOwn(accessSchemas, word);
-}
-
-/** Reads a Role or Token; findings say what is wrong with it. */
-export function parseAccessDocument(
-  kind: AccessKind,
-  raw: unknown,
-): { readonly document: AccessDocument } | { readonly findings: readonly Finding[] } {
-  const result = accessSchemas[kind].safeParse(raw);
-  if (result.success) return { document: result.data };
-  return { findings: findingsOf(result.error, accessSchemas[kind], raw, `Cannot read ${kind}`) };
-}

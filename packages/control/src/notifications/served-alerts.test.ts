@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { EdgeView } from "../edges/edge-hub.ts";
+import { changedParts, withChange } from "../served-model.ts";
+import { modelOf } from "../testing/control-fixture.ts";
+import { servedAlerts, type Served } from "./served-alerts.ts";
+
+const nowMs = Date.parse("2026-01-31T12:00:00Z");
+
+const model = withChange(
+  undefined,
+  changedParts(
+    modelOf(`
+apiVersion: meridian.dev/v1alpha1
+kind: HealthCheck
+metadata: {name: web}
+spec: {tcp: {}}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: {name: web}
+spec: {healthCheck: web, members: {a: {address: 192.0.2.1, port: 80}, b: {address: 192.0.2.2, port: 80}}}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: {name: spare}
+spec: {members: {c: {address: 192.0.2.3}}}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {name: web}
+spec:
+  root: order
+  nodes:
+    order: {failover: {tiers: [{branches: [{node: both}]}, {branches: [{pool: spare}]}]}}
+    both: {weighted: {branches: [{pool: web, weight: 1}]}}
+`),
+    undefined,
+  ),
+);
+
+const [a, b] = ["endpoint/default/web/a", "endpoint/default/web/b"];
+
+function alertsOf(served: Partial<Served>): string[] {
+  const nothing: Served = {
+    model,
+    verdicts: [],
+    reasons: new Map(),
+    latches: [],
+    shifts: [],
+    refused: [],
+    edges: [],
+  };
+  const alerts = [...servedAlerts({ ...nothing, ...served }, nowMs)];
+  return alerts.map(({ event, namespace, summary }) => `${event} (${namespace}): ${summary}`);
+}
+
+test("a pool is down when none of its endpoints may be up, and its failover uses the next tier", () => {
+  const verdicts = (second: string) => [
+    { key: a, verdict: "unhealthy" },
+    { key: b, verdict: second },
+  ];
+  const verdict = `verdict (default): ${a} is unhealthy`;
+  assert.deepEqual(alertsOf({ verdicts: verdicts("healthy") }), [verdict]);
+  assert.deepEqual(alertsOf({ verdicts: verdicts("unknown") }), [verdict]);
+  assert.deepEqual(alertsOf({ verdicts: verdicts("unhealthy") }), [
+    verdict,
+    `verdict (default): ${b} is unhealthy`,
+    "all-down (default): Every endpoint of pool default/web is unhealthy",
+    "failover (default): Failover node default/web/order uses tier 2 of 2",
+  ]);
+});
+
+test("a latch says which tier is used, whatever is up", () => {
+  const latches = [{ name: "default/web/order", tier: 2 }];
+  assert.deepEqual(alertsOf({ latches }), [
+    "failover (default): Failover node default/web/order uses tier 2 of 2",
+  ]);
+});
+
+test("certificates, shifts that end, refused files and edges that are away are told", () => {
+  const shift = {
+    id: "1",
+    percent: 100,
+    reason: "",
+    actor: "",
+    createdAtMs: 0,
+    target: "site/eu",
+    expiresAtMs: nowMs + 60_000,
+  };
+  const edge: EdgeView = {
+    name: "eu-1",
+    connected: false,
+    standing: "silent",
+    epoch: undefined,
+    revision: 1,
+    sequence: 1,
+    lastWordMs: nowMs - 16_000,
+    version: "1",
+    address: "192.0.2.9",
+  };
+  const reason = "certificate expires on 2026-02-03, wanted 14 days more";
+  assert.deepEqual(
+    alertsOf({
+      verdicts: [{ key: a, verdict: "unhealthy" }],
+      reasons: new Map([[a, reason]]),
+      shifts: [shift, { ...shift, target: "pool/shop/web", expiresAtMs: nowMs + 3_600_000 }],
+      refused: ["Cannot read a.yaml", "Cannot read b.yaml"],
+      edges: [edge, { ...edge, name: "eu-2", lastWordMs: nowMs - 1000 }],
+    }),
+    [
+      `verdict (default): ${a} is unhealthy: ${reason}`,
+      `expiring-certificate (default): ${a}: ${reason}`,
+      "ending-shift (): The shift of site/eu ends at 2026-01-31T12:01:00Z",
+      "refused-publish (): The last good revision stays: Cannot read a.yaml, and 1 more",
+      "isolated-edge (): Edge eu-1 was last heard of at 2026-01-31T11:59:44Z",
+    ],
+  );
+});

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The alerts that can be seen from what is served: verdicts, pools and tiers without a healthy endpoint, shifts that end, files and revisions
+// that were refused, edges that are away.
+
+import { branchesOf, type TrafficPolicyDocument } from "@meridian/model";
+import type { EdgeView } from "../edges/edge-hub.ts";
+import type { ServedModel } from "../served-model.ts";
+import type { Shift } from "../shift-effects.ts";
+import type { Alert } from "./alert.ts";
+
+/** A shift is told this long before it ends. */
+const SHIFT_ENDS_MS = 15 * 60_000;
+/** An edge that was not heard of for so long is told; edges come back by themselves after less. */
+const EDGE_AWAY_MS = 15_000;
+/** What a TLS probe says of a certificate that has expired or soon will. */
+const CERTIFICATE = /^certificate (expire[sd]) on /;
+
+/** What alerts are made from. */
+export interface Served {
+  readonly model: ServedModel | undefined;
+  readonly verdicts: Iterable<{ readonly key: string; readonly verdict: string }>;
+  /** Why an endpoint has its verdict, where that is known. */
+  readonly reasons: ReadonlyMap<string, string>;
+  readonly latches: readonly { readonly name: string; readonly tier: number }[];
+  readonly shifts: readonly Shift[];
+  /** Messages about files and documents that are not served. */
+  readonly refused: readonly string[];
+  readonly edges: readonly EdgeView[];
+}
+
+/** Everything that holds at `nowMs`. */
+export function* servedAlerts(served: Served, nowMs: number): Generator<Alert> {
+  const unhealthy = new Set<string>();
+  const other = new Set<string>();
+  for (const { key, verdict } of served.verdicts) {
+    if (verdict !== "unhealthy") other.add(key);
+    else {
+      unhealthy.add(key);
+      yield* verdictAlerts(key, served.reasons.get(key));
+    }
+  }
+  const isDown = (key: string): boolean => unhealthy.has(key) && !other.has(key);
+  const { model } = served;
+  if (model !== undefined) {
+    const down = new Set(poolsDown(model, isDown));
+    for (const pool of down)
+      yield {
+        event: "all-down",
+        subject: `pool/${pool}`,
+        namespace: namespaceOf(pool),
+        summary: `Every endpoint of pool ${pool} is unhealthy`,
+      };
+    yield* failovers(model, down, served.latches);
+  }
+  for (const { target, expiresAtMs } of served.shifts)
+    if (expiresAtMs - nowMs < SHIFT_ENDS_MS)
+      yield {
+        event: "ending-shift",
+        subject: `shift/${target}`,
+        namespace: target.startsWith("site/") ? "" : (target.split("/")[1] ?? ""),
+        summary: `The shift of ${target} ends at ${timeText(expiresAtMs)}`,
+      };
+  const [first] = served.refused;
+  if (first !== undefined)
+    yield {
+      event: "refused-publish",
+      subject: "files",
+      namespace: "",
+      summary: `The last good revision stays: ${first}${more(served.refused.length)}`,
+    };
+  for (const { name, connected, lastWordMs } of served.edges)
+    if (!connected && lastWordMs !== undefined && nowMs - lastWordMs > EDGE_AWAY_MS)
+      yield {
+        event: "isolated-edge",
+        subject: `edge/${name}`,
+        namespace: "",
+        summary: `Edge ${name} was last heard of at ${timeText(lastWordMs)}`,
+      };
+}
+
+function* verdictAlerts(key: string, reason: string | undefined): Generator<Alert> {
+  const namespace = key.split("/")[1] ?? "";
+  const why = reason === undefined ? "" : `: ${reason}`;
+  const common = { subject: key, namespace, summary: `${key} is unhealthy${why}` };
+  yield { event: "verdict", ...common };
+  const ends = CERTIFICATE.exec(reason ?? "");
+  if (ends !== null)
+    yield { event: "expiring-certificate", ...common, summary: `${key}: ${reason ?? ""}` };
+}
+
+/** `NAMESPACE/NAME` of pools that have endpoints, all of them unhealthy. */
+function* poolsDown(model: ServedModel, isDown: (key: string) => boolean): Generator<string> {
+  for (const [name, { document, members }] of model.pools)
+    if (document.spec.healthCheck !== undefined && members.size > 0)
+      if (members.values().every(({ key }) => isDown(key))) yield name;
+}
+
+/** Failover nodes that do not use their first tier: by their latch where they have one, else by what is down. */
+function* failovers(
+  model: ServedModel,
+  down: ReadonlySet<string>,
+  latches: Served["latches"],
+): Generator<Alert> {
+  const latched = new Map(latches.map(({ name, tier }) => [name, tier]));
+  for (const [policy, document] of model.policies) {
+    const namespace = namespaceOf(policy);
+    for (const [node, { failover }] of Object.entries(document.spec.nodes)) {
+      if (failover === undefined) continue;
+      const name = `${policy}/${node}`;
+      const isUp = (tier: number): boolean =>
+        (failover.tiers[tier - 1]?.branches ?? []).some((branch) =>
+          leadsUp(branch, document, namespace, down),
+        );
+      const tiers = failover.tiers.map((_tier, index) => index + 1);
+      const tier = latched.get(name) ?? tiers.find(isUp) ?? 1;
+      if (tier > 1)
+        yield {
+          event: "failover",
+          subject: `node/${name}`,
+          namespace,
+          summary: `Failover node ${name} uses tier ${tier} of ${tiers.length}`,
+        };
+    }
+  }
+}
+
+type Branch = { readonly pool?: string | undefined; readonly node?: string | undefined };
+
+/** Whether a branch leads to a pool that is not down, or to a name outside; a policy has no cycles. */
+function leadsUp(
+  { pool, node }: Branch,
+  policy: TrafficPolicyDocument,
+  namespace: string,
+  down: ReadonlySet<string>,
+): boolean {
+  if (pool !== undefined) return !down.has(`${namespace}/${pool}`);
+  const next = node === undefined ? undefined : policy.spec.nodes[node];
+  if (next === undefined) return true;
+  return branchesOf(next).some(({ branch }) => leadsUp(branch, policy, namespace, down));
+}
+
+function namespaceOf(name: string): string {
+  return name.slice(0, name.indexOf("/"));
+}
+
+function more(count: number): string {
+  return count > 1 ? `, and ${count - 1} more` : "";
+}
+
+function timeText(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
