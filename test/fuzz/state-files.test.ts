@@ -127,5 +127,11 @@ fuzz({
     if (typeof parsed === "string") assert.equal(stored, undefined);
     for (const { reason } of refused) assert.ok(reason.length > 0 && reason.length < 1000, reason);
     for (const { buffer } of stored?.sections ?? []) assert.ok(!("error" in openSection(buffer)));
+    const opened = new SnapshotStore(folder).open();
+    assert.deepEqual(
+      opened.stored?.manifest.sections.map(({ name }) => name),
+      stored?.sections.map(({ name }) => name),
+    );
+    assert.equal(opened.refused.length, refused.length);
   },
 });

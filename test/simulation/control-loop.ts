@@ -37,7 +37,7 @@ import {
   Selector,
   TargetKind,
   Verdict,
-  type World,
+  World,
   type KeyedSlots,
 } from "@meridian/snapshot";
 import {
@@ -282,22 +282,18 @@ export class ControlLoop {
     this.#control = this.#begin(to);
     const slots = this.#control.persistence.loadOverlay();
     const stored = this.#control.persistence.loadRevision();
-    this.#note("crash", `${tear}, revision ${stored?.revision ?? 0}`);
+    this.#note("crash", `${tear}, revision ${stored?.manifest.revision ?? 0}`);
     assert.ok(stored !== undefined, "a complete revision is on disk");
-    assert.equal(stored.revision, tear === "none" ? this.#revision : this.#revision - 1);
-    const names = stored.sections.map(({ name }) => name);
-    assert.deepEqual(names, this.#saved.get(stored.revision), "the revision is whole");
+    const { revision, seed, sections } = stored.manifest;
+    assert.equal(revision, tear === "none" ? this.#revision : this.#revision - 1);
+    const names = sections.map(({ name }) => name);
+    assert.deepEqual(names, this.#saved.get(revision), "the revision is whole");
     this.#checkRestored(slots, isSaved && tear === "none" ? published : undefined);
-    const world = worldOf(stored.sections, stored.seed);
-    assert.ok(typeof world === "object", "the stored revision is served");
+    const world = World.load(stored.pack.sections, seed);
+    assert.ok(!("error" in world), "the stored revision is served");
     this.#world = world;
-    this.#revision = stored.revision;
-    this.#control.overlay.adopt(
-      world,
-      stored.revision,
-      slots,
-      this.#control.persistence.lastSequence(),
-    );
+    this.#revision = revision;
+    this.#control.overlay.adopt(world, revision, slots, this.#control.persistence.lastSequence());
     assert.ok(this.#control.overlay.sequence > published, "sequences go on behind all before");
     this.#adoptWorkers();
     for (const worker of this.#workers) {

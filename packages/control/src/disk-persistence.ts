@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ChangeSet, ProbePlan } from "@meridian/health";
-import { Verdict, type KeyedSlots, type StoredSlots } from "@meridian/snapshot";
+import { Verdict, type KeyedSlots, type OnSlab, type StoredSlots } from "@meridian/snapshot";
 import type { Logger, Persistence, SectionFolder } from "./embedded-options.ts";
 import { reasonOf } from "@meridian/core";
 import { OverlayJournal } from "./overlay-journal.ts";
@@ -11,6 +11,7 @@ import type { Shift } from "./shift-effects.ts";
 import {
   SnapshotStore,
   writeDurably,
+  type OpenedRevision,
   type StateDir,
   type StoredRevision,
 } from "@meridian/snapshot/disk";
@@ -41,8 +42,8 @@ export class DiskPersistence implements Persistence {
     );
   }
 
-  loadRevision(): StoredRevision | undefined {
-    const { stored, refused } = this.store.load();
+  loadRevision(onSlab?: OnSlab): OpenedRevision | undefined {
+    const { stored, refused } = this.store.open(onSlab);
     for (const { file, reason } of refused)
       this.#logger.warn({ file, reason }, "Passed over a stored snapshot that is not whole");
     return stored;

@@ -6,7 +6,7 @@ import type { Clock } from "@meridian/core";
 import type { ChangeSet, ProbePlan, Transition } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import type { Manifest, OnSlab, SharedWorld, StoredSlots } from "@meridian/snapshot";
-import type { StoredRevision } from "@meridian/snapshot/disk";
+import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
 import type { Shift } from "./shift-effects.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */
@@ -36,7 +36,7 @@ export interface Persistence {
   /** Without one, `saveRevision` is called with each revision. */
   readonly sectionFolder?: SectionFolder;
   /** The newest complete revision, or undefined. */
-  loadRevision(): StoredRevision | undefined;
+  loadRevision(onSlab?: OnSlab): OpenedRevision | undefined;
   saveRevision(revision: StoredRevision): void;
   /** Slot values by key as they were, stale verdicts already taken as unknown. */
   loadOverlay(): StoredSlots | undefined;

@@ -14,7 +14,6 @@ import {
   type NamedSection,
   type StoredSlots,
 } from "@meridian/snapshot";
-import { manifestSection } from "@meridian/snapshot/disk";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { CompilerProcess } from "./compiler-process.ts";
 import type { EmbeddedOptions } from "./embedded-options.ts";
@@ -105,15 +104,17 @@ export class ServedSnapshot {
 
   /** Serves what the state folder holds; false where it has nothing that can be. */
   async restore(overlay: StoredSlots | undefined): Promise<boolean> {
-    const stored = this.#options.persistence.loadRevision();
+    const stored = this.#options.persistence.loadRevision(this.#options.onSlab);
     if (stored === undefined) return false;
-    const world = this.#load(stored.sections, stored.seed, false);
-    if (typeof world === "string") {
-      this.#options.logger.warn({ reason: world }, "Cannot serve the stored revision");
+    const { manifest, pack } = stored;
+    const world = World.load(pack.sections, manifest.seed);
+    if ("error" in world) {
+      this.#options.logger.warn({ reason: world.error }, "Cannot serve the stored revision");
       return false;
     }
-    this.seed = stored.seed;
-    await this.#take(world, stored.revision, stored.sections.map(manifestSection), overlay);
+    this.#pack = pack;
+    this.seed = manifest.seed;
+    await this.#take(world, manifest.revision, manifest.sections, overlay);
     return true;
   }
 

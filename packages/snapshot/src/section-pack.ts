@@ -9,6 +9,7 @@
 // slabs that are mostly unused or not much larger than the new one, so that there are never many. Nothing is ever written over: a slab's
 // memory is freed by the collector once no world of any thread lies in it.
 
+import type { ManifestSection } from "./manifest.ts";
 import { Section, Slab, sectionError, type SectionError } from "./section.ts";
 
 /** Sections begin at a cache line. */
@@ -46,6 +47,34 @@ export class SectionPack {
 
   has(name: string): boolean {
     return this.#byName.has(name);
+  }
+
+  /**
+   * Sections as a manifest names them, each read to where it stays: `read` fills the bytes that it is given, or says why it cannot. What
+   * is there is checked as by `make`, and must be of the kind and key that the manifest says.
+   */
+  static read(
+    sections: readonly ManifestSection[],
+    read: (name: string, target: Uint8Array) => string | undefined,
+    onSlab?: OnSlab,
+  ): SectionPack | SectionError {
+    const size = sections.reduce((sum, { bytes }) => sum + aligned(bytes), 0);
+    const buffer = new SharedArrayBuffer(size);
+    onSlab?.(buffer);
+    const slab = new Slab(buffer);
+    const byName = new Map<string, Section>();
+    let start = 0;
+    for (const { kind, key, name, bytes } of sections) {
+      const error =
+        read(name, slab.bytes.subarray(start, start + bytes)) ?? sectionError(buffer, start, bytes);
+      if (error !== undefined) return { error: `Section ${name}: ${error}` };
+      const section = new Section(slab, start);
+      if (section.kind !== kind || section.key !== BigInt(`0x${key}`))
+        return { error: `Section ${name} is of kind ${section.kind}, expected ${kind}` };
+      byName.set(name, section);
+      start += aligned(bytes);
+    }
+    return new SectionPack(byName);
   }
 
   /**

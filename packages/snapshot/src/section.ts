@@ -162,11 +162,14 @@ export function openSection(buffer: ArrayBufferLike): Section | SectionError {
  * Why bytes are no section, undefined where they are one. Everything that a later look-up relies on is checked once here: magic,
  * version, length, alignment, that each table lies inside, and the checksum. Torn, truncated and foreign bytes get a text; never throws.
  */
-export function sectionError(buffer: ArrayBufferLike): string | undefined {
-  const length = buffer.byteLength;
+export function sectionError(
+  buffer: ArrayBufferLike,
+  start: number = 0,
+  length: number = buffer.byteLength,
+): string | undefined {
   if (length < SECTION_HEADER_BYTES || length % 8 !== 0 || length > SECTION_BYTES_MAX)
     return `Section has ${length} bytes, expected a multiple of 8 from 64 to ${SECTION_BYTES_MAX}`;
-  const view = new DataView(buffer);
+  const view = new DataView(buffer, start, length);
   const magic = view.getUint32(0, true);
   if (magic !== SECTION_MAGIC)
     return `Section starts with 0x${magic.toString(16)}, expected "MSEC"`;
@@ -178,7 +181,7 @@ export function sectionError(buffer: ArrayBufferLike): string | undefined {
   const directory = directoryError(view, length);
   if (directory !== undefined) return directory;
   const wanted = view.getUint32(CHECKSUM_OFFSET, true);
-  const found = sectionChecksum(new Uint8Array(buffer));
+  const found = sectionChecksum(new Uint8Array(buffer, start, length));
   return found === wanted ? undefined : `Section checksum is ${found}, its header says ${wanted}`;
 }
 

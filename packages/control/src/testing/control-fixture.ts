@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type StoredSlots } from "@meridian/snapshot";
+import { SectionPack, makeManifest, type StoredSlots } from "@meridian/snapshot";
 import assert from "node:assert/strict";
 import { loadModel, type Model } from "@meridian/model";
 import type { WrittenSection } from "@meridian/snapshot/writer";
@@ -7,7 +7,7 @@ import { classifierCompiler } from "../data-sets/classifier-compiler.ts";
 import { DataSets } from "../data-sets/data-sets.ts";
 import { compile, type CompileOptions, type Compiled } from "../compile.ts";
 import type { ChangeSet, ProbePlan } from "@meridian/health";
-import type { StoredRevision } from "@meridian/snapshot/disk";
+import { manifestSection, type OpenedRevision, type StoredRevision } from "@meridian/snapshot/disk";
 import type { Logger, Persistence } from "../embedded-options.ts";
 
 /** The model of YAML documents that are right. */
@@ -40,8 +40,13 @@ export class MemoryPersistence implements Persistence {
   readonly revisions: StoredRevision[] = [];
   probes: ProbePlan | undefined;
 
-  loadRevision(): StoredRevision | undefined {
-    return this.revisions.at(-1);
+  loadRevision(): OpenedRevision | undefined {
+    const newest = this.revisions.at(-1);
+    if (newest === undefined) return undefined;
+    const { epoch, revision, seed, sections } = newest;
+    const pack = SectionPack.make(sections);
+    assert.ok("sections" in pack);
+    return { manifest: makeManifest(revision, seed, sections.map(manifestSection), epoch), pack };
   }
 
   saveRevision(revision: StoredRevision): void {

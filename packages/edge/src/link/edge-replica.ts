@@ -16,7 +16,6 @@ import {
   SectionPack,
   World,
   isLater,
-  makeManifest,
   openSection,
   parseManifest,
   type Manifest,
@@ -26,7 +25,6 @@ import {
   type SlotChanges,
   type SlotTable,
 } from "@meridian/snapshot";
-import { manifestSection } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { SnapshotMessage } from "../handler.ts";
 import type { EdgeState, RestoredPair } from "./edge-state.ts";
@@ -81,7 +79,7 @@ export class EdgeReplica {
 
   /** Serves what the state folder holds; false where it holds nothing that can be served. */
   restore(): boolean {
-    const pair = this.#options.state.load();
+    const pair = this.#options.state.load(this.#options.onSlab);
     if (pair === undefined) return false;
     const reason = this.#restorePair(pair);
     if (reason === undefined) return true;
@@ -157,16 +155,16 @@ export class EdgeReplica {
   }
 
   #restorePair({ revision: stored, sequence, slots, ageMs }: RestoredPair): string | undefined {
-    const { epoch, revision, seed, sections } = stored;
-    const manifest = makeManifest(revision, seed, sections.map(manifestSection), epoch);
-    const loaded = this.#load(manifest, sections);
-    if (typeof loaded === "string") return loaded;
-    const values = loaded.world.initialSlots();
+    const { manifest, pack } = stored;
+    const { epoch, revision } = manifest;
+    const world = World.load(pack.sections, manifest.seed);
+    if ("error" in world) return world.error;
+    const values = world.initialSlots();
     for (let row = 0; row < slots.size; row++) {
-      const slot = loaded.world.slotOfHalves(slots.lowAt(row), slots.highAt(row));
+      const slot = world.slotOfHalves(slots.lowAt(row), slots.highAt(row));
       if (slot >= 0) values[slot] = slots.valueAt(row);
     }
-    this.#serve(manifest, loaded, { epoch, revision, sequence, slots: values });
+    this.#serve(manifest, { pack, world }, { epoch, revision, sequence, slots: values });
     this.#options.logger.info("Serving the stored revision", { revision, sequence, ageMs });
     return undefined;
   }

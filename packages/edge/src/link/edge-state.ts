@@ -6,13 +6,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { reasonOf } from "@meridian/core";
-import { KeyedSlots, Verdict, type Manifest } from "@meridian/snapshot";
+import { KeyedSlots, Verdict, type Manifest, type OnSlab } from "@meridian/snapshot";
 import {
   SnapshotStore,
   decodeOverlay,
   encodeOverlay,
   writeDurably,
-  type StoredRevision,
+  type OpenedRevision,
 } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { OverlayMirror } from "./overlay-mirror.ts";
@@ -27,7 +27,7 @@ const OVERLAY_FILE = "overlay.bin";
 
 /** What an edge starts from. */
 export interface RestoredPair {
-  readonly revision: StoredRevision;
+  readonly revision: OpenedRevision;
   readonly sequence: number;
   readonly slots: KeyedSlots;
   /** Since control was last heard of; undefined where no overlay is kept. */
@@ -51,8 +51,8 @@ export class EdgeState {
   }
 
   /** The newest pair that is whole. */
-  load(): RestoredPair | undefined {
-    const { stored, refused } = this.store.load();
+  load(onSlab?: OnSlab): RestoredPair | undefined {
+    const { stored, refused } = this.store.open(onSlab);
     for (const { file, reason } of refused)
       this.#logger.warn("Passed over a stored snapshot that is not whole", { file, reason });
     if (stored === undefined) return undefined;

@@ -3,6 +3,7 @@ export { decodeOverlay, encodeOverlay, type StoredOverlay } from "./overlay-file
 export {
   SnapshotStore,
   manifestSection,
+  type OpenedRevision,
   type RefusedManifest,
   type StoredRevision,
 } from "./snapshot-store.ts";

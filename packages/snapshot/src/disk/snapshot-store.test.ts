@@ -49,6 +49,11 @@ test("load() gives back what save() kept", (context) => {
   store.save(saved);
   assert.deepEqual(store.load().stored, saved);
   assert.deepEqual(store.load().refused, []);
+  const opened = store.open().stored;
+  assert.deepEqual(
+    opened?.pack.sections.map((section) => section.copy()),
+    saved.sections.map(({ buffer }) => buffer),
+  );
 });
 
 for (const [name, harm] of [
@@ -72,6 +77,7 @@ for (const [name, harm] of [
     harm(newestSection(folder, second));
     const { stored, refused } = store.load();
     assert.equal(stored?.revision, 1);
+    assert.equal(store.open().stored?.manifest.revision, 1);
     assert.deepEqual(
       refused.map(({ file }) => file),
       ["manifest.json"],

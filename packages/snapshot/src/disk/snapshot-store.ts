@@ -25,6 +25,7 @@ import {
   type Manifest,
   type ManifestSection,
 } from "../manifest.ts";
+import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
 import { writeDurably } from "./state-dir.ts";
@@ -49,6 +50,18 @@ const HISTORY_REVISIONS_MAX = 1000;
 export interface RefusedManifest {
   readonly file: string;
   readonly reason: string;
+}
+
+/** A revision that was read from disk, ready to be loaded. */
+export interface OpenedRevision {
+  readonly manifest: Manifest;
+  readonly pack: SectionPack;
+}
+
+/** The newest revision that is whole, and what was passed over for it. */
+export interface Newest<Revision> {
+  readonly stored: Revision | undefined;
+  readonly refused: readonly RefusedManifest[];
 }
 
 export class SnapshotStore {
@@ -97,19 +110,56 @@ export class SnapshotStore {
   }
 
   /** The newest manifest whose sections are all there and whole. */
-  load(): {
-    readonly stored: StoredRevision | undefined;
-    readonly refused: readonly RefusedManifest[];
-  } {
+  load(): Newest<StoredRevision> {
+    return this.#newest((manifest) => this.#read(manifest));
+  }
+
+  /** The same with its sections where they are served from: each byte is read once, to where it stays, and looked at once. */
+  open(onSlab?: OnSlab): Newest<OpenedRevision> {
+    return this.#newest((manifest) => {
+      // Before there is memory for them: a manifest may name anything.
+      const wrong = manifest.sections.map((section) => this.#sizeError(section)).find(isText);
+      if (wrong !== undefined) return wrong;
+      const pack = SectionPack.read(
+        manifest.sections,
+        (name, target) => this.#readInto(name, target),
+        onSlab,
+      );
+      if ("error" in pack) return pack.error;
+      for (const { name } of manifest.sections) this.#whole.add(name);
+      return { manifest, pack };
+    });
+  }
+
+  #newest<Revision>(read: (manifest: Manifest) => Revision | string): Newest<Revision> {
     const refused: RefusedManifest[] = [];
     for (const file of MANIFEST_NAMES) {
       if (!existsSync(this.#path(file))) continue;
       const manifest = this.manifest(file);
-      const stored = typeof manifest === "string" ? manifest : this.#read(manifest);
+      const stored = typeof manifest === "string" ? manifest : read(manifest);
       if (typeof stored !== "string") return { stored, refused };
       refused.push({ file, reason: stored });
     }
     return { stored: undefined, refused };
+  }
+
+  #sizeError({ name, bytes }: ManifestSection): string | undefined {
+    const size = statSync(this.#sectionPath(name), { throwIfNoEntry: false })?.size;
+    if (size === undefined) return `Section ${name} is not there`;
+    return size === bytes ? undefined : `Section ${name} has ${size} bytes, expected ${bytes}`;
+  }
+
+  #readInto(name: string, target: Uint8Array): string | undefined {
+    let handle: number | undefined;
+    try {
+      handle = openSync(this.#sectionPath(name), "r");
+      const count = readWhole(handle, target);
+      return count < target.length ? `it ends after ${count} bytes` : undefined;
+    } catch (error) {
+      return reasonOf(error);
+    } finally {
+      if (handle !== undefined) closeSync(handle);
+    }
   }
 
   manifest(file: string): Manifest | string {
@@ -140,13 +190,8 @@ export class SnapshotStore {
       handle = openSync(this.#sectionPath(name), "r");
       const { size } = fstatSync(handle);
       const buffer = new SharedArrayBuffer(size);
-      const bytes = new Uint8Array(buffer);
-      for (let at = 0; at < size;) {
-        const count = readSync(handle, bytes, at, size - at, at);
-        if (count === 0) return `Section ${name} ends after ${at} bytes, expected ${size}`;
-        at += count;
-      }
-      return buffer;
+      const count = readWhole(handle, new Uint8Array(buffer));
+      return count < size ? `Section ${name} ends after ${count} bytes, expected ${size}` : buffer;
     } catch (error) {
       return `Section ${name}: ${reasonOf(error)}`;
     } finally {
@@ -281,6 +326,21 @@ export class SnapshotStore {
   #sectionPath(name: string): string {
     return join(this.#folder, "sections", name);
   }
+}
+
+function isText(error: string | undefined): error is string {
+  return error !== undefined;
+}
+
+/** Fills `target` from a file's beginning; fewer bytes than it has where the file ends before. */
+function readWhole(handle: number, target: Uint8Array): number {
+  let at = 0;
+  while (at < target.length) {
+    const count = readSync(handle, target, at, target.length - at, at);
+    if (count === 0) return at;
+    at += count;
+  }
+  return at;
 }
 
 /** How a manifest names a section. */
