@@ -4,11 +4,11 @@
 
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { EdgeGateway } from "@meridian/control";
+import { DocumentSet, EdgeGateway, StateDocuments, openStore, type Store } from "@meridian/control";
 import {
   CertificateRenewal,
   EdgeReplica,
@@ -22,22 +22,45 @@ import { manifestSection } from "@meridian/snapshot/disk";
 import { writePolicies, writePools, type WrittenSection } from "@meridian/snapshot/writer";
 import { temporaryFolder, until } from "./process.ts";
 
+/** State in a store of its own, or of another control. */
+async function stateOf(t: TestContext, given?: Store): Promise<StateDocuments> {
+  const path = join(temporaryFolder(t), "store.sqlite");
+  const store =
+    given ?? (await openStore({ kind: "sqlite", path, isReadOnly: false }, () => undefined));
+  if (given === undefined) t.after(() => store.close());
+  const source = {
+    store,
+    documents: DocumentSet.empty,
+    refresh: async () => {
+      source.documents = await source.documents.refreshed(store);
+    },
+  };
+  await source.refresh();
+  return new StateDocuments(source);
+}
+
 interface Control {
   readonly gateway: EdgeGateway;
+  readonly state: StateDocuments;
   readonly url: string;
   /** What it logged. */
   readonly lines: string[];
   nowMs: number;
 }
 
-async function startControl(t: TestContext): Promise<Control> {
+async function startControl(
+  t: TestContext,
+  shared?: { readonly store: Store; readonly keyPath: string },
+): Promise<Control> {
   const lines: string[] = [];
   const log = (fields: object, message: string): void => {
     lines.push(`${message} ${JSON.stringify(fields)}`);
   };
   const control = { nowMs: Date.now() };
+  const state = await stateOf(t, shared?.store);
   const gateway = await EdgeGateway.open({
-    stateFolder: temporaryFolder(t),
+    state,
+    keyPath: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),
     listen: "127.0.0.1:0",
     section: () => undefined,
     logger: { info: log, warn: log, error: log },
@@ -45,13 +68,13 @@ async function startControl(t: TestContext): Promise<Control> {
   });
   await gateway.start();
   t.after(() => gateway.close());
-  return Object.assign(control, { gateway, url: `https://${gateway.address}`, lines });
+  return Object.assign(control, { gateway, state, url: `https://${gateway.address}`, lines });
 }
 
 test("a token is taken once, in time, and by the control that made it alone", async (t) => {
   const control = await startControl(t);
   const other = await startControl(t);
-  const { token } = control.gateway.invite("eu-1", 60_000);
+  const { token } = await control.gateway.invite("eu-1", 60_000);
   await assert.rejects(joinControl(token, other.url), {
     code: "EDGE_JOIN_REFUSED",
     message: /is of another control plane than the token/,
@@ -59,7 +82,7 @@ test("a token is taken once, in time, and by the control that made it alone", as
   const identity = await joinControl(token, control.url);
   assert.equal(identity.edge, "eu-1");
   await assert.rejects(joinControl(token, control.url), /the token for "eu-1" was used at/);
-  const late = control.gateway.invite("eu-2", 60_000);
+  const late = await control.gateway.invite("eu-2", 60_000);
   control.nowMs += 61_000;
   await assert.rejects(joinControl(late.token, control.url), /the token for "eu-2" expired at/);
   const made = late.token.replace(/^mrj_.{43}/, `mrj_${"A".repeat(43)}`);
@@ -72,11 +95,61 @@ test("a token is taken once, in time, and by the control that made it alone", as
   assert.ok(!control.lines.join().includes(token));
 });
 
+test("controls of one store have one authority, and take a token once between them", async (t) => {
+  const path = join(temporaryFolder(t), "store.sqlite");
+  const store = await openStore({ kind: "sqlite", path, isReadOnly: false }, () => undefined);
+  t.after(() => store.close());
+  const keyPath = join(temporaryFolder(t), "identity", "sealing.key");
+  const first = await startControl(t, { store, keyPath });
+  const second = await startControl(t, { store, keyPath });
+  const { token } = await first.gateway.invite("eu-1", 60_000);
+  const attempts = [first, second, first, second].map(({ url }) => joinControl(token, url));
+  const joined = (await Promise.allSettled(attempts)).filter(
+    ({ status }) => status === "fulfilled",
+  );
+  assert.equal(joined.length, 1);
+  // Whoever signed it: both know the edge, and renew what it has.
+  const identity = await joinControl(
+    (await second.gateway.invite("eu-2", 60_000)).token,
+    first.url,
+  );
+  await until("both know eu-2", 5000, async () => {
+    await first.state.refresh();
+    await second.state.refresh();
+    return [first, second].every(({ gateway }) =>
+      gateway.views().some(({ name }) => name === "eu-2"),
+    );
+  });
+  for (const { url } of [first, second]) {
+    const renewal = new CertificateRenewal({
+      controls: [url],
+      stateFolder: temporaryFolder(t),
+      identity,
+      logger: SILENT_LOGGER,
+      wallMs: () => Date.now() + 23 * 3_600_000,
+    });
+    await renewal.renewIfDue();
+    assert.notEqual(renewal.identity.certificate, identity.certificate);
+  }
+  // What makes edges is neither in the store in clear nor opened with another key.
+  const { documents } = await store.list({ kind: "Authority" });
+  assert.match(documents[0]?.text ?? "", /BEGIN CERTIFICATE/);
+  assert.doesNotMatch(documents[0]?.text ?? "", /PRIVATE KEY/);
+  assert.equal(statSync(keyPath).mode & 0o777, 0o600);
+  const other = { store, keyPath: join(temporaryFolder(t), "sealing.key") };
+  await assert.rejects(startControl(t, other), { code: "SEALING_KEY_INVALID" });
+  writeFileSync(other.keyPath, `${Buffer.alloc(32, 7).toString("base64")}\n`);
+  await assert.rejects(startControl(t, other), {
+    code: "SEALING_KEY_INVALID",
+    message: /sealed with another one/,
+  });
+});
+
 test("a certificate of another control plane is refused and logged", async (t) => {
   const control = await startControl(t);
   const other = await startControl(t);
-  const foreign = await joinControl(other.gateway.invite("eu-1", 60_000).token, other.url);
-  await joinControl(control.gateway.invite("eu-1", 60_000).token, control.url);
+  const foreign = await joinControl((await other.gateway.invite("eu-1", 60_000)).token, other.url);
+  await joinControl((await control.gateway.invite("eu-1", 60_000)).token, control.url);
   const session = connect(control.url, {
     cert: foreign.certificate,
     key: foreign.key,
@@ -97,7 +170,10 @@ test("a certificate of another control plane is refused and logged", async (t) =
 test("a certificate is renewed before it ends, and by who was away for longer", async (t) => {
   const control = await startControl(t);
   const stateFolder = temporaryFolder(t);
-  const joined = await joinControl(control.gateway.invite("eu-1", 60_000).token, control.url);
+  const joined = await joinControl(
+    (await control.gateway.invite("eu-1", 60_000)).token,
+    control.url,
+  );
   const clock = { nowMs: Date.now() };
   const renewal = new CertificateRenewal({
     controls: [control.url],
@@ -115,7 +191,7 @@ test("a certificate is renewed before it ends, and by who was away for longer", 
 
   // One that ended in the week before.
   control.nowMs = Date.now() - 7 * 24 * 3_600_000;
-  const old = await joinControl(control.gateway.invite("eu-2", 60_000).token, control.url);
+  const old = await joinControl((await control.gateway.invite("eu-2", 60_000)).token, control.url);
   control.nowMs = Date.now();
   const late = new CertificateRenewal({
     controls: [control.url],

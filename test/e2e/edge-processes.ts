@@ -66,7 +66,9 @@ export async function joinedEdge(
   port: number,
 ): Promise<PlaneProcess> {
   const stateDir = join(place.folder, name);
-  const invited = await meridian("edge", "invite", name, "--state", place.control.stateDir);
+  const invited = await meridian(
+    ...["token", "create", name, "--edge", "--state", place.control.stateDir],
+  );
   const joined = await meridian(
     ...["edge", "join", `${invited.stdout.trim()}@${place.url}`, "--state", stateDir],
   );

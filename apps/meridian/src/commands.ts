@@ -116,6 +116,13 @@ export const commands: readonly CommandDefinition[] = [
         environment: "MERIDIAN_EDGES",
         defaultValue: "127.0.0.1:8054",
       },
+      {
+        flags: "--key-file <FILE>",
+        summary:
+          "Key that seals secrets in the store. Made at the first start; each further control of the store needs the same one.",
+        environment: "MERIDIAN_KEY_FILE",
+        defaultText: "identity/sealing.key in the state folder",
+      },
       http,
       logLevel,
       allowEmpty,
@@ -135,28 +142,12 @@ export const commands: readonly CommandDefinition[] = [
     run: async (input) => (await import("./edge-entry.ts")).edge(input),
   },
   {
-    name: "edge invite",
-    summary: "Make a token with which an edge may join this control once.",
-    arguments: [{ name: "<NAME>", summary: "Name of the edge, which its certificate will bear." }],
-    options: [
-      {
-        flags: "--for <DURATION>",
-        summary: "When the token ends by itself, at most 168h.",
-        defaultValue: "10m",
-      },
-      ...target,
-      output,
-    ],
-    examples: ["meridian edge invite eu-1 --for 10m"],
-    run: async (input) => (await import("./commands/edge.ts")).invite(input),
-  },
-  {
     name: "edge join",
     summary: "Make a key for this edge and have control certify it.",
     arguments: [
       {
         name: "<TOKEN@URL>",
-        summary: "What edge invite printed, and the address of the control that printed it.",
+        summary: "What token create --edge printed, and the address of a control.",
       },
     ],
     options: [state],

@@ -167,15 +167,29 @@ export const documentCommands: readonly CommandDefinition[] = [
   },
   {
     name: "token create",
-    summary: "Make a token and print it; it is shown this once.",
-    arguments: [{ name: "<SUBJECT>", summary: "Whom it stands for, as the audit log shows it." }],
+    summary:
+      "Make a token for the API, or for an edge to join, and print it; it is shown this once.",
+    arguments: [
+      {
+        name: "<SUBJECT>",
+        summary: "Whom it stands for, as the audit log shows it; with --edge the edge's name.",
+      },
+    ],
     options: [
+      { flags: "--edge", summary: "An edge of this name may join with it, once." },
       { flags: "--role <NAME...>", summary: "Roles it has; admin and viewer are always there." },
-      { flags: "--for <DURATION>", summary: "How long it is taken.", defaultValue: "720h" },
+      {
+        flags: "--for <DURATION>",
+        summary: "How long it is taken; with --edge at most 168h.",
+        defaultText: "720h, and 10m with --edge",
+      },
       ...target,
       output,
     ],
-    examples: ["meridian token create deployer --role admin --for 24h > token"],
+    examples: [
+      "meridian token create deployer --role admin --for 24h > token",
+      "meridian token create eu-1 --edge",
+    ],
     run: async (input) => (await import("./commands/access.ts")).tokenCreate(input),
   },
   {

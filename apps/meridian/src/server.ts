@@ -21,6 +21,7 @@ import {
   LatencySamples,
   Notifier,
   RefusalLog,
+  StateDocuments,
   consistencyKey,
   openStore,
   type EdgeFigures,
@@ -55,6 +56,8 @@ export interface ServerOptions {
   readonly listen: readonly string[];
   /** `HOST:PORT` where edges come in; undefined for nowhere. */
   readonly edges?: string;
+  /** The key that seals secrets in the store; in the state folder where left out. */
+  readonly keyFile?: string | undefined;
   /** `HOST:PORT` of the HTTP listener; undefined for none. */
   readonly http: string | undefined;
   readonly workers: number;
@@ -88,6 +91,7 @@ export class Server {
   readonly #api: Api;
   readonly #documents: DocumentService;
   readonly #notifier: Notifier;
+  readonly #state: StateDocuments;
   /** While a process that is replaced still has it, only to be read. */
   #store: Store | undefined;
   #epoch = FIRST_EPOCH;
@@ -150,6 +154,7 @@ export class Server {
       nowMs: Date.now,
       environment: process.env,
     });
+    this.#state = new StateDocuments(this.#documents);
     this.#api = new Api({
       embedded: this.embedded,
       notifier: this.#notifier,
@@ -251,7 +256,8 @@ export class Server {
     const { edges: listen } = this.#options;
     if (listen === undefined) return;
     this.#gateway = await EdgeGateway.open({
-      stateFolder: this.#directory.path,
+      state: this.#state,
+      keyPath: this.#options.keyFile ?? join(this.#directory.path, "identity", "sealing.key"),
       listen,
       section: (name) => this.embedded.section(name),
       logger: this.#logger.control,

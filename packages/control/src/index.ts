@@ -68,3 +68,5 @@ export { DocumentService } from "./documents/document-service.ts";
 export { renderApiReference } from "./http/reference-page.ts";
 export { Notifier } from "./notifications/notifier.ts";
 export { EdgeGateway } from "./edges/edge-gateway.ts";
+export { DocumentSet } from "./documents/document-set.ts";
+export { StateDocuments } from "./state/state-documents.ts";

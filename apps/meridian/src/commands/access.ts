@@ -2,22 +2,43 @@
 
 // Tokens, the audit log, and the contexts that name servers.
 
+import { parseDuration } from "@meridian/core";
 import { memberOf } from "../api-client.ts";
 import { clientOf, readContexts, writeContexts } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { field, hasColours, print, printJson, rowsOf, tableLines, type Column } from "../output.ts";
 
-/** Makes a token and prints it, once. */
+/** Makes a token, with which an edge may join once or somebody may use the API, and prints it, once. */
 export async function tokenCreate(input: CommandInput): Promise<ExitCode> {
-  const answer = await clientOf(input).post("/v1/tokens", {
-    subject: input.argument(0),
-    roles: input.list("role"),
-    expiresIn: input.requiredText("for"),
-  });
+  const answer = input.flag("edge") ? await inviteEdge(input) : await makeToken(input);
   if (input.isJson()) printJson(answer);
   else print(String(memberOf(answer, "token")));
   return ExitCode.done;
+}
+
+function makeToken(input: CommandInput): Promise<unknown> {
+  return clientOf(input).post("/v1/tokens", {
+    subject: input.argument(0),
+    roles: input.list("role"),
+    expiresIn: input.text("for") ?? "720h",
+  });
+}
+
+function inviteEdge(input: CommandInput): Promise<unknown> {
+  const text = input.text("for") ?? "10m";
+  const forMs = parseDuration(text);
+  if (input.list("role").length > 0)
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot make a token: --role is given with --edge, expected one of them",
+    );
+  if (forMs === undefined)
+    throw new CommandError(
+      ExitCode.invalid,
+      `Cannot make a token: --for is "${text}", expected a duration such as 10m`,
+    );
+  return clientOf(input).post("/v1/edges/invitations", { edge: input.argument(0), forMs });
 }
 
 export async function tokenList(input: CommandInput): Promise<ExitCode> {

@@ -26,6 +26,7 @@ export async function control(input: CommandInput): Promise<ExitCode> {
     stateDir: stateDirOf(input),
     listen: [],
     edges: input.requiredText("edges"),
+    keyFile: input.text("keyFile"),
     http: httpOf(input),
     workers: 1,
     transport: "auto",

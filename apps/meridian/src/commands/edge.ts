@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { mkdirSync } from "node:fs";
-import { parseDuration } from "@meridian/core";
 import { joinControl, writeIdentity } from "@meridian/edge";
-import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { print, printJson } from "../output.ts";
+import { print } from "../output.ts";
 import { stateDirOf } from "../server-settings.ts";
-
-/** Makes a token with which one edge may join once. */
-export async function invite(input: CommandInput): Promise<ExitCode> {
-  const text = input.requiredText("for");
-  const forMs = parseDuration(text);
-  if (forMs === undefined)
-    throw new CommandError(
-      ExitCode.invalid,
-      `Cannot invite an edge: --for is "${text}", expected a duration such as 10m`,
-    );
-  const api = clientOf(input);
-  const invitation = await api.post("/v1/edges/invitations", { edge: input.argument(0), forMs });
-  if (input.isJson()) printJson(invitation);
-  else if (typeof invitation === "object" && invitation !== null)
-    print(String(Reflect.get(invitation, "token")));
-  return ExitCode.done;
-}
 
 /** Makes a key, has it certified by control, and keeps both in the state folder. */
 export async function join(input: CommandInput): Promise<ExitCode> {

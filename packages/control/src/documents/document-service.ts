@@ -5,11 +5,19 @@
 //   documents ─► plan ─► compile with the files ─► commit to the store (durable) ─► serve ─► acknowledge
 
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError } from "@meridian/core";
 import { isKind, type InputFile, type Problem, type TokenDocument } from "@meridian/model";
 import type { Caller } from "../access/caller.ts";
 import { RequestRefusal } from "../request-refusal.ts";
-import type { DocumentKey, Head, Store, StoredDocument, Write } from "../store/store.ts";
+import type {
+  DocumentKey,
+  Head,
+  ReadOptions,
+  Store,
+  StoredDocument,
+  Write,
+} from "../store/store.ts";
 import {
   DOCUMENTS_MAX,
   denied,
@@ -34,6 +42,8 @@ const ATTEMPTS_MAX = 5;
 /** Rounds in which a cascade finds referrers of referrers. */
 const CASCADE_ROUNDS_MAX = 32;
 const WARNINGS_MAX = 100;
+/** Pause before a store that cannot be watched on is read again. */
+const AGAIN_MS = 500;
 
 /** What came of compiling files and documents together. */
 export interface Proposal {
@@ -109,13 +119,52 @@ export class DocumentService {
     this.#publisher = publisher;
   }
 
-  get #store(): Store {
+  get store(): Store {
     return this.#open();
   }
 
+  /** Looks at the store now, and sees what others have committed. */
+  async refresh(): Promise<void> {
+    this.#see(await this.#set.refreshed(this.store));
+  }
+
+  /**
+   * Sees what others commit, as they do, until `signal` aborts; `onSeen` is told of each set. Where the store cannot be watched on, as it was restored or
+   * compacted, `onLost` is told why, and all of it is read again.
+   */
+  async follow(
+    signal: AbortSignal,
+    onSeen: (set: DocumentSet) => void,
+    onLost: (reason: unknown) => void,
+  ): Promise<void> {
+    let { store } = this;
+    while (!signal.aborted) {
+      try {
+        for await (const changeSet of store.watch(this.#set.revision, signal)) {
+          if (changeSet.revision === this.#set.revision + 1)
+            this.#see(this.#set.after([changeSet]));
+          onSeen(this.#set);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        onLost(error);
+        await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+        if (signal.aborted) return;
+        store = this.store;
+        await this.start({ stale: true });
+        onSeen(this.#set);
+      }
+    }
+  }
+
+  /** Somebody else may have looked later meanwhile. */
+  #see(set: DocumentSet): void {
+    if (set.revision > this.#set.revision) this.#set = set;
+  }
+
   /** Reads the store. Rejects where it cannot be read. */
-  async start(): Promise<void> {
-    this.#set = await DocumentSet.load(this.#store);
+  async start(options: ReadOptions = {}): Promise<void> {
+    this.#set = await DocumentSet.load(this.store, options);
   }
 
   /** What the compiler reads beside the files. */
@@ -202,7 +251,7 @@ export class DocumentService {
 
   /** A document of the store as it is now or was; of a file where the store has none. */
   async get(key: DocumentKey, revision?: number): Promise<StoredDocument | FileDocument> {
-    const stored = await this.#store.get(key, revision === undefined ? {} : { revision });
+    const stored = await this.store.get(key, revision === undefined ? {} : { revision });
     if (stored !== undefined) return stored;
     const found = revision === undefined ? await this.#publisher.documentOfFile(key) : undefined;
     if (found === undefined) throw notFound(key);
@@ -225,7 +274,7 @@ export class DocumentService {
     const state = new Map<string, StoredDocument>();
     let from: string | undefined;
     do {
-      const page = await this.#store.list({
+      const page = await this.store.list({
         revision,
         ...(from === undefined ? {} : { continue: from }),
       });
@@ -259,7 +308,7 @@ export class DocumentService {
     plan: (set: DocumentSet) => Plan,
   ): Promise<Applied> {
     for (let attempt = 1; ; attempt++) {
-      this.#set = await this.#set.refreshed(this.#store);
+      await this.refresh();
       try {
         return await this.#change(verb, options, plan(this.#set));
       } catch (error) {
@@ -276,7 +325,7 @@ export class DocumentService {
     const wanted = set.with(plan.writes, set.revision + 1);
     const commit = async (): Promise<void> => {
       const { revision } = await this.#commit(verb, options, plan, set);
-      this.#set = revision === wanted.revision ? wanted : set.with(plan.writes, revision);
+      this.#see(revision === wanted.revision ? wanted : set.with(plan.writes, revision));
     };
     if (plan.writes.every(({ key }) => !isKind(key.kind))) {
       if (!isDryRun) await commit();
@@ -326,7 +375,7 @@ export class DocumentService {
       ...(reason === undefined ? {} : { reason }),
       before: Object.fromEntries(before),
     };
-    return this.#store.commit({
+    return this.store.commit({
       writes: plan.writes,
       ifHead: set.revision,
       cause: JSON.stringify(cause),

@@ -6,7 +6,8 @@
 import { createHash } from "node:crypto";
 import { MeridianError, hash32 } from "@meridian/core";
 import { isKind, type InputFile } from "@meridian/model";
-import type { DocumentKey, Store, StoredDocument } from "../store/store.ts";
+import type { StateKind } from "../state/state-documents.ts";
+import type { DocumentKey, ReadOptions, Store, StoredDocument } from "../store/store.ts";
 import { formatKey } from "./document-key.ts";
 import { plainDocument } from "./document-text.ts";
 
@@ -23,6 +24,15 @@ export interface CompilerFiles {
   keyAt(file: string, line: number): DocumentKey | undefined;
 }
 
+/** Kinds of Meridian's own that say, or mark, what is compiled. */
+const contentKinds: ReadonlySet<string> = new Set<StateKind>(["CompiledHosts", "CompiledMark"]);
+
+/** What one change set did. */
+interface DocumentChange {
+  readonly writes: readonly { readonly key: DocumentKey; readonly text: string | undefined }[];
+  readonly revision: number;
+}
+
 interface Entry {
   readonly document: Pick<StoredDocument, "key" | "text" | "revision" | "createdRevision">;
   readonly line: string;
@@ -30,101 +40,136 @@ interface Entry {
 
 export class DocumentSet {
   readonly revision: number;
+  /** Newest revision that wrote what is compiled, or the mark that such a one leaves. */
+  readonly contentRevision: number;
+  /** What the compiler reads, by formatted key. */
   readonly #entries: ReadonlyMap<string, Entry>;
+  /** Roles, tokens, and Meridian's own state: a change of those leaves the many documents alone. */
+  readonly #others: ReadonlyMap<string, Entry>;
   #buckets: readonly Bucket[] | undefined;
   /** Files of the set that this one was made of, and the names that have changed since. */
   #before: { readonly made: readonly Bucket[]; readonly changed: readonly string[] } | undefined;
 
   private constructor(
-    revision: number,
+    { revision, contentRevision }: Pick<DocumentSet, "revision" | "contentRevision">,
     entries: ReadonlyMap<string, Entry>,
-    before?: DocumentSet,
-    changed: readonly string[] = [],
+    others: ReadonlyMap<string, Entry>,
   ) {
     this.revision = revision;
+    this.contentRevision = contentRevision;
     this.#entries = entries;
-    const made = before === undefined ? undefined : before.#buckets;
-    if (made !== undefined) this.#before = { made, changed };
+    this.#others = others;
   }
 
   /** None, as of before the first change set. */
-  static readonly empty: DocumentSet = new DocumentSet(0, new Map());
+  static readonly empty: DocumentSet = new DocumentSet(
+    { revision: 0, contentRevision: 0 },
+    new Map(),
+    new Map(),
+  );
 
-  /** Everything that the store holds now. */
-  static async load(store: Store): Promise<DocumentSet> {
+  /** Everything that the store holds. */
+  static async load(store: Store, options: ReadOptions = {}): Promise<DocumentSet> {
     const entries = new Map<string, Entry>();
+    const others = new Map<string, Entry>();
+    let contentRevision = 0;
     let revision: number | undefined;
     let from: string | undefined;
     do {
       const page = await store.list({
+        ...options,
         limit: PAGE_DOCUMENTS,
         ...(revision === undefined ? {} : { revision }),
         ...(from === undefined ? {} : { continue: from }),
       });
       revision = page.revision;
-      for (const document of page.documents)
-        entries.set(formatKey(document.key), entryOf(document));
+      for (const document of page.documents) {
+        const { kind } = document.key;
+        (isKind(kind) ? entries : others).set(formatKey(document.key), entryOf(document));
+        if (isContent(kind)) contentRevision = Math.max(contentRevision, document.revision);
+      }
       from = page.continue;
     } while (from !== undefined);
-    return new DocumentSet(revision, entries);
+    return new DocumentSet({ revision, contentRevision }, entries, others);
   }
 
   /** The set that the store holds now; this one where nothing has changed. */
-  async refreshed(store: Store): Promise<DocumentSet> {
-    const head = await store.head();
+  async refreshed(store: Store, options: ReadOptions = {}): Promise<DocumentSet> {
+    const head = await store.head(options);
     if (head.revision === this.revision) return this;
     if (this.revision < head.oldestRevision || this.revision > head.revision || this.revision === 0)
-      return DocumentSet.load(store);
+      return DocumentSet.load(store, options);
     try {
-      return await this.#caughtUp(store, head.revision);
+      return await this.#caughtUp(store, head.revision, options);
     } catch (error) {
       if (error instanceof MeridianError && error.code === "STORE_COMPACTED")
-        return DocumentSet.load(store);
+        return DocumentSet.load(store, options);
       throw error;
     }
   }
 
-  async #caughtUp(store: Store, revision: number): Promise<DocumentSet> {
-    const entries = new Map(this.#entries);
-    const changed: string[] = [];
+  async #caughtUp(store: Store, revision: number, options: ReadOptions): Promise<DocumentSet> {
+    const missed: DocumentChange[] = [];
     let at = this.revision;
     while (at < revision) {
-      const page = await store.history({ from: at + 1, to: revision });
+      const page = await store.history({ ...options, from: at + 1, to: revision });
       for (const { writes, revision: written } of page) {
-        put(entries, writes, written);
-        for (const { key } of writes) changed.push(formatKey(key));
+        missed.push({ writes, revision: written });
         at = written;
       }
-      if (page.length === 0) return DocumentSet.load(store);
+      if (page.length === 0) return DocumentSet.load(store, options);
     }
-    return new DocumentSet(revision, entries, this, changed);
+    return this.after(missed);
   }
 
   get(key: DocumentKey): Entry["document"] | undefined {
-    return this.#entries.get(formatKey(key))?.document;
+    return (isKind(key.kind) ? this.#entries : this.#others).get(formatKey(key))?.document;
   }
 
   /** All documents of a kind. */
   *ofKind(kind: string): Generator<Entry["document"]> {
-    for (const { document } of this.#entries.values())
-      if (document.key.kind === kind) yield document;
+    const entries = isKind(kind) ? this.#entries : this.#others;
+    for (const { document } of entries.values()) if (document.key.kind === kind) yield document;
   }
 
   /** Every document that the compiler reads. */
   *compiled(): Generator<Entry["document"]> {
-    for (const { document } of this.#entries.values())
-      if (isKind(document.key.kind)) yield document;
+    for (const { document } of this.#entries.values()) yield document;
   }
 
   /** The set after some writes, as they will stand at `revision`. */
-  with(
-    writes: readonly { readonly key: DocumentKey; readonly text: string | undefined }[],
-    revision: number,
-  ): DocumentSet {
-    const entries = new Map(this.#entries);
-    put(entries, writes, revision);
-    const changed = writes.map(({ key }) => formatKey(key));
-    return new DocumentSet(revision, entries, this, changed);
+  with(writes: DocumentChange["writes"], revision: number): DocumentSet {
+    return this.after([{ writes, revision }]);
+  }
+
+  /** The set after some change sets, in their order. */
+  after(changes: readonly DocumentChange[]): DocumentSet {
+    const last = changes.at(-1);
+    if (last === undefined) return this;
+    const written = changes.flatMap(({ writes, revision }) =>
+      writes.map(({ key, text }) => ({ key, text, revision })),
+    );
+    const documents = written.filter(({ key }) => isKind(key.kind));
+    const content = written.findLast(({ key }) => isContent(key.kind));
+    const made = new DocumentSet(
+      {
+        revision: last.revision,
+        contentRevision: content?.revision ?? this.contentRevision,
+      },
+      documents.length === 0 ? this.#entries : put(this.#entries, documents),
+      put(
+        this.#others,
+        written.filter(({ key }) => !isKind(key.kind)),
+      ),
+    );
+    if (documents.length === 0) {
+      made.#buckets = this.#buckets;
+      made.#before = this.#before;
+    } else if (this.#buckets !== undefined) {
+      const changed = documents.map(({ key }) => formatKey(key));
+      made.#before = { made: this.#buckets, changed };
+    }
+    return made;
   }
 
   /** Only files in which a document has changed are others than those of the set that this one was made of. */
@@ -143,10 +188,9 @@ export class DocumentSet {
     const names: string[][] = Array.from({ length: BUCKETS }, () => []);
     const { made, changed } = this.#before ?? { made: undefined, changed: undefined };
     const stale = new Set([...(changed ?? [])].map(bucketOf));
-    for (const [name, { document }] of this.#entries) {
+    for (const name of this.#entries.keys()) {
       const bucket = bucketOf(name);
-      const isNeeded = made === undefined || stale.has(bucket);
-      if (isNeeded && isKind(document.key.kind)) names[bucket]?.push(name);
+      if (made === undefined || stale.has(bucket)) names[bucket]?.push(name);
     }
     this.#before = undefined;
     return names.map((each, index) => {
@@ -174,16 +218,25 @@ function bucketOf(name: string): number {
 }
 
 function put(
-  entries: Map<string, Entry>,
-  writes: readonly { readonly key: DocumentKey; readonly text: string | undefined }[],
-  revision: number,
-): void {
-  for (const { key, text } of writes) {
+  before: ReadonlyMap<string, Entry>,
+  writes: readonly {
+    readonly key: DocumentKey;
+    readonly text: string | undefined;
+    readonly revision: number;
+  }[],
+): ReadonlyMap<string, Entry> {
+  const entries = new Map(before);
+  for (const { key, text, revision } of writes) {
     const name = formatKey(key);
     const createdRevision = entries.get(name)?.document.createdRevision ?? revision;
     if (text === undefined) entries.delete(name);
     else entries.set(name, entryOf({ key, text, revision, createdRevision }));
   }
+  return entries;
+}
+
+function isContent(kind: string): boolean {
+  return isKind(kind) || contentKinds.has(kind);
 }
 
 function entryOf(document: Entry["document"]): Entry {

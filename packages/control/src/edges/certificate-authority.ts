@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The authority of one control plane: it signs the certificates of its edges and of its own listener, and nobody else's are taken.
-// `identity/authority.key` (0600) is what makes an edge an edge: whoever has it can make more of them.
+// The authority of one control plane: it signs the certificates of its edges and of its listeners, and nobody else's are taken. It is in
+// the store, where every control finds it, its private key sealed with the key file. Whoever has both can make edges.
 
 import "reflect-metadata";
 import { createHash, createPrivateKey, randomBytes, webcrypto } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { CONTROL_NAME } from "@meridian/snapshot";
-import { writeDurably } from "@meridian/snapshot/disk";
 import * as x509 from "@peculiar/x509";
+import { member } from "../documents/document-key.ts";
+import { SealedText } from "../http/sealed-text.ts";
+import { foreignKey, sealingKey } from "../state/sealing-key.ts";
+import type { StateDocuments } from "../state/state-documents.ts";
 import { CERTIFICATE_MS } from "./limits.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -18,6 +19,8 @@ const YEAR_MS = 365 * 24 * 3_600_000;
 /** Clocks of edges may be this much behind. */
 const SKEW_MS = 24 * 3_600_000;
 const SERIAL_BYTES = 16;
+/** Its name in the store. */
+const NAME = "edges";
 const CLIENT = "1.3.6.1.5.5.7.3.2";
 const SERVER = "1.3.6.1.5.5.7.3.1";
 
@@ -43,20 +46,27 @@ export class CertificateAuthority {
     this.fingerprint = createHash("sha256").update(der).digest("hex");
   }
 
-  /** The authority in a folder, made where there is none. */
-  static async open(folder: string, nowMs: number): Promise<CertificateAuthority> {
-    const [keyPath, path] = [join(folder, "authority.key"), join(folder, "authority.pem")];
-    if (!existsSync(path)) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      const made = await makeAuthority(nowMs);
-      writeDurably(keyPath, made.key);
-      writeDurably(path, made.certificate);
+  /** The authority of a store; where it has none, one is made, and its key file too. Throws SEALING_KEY_INVALID. */
+  static async open(
+    state: StateDocuments,
+    keyPath: string,
+    nowMs: number,
+  ): Promise<CertificateAuthority> {
+    const sealed = new SealedText(sealingKey(keyPath, state.get("Authority", NAME) === undefined));
+    if (state.get("Authority", NAME) === undefined) {
+      const { key, certificate } = await makeAuthority(nowMs);
+      const text = JSON.stringify({ certificate, key: sealed.seal(key) });
+      // Another control may be first; then its own is taken.
+      await state.write([{ kind: "Authority", name: NAME, text, ifRevision: 0 }], "authority", {});
     }
-    const der = createPrivateKey(readFileSync(keyPath)).export({ format: "der", type: "pkcs8" });
+    const stored: unknown = JSON.parse(state.get("Authority", NAME)?.text ?? "{}");
+    const [certificate, pem] = [member(stored, "certificate"), sealed.open(textIn(stored, "key"))];
+    if (typeof certificate !== "string" || pem === undefined) throw foreignKey(keyPath);
+    const der = createPrivateKey(pem).export({ format: "der", type: "pkcs8" });
     const key = await webcrypto.subtle.importKey("pkcs8", new Uint8Array(der), ALGORITHM, false, [
       "sign",
     ]);
-    return new CertificateAuthority(readFileSync(path, "utf8"), key);
+    return new CertificateAuthority(certificate, key);
   }
 
   /** A certificate (PEM) for an edge's key. Throws where `publicKey` is no P-256 key (SPKI, DER). */
@@ -98,6 +108,11 @@ export class CertificateAuthority {
     });
     return made.toString("pem");
   }
+}
+
+function textIn(raw: unknown, name: string): string {
+  const text = member(raw, name);
+  return typeof text === "string" ? text : "";
 }
 
 async function makeAuthority(nowMs: number): Promise<KeyPair> {

@@ -2,7 +2,6 @@
 
 // The edges of a control plane: who may join, who has, what they are sent, and where they come in.
 
-import { join } from "node:path";
 import { MeridianError, type Clock } from "@meridian/core";
 import type { ChangeSet } from "@meridian/health";
 import { LINK_SLOTS_MAX, TABLE_MS } from "@meridian/snapshot";
@@ -13,12 +12,15 @@ import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster } from "./edge-roster.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
+import type { StateDocuments } from "../state/state-documents.ts";
 import type { PublicationView } from "./publication-state.ts";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export interface EdgeGatewayOptions {
-  readonly stateFolder: string;
+  readonly state: StateDocuments;
+  /** The key that seals what must not lie in the store in clear. */
+  readonly keyPath: string;
   /** `HOST:PORT`. */
   readonly listen: string;
   readonly section: (name: string) => SharedArrayBuffer | undefined;
@@ -45,11 +47,11 @@ export class EdgeGateway {
   address = "";
 
   private constructor(options: EdgeGatewayOptions, authority: CertificateAuthority) {
-    const { stateFolder, logger, clock, listen } = options;
+    const { state, logger, clock, listen } = options;
     this.#options = options;
     this.#authority = authority;
-    this.#tokens = new JoinTokens(join(stateFolder, "identity", "join-tokens.json"));
-    this.#roster = new EdgeRoster(join(stateFolder, "identity", "edges.json"));
+    this.#tokens = new JoinTokens(state);
+    this.#roster = new EdgeRoster(state);
     this.#hub = new EdgeHub(clock);
     this.#listener = new EdgeListener({
       ...splitAddress(listen),
@@ -63,12 +65,12 @@ export class EdgeGateway {
     });
   }
 
-  /** Opens what is in the state folder; makes an authority where there is none. */
+  /** Opens what is in the store; makes an authority where there is none. */
   static async open(options: EdgeGatewayOptions): Promise<EdgeGateway> {
     // Loaded where there are edges alone: the certificate library takes as long as all of control's other modules.
     const { CertificateAuthority } = await import("./certificate-authority.ts");
-    const folder = join(options.stateFolder, "identity");
-    const authority = await CertificateAuthority.open(folder, options.clock.wallMs());
+    const { state, keyPath, clock } = options;
+    const authority = await CertificateAuthority.open(state, keyPath, clock.wallMs());
     return new EdgeGateway(options, authority);
   }
 
@@ -103,14 +105,14 @@ export class EdgeGateway {
   }
 
   /** Makes a token with which the edge `edge` may join once. Throws EDGE_INVITATION_INVALID. */
-  invite(edge: string, forMs: number): EdgeInvitation {
+  async invite(edge: string, forMs: number): Promise<EdgeInvitation> {
     if (!NAME.test(edge))
       throw invalid(`the name is "${edge}", expected letters, digits and hyphens, at most 63`);
     if (!(forMs > 0 && forMs <= JOIN_MS_MAX))
       throw invalid(`it would hold for ${forMs} ms, expected 1 to ${JOIN_MS_MAX}`);
     const nowMs = this.#options.clock.wallMs();
     const expiresAtMs = nowMs + forMs;
-    const secret = this.#tokens.create(edge, expiresAtMs, nowMs);
+    const secret = await this.#tokens.create(edge, expiresAtMs, nowMs);
     return { edge, token: `mrj_${secret}_${this.#authority.fingerprint}`, expiresAtMs };
   }
 

@@ -215,11 +215,11 @@ export class EdgeListener {
     const key = Buffer.from(publicKey, "base64");
     if (!isSignedBy(key, statement, Buffer.from(signature, "base64")))
       throw refusal("the signature is not of the key that is to be certified");
-    const used = tokens.use(secret, wallMs());
+    const used = await tokens.use(secret, wallMs());
     if (typeof used === "string") throw refusal(used);
     const { edge } = used;
     const answer = await this.#sign(edge, key);
-    roster.add(edge, wallMs());
+    await roster.add(edge, wallMs());
     logger.info({ edge, address }, "An edge joined");
     return answer;
   }

@@ -1,41 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The edges that have joined, by name. One that is not listed is refused whatever certificate it shows.
+// The edges that have joined, by name, in the store: whichever control took them in. One that is not listed is refused whatever certificate
+// it shows.
 
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { writeDurably } from "@meridian/snapshot/disk";
+import type { StateDocuments } from "../state/state-documents.ts";
 
 export class EdgeRoster {
-  readonly #path: string;
-  /** Wall time of the last join by name. */
-  readonly #joined: Map<string, number>;
+  readonly #state: StateDocuments;
 
-  constructor(path: string) {
-    this.#path = path;
-    this.#joined = new Map(readRoster(path));
+  constructor(state: StateDocuments) {
+    this.#state = state;
   }
 
   has(name: string): boolean {
-    return this.#joined.has(name);
+    return this.#state.get("Edge", name) !== undefined;
   }
 
   names(): readonly string[] {
-    return [...this.#joined.keys()];
+    return [...this.#state.all("Edge")].map(({ name }) => name);
   }
 
-  add(name: string, nowMs: number): void {
-    this.#joined.set(name, nowMs);
-    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-    writeDurably(this.#path, `${JSON.stringify(Object.fromEntries(this.#joined), undefined, 1)}\n`);
+  /** Durable when it resolves. */
+  async add(name: string, nowMs: number): Promise<void> {
+    const text = JSON.stringify({ joinedAtMs: nowMs });
+    await this.#state.write([{ kind: "Edge", name, text }], "join", { edge: name });
   }
-}
-
-function readRoster(path: string): [string, number][] {
-  if (!existsSync(path)) return [];
-  const raw: unknown = JSON.parse(readFileSync(path, "utf8"));
-  if (typeof raw !== "object" || raw === null) return [];
-  return Object.entries(raw).flatMap(([name, atMs]): [string, number][] =>
-    typeof atMs === "number" ? [[name, atMs]] : [],
-  );
 }

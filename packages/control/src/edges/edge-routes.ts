@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { reasonOf } from "@meridian/core";
+import { MeridianError, reasonOf } from "@meridian/core";
 import type { FastifyInstance } from "fastify";
 import { pageOf, parsePageRequest } from "../page.ts";
 import type { EdgeView } from "./edge-hub.ts";
@@ -38,14 +38,17 @@ export function addEdgeRoutes(
           (edge) => edge,
         );
   });
-  server.post("/v1/edges/invitations", ({ body }, reply) => {
+  server.post("/v1/edges/invitations", async ({ body }, reply) => {
     const edges = gateway();
     if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });
     const member = (name: string): unknown =>
       typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
     try {
-      return edges.invite(String(member("edge")), Number(member("forMs")));
+      return await edges.invite(String(member("edge")), Number(member("forMs")));
     } catch (error) {
+      // Without a quorum nobody can be invited: a status of its own says so.
+      if (!(error instanceof MeridianError) || error.code !== "EDGE_INVITATION_INVALID")
+        throw error;
       return reply.code(400).send({ error: reasonOf(error) });
     }
   });

@@ -1,63 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Invitations of edges: each is for one name, once, and not for long. Only hashes of them are kept.
+// Invitations of edges: each is for one name, once, and not for long. The store has their hashes, and sees to it that of two controls that
+// are shown the same token one takes it.
 
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { writeDurably } from "@meridian/snapshot/disk";
+import { member } from "../documents/document-key.ts";
+import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
 
 const SECRET_BYTES = 32;
 /** A token that has expired is known for this long, so that whoever uses it is told so. */
 const KEPT_MS = 7 * 24 * 3_600_000;
-/** Most tokens that are kept; of more the oldest are forgotten. */
-const TOKENS_MAX = 1000;
+/** Expired tokens that are forgotten at once. */
+const FORGOTTEN_MAX = 100;
 
 interface KnownToken {
-  /** SHA-256 of the secret, in hex. */
-  readonly hash: string;
   readonly edge: string;
   readonly expiresAtMs: number;
   readonly usedAtMs?: number;
 }
 
 export class JoinTokens {
-  readonly #path: string;
-  #tokens: readonly KnownToken[];
+  readonly #state: StateDocuments;
 
-  constructor(path: string) {
-    this.#path = path;
-    this.#tokens = readTokens(path);
+  constructor(state: StateDocuments) {
+    this.#state = state;
   }
 
   /** The secret of a new token, which is kept nowhere. */
-  create(edge: string, expiresAtMs: number, nowMs: number): string {
+  async create(edge: string, expiresAtMs: number, nowMs: number): Promise<string> {
     const secret = randomBytes(SECRET_BYTES).toString("base64url");
-    const young = this.#tokens.filter((token) => token.expiresAtMs > nowMs - KEPT_MS);
-    this.#write([...young, { hash: hashOf(secret), edge, expiresAtMs }].slice(-TOKENS_MAX));
+    const token = JSON.stringify({ edge, expiresAtMs } satisfies KnownToken);
+    const made: StateWrite = { kind: "JoinToken", name: hashOf(secret), text: token };
+    await this.#state.write([made, ...this.#forgotten(nowMs)], "invite", { edge });
     return secret;
   }
 
   /** The edge that a secret invites, used up from now on; or why it invites none. */
-  use(secret: string, nowMs: number): { readonly edge: string } | string {
-    const hash = hashOf(secret);
-    const token = this.#tokens.find((known) => known.hash === hash);
-    if (token === undefined) return "the token is not of this control plane";
-    if (token.usedAtMs !== undefined)
-      return `the token for "${token.edge}" was used at ${timeOf(token.usedAtMs)}, expected one that was not`;
-    if (token.expiresAtMs <= nowMs)
-      return `the token for "${token.edge}" expired at ${timeOf(token.expiresAtMs)}`;
-    // On disk first: a crash must not leave it to be used again.
-    this.#write(
-      this.#tokens.map((known) => (known === token ? { ...known, usedAtMs: nowMs } : known)),
-    );
-    return { edge: token.edge };
+  async use(secret: string, nowMs: number): Promise<{ readonly edge: string } | string> {
+    const name = hashOf(secret);
+    for (;;) {
+      if (this.#state.get("JoinToken", name) === undefined) await this.#state.refresh();
+      const stored = this.#state.get("JoinToken", name);
+      const token = stored === undefined ? undefined : tokenIn(stored.text);
+      if (stored === undefined || token === undefined)
+        return "the token is not of this control plane";
+      const { edge, expiresAtMs, usedAtMs } = token;
+      if (usedAtMs !== undefined)
+        return `the token for "${edge}" was used at ${timeOf(usedAtMs)}, expected one that was not`;
+      if (expiresAtMs <= nowMs) return `the token for "${edge}" expired at ${timeOf(expiresAtMs)}`;
+      const text = JSON.stringify({ ...token, usedAtMs: nowMs } satisfies KnownToken);
+      const used: StateWrite = { kind: "JoinToken", name, text, ifRevision: stored.revision };
+      if (await this.#state.write([used], "join", { edge })) return { edge };
+    }
   }
 
-  #write(tokens: readonly KnownToken[]): void {
-    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-    writeDurably(this.#path, `${JSON.stringify(tokens, undefined, 1)}\n`);
-    this.#tokens = tokens;
+  #forgotten(nowMs: number): StateWrite[] {
+    const writes: StateWrite[] = [];
+    for (const { name, text } of this.#state.all("JoinToken")) {
+      const token = tokenIn(text);
+      const isOld = token === undefined || token.expiresAtMs < nowMs - KEPT_MS;
+      if (isOld && writes.length < FORGOTTEN_MAX)
+        writes.push({ kind: "JoinToken", name, text: undefined });
+    }
+    return writes;
   }
 }
 
@@ -69,20 +74,10 @@ function timeOf(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-function readTokens(path: string): readonly KnownToken[] {
-  if (!existsSync(path)) return [];
-  const raw: unknown = JSON.parse(readFileSync(path, "utf8"));
-  return Array.isArray(raw) ? raw.filter(isKnownToken) : [];
-}
-
-function isKnownToken(raw: unknown): raw is KnownToken {
-  if (typeof raw !== "object" || raw === null) return false;
-  const member = (name: string): unknown => Reflect.get(raw, name);
-  const usedAtMs = member("usedAtMs");
-  return (
-    typeof member("hash") === "string" &&
-    typeof member("edge") === "string" &&
-    typeof member("expiresAtMs") === "number" &&
-    (usedAtMs === undefined || typeof usedAtMs === "number")
-  );
+function tokenIn(text: string): KnownToken | undefined {
+  const raw: unknown = JSON.parse(text);
+  const [edge, expiresAtMs] = [member(raw, "edge"), member(raw, "expiresAtMs")];
+  const usedAtMs = member(raw, "usedAtMs");
+  if (typeof edge !== "string" || typeof expiresAtMs !== "number") return undefined;
+  return { edge, expiresAtMs, ...(typeof usedAtMs === "number" ? { usedAtMs } : {}) };
 }

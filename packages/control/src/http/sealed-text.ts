@@ -8,11 +8,16 @@ const TAG_BYTES = 16;
 const PREFIX = "sealed.";
 
 /**
- * Texts that their reader is to give back but not to read: where a page ends is the name of a document, which need not be the reader's
- * own. Good for as long as the process lives.
+ * Texts that their holder is to give back but not to read: where a page ends is the name of a document, which need not be the reader's
+ * own. AES-256-GCM; without a key of its own good for as long as the process lives.
  */
 export class SealedText {
-  readonly #key: Uint8Array = randomBytes(KEY_BYTES);
+  readonly #key: Uint8Array;
+
+  /** `key` has 32 bytes. */
+  constructor(key: Uint8Array = randomBytes(KEY_BYTES)) {
+    this.#key = key;
+  }
 
   seal(text: string): string {
     const nonce = randomBytes(NONCE_BYTES);
