@@ -6,7 +6,7 @@ import { Verdict, type KeyedSlots, type OnSlab, type StoredSlots } from "@meridi
 import type { Logger, Persistence, SectionFolder } from "./embedded-options.ts";
 import { reasonOf } from "@meridian/core";
 import { OverlayJournal } from "./overlay-journal.ts";
-import { readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
+import { probePlanText, readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
 import type { Shift } from "./shift-effects.ts";
 import {
   SnapshotStore,
@@ -99,7 +99,7 @@ export class DiskPersistence implements Persistence {
   }
 
   saveProbes(plan: ProbePlan): void {
-    writeProbePlan(this.#directory.path, plan);
+    writeProbePlan(this.#directory.path, probePlanText(plan));
   }
 
   loadProbes(): ProbePlan | undefined {

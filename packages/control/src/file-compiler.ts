@@ -5,7 +5,6 @@
 // leaves it is small: names of sections, and the documents that have changed since the last load.
 
 import { hash } from "node:crypto";
-import { serialize } from "node:v8";
 import { MeridianError } from "@meridian/core";
 import {
   DocumentReader,
@@ -33,7 +32,7 @@ import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { changedParts, type PartsChange } from "./served-model.ts";
-import { writeProbePlan } from "./probe-plan-file.ts";
+import { probePlanText, writeProbePlan } from "./probe-plan-file.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
 import type { DocumentKey } from "./store/store.ts";
@@ -171,8 +170,9 @@ export class FileCompiler {
     if (this.#model === undefined || this.#snapshotFolder === undefined) return false;
     const targets = new ProbeTargets().of(this.#model, hosts);
     const plan = { targets, rules: [...capacityRules(this.#model)] };
-    const print = hash("sha256", serialize(plan));
-    if (print !== this.#savedProbes) writeProbePlan(this.#snapshotFolder, plan);
+    const text = probePlanText(plan);
+    const print = hash("sha256", text);
+    if (print !== this.#savedProbes) writeProbePlan(this.#snapshotFolder, text);
     this.#savedProbes = print;
     return true;
   }

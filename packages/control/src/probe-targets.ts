@@ -41,9 +41,10 @@ export class ProbeTargets {
     const known = model.checks === this.#checks ? this.#ofPool : new Map<Pool, ProbeTarget[]>();
     const steady = new Map<Pool, readonly ProbeTarget[]>();
     const all: ProbeTarget[] = [];
+    const specs: CheckSpecs = new Map();
     for (const pool of model.pools.values()) {
       const kept = known.get(pool);
-      const targets = kept ?? targetsOfPool(model, pool, hosts);
+      const targets = kept ?? targetsOfPool(model, pool, hosts, specs);
       for (const target of targets) all.push(target);
       if (kept !== undefined || isSteady(pool, targets)) steady.set(pool, targets);
     }
@@ -61,19 +62,23 @@ function isSteady({ members }: Pool, targets: readonly ProbeTarget[]): boolean {
   return !hasHost && targets.every(({ check }) => !("caPem" in check));
 }
 
-function targetsOfPool(model: CheckedPools, pool: Pool, hosts: ResolvedHosts): ProbeTarget[] {
+function targetsOfPool(
+  model: CheckedPools,
+  pool: Pool,
+  hosts: ResolvedHosts,
+  specs: CheckSpecs,
+): ProbeTarget[] {
   const { spec, metadata } = pool.document;
   const check =
     spec.healthCheck === undefined ? undefined : model.check(metadata.namespace, spec.healthCheck);
   if (check === undefined) return [];
-  const specs: CheckSpecs = new Map();
   return [...pool.members.values()].flatMap((member) =>
     targetsOf(model, pool, member, check, hosts, specs),
   );
 }
 
-/** The members of a pool share what is probed: 100,000 targets have a few specifications between them. */
-type CheckSpecs = Map<HealthCheckDocument, CheckSpec>;
+/** Endpoints share what is probed: 100,000 targets have a few specifications between them, by how the pool reads its load. */
+type CheckSpecs = Map<HealthCheckDocument, Map<string, CheckSpec>>;
 
 function targetsOf(
   model: CheckedPools,
@@ -111,10 +116,12 @@ function specOf(
   key: string,
   load: LoadSpec | undefined,
 ): CheckSpec {
-  const known = specs.get(document);
+  const byLoad = specs.get(document) ?? new Map<string, CheckSpec>();
+  const loadText = load === undefined ? "" : JSON.stringify(load);
+  const known = byLoad.get(loadText);
   if (known !== undefined) return known;
   const spec = checkSpec(document.spec, key, load);
-  if (spec.kind !== "calculated") specs.set(document, spec);
+  if (spec.kind !== "calculated") specs.set(document, byLoad.set(loadText, spec));
   return spec;
 }
 

@@ -68,6 +68,7 @@ export {
   type MaskedChange,
 } from "./overlay-driver.ts";
 export { VerdictDriver, type VerdictDriverOptions } from "./verdict-driver.ts";
+export { isPackedTargets, packTargets, unpackTargets } from "./packed-plan.ts";
 export { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 export { SharedOverlay, type SendChanges } from "./shared-overlay.ts";
 export {

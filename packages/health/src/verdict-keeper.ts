@@ -11,6 +11,7 @@ import { World } from "@meridian/snapshot";
 import { LatchDriver, type DeclaredLatch } from "./latch-driver.ts";
 import { STATES_PER_TURN } from "./limits.ts";
 import { OverlayDriver, type Adoption, type ChangeSet } from "./overlay-driver.ts";
+import { unpackTargets } from "./packed-plan.ts";
 import type { IcmpAvailability } from "./probes/icmp/icmp-sender.ts";
 import { VerdictDriver } from "./verdict-driver.ts";
 import type {
@@ -69,7 +70,10 @@ export class VerdictKeeper {
         this.#ask(command.id, command.question);
         return;
       case "plan":
-        this.#verdicts.setPlan(command.change);
+        this.#verdicts.setPlan({
+          ...command.change,
+          changed: unpackTargets(command.change.changed),
+        });
         return;
       case "latches":
         this.#declared = command.latches;

@@ -7,6 +7,7 @@ import type { SharedWorld } from "@meridian/snapshot";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
 import type { Adoption, Cause, MaskedChange } from "./overlay-driver.ts";
+import type { PackedTargets } from "./packed-plan.ts";
 import type { PlanChange } from "./probe-plan.ts";
 import type { HealthCounters } from "./runner-options.ts";
 import type { Transition } from "./transition.ts";
@@ -72,9 +73,14 @@ export interface VerdictFigures {
 /** What is sent to the thread: questions, and orders that need no answer. */
 export type VerdictCommand =
   | { readonly kind: "question"; readonly id: number; readonly question: VerdictQuestion }
-  | { readonly kind: "plan"; readonly change: PlanChange }
+  | { readonly kind: "plan"; readonly change: PackedPlanChange }
   | { readonly kind: "latches"; readonly latches: ReadonlyMap<string, DeclaredLatch> }
   | { readonly kind: "start" };
+
+/** A change of what is probed as it travels. */
+export interface PackedPlanChange extends Pick<PlanChange, "gone" | "rules"> {
+  readonly changed: PackedTargets;
+}
 
 /** A change set as it travels: keys and values apart, as one may have 100,000 of them. */
 export interface PackedChangeSet {

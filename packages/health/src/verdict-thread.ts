@@ -17,12 +17,14 @@ import {
   RESTART_DELAY_MS_MAX,
 } from "./limits.ts";
 import { OverlayDriver, adoptionChangeSet, type ChangeSet } from "./overlay-driver.ts";
-import { PlanKeeper, type ProbePlan } from "./probe-plan.ts";
+import { packTargets } from "./packed-plan.ts";
+import { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 import { emptyCounters } from "./runner-options.ts";
 import { SharedOverlay } from "./shared-overlay.ts";
 import type { Transition } from "./transition.ts";
 import { unpacked } from "./verdict-keeper.ts";
 import type {
+  PackedPlanChange,
   PushedStatus,
   SnapshotToJudge,
   VerdictAnswers,
@@ -114,7 +116,7 @@ export class VerdictThread {
     const change = this.#plan.take(plan);
     if (change === undefined) return;
     for (const key of change.gone) this.#verdicts.delete(key);
-    this.#send({ kind: "plan", change });
+    this.#send({ kind: "plan", change: packed(change) });
   }
 
   /** The failover nodes that hold latches from now on, by `NAMESPACE/POLICY/NODE`. */
@@ -318,7 +320,7 @@ export class VerdictThread {
     this.#verdicts.clear();
     const waiting = this.#stillOpen();
     if (this.#judged !== undefined) this.#resume(this.#judged);
-    this.#send({ kind: "plan", change: this.#plan.whole() });
+    this.#send({ kind: "plan", change: packed(this.#plan.whole()) });
     this.#send({ kind: "latches", latches: this.#latches });
     if (this.#isProbing) this.#send({ kind: "start" });
     for (const [id, { question, states }] of waiting) {
@@ -348,6 +350,10 @@ export class VerdictThread {
     this.#open.clear();
     for (const { reject } of open) reject(closed());
   }
+}
+
+function packed(change: PlanChange): PackedPlanChange {
+  return { ...change, changed: packTargets(change.changed) };
 }
 
 function isResumption(question: VerdictQuestion): boolean {
