@@ -52,5 +52,12 @@ export { CertificateRenewal, type CertificateRenewalOptions } from "./link/certi
 export { readIdentity, writeIdentity, type EdgeIdentity } from "./link/edge-identity.ts";
 export { EdgeProcess, type EdgeProcessOptions } from "./link/edge-process.ts";
 export { joinControl } from "./link/join-control.ts";
-export { EdgeReplica, type EdgeReplicaOptions, type FetchSection } from "./link/edge-replica.ts";
+export {
+  EdgeReplica,
+  type EdgeReplicaOptions,
+  type FetchSection,
+  type LoadedRevision,
+  type ReplicaState,
+} from "./link/edge-replica.ts";
 export { EdgeState } from "./link/edge-state.ts";
+export type { OverlayMirror } from "./link/overlay-mirror.ts";

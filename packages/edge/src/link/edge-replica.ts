@@ -38,8 +38,29 @@ const SNAPSHOT_BYTES_MAX = 8 * 1024 ** 3;
 /** Fetches a section from the control that named it; rejects where it cannot. */
 export type FetchSection = (name: string, bytes: number) => Promise<SharedArrayBuffer>;
 
+/** What of an edge outlives its process. */
+export type ReplicaState = Pick<
+  EdgeState,
+  "load" | "readSection" | "writeSection" | "keep" | "changed"
+>;
+
+/** A revision that can be served. */
+export interface LoadedRevision {
+  readonly pack: SectionPack;
+  readonly world: World;
+}
+
+/** Loads a revision beside the one before; a text says why it cannot be. */
+export type LoadRevision = (
+  manifest: Manifest,
+  sections: readonly NamedSection[],
+  before: LoadedRevision | undefined,
+) => LoadedRevision | string;
+
 export interface EdgeReplicaOptions {
-  readonly state: EdgeState;
+  readonly state: ReplicaState;
+  /** Many edges in one process, in a simulation, share what they load. */
+  readonly load?: LoadRevision;
   readonly logger: EdgeLogger;
   readonly serve: (message: SnapshotMessage) => void;
   /** What is served has changed. */
@@ -47,10 +68,8 @@ export interface EdgeReplicaOptions {
   readonly onSlab?: (slab: SharedArrayBuffer) => void;
 }
 
-interface Served {
+interface Served extends LoadedRevision {
   readonly manifest: Manifest;
-  readonly pack: SectionPack;
-  readonly world: World;
   readonly mirror: OverlayMirror;
 }
 
@@ -203,21 +222,16 @@ export class EdgeReplica {
     this.#options.logger.info("Serving a new revision", { revision, sequence });
   }
 
-  #load(
-    manifest: Manifest,
-    sections: readonly NamedSection[],
-  ): { readonly pack: SectionPack; readonly world: World } | string {
+  #load(manifest: Manifest, sections: readonly NamedSection[]): LoadedRevision | string {
+    if (this.#options.load !== undefined)
+      return this.#options.load(manifest, sections, this.#served);
     const pack = SectionPack.make(sections, this.#served?.pack, this.#options.onSlab);
     if ("error" in pack) return pack.error;
     const world = World.load(pack.sections, manifest.seed, this.#served?.world);
     return "error" in world ? world.error : { pack, world };
   }
 
-  #serve(
-    manifest: Manifest,
-    { pack, world }: { readonly pack: SectionPack; readonly world: World },
-    start: SlotTable,
-  ): void {
+  #serve(manifest: Manifest, { pack, world }: LoadedRevision, start: SlotTable): void {
     const before = this.#served?.mirror;
     const { state, serve, onPosition } = this.#options;
     const mirror = new OverlayMirror(world, start, () => {

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One control and many edges in one process, in virtual time: EdgeHub and EdgeReplica as they run, their messages as they travel, and a
+// network, disks and clocks that misbehave. What must always be true is checked wherever an edge begins to answer from something else.
+
+import assert from "node:assert/strict";
+import { Pcg32 } from "@meridian/core";
+import {
+  DataSets,
+  EdgeHub,
+  classifierCompiler,
+  compile,
+  worldOf,
+  type Publication,
+} from "@meridian/control";
+import {
+  OverlayWriter,
+  TABLE_MS,
+  SectionPack,
+  makeManifest,
+  type Manifest,
+  type World,
+} from "@meridian/snapshot";
+import { manifestSection } from "@meridian/snapshot/disk";
+import type { LoadedRevision } from "@meridian/edge";
+import { below, firstDraft, modelOf, nextDraft, oneOf, type ModelDraft } from "./random-model.ts";
+import { SimulatedEdge, slotsHash, type Surroundings } from "./simulated-edge.ts";
+import type { Weather } from "./simulated-wire.ts";
+import { VirtualTime } from "./virtual-time.ts";
+
+const SEED = 1;
+const HOUR_MS = 3_600_000;
+/** A control that starts anew goes on behind every sequence that may have been seen. */
+const SEQUENCES_SKIPPED = 65_536;
+
+export class Publishing implements Surroundings {
+  readonly time = new VirtualTime();
+  readonly random: Pcg32;
+  readonly edges: SimulatedEdge[];
+  /** What happened, in words; equal for equal seeds. */
+  readonly trace: string[] = [];
+  /** What must not be. */
+  readonly violations: string[] = [];
+  readonly counts = new Map<string, number>();
+  /** What was ever published, by the hash of its manifest. */
+  readonly loaded = new Map<string, LoadedRevision>();
+  /** What slots were, but those of pool epochs, by `REVISION:SEQUENCE`. */
+  readonly slots = new Map<string, number>();
+  readonly #sections = new Map<string, SharedArrayBuffer>();
+  readonly #publications: Publication[] = [];
+  #served: Manifest | undefined;
+  #draft: ModelDraft;
+  #hub: EdgeHub | undefined;
+  #writer = new OverlayWriter(new Uint32Array(0));
+  #world: World | undefined;
+  /** Wall time of control is off by this. */
+  #skewMs = 0;
+  /** Control does nothing until then. */
+  #stoppedUntilMs = 0;
+  revision = 0;
+
+  constructor(seed: number, edgeCount: number, weather: Weather) {
+    this.random = new Pcg32(seed);
+    this.#draft = firstDraft(this.random);
+    this.edges = Array.from(
+      { length: edgeCount },
+      (_, at) => new SimulatedEdge(`e${at}`, this, weather),
+    );
+    this.publish();
+    this.startControl();
+    for (const edge of this.edges) edge.start();
+    this.#tick();
+  }
+
+  get sequence(): number {
+    return this.#writer.sequence;
+  }
+
+  /** The control that edges reach; undefined while it is down. */
+  get hub(): EdgeHub | undefined {
+    return this.#hub;
+  }
+
+  /** What is sent to control is looked at once it runs again. */
+  whenRunning(work: () => void): void {
+    const waitMs = this.#stoppedUntilMs - this.time.nowMs;
+    if (waitMs > 0) this.time.after(waitMs, () => this.whenRunning(work));
+    else work();
+  }
+
+  /** A section that control serves; it holds no other. */
+  section(name: string): SharedArrayBuffer | undefined {
+    return this.#served?.sections.some((section) => section.name === name) === true
+      ? this.#sections.get(name)
+      : undefined;
+  }
+
+  /** The bytes of a section as they were published. */
+  published(name: string): SharedArrayBuffer | undefined {
+    return this.#sections.get(name);
+  }
+
+  /** Other documents: a revision more. */
+  publish(): void {
+    // Half of them with the slots that there were, so that a table of another revision would fit.
+    const isLike = below(this.random, 2) === 0;
+    const kind = oneOf(this.random, ["weighted", "roundRobin", "sticky"] as const);
+    this.#draft = isLike ? { ...this.#draft, kind } : nextDraft(this.random, this.#draft);
+    const classify = classifierCompiler(new DataSets());
+    const { sections } = compile(modelOf(this.#draft), { seed: SEED, classify });
+    const world = worldOf(sections, SEED);
+    assert.ok(typeof world === "object", "what was compiled is loaded");
+    this.revision += 1;
+    const manifest = makeManifest(this.revision, SEED, sections.map(manifestSection));
+    for (const { name, buffer } of sections) this.#sections.set(name, buffer);
+    const pack = SectionPack.make(sections);
+    assert.ok(!("error" in pack), "what was compiled is laid out");
+    this.loaded.set(manifest.hash, { world, pack });
+    const initial = world.initialSlots();
+    for (let slot = 0; slot < (this.#world?.slotCount ?? 0); slot++) {
+      const moved = world.slotOfKey(this.#world?.slotKey(slot) ?? 0n);
+      if (moved >= 0) initial[moved] = this.#writer.read(slot);
+    }
+    this.#world = world;
+    this.#writer = new OverlayWriter(initial, this.#writer.sequence + 1);
+    this.#remember();
+    const { buffer: overlay, slotCount } = this.#writer;
+    const publication = {
+      manifest,
+      revision: this.revision,
+      world: world.share(),
+      overlay,
+      slotCount,
+    };
+    this.#publications.push(publication);
+    this.#serve(publication);
+    this.note("publish", `revision ${this.revision} with ${sections.length} sections`);
+  }
+
+  /** Some verdicts change. */
+  flip(): void {
+    const world = this.#world;
+    if (world === undefined || world.pools.endpointCount === 0) return;
+    const count = 1 + below(this.random, 3);
+    const changes = Array.from({ length: count }, () => {
+      const slot = below(this.random, world.pools.endpointCount);
+      return { slot, key: world.slotKey(slot), value: this.random.next32() };
+    });
+    this.#writer.publish(changes, this.#writer.sequence + 1);
+    this.#remember();
+    const { revision } = this;
+    const cause = { kind: "verdict" as const, text: "simulated" };
+    const { sequence } = this.#writer;
+    this.#hub?.changed({ revision, sequence, atMs: this.time.nowMs, cause, changes });
+    this.note("flip", `sequence ${sequence}`);
+  }
+
+  /** Control dies; its state folder stays. */
+  stopControl(): void {
+    this.#hub = undefined;
+    for (const edge of this.edges) edge.disconnect();
+    this.note("control down", "");
+  }
+
+  startControl(): void {
+    if (this.#hub !== undefined) return;
+    this.#hub = new EdgeHub({
+      wallMs: () => this.time.nowMs + this.#skewMs,
+      monotonicMs: () => this.time.nowMs,
+    });
+    const [before, newest] = this.#publications.slice(-2);
+    const last = newest ?? before;
+    assert.ok(before !== undefined && last !== undefined, "something was published");
+    if (newest !== undefined && below(this.random, 3) === 0) {
+      // It has not caught up with what it published before it died.
+      this.#serve(before);
+      const hub = this.#hub;
+      this.note("lag", `revision ${before.revision}`);
+      this.time.after(below(this.random, 4000), () => {
+        if (this.#hub === hub) this.#catchUp();
+      });
+      return;
+    }
+    this.#catchUp();
+    this.note("control up", `sequence ${this.#writer.sequence}`);
+  }
+
+  #catchUp(): void {
+    const newest = this.#publications.at(-1);
+    assert.ok(newest !== undefined, "something was published");
+    if (this.trace.length > 1) {
+      this.#writer.publish([], this.#writer.sequence + SEQUENCES_SKIPPED);
+      this.#remember();
+    }
+    this.#serve(newest);
+  }
+
+  #serve(publication: Publication): void {
+    this.#hub?.publish(publication);
+    this.#served = publication.manifest;
+  }
+
+  /** Control is stopped as a machine is that is moved, and goes on. */
+  pauseControl(ms: number): void {
+    this.#stoppedUntilMs = this.time.nowMs + ms;
+    this.note("pause", `${ms} ms`);
+  }
+
+  /** The wall clock of control steps. */
+  skew(): void {
+    this.#skewMs = (below(this.random, 3) - 1) * HOUR_MS;
+    this.note("clock", `${this.#skewMs} ms`);
+  }
+
+  /** All edges that are up serve the newest pair. */
+  get hasConverged(): boolean {
+    return this.edges.every((edge) => {
+      const { revision, sequence } = edge.position;
+      return revision === this.revision && sequence === this.sequence;
+    });
+  }
+
+  /** Kept, as an edge catches what is thrown while it takes a revision. */
+  check(isTrue: boolean, text: string): void {
+    if (!isTrue) this.violations.push(`${this.time.nowMs} ${text}`);
+  }
+
+  note(what: string, text: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+    this.trace.push(`${this.time.nowMs} ${what} ${text}`);
+  }
+
+  #tick(): void {
+    this.time.after(TABLE_MS, () => this.#tick());
+    this.whenRunning(() => this.#hub?.tick());
+  }
+
+  #remember(): void {
+    const world = this.#world;
+    assert.ok(world !== undefined, "a world is served");
+    const { poolEpochSlots, branchSlots } = world;
+    const values: { readonly low: number; readonly high: number; readonly value: number }[] = [];
+    for (let slot = 0; slot < world.slotCount; slot++) {
+      if (slot >= poolEpochSlots && slot < branchSlots) continue;
+      const [low, high] = [world.slotKeyLow(slot), world.slotKeyHigh(slot)];
+      values.push({ low, high, value: this.#writer.read(slot) });
+    }
+    this.slots.set(`${this.revision}:${this.#writer.sequence}`, slotsHash(values));
+  }
+}
