@@ -2,7 +2,7 @@
 
 import { CommandError, ExitCode } from "./exit-code.ts";
 
-const clusterKinds = new Set(["Site", "DataSet", "Role", "Token"]);
+const clusterKinds = new Set(["Site", "DataSet", "Role", "Token", "Tenant"]);
 
 /** Kinds of documents, as `get`, `watch` and the like take them. */
 export const documentKinds = [
@@ -16,6 +16,8 @@ export const documentKinds = [
   "DataSet",
   "Role",
   "Token",
+  "Tenant",
+  "Grant",
   "Notification",
 ] as const;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseDuration } from "@meridian/core";
 import { defaultCapacityRule, type CapacityRule } from "@meridian/health";
-import type { Model, NodeSpec } from "@meridian/model";
+import { indexKey, type Model, type NodeSpec } from "@meridian/model";
 
 /** How load becomes a capacity factor, for every endpoint whose pool reads load: the rule of the `capacity` node above it, or the default. */
 export function capacityRules(model: Pick<Model, "pools" | "policies">): Map<string, CapacityRule> {
@@ -11,7 +11,7 @@ export function capacityRules(model: Pick<Model, "pools" | "policies">): Map<str
       if (node.capacity === undefined) continue;
       const rule = ruleOf(node.capacity);
       for (const pool of poolsBelow(spec.nodes, node.capacity.branches))
-        ofPool.set(`${metadata.namespace}/${pool}`, rule);
+        ofPool.set(indexKey(metadata.namespace, pool), rule);
     }
   }
   const rules = new Map<string, CapacityRule>();

@@ -7,6 +7,7 @@
 import { key64 } from "@meridian/core";
 import { nameKey } from "@meridian/dns";
 import {
+  indexKey,
   addressBytes,
   branchesOf,
   type Member,
@@ -148,7 +149,8 @@ function targetsOf(
   model: Model,
   { spec, metadata }: RecordShape,
 ): { readonly pools: readonly string[]; readonly names: readonly string[] } {
-  if (spec.pool !== undefined) return { pools: [`${metadata.namespace}/${spec.pool}`], names: [] };
+  if (spec.pool !== undefined)
+    return { pools: [indexKey(metadata.namespace, spec.pool)], names: [] };
   const policy =
     spec.policy === undefined ? undefined : model.policy(metadata.namespace, spec.policy);
   const branches = Object.values(policy?.spec.nodes ?? {}).flatMap((node) => [
@@ -157,7 +159,7 @@ function targetsOf(
   ]);
   return {
     pools: branches.flatMap(({ pool }) =>
-      pool === undefined ? [] : [`${policy?.metadata.namespace ?? ""}/${pool}`],
+      pool === undefined ? [] : [indexKey(policy?.metadata.namespace ?? "", pool)],
     ),
     names: branches.flatMap(({ name }) => name ?? []),
   };

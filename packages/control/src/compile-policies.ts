@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { BranchSpec, Model, NodeSpec, TrafficPolicyDocument } from "@meridian/model";
+import {
+  indexKey,
+  type BranchSpec,
+  type Model,
+  type NodeSpec,
+  type TrafficPolicyDocument,
+} from "@meridian/model";
 import type {
   BranchInput,
   NodeInput,
@@ -140,6 +146,6 @@ function compileBranch(
 
 function targetOf(namespace: string, spec: BranchSpec): BranchInput["target"] {
   if (spec.node !== undefined) return { node: spec.node };
-  if (spec.pool !== undefined) return { pool: `${namespace}/${spec.pool}` };
+  if (spec.pool !== undefined) return { pool: indexKey(namespace, spec.pool) };
   return { name: wireName(spec.name ?? ".") };
 }

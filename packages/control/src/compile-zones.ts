@@ -2,6 +2,7 @@
 import { assert, key64, parseDuration } from "@meridian/core";
 import { RRType, parseRdata } from "@meridian/dns";
 import {
+  indexKey,
   NameKey,
   type Model,
   type RecordDocument,
@@ -119,8 +120,8 @@ function bindingOf(model: Model, { spec, metadata }: RecordShape): Binding {
       : model.policy(metadata.namespace, spec.policy)?.spec.clientLocation;
   const location = spec.clientLocation ?? policyLocation;
   const target = isPolicy
-    ? `policy/${metadata.namespace}/${spec.policy}`
-    : `pool/${metadata.namespace}/${spec.pool}`;
+    ? `policy/${indexKey(metadata.namespace, spec.policy ?? "")}`
+    : `pool/${indexKey(metadata.namespace, spec.pool ?? "")}`;
   return {
     targetKind: isPolicy ? TargetKind.policy : TargetKind.pool,
     targetKey: key64(target),

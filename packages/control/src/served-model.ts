@@ -5,13 +5,14 @@
 
 import { hash } from "node:crypto";
 import { deserialize, serialize } from "node:v8";
-import type {
-  DataSet,
-  HealthCheckDocument,
-  Model,
-  Pool,
-  SiteDocument,
-  TrafficPolicyDocument,
+import {
+  indexKey,
+  type DataSet,
+  type HealthCheckDocument,
+  type Model,
+  type Pool,
+  type SiteDocument,
+  type TrafficPolicyDocument,
 } from "@meridian/model";
 
 /** Documents by name. Plain data: it travels between processes. */
@@ -47,11 +48,11 @@ export class ServedModel implements ServedParts {
   }
 
   pool(namespace: string, name: string): Pool | undefined {
-    return this.pools.get(`${namespace}/${name}`);
+    return this.pools.get(indexKey(namespace, name));
   }
 
   policy(namespace: string, name: string): TrafficPolicyDocument | undefined {
-    return this.policies.get(`${namespace}/${name}`);
+    return this.policies.get(indexKey(namespace, name));
   }
 
   check(namespace: string, name: string): HealthCheckDocument | undefined {

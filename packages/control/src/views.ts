@@ -4,7 +4,7 @@
 
 import type { EndpointState } from "@meridian/health";
 import type { EdgeFigures } from "./edge-figures.ts";
-import { failoverBudget, type Member, type Model, type Pool } from "@meridian/model";
+import { failoverBudget, indexKey, type Member, type Model, type Pool } from "@meridian/model";
 import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, type World } from "@meridian/snapshot";
 import { key64, parseDuration } from "@meridian/core";
 import type { Embedded } from "./embedded.ts";
@@ -203,8 +203,8 @@ export function recordViews(model: Model, request: PageRequest): Page<RecordView
         types: spec.types.join(","),
         target:
           spec.policy === undefined
-            ? `pool/${metadata.namespace}/${spec.pool ?? ""}`
-            : `policy/${metadata.namespace}/${spec.policy}`,
+            ? `pool/${indexKey(metadata.namespace, spec.pool ?? "")}`
+            : `policy/${indexKey(metadata.namespace, spec.policy)}`,
         ttl: `${spec.ttl.min}..${spec.ttl.max}`,
         failoverBudgetMs: failoverBudget(model, record)?.totalMs,
         objectiveMs:

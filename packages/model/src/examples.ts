@@ -118,6 +118,27 @@ spec:
   hash: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
   expiresAt: 2026-12-31T00:00:00Z
 `,
+  Tenant: `apiVersion: meridian.dev/v1alpha1
+kind: Tenant
+metadata:
+  name: shop
+spec:
+  namespaces: [shop, shop-test]
+  domains: [shop.example.org]
+  quotas:
+    names: 1000
+    endpoints: 200
+    documents: { Pool: 50, HealthCheck: 20 }
+`,
+  Grant: `apiVersion: meridian.dev/v1alpha1
+kind: Grant
+metadata:
+  name: web-for-shop
+  namespace: shared
+spec:
+  from: [{ kind: Record, namespace: shop }]
+  to: [{ kind: Pool, name: web }]
+`,
   Notification: `apiVersion: meridian.dev/v1alpha1
 kind: Notification
 metadata:

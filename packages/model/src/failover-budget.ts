@@ -52,10 +52,12 @@ export function targetBudget(
   target: BudgetTarget,
   ttlMs: number,
 ): FailoverBudget | undefined {
-  const { namespace } = target;
   const detections = poolsOfTarget(model, target).flatMap(({ document }) => {
-    const { healthCheck } = document.spec;
-    const check = healthCheck === undefined ? undefined : model.check(namespace, healthCheck);
+    const { metadata, spec } = document;
+    const check =
+      spec.healthCheck === undefined
+        ? undefined
+        : model.check(metadata.namespace, spec.healthCheck);
     return check === undefined || check.spec.disabled ? [] : [detectionBoundMs(model, check)];
   });
   if (detections.length === 0) return undefined;
@@ -85,8 +87,9 @@ export function poolsOfRecord(model: Model, { metadata, spec }: RecordShape): Po
 }
 
 function poolsOfTarget(model: BudgetModel, { namespace, policy, pool }: BudgetTarget): Pool[] {
-  const spec = policy === undefined ? undefined : model.policy(namespace, policy)?.spec;
-  const names = spec === undefined ? [] : [...reachablePools(spec)];
-  if (pool !== undefined) names.push(pool);
-  return names.flatMap((name) => model.pool(namespace, name) ?? []);
+  if (pool !== undefined) return [model.pool(namespace, pool) ?? []].flat();
+  const decides = policy === undefined ? undefined : model.policy(namespace, policy);
+  if (decides === undefined) return [];
+  const { metadata, spec } = decides;
+  return [...reachablePools(spec)].flatMap((name) => model.pool(metadata.namespace, name) ?? []);
 }

@@ -77,6 +77,15 @@ export function name(): z.ZodString {
   return nameText.clone();
 }
 
+/** A reference to a document of the same namespace, or of another one as NAMESPACE/NAME. */
+export function reference(): z.ZodString {
+  const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+  return textLike(
+    new RegExp(`^(${label}/)?${label}$`),
+    "a name of 1 to 63 characters a-z, 0-9 and -, first and last no -, or NAMESPACE/NAME",
+  );
+}
+
 const domainLikeForm = /^[a-z0-9_*]([a-z0-9._*-]{0,251}[a-z0-9_*])?$/;
 
 /** Whether `domainLikeName()` accepts a text. */

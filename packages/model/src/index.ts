@@ -52,6 +52,7 @@ export {
   type ReceiverKind,
   type SecretReference,
 } from "./kinds/notification.ts";
+export { countedKinds, type GrantDocument, type TenantDocument } from "./kinds/tenant.ts";
 export {
   isStoreKind,
   parseStoreDocument,
@@ -126,6 +127,7 @@ export {
   reachablePools,
   type PlacedBranch,
 } from "./policy-graph.ts";
+export { indexKey } from "./model-index.ts";
 export { NameKey, NameTable } from "./name-table.ts";
 export { RecordList, RecordTable, type RecordShape } from "./record-table.ts";
 export { StaticRecords, type StaticRecord } from "./static-records.ts";

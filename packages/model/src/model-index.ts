@@ -39,9 +39,9 @@ export interface ModelIndex {
 /** The kinds of which another document may name one. */
 export type NamedKind = Exclude<Kind, "Record">;
 
-/** The key of a document within its kind. */
+/** The key of a document within its kind; a reference that names a namespace is one already. */
 export function indexKey(namespace: string, name: string): string {
-  return namespace === "" ? name : `${namespace}/${name}`;
+  return namespace === "" || name.includes("/") ? name : `${namespace}/${name}`;
 }
 
 /** Indexes documents, reporting those that are there twice. Records among `documents` join `records`. */

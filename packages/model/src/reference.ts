@@ -20,6 +20,10 @@ const summaries: Readonly<Record<Kind | StoreKind, string>> = {
   Role: "What some may do. A request is allowed if one rule covers it whole; nothing forbids. Applied by\nadministrators, never by a file.",
   Token:
     "Whom a bearer token stands for. It is made by `meridian token create`, never applied; only the\nSHA-256 of its secret is kept.",
+  Tenant:
+    "Namespaces that belong together, how much they may hold, and which names they may claim. Applied by\nadministrators, never by a file.",
+  Grant:
+    "What documents of other namespaces may name in this one. Without it references stay within their\nnamespace. Applied by API; documents of files need none.",
   Notification:
     "Who is told what, and how. Applied by API, never by a file. Secrets are only named here.",
 };

@@ -4,17 +4,30 @@
 
 import { type Finding, findingsOf } from "./issues.ts";
 import { roleSchema, tokenSchema, type RoleDocument, type TokenDocument } from "./kinds/access.ts";
+import {
+  grantSchema,
+  tenantSchema,
+  type GrantDocument,
+  type TenantDocument,
+} from "./kinds/tenant.ts";
 import { notificationSchema, type NotificationDocument } from "./kinds/notification.ts";
 
 /** The schema of each. */
 export const storeSchemas = {
   Role: roleSchema,
   Token: tokenSchema,
+  Tenant: tenantSchema,
+  Grant: grantSchema,
   Notification: notificationSchema,
 } as const;
 
 export type StoreKind = keyof typeof storeSchemas;
-export type StoreDocument = RoleDocument | TokenDocument | NotificationDocument;
+export type StoreDocument =
+  | RoleDocument
+  | TokenDocument
+  | TenantDocument
+  | GrantDocument
+  | NotificationDocument;
 
 /** Those kinds, in the order in which reference pages list them. */
 export const storeKinds: readonly StoreKind[] = Object.keys(storeSchemas).filter(isStoreKind);

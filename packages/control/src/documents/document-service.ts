@@ -35,6 +35,8 @@ import { formatKey } from "./document-key.ts";
 import type { DocumentProblem } from "./document-problem.ts";
 import { DocumentSet, type CompilerFiles } from "./document-set.ts";
 import { storedText } from "./document-text.ts";
+import { refuseUngranted } from "./grants.ts";
+import { Tenancy } from "./tenants.ts";
 import type { ZoneClaim } from "./zone-claims.ts";
 
 /** Times a change is planned anew because another writer was first. */
@@ -110,6 +112,7 @@ export interface Applied {
 export class DocumentService {
   readonly #open: () => Store;
   readonly #publisher: Publisher;
+  readonly #tenancy = new Tenancy();
   #set: DocumentSet = DocumentSet.empty;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -323,6 +326,8 @@ export class DocumentService {
     const set = this.#set;
     if (plan.writes.length === 0) return this.#applied(plan, isDryRun, []);
     const wanted = set.with(plan.writes, set.revision + 1);
+    this.#tenancy.refuse(plan.writes, set, wanted);
+    refuseUngranted(plan.writes, set, wanted);
     const commit = async (): Promise<void> => {
       const { revision } = await this.#commit(verb, options, plan, set);
       this.#see(revision === wanted.revision ? wanted : set.with(plan.writes, revision));

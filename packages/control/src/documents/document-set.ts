@@ -126,6 +126,11 @@ export class DocumentSet {
     return (isKind(key.kind) ? this.#entries : this.#others).get(formatKey(key))?.document;
   }
 
+  /** Everything that is held. */
+  *all(): Generator<Entry["document"]> {
+    for (const { document } of this.#entries.values()) yield document;
+  }
+
   /** All documents of a kind. */
   *ofKind(kind: string): Generator<Entry["document"]> {
     const entries = isKind(kind) ? this.#entries : this.#others;

@@ -3,7 +3,7 @@
 // The alerts that can be seen from what is served: verdicts, pools and tiers without a healthy endpoint, shifts that end, files and revisions
 // that were refused, edges that are away.
 
-import { branchesOf, type TrafficPolicyDocument } from "@meridian/model";
+import { branchesOf, indexKey, type TrafficPolicyDocument } from "@meridian/model";
 import type { EdgeView } from "../edges/edge-hub.ts";
 import type { ServedModel } from "../served-model.ts";
 import type { Shift } from "../shift-effects.ts";
@@ -134,7 +134,7 @@ function leadsUp(
   namespace: string,
   down: ReadonlySet<string>,
 ): boolean {
-  if (pool !== undefined) return !down.has(`${namespace}/${pool}`);
+  if (pool !== undefined) return !down.has(indexKey(namespace, pool));
   const next = node === undefined ? undefined : policy.spec.nodes[node];
   if (next === undefined) return true;
   return branchesOf(next).some(({ branch }) => leadsUp(branch, policy, namespace, down));

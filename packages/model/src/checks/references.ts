@@ -202,7 +202,8 @@ class References {
   ): void {
     const key = indexKey(namespace, name);
     if (this.#index[kind].has(key) || this.#index.broken.get(kind)?.has(key) === true) return;
-    const inside = namespace === "" ? "" : ` in namespace "${namespace}"`;
+    const searched = key.includes("/") ? key.slice(0, key.indexOf("/")) : namespace;
+    const inside = searched === "" ? "" : ` in namespace "${searched}"`;
     this.#report.error(document, {
       code: "reference-unknown",
       path,

@@ -16,6 +16,7 @@ import {
   text,
   textLike,
   wholeNumber,
+  reference,
 } from "../fields.ts";
 import { document, namespacedMetadata } from "./metadata.ts";
 import { answers, dial, minHealthy } from "./shared.ts";
@@ -111,7 +112,7 @@ export const endpointSetSchema = document(
   "EndpointSet",
   namespacedMetadata,
   object({
-    pool: name().describe("Pool that the members join."),
+    pool: reference().describe("Pool that the members join; NAMESPACE/NAME with a Grant."),
     members: members.describe("Endpoints by name, as in a Pool."),
   }),
 );

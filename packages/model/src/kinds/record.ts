@@ -6,10 +6,10 @@ import {
   exactlyOne,
   flag,
   list,
-  name,
   object,
   oneOf,
   positiveDuration,
+  reference,
   text,
   wholeNumber,
 } from "../fields.ts";
@@ -33,8 +33,12 @@ export const recordSchema = document(
       types: list(oneOf(recordTypes), 1, recordTypes.length)
         .default(["A", "AAAA"])
         .describe("Types that the name answers; CNAME only by itself."),
-      policy: name().optional().describe("TrafficPolicy that decides."),
-      pool: name().optional().describe("Pool to answer from, without a policy."),
+      policy: reference()
+        .optional()
+        .describe("TrafficPolicy that decides; NAMESPACE/NAME with a Grant."),
+      pool: reference()
+        .optional()
+        .describe("Pool to answer from, without a policy; NAMESPACE/NAME with a Grant."),
       ttl: object({
         min: positiveDuration().default("5s").describe("Shortest TTL, near a change of health."),
         max: positiveDuration().default("60s").describe("Longest TTL."),

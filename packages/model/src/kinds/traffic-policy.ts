@@ -16,6 +16,7 @@ import {
   textLike,
   textOrEmpty,
   wholeNumber,
+  reference,
 } from "../fields.ts";
 import { limits } from "../limits.ts";
 import { document, namespacedMetadata } from "./metadata.ts";
@@ -50,7 +51,7 @@ export const branchTargets = ["node", "pool", "name"] as const;
 
 const branchFields = {
   node: name().optional().describe("Node of this policy to go on with."),
-  pool: name().optional().describe("Pool to answer from."),
+  pool: reference().optional().describe("Pool to answer from; NAMESPACE/NAME with a Grant."),
   name: hostName()
     .optional()
     .describe(
@@ -268,7 +269,7 @@ const node = exactlyOne(
       ),
     fallback: exactlyOne(
       object({
-        pool: name().optional().describe("Pool to answer from."),
+        pool: reference().optional().describe("Pool to answer from; NAMESPACE/NAME with a Grant."),
         name: hostName()
           .optional()
           .describe(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatDuration, parseDuration } from "@meridian/core";
 import { type FailoverBudget, failoverBudget, poolsOfRecord } from "../failover-budget.ts";
+import { indexKey } from "../model-index.ts";
 import type { Model } from "../model.ts";
 import { branchesOf, reachableNodes } from "../policy-graph.ts";
 import type { RecordShape } from "../record-table.ts";
@@ -31,7 +32,7 @@ interface Behind {
 
 function behindOf(model: Model, shape: RecordShape, known: Map<string, Behind>): Behind {
   const { policy, pool = "" } = shape.spec;
-  const target = `${policy === undefined ? "pool" : "policy"}/${shape.metadata.namespace}/${policy ?? pool}`;
+  const target = `${policy === undefined ? "pool" : "policy"}/${indexKey(shape.metadata.namespace, policy ?? pool)}`;
   let behind = known.get(target);
   if (behind === undefined) {
     behind = { budget: failoverBudget(model, shape), places: countPlaces(model, shape) };
