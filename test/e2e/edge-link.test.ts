@@ -63,6 +63,7 @@ async function startControl(
     keyPath: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),
     listen: "127.0.0.1:0",
     section: () => undefined,
+    copyPath: join(temporaryFolder(t), "copy.jsonl"),
     logger: { info: log, warn: log, error: log },
     clock: { wallMs: () => control.nowMs, monotonicMs: () => performance.now() },
   });

@@ -260,6 +260,7 @@ export class Server {
       keyPath: this.#options.keyFile ?? join(this.#directory.path, "identity", "sealing.key"),
       listen,
       section: (name) => this.embedded.section(name),
+      copyPath: join(this.#directory.path, "edges-copy.jsonl"),
       logger: this.#logger.control,
       clock: systemClock,
     });

@@ -13,6 +13,7 @@ import { EdgeRoster } from "./edge-roster.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
+import { StoreCopyFile } from "./store-copy-file.ts";
 import type { PublicationView } from "./publication-state.ts";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -24,6 +25,8 @@ export interface EdgeGatewayOptions {
   /** `HOST:PORT`. */
   readonly listen: string;
   readonly section: (name: string) => SharedArrayBuffer | undefined;
+  /** Where the copy of the store lies that edges are given; its folder is there. */
+  readonly copyPath: string;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -60,6 +63,11 @@ export class EdgeGateway {
       roster: this.#roster,
       hub: this.#hub,
       section: options.section,
+      copy: new StoreCopyFile({
+        path: options.copyPath,
+        store: () => state.store,
+        monotonicMs: () => clock.monotonicMs(),
+      }),
       logger,
       wallMs: () => clock.wallMs(),
     });

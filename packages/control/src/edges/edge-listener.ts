@@ -30,6 +30,7 @@ import type { CertificateAuthority } from "./certificate-authority.ts";
 import type { EdgeHub, EdgeStream } from "./edge-hub.ts";
 import type { EdgeRoster } from "./edge-roster.ts";
 import type { JoinTokens } from "./join-tokens.ts";
+import type { StoreCopyFile } from "./store-copy-file.ts";
 import { CERTIFICATE_MS, RENEWAL_GRACE_MS } from "./limits.ts";
 
 const BODY_BYTES_MAX = 8192;
@@ -50,6 +51,7 @@ export interface EdgeListenerOptions {
   readonly hub: EdgeHub;
   /** The bytes of a section that is served; undefined for any other. */
   readonly section: (name: string) => SharedArrayBuffer | undefined;
+  readonly copy: StoreCopyFile;
   readonly logger: Logger;
   readonly wallMs: () => number;
 }
@@ -180,8 +182,29 @@ export class EdgeListener {
       const bytes = this.#options.section(path.slice(LinkPath.sections.length));
       if (bytes === undefined) reply(stream, 404, "The section is not served any more");
       else reply(stream, 200, new Uint8Array(bytes));
+    } else if (method === "GET" && path === LinkPath.copy) {
+      void this.#copy(stream, headers["if-none-match"]);
     } else {
       reply(stream, 404, "There is nothing here");
+    }
+  }
+
+  /** The copy of the store, unless the edge has it. */
+  async #copy(stream: ServerHttp2Stream, had: string | undefined): Promise<void> {
+    try {
+      const { path, tag, bytes } = await this.#options.copy.latest();
+      if (stream.destroyed) return;
+      if (had === tag) reply(stream, 304, "");
+      else
+        stream.respondWithFile(
+          path,
+          { ":status": 200, etag: tag, "content-length": bytes },
+          { onError: () => stream.close() },
+        );
+    } catch (error) {
+      const reason = reasonOf(error);
+      this.#options.logger.warn({ reason }, "Cannot copy the store for edges");
+      reply(stream, 503, reason);
     }
   }
 

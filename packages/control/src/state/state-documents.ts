@@ -46,6 +46,10 @@ export class StateDocuments {
     this.#source = source;
   }
 
+  get store(): Store {
+    return this.#source.store;
+  }
+
   /** As it was when the store was last looked at. */
   get(kind: StateKind, name: string): Pick<StoredDocument, "text" | "revision"> | undefined {
     return this.#source.documents.get(keyOf(kind, name));

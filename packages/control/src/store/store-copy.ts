@@ -47,6 +47,13 @@ export async function copyOf(store: Store): Promise<StoreCopy> {
   return { start: { storeId, epoch, base, revision }, batches: batchesOf(store, base, revision) };
 }
 
+/** As it is now, without its past: what is enough to begin anew with. Rejects as `copyOf`. */
+export async function headCopyOf(store: Store): Promise<StoreCopy> {
+  const { storeId, epoch, revision } = await store.head();
+  const base = await headAt(store, revision);
+  return { start: { storeId, epoch, base, revision }, batches: batchesOf(store, base, revision) };
+}
+
 async function headAt(store: Store, revision: number): Promise<Head> {
   if (revision === 0) return { revision, changeSetId: "", auditHash: genesisHash, atMs: 0 };
   const [found] = await store.history({ from: revision, to: revision, limit: 1 });

@@ -9,6 +9,7 @@ import { Edge, formatEdgeAddress } from "../edge.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { HandlerData } from "../handler.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
+import { ControlCopy } from "./control-copy.ts";
 import { ControlLink } from "./control-link.ts";
 import { readIdentity } from "./edge-identity.ts";
 import { EdgeReplica } from "./edge-replica.ts";
@@ -30,6 +31,7 @@ export class EdgeProcess {
   readonly #replica: EdgeReplica;
   readonly #renewal: CertificateRenewal;
   readonly #link: ControlLink;
+  readonly #copy: ControlCopy;
   readonly #edge: Edge;
   readonly #options: EdgeProcessOptions;
   #closing: Promise<void> | undefined;
@@ -74,6 +76,10 @@ export class EdgeProcess {
       logger,
       wallMs: () => Date.now(),
     });
+    this.#copy = new ControlCopy({
+      ...{ controls, stateFolder, logger },
+      identity: () => this.#renewal.identity,
+    });
     this.#link = new ControlLink({
       controls,
       identity: () => this.#renewal.identity,
@@ -90,6 +96,7 @@ export class EdgeProcess {
     await this.#edge.start();
     this.#renewal.start();
     this.#link.start();
+    this.#copy.start();
     const { logger } = this.#options;
     const { revision, sequence } = this.#replica.position;
     const dns = this.#edge.addresses().map(formatEdgeAddress);
@@ -106,6 +113,7 @@ export class EdgeProcess {
   async #close(): Promise<void> {
     this.#renewal.close();
     this.#link.close();
+    this.#copy.close();
     try {
       await this.#edge.close();
     } catch (error) {

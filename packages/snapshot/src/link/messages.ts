@@ -21,6 +21,7 @@ export const LinkPath = {
   renew: "/edge/v1/renew",
   link: "/edge/v1/link",
   sections: "/edge/v1/sections/",
+  copy: "/edge/v1/copy",
 } as const;
 /** Control sends the whole table this often. */
 export const TABLE_MS = 1000;
