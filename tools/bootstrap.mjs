@@ -31,6 +31,7 @@ const entries = {
   bench: ["tools/bench.ts"],
   "bench:dns": ["bench/load/dns.ts"],
   "proof:consistency": ["test/consistency/proof.ts"],
+  "proof:faults": ["test/faults/proof.ts"],
 };
 
 /**

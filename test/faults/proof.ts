@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// `npm run proof:faults -- [--minutes N] [--seed N] [--only TEXT]`: three of etcd, three controls and four edges on machines of their own, faults for
+// as long as told, and what was wrong with what clients saw. Needs root. Figures go to bench/results; exit code 1 where something was wrong.
+
+import { writeFileSync } from "node:fs";
+import { cpus, loadavg, release } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { BOUNDS, faultRun } from "./fault-run.ts";
+
+const COMPLAINTS_SHOWN = 20;
+const results = resolve(import.meta.dirname, "../../bench/results");
+
+const say = (text: string): unknown => process.stdout.write(`${text}\n`);
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "1" },
+    seed: { type: "string", default: "1" },
+    only: { type: "string" },
+  },
+});
+const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
+const startedAt = new Date();
+const figures = await faultRun({ seconds: minutes * 60, seed, only: values.only ?? "", say });
+for (const complaint of figures.complaints.slice(0, COMPLAINTS_SHOWN)) say(complaint);
+say(
+  `${figures.acknowledged} writes acknowledged, ${figures.unknown} not; ${figures.answers} answers, ` +
+    `${figures.resolutions} resolutions; ${figures.complaints.length} complaints`,
+);
+const path = join(results, `${startedAt.toISOString().slice(0, 10)}-faults.json`);
+const machine = {
+  cpus: cpus().length,
+  model: cpus()[0]?.model,
+  kernel: release(),
+  load: loadavg(),
+};
+const versions = { node: process.version };
+const shown = { ...figures, complaints: figures.complaints.slice(0, COMPLAINTS_SHOWN) };
+const record = { what: "faults", startedAt, machine, versions, minutes, seed, bounds: BOUNDS };
+if (values.only === undefined)
+  writeFileSync(
+    path,
+    `${JSON.stringify({ ...record, complaintCount: figures.complaints.length, ...shown }, undefined, 1)}\n`,
+  );
+process.exitCode = figures.complaints.length > 0 ? 1 : 0;
