@@ -61,9 +61,11 @@ async function startControl(
   const gateway = await EdgeGateway.open({
     state,
     keyPath: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),
+    stateFolder: temporaryFolder(t),
     listen: "127.0.0.1:0",
     section: () => undefined,
     copyPath: join(temporaryFolder(t), "copy.jsonl"),
+    hear: () => {},
     logger: { info: log, warn: log, error: log },
     clock: { wallMs: () => control.nowMs, monotonicMs: () => performance.now() },
   });

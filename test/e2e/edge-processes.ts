@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
-import { meridian, until } from "./process.ts";
+import { busyFactor, meridian, until } from "./process.ts";
 
 const main = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
 const LOG_MS_MAX = 15_000;
@@ -43,7 +43,7 @@ export class PlaneProcess {
   }
 
   async whenLogged(line: RegExp): Promise<void> {
-    await until(`a log line ${line.source}`, LOG_MS_MAX, () => {
+    await until(`a log line ${line.source}`, LOG_MS_MAX * busyFactor(), () => {
       if (this.#child?.exitCode !== null) throw new Error(`The process ended: ${this.#log}`);
       return line.test(this.#log);
     });
@@ -58,13 +58,15 @@ export class PlaneProcess {
   }
 }
 
-/** An edge that has joined with a token of its own. */
-export async function joinedEdge(
-  t: TestContext,
-  place: { readonly folder: string; readonly control: PlaneProcess; readonly url: string },
-  name: string,
-  port: number,
-): Promise<PlaneProcess> {
+/** Where a process joins. */
+export interface JoinPlace {
+  readonly folder: string;
+  readonly control: PlaneProcess;
+  readonly url: string;
+}
+
+/** A state folder that has joined with a token of its own, as `name`. */
+export async function joinedFolder(place: JoinPlace, name: string): Promise<string> {
   const stateDir = join(place.folder, name);
   const invited = await meridian(
     ...["token", "create", name, "--edge", "--state", place.control.stateDir],
@@ -73,8 +75,19 @@ export async function joinedEdge(
     ...["edge", "join", `${invited.stdout.trim()}@${place.url}`, "--state", stateDir],
   );
   if (joined.code !== 0) throw new Error(joined.stderr);
+  return stateDir;
+}
+
+/** An edge that has joined with a token of its own. */
+export async function joinedEdge(
+  t: TestContext,
+  place: JoinPlace,
+  name: string,
+  port: number,
+): Promise<PlaneProcess> {
+  const stateDir = await joinedFolder(place, name);
   const listen = `127.0.0.1:${port}`;
   return new PlaneProcess(t, stateDir, [
-    ...["edge", "--control", place.url, "--listen", listen, "--workers", "1"],
+    ...["edge", "--control", place.url, "--listen", listen, "--workers", "1", "--site", name],
   ]);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The process of `meridian edge`. What is imported here, and by what that imports, is this repository's own code and Node.js itself:
+// The processes of `meridian edge` and `meridian probe`. What is imported here, and by what that imports, is this repository's own code and Node.js itself:
 // test/tidy/edge-bundle.test.ts proves it.
 
 import { flushCompileCache } from "node:module";
-import { EdgeProcess, queryHandlerModule, type EdgeLogger } from "@meridian/edge";
+import { EdgeProcess, ProbeProcess, queryHandlerModule, type EdgeLogger } from "@meridian/edge";
 import type { CommandInput } from "./command.ts";
-import { readEdgeArguments } from "./edge-options.ts";
+import { edgeOptions, probeOptions, readProcessArguments } from "./edge-options.ts";
 import { CommandError, ExitCode, exitCodeOf } from "./exit-code.ts";
 import { logLevels } from "./log-level.ts";
 import { listenOf, stateDirOf, workersOf } from "./server-settings.ts";
@@ -19,30 +19,62 @@ const transports = ["auto", "native", "dgram"] as const;
 /** As pino has them, which writes the log of control. */
 const levelNumbers = { info: 30, warn: 40, error: 50 } as const;
 
-/** Runs an edge until SIGTERM or SIGINT; sets the exit code. */
-export async function runEdgeProcess(given: readonly string[]): Promise<void> {
+/** Runs `meridian edge` or `meridian probe` until SIGTERM or SIGINT; sets the exit code. */
+export async function runOwnProcess(
+  command: "edge" | "probe",
+  given: readonly string[],
+): Promise<void> {
   try {
-    process.exitCode = await edge(readEdgeArguments(given, process.env));
+    const options = command === "edge" ? edgeOptions : probeOptions;
+    const input = readProcessArguments(options, given, process.env);
+    process.exitCode = await (command === "edge" ? edge(input) : probe(input));
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(exitCodeOf(error));
   }
 }
 
-export async function edge(input: CommandInput): Promise<ExitCode> {
-  const stop = whenStopped();
-  const running = new EdgeProcess(
-    {
-      controls: controlsOf(input),
-      stateFolder: stateDirOf(input),
-      listen: listenOf(input),
-      workers: workersOf(input),
-      transport: transports.find((kind) => kind === input.text("transport")) ?? "auto",
-      version: ownVersion(),
-      logger: plainLogger(input.text("logLevel") ?? "info"),
-    },
-    queryHandlerModule,
+export function edge(input: CommandInput): Promise<ExitCode> {
+  return untilStopped(
+    () =>
+      new EdgeProcess(
+        {
+          controls: controlsOf(input),
+          stateFolder: stateDirOf(input),
+          listen: listenOf(input),
+          workers: workersOf(input),
+          transport: transports.find((kind) => kind === input.text("transport")) ?? "auto",
+          site: input.text("site") ?? "",
+          isolation: input.text("isolation") === "freeze" ? "freeze" : "local",
+          version: ownVersion(),
+          logger: plainLogger(input.text("logLevel") ?? "info"),
+        },
+        queryHandlerModule,
+      ),
   );
+}
+
+export function probe(input: CommandInput): Promise<ExitCode> {
+  return untilStopped(
+    () =>
+      new ProbeProcess({
+        controls: controlsOf(input),
+        stateFolder: stateDirOf(input),
+        site: input.text("site") ?? "",
+        version: ownVersion(),
+        logger: plainLogger(input.text("logLevel") ?? "info"),
+      }),
+  );
+}
+
+interface OwnProcess {
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function untilStopped(make: () => OwnProcess): Promise<ExitCode> {
+  const stop = whenStopped();
+  const running = make();
   try {
     await running.start();
   } catch (error) {
@@ -62,7 +94,7 @@ function controlsOf(input: CommandInput): string[] {
   if (wrong !== undefined || controls.length === 0)
     throw new CommandError(
       ExitCode.invalid,
-      `Cannot start the edge: --control is "${wrong ?? ""}", expected https://HOST:PORT`,
+      `Cannot start: --control is "${wrong ?? ""}", expected https://HOST:PORT`,
     );
   return controls;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The options of `meridian edge`, for commands.ts, and their reading without a third-party module: an edge process holds none.
+// The options of `meridian edge` and `meridian probe`, for commands.ts, and their reading without a third-party module: an edge process holds none.
 
 import { parseArgs } from "node:util";
 import { CommandInput, type OptionDefinition } from "./command.ts";
@@ -46,27 +46,54 @@ export const logLevelOption: OptionDefinition = {
   choices: logLevels,
 };
 
+export const siteOption: OptionDefinition = {
+  flags: "--site <NAME>",
+  summary:
+    "Where this process probes from: vantages of different sites are chosen for an endpoint. A site of its own unless given.",
+  environment: "MERIDIAN_SITE",
+  defaultValue: "",
+};
+
+const controlOption: OptionDefinition = {
+  flags: "--control <URL...>",
+  summary:
+    "Controls to dial, as `https://HOST:PORT`; one of them is enough. May be given several times.",
+  environment: "MERIDIAN_CONTROL",
+};
+
 export const edgeOptions: readonly OptionDefinition[] = [
-  {
-    flags: "--control <URL...>",
-    summary:
-      "Controls to dial, as `https://HOST:PORT`; one of them is enough. May be given several times.",
-    environment: "MERIDIAN_CONTROL",
-  },
+  controlOption,
   stateOption,
   listenOption,
   workersOption,
   transportOption,
+  siteOption,
+  {
+    flags: "--isolation <MODE>",
+    summary:
+      "What it does where no control is heard of for 5 s: judge by its own probes, or hold every verdict.",
+    environment: "MERIDIAN_ISOLATION",
+    defaultValue: "local",
+    choices: ["local", "freeze"],
+  },
   logLevelOption,
 ];
 
-/** Reads the arguments after `meridian edge`. Throws a CommandError. */
-export function readEdgeArguments(
+export const probeOptions: readonly OptionDefinition[] = [
+  controlOption,
+  stateOption,
+  siteOption,
+  logLevelOption,
+];
+
+/** Reads the arguments after `meridian edge` or `meridian probe`. Throws a CommandError. */
+export function readProcessArguments(
+  options: readonly OptionDefinition[],
   given: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): CommandInput {
-  const { values } = parsed(given);
-  const read = edgeOptions.map((option): readonly [string, unknown] => {
+  const { values } = parsed(options, given);
+  const read = options.map((option): readonly [string, unknown] => {
     const { environment: variable = "", defaultValue, choices } = option;
     const flag = flagOf(option);
     const value = values[flag] ?? environment[variable] ?? defaultValue;
@@ -77,9 +104,12 @@ export function readEdgeArguments(
   return new CommandInput([], Object.fromEntries(read));
 }
 
-function parsed(given: readonly string[]): { readonly values: Record<string, unknown> } {
+function parsed(
+  known: readonly OptionDefinition[],
+  given: readonly string[],
+): { readonly values: Record<string, unknown> } {
   const options = Object.fromEntries(
-    edgeOptions.map((option) => [
+    known.map((option) => [
       flagOf(option),
       { type: "string" as const, multiple: option.flags.includes("...") },
     ]),
@@ -96,5 +126,5 @@ function flagOf({ flags }: OptionDefinition): string {
 }
 
 function invalid(reason: string): CommandError {
-  return new CommandError(ExitCode.invalid, `Cannot start the edge: ${reason}`);
+  return new CommandError(ExitCode.invalid, `Cannot start: ${reason}`);
 }

@@ -18,10 +18,11 @@ enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
 const [command = "", ...rest] = process.argv.slice(2);
 const isHelpOrGroup = (text: string): boolean =>
   text === "-h" || text === "--help" || text === "join";
-if (command === "edge" && !rest.slice(0, 1).some(isHelpOrGroup)) {
+const isOwnProcess = command === "edge" || command === "probe";
+if (isOwnProcess && !rest.slice(0, 1).some(isHelpOrGroup)) {
   // The process of an edge holds no third-party module, not even the one that reads the command line.
-  const { runEdgeProcess } = await import("./edge-entry.ts");
-  await runEdgeProcess(rest);
+  const { runOwnProcess } = await import("./edge-entry.ts");
+  await runOwnProcess(command, rest);
 } else {
   const { runProgram } = await import("./program.ts");
   await runProgram();

@@ -9,7 +9,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "@meridian/core";
+import { reasonOf, systemClock } from "@meridian/core";
 import {
   Api,
   DiskPersistence,
@@ -25,6 +25,7 @@ import {
   consistencyKey,
   openStore,
   type EdgeFigures,
+  type EmbeddedOptions,
   type Store,
 } from "@meridian/control";
 import {
@@ -58,6 +59,8 @@ export interface ServerOptions {
   readonly edges?: string;
   /** The key that seals secrets in the store; in the state folder where left out. */
   readonly keyFile?: string | undefined;
+  /** Where this process probes from, among other vantages; empty where that is not told. */
+  readonly site?: string;
   /** `HOST:PORT` of the HTTP listener; undefined for none. */
   readonly http: string | undefined;
   readonly workers: number;
@@ -137,7 +140,7 @@ export class Server {
       latencyFolder: join(directory.path, "latency"),
       probing: options.probing,
       allowEmpty: options.allowEmpty,
-      vantage: hostname(),
+      ...this.#judging(options),
       clock: systemClock,
       onTransitions: (batch) => transitions.add(batch),
       onChangeSet: (changeSet) => this.#gateway?.changed(changeSet),
@@ -178,6 +181,25 @@ export class Server {
           texts: serverTexts(),
         }),
     });
+  }
+
+  /** Alone, or with those that report to it. */
+  #judging({
+    edges,
+    site = "",
+  }: ServerOptions): Pick<EmbeddedOptions, "vantage" | "quorum" | "onRoster" | "onPlanKept"> {
+    if (edges === undefined) return { vantage: hostname() };
+    return {
+      // No edge can have this name.
+      vantage: `control/${hostname()}`,
+      quorum: () => ({ site, expectedCount: this.#gateway?.joinedCount ?? 0 }),
+      onRoster: (roster) => this.#gateway?.rosterChanged(roster),
+      onPlanKept: () => {
+        this.#gateway?.planKept().catch((error: unknown) => {
+          this.#logger.control.error({ reason: reasonOf(error) }, "Cannot send vantages a plan");
+        });
+      },
+    };
   }
 
   /** Resolves when answers come from a snapshot. Rejects, with everything closed, where that cannot be. */
@@ -258,9 +280,11 @@ export class Server {
     this.#gateway = await EdgeGateway.open({
       state: this.#state,
       keyPath: this.#options.keyFile ?? join(this.#directory.path, "identity", "sealing.key"),
+      stateFolder: this.#directory.path,
       listen,
       section: (name) => this.embedded.section(name),
       copyPath: join(this.#directory.path, "edges-copy.jsonl"),
+      hear: (from, payload) => this.embedded.verdicts.hear(from, payload),
       logger: this.#logger.control,
       clock: systemClock,
     });

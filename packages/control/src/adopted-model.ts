@@ -151,7 +151,11 @@ export class AdoptedModel {
   #retarget(model: ServedModel): void {
     const hosts = this.#hosts.probeAddresses();
     const targets = this.#targets.of(model, hosts);
-    const plan = { targets, rules: [...capacityRules(model)] };
+    const plan = {
+      targets,
+      rules: [...capacityRules(model)],
+      latches: [...declaredLatches(model)],
+    };
     this.#parts.verdicts.setPlan(plan);
     this.#keepPlan(plan, hosts).catch((error: unknown) => {
       if (!this.#isClosed)
@@ -168,5 +172,6 @@ export class AdoptedModel {
     const isKept =
       persistence.sectionFolder !== undefined && (await this.#parts.compiler.saveProbes(hosts));
     if (!isKept && !this.#isClosed) persistence.saveProbes(plan);
+    if (!this.#isClosed) this.#options.onPlanKept?.();
   }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ChangeSet, ProbePlan } from "@meridian/health";
+import { probePlanText, type ChangeSet, type ProbePlan } from "@meridian/health";
 import { Verdict, type KeyedSlots, type OnSlab, type StoredSlots } from "@meridian/snapshot";
 import type { Logger, Persistence, SectionFolder } from "./embedded-options.ts";
 import { reasonOf } from "@meridian/core";
 import { OverlayJournal } from "./overlay-journal.ts";
-import { probePlanText, readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
+import { readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
 import type { Shift } from "./shift-effects.ts";
 import {
   SnapshotStore,

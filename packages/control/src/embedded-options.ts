@@ -3,7 +3,7 @@
 // What the embedded control plane is given, and what it gives.
 
 import type { Clock } from "@meridian/core";
-import type { ChangeSet, ProbePlan, Transition } from "@meridian/health";
+import type { ChangeSet, ProbePlan, QuorumSettings, Roster, Transition } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import type { Manifest, OnSlab, SharedWorld, StoredSlots } from "@meridian/snapshot";
 import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
@@ -84,6 +84,11 @@ export interface EmbeddedOptions {
   /** Every published change set, in order. */
   readonly onChangeSet?: (changeSet: ChangeSet) => void;
   readonly onTransitions?: (batch: readonly Transition[]) => void;
+  /** Other vantages report to this process; it judges alone where absent. */
+  readonly quorum?: () => QuorumSettings;
+  readonly onRoster?: (roster: Roster) => void;
+  /** What is probed has changed, and is in the state folder. */
+  readonly onPlanKept?: () => void;
 }
 
 /** What came of reading the files. */

@@ -54,6 +54,8 @@ export class Embedded implements Publisher {
       },
       onTransitions: (batch) => this.#transitions(batch),
       recorded: () => options.persistence.recordedSlots?.(),
+      ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
+      onRoster: (roster) => options.onRoster?.(roster),
       onDeath: (reason) =>
         options.logger.error({ reason }, "The verdict thread died and is started anew"),
     });
@@ -235,7 +237,10 @@ export class Embedded implements Publisher {
     if (!(await this.#served.restore(overlay)) || this.#isClosed) return false;
     if (overlay !== undefined) this.#served.publish();
     const probes = persistence.loadProbes();
-    if (probes !== undefined) this.verdicts.setPlan(probes);
+    if (probes !== undefined) {
+      this.verdicts.setPlan(probes);
+      this.#options.onPlanKept?.();
+    }
     logger.info({ revision: this.revision }, "Serving the stored revision");
     return overlay !== undefined;
   }

@@ -6,6 +6,7 @@
 
 import { hash } from "node:crypto";
 import { MeridianError } from "@meridian/core";
+import { probePlanText } from "@meridian/health";
 import {
   DocumentReader,
   hasErrors,
@@ -22,6 +23,7 @@ import { resolvedMembers, type ResolvedMember } from "./compile-addresses.ts";
 import { compile, type CompileProblem } from "./compile.ts";
 import { capacityRules } from "./capacity-rules.ts";
 import type { KeptRevision } from "./compiler-process.ts";
+import { declaredLatches } from "./declared-latches.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
@@ -32,7 +34,7 @@ import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { changedParts, type PartsChange } from "./served-model.ts";
-import { probePlanText, writeProbePlan } from "./probe-plan-file.ts";
+import { writeProbePlan } from "./probe-plan-file.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
 import type { DocumentKey } from "./store/store.ts";
@@ -169,8 +171,11 @@ export class FileCompiler {
   saveProbes(hosts: ResolvedHosts): boolean {
     if (this.#model === undefined || this.#snapshotFolder === undefined) return false;
     const targets = new ProbeTargets().of(this.#model, hosts);
-    const plan = { targets, rules: [...capacityRules(this.#model)] };
-    const text = probePlanText(plan);
+    const text = probePlanText({
+      targets,
+      rules: [...capacityRules(this.#model)],
+      latches: [...declaredLatches(this.#model)],
+    });
     const print = hash("sha256", text);
     if (print !== this.#savedProbes) writeProbePlan(this.#snapshotFolder, text);
     this.#savedProbes = print;

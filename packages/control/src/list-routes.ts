@@ -30,6 +30,9 @@ export function addListRoutes(
   list("/v1/policies", (request) => policyViews(embedded, edge.figures(), request));
   list("/v1/records", (request) => embedded.records(request));
   list("/v1/health", (request) => healthViews(embedded, request));
+  list("/v1/vantages", async (request) =>
+    whole((await embedded.verdicts.figures()).vantages, request, ({ name }) => name),
+  );
   list("/v1/shifts", (request) => whole(embedded.shifts(), request, ({ id }) => id));
   list("/v1/notifications", (request) => whole(notifier.views(), request, ({ name }) => name));
   list("/v1/latches", (request) => whole(embedded.latches(), request, ({ name }) => name));

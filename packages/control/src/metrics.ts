@@ -264,6 +264,33 @@ const metrics: readonly Metric[] = [
       ]),
   },
   {
+    name: "meridian_vantage_live",
+    type: "gauge",
+    help: "Whether what a vantage says counts: 1, or 0 where it is silent, or everything that it probes has failed.",
+    labels: ["vantage", "site"],
+    read: ({ health: { vantages } }) =>
+      vantages.map(({ name, site, state }) => [[name, site], Number(state === "live")]),
+  },
+  {
+    name: "meridian_vantage_opinions",
+    type: "gauge",
+    help: "Endpoints that a vantage says to be healthy or unhealthy.",
+    labels: ["vantage", "opinion"],
+    read: ({ health: { vantages } }) =>
+      vantages.flatMap(({ name, healthyCount, unhealthyCount }): Sample[] => [
+        [[name, "healthy"], healthyCount],
+        [[name, "unhealthy"], unhealthyCount],
+      ]),
+  },
+  {
+    name: "meridian_vantage_reports_total",
+    type: "counter",
+    help: "Reports of another vantage that were taken.",
+    labels: ["vantage"],
+    read: ({ health: { vantages } }) =>
+      vantages.flatMap(({ name, reports, isOwn }): Sample[] => (isOwn ? [] : [[[name], reports]])),
+  },
+  {
     name: "meridian_health_transitions_total",
     type: "counter",
     help: "Verdicts that changed, by what they became.",

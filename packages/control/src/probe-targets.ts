@@ -227,6 +227,11 @@ function timingOf(spec: HealthCheckSpec): CheckTiming {
     disabled: spec.disabled,
     failFast: spec.failFast,
     jitter: spec.jitter / 100,
+    ...(spec.vantages === undefined ? {} : { vantages: spec.vantages }),
+    ...(spec.minVantages === undefined ? {} : { minVantages: spec.minVantages }),
+    ...(spec.quorum?.percentHealthy === undefined
+      ? {}
+      : { percentHealthy: spec.quorum.percentHealthy }),
   };
 }
 

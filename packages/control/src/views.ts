@@ -2,7 +2,7 @@
 
 // What `get` and the API show, as plain values: one builder a kind, all of them from the model, the world and the newest overlay.
 
-import type { EndpointState } from "@meridian/health";
+import type { EndpointState, Witness } from "@meridian/health";
 import type { EdgeFigures } from "./edge-figures.ts";
 import { failoverBudget, indexKey, type Member, type Model, type Pool } from "@meridian/model";
 import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, type World } from "@meridian/snapshot";
@@ -255,6 +255,8 @@ export interface HealthView {
   readonly lastProbeMs: number | undefined;
   readonly lastDurationMs: number | undefined;
   readonly condition: string;
+  /** What each vantage says, where several judge: why, since when, and whether it counts. */
+  readonly vantages?: readonly Witness[];
 }
 
 /** What probes say of every target. */
@@ -285,5 +287,6 @@ function healthView(state: EndpointState): HealthView {
     lastProbeMs: state.lastProbeMs,
     lastDurationMs: state.lastDurationMs,
     condition: state.condition === "none" ? "" : `${state.condition}: ${state.conditionReason}`,
+    ...(state.witnesses === undefined ? {} : { vantages: state.witnesses }),
   };
 }

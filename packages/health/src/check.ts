@@ -39,6 +39,14 @@ export interface CheckTiming {
   readonly failFast: boolean;
   /** The part of the interval by which a probe may be late on purpose, 0 to 0.05. */
   readonly jitter: number;
+  /** `intervalMs` is this many times the check's: what another vantage probes at the check's pace. 1 where absent. */
+  readonly slowdown?: number;
+  /** The vantages that may judge, by name; all where absent. */
+  readonly vantages?: readonly string[];
+  /** Below this many fresh vantages the verdict is held; more than half of those that were chosen where absent. */
+  readonly minVantages?: number;
+  /** Healthy when more than this percentage of the fresh vantages say so; more than half where absent. */
+  readonly percentHealthy?: number;
 }
 
 /** Inclusive range of HTTP status codes. */

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { ProbeTarget, Verdict } from "./check.ts";
+import type { Witness } from "./quorum/quorum.ts";
 import type { Probe, ProbeResult } from "./probe.ts";
 import { phaseOf } from "./schedule.ts";
 import { initialState, restoredState, type Condition, type VerdictState } from "./verdict.ts";
@@ -30,6 +31,8 @@ export interface EndpointState {
   readonly earliestChangeMs: number;
   /** Number of changes of the verdict. */
   readonly sequence: number;
+  /** What each vantage says, where several judge. */
+  readonly witnesses?: readonly Witness[];
 }
 
 /** What the runner keeps of one target. */

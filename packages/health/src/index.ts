@@ -30,6 +30,7 @@ export {
   step,
   earliestChangeMs,
   type Condition,
+  type QuorumOpinion,
   type VerdictChange,
   type VerdictInput,
   type VerdictState,
@@ -43,6 +44,7 @@ export { HealthRunner } from "./runner.ts";
 export type {
   HealthCounters,
   HealthRunnerOptions,
+  Opinion,
   Outlook,
   ProbeReport,
 } from "./runner-options.ts";
@@ -67,8 +69,9 @@ export {
   type ChangeSet,
   type MaskedChange,
 } from "./overlay-driver.ts";
-export { VerdictDriver, type VerdictDriverOptions } from "./verdict-driver.ts";
+export { VerdictDriver, type QuorumSettings, type VerdictDriverOptions } from "./verdict-driver.ts";
 export { isPackedTargets, packTargets, unpackTargets } from "./packed-plan.ts";
+export { probePlanIn, probePlanText } from "./probe-plan-text.ts";
 export { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 export { SharedOverlay, type SendChanges } from "./shared-overlay.ts";
 export {
@@ -77,4 +80,14 @@ export {
   type VerdictThreadOptions,
 } from "./verdict-thread.ts";
 export type { PushedStatus, SnapshotToJudge, VerdictFigures } from "./verdict-messages.ts";
-export { LatchDriver, type DeclaredLatch } from "./latch-driver.ts";
+export { keepLastKnown } from "./last-known.ts";
+export { LatchDriver, type DeclaredLatch, type LatchOverlay } from "./latch-driver.ts";
+export {
+  FRESH_MS,
+  Quorum,
+  type QuorumOptions,
+  type Roster,
+  type VantageView,
+  type Witness,
+} from "./quorum/quorum.ts";
+export { Vantage, type VantageOptions } from "./quorum/vantage.ts";

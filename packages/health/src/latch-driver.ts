@@ -25,9 +25,12 @@ interface Latched {
   state: LatchState;
 }
 
+/** What latches are read from and written to. */
+export type LatchOverlay = Pick<OverlayDriver, "slots" | "read" | "apply">;
+
 /** Keeps the latches of failover nodes that do not fall back by themselves. */
 export class LatchDriver {
-  readonly #overlay: OverlayDriver;
+  readonly #overlay: LatchOverlay;
   readonly #nowMs: () => number;
   #nodes: Latched[] = [];
   /** Nodes of the snapshot before, so that a new one does not start their holds anew. */
@@ -35,7 +38,7 @@ export class LatchDriver {
   #selector: Selector | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(overlay: OverlayDriver, nowMs: () => number) {
+  constructor(overlay: LatchOverlay, nowMs: () => number) {
     this.#overlay = overlay;
     this.#nowMs = nowMs;
   }

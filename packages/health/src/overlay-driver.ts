@@ -3,17 +3,8 @@
 // The one writer of the overlay. Everybody who changes something (verdicts, shifts, latches, load) hands over slot values; the
 // driver turns them into change sets, keeps what follows from them (pool epochs, last-known bits) and publishes each set whole.
 
-import {
-  LAST_KNOWN_BIT,
-  Mode,
-  OverlayWriter,
-  isConfigured,
-  isEligible,
-  EndpointWord,
-  type SlotChange,
-  type StoredSlots,
-  type World,
-} from "@meridian/snapshot";
+import { OverlayWriter, type SlotChange, type StoredSlots, type World } from "@meridian/snapshot";
+import { keepLastKnown } from "./last-known.ts";
 
 /** Bits of a slot that take another value; the others stay what they are when the change is made. */
 export interface MaskedChange extends SlotChange {
@@ -224,35 +215,9 @@ export class OverlayDriver {
     for (const slot of changes.keys())
       if (slot < world.poolEpochSlots) pools.add(world.pools.poolOfEndpoint(slot));
     for (const pool of pools) {
-      this.#keepLastKnown(world, pool, changes);
+      keepLastKnown(world, pool, changes, (slot) => this.#required().read(slot));
       const epoch = world.poolEpochSlots + pool;
       changes.set(epoch, (this.#required().read(epoch) + 1) & 0x7fff_ffff);
-    }
-  }
-
-  #keepLastKnown(world: World, pool: number, changes: Map<number, number>): void {
-    const writer = this.#required();
-    const start = world.pools.memberStart(pool);
-    const members = Array.from(
-      { length: world.pools.memberCount(pool) },
-      (_, index) => start + index,
-    );
-    const after = (endpoint: number): number => changes.get(endpoint) ?? writer.read(endpoint);
-    const serves = (endpoint: number, slot: number): boolean => {
-      const serve = (world.pools.endpointWord(endpoint, EndpointWord.weight) >>> 27) & 3;
-      return (
-        isConfigured(serve, slot) &&
-        isEligible(serve, world.pools.flags(endpoint), slot, Mode.verdict)
-      );
-    };
-    const isAnyLeft = members.some((endpoint) => serves(endpoint, after(endpoint)));
-    for (const endpoint of members) {
-      const slot = after(endpoint);
-      const was = writer.read(endpoint);
-      const keep = !isAnyLeft && (serves(endpoint, was) || (was & LAST_KNOWN_BIT) !== 0);
-      const value = keep ? (slot | LAST_KNOWN_BIT) >>> 0 : (slot & ~LAST_KNOWN_BIT) >>> 0;
-      if (value !== writer.read(endpoint)) changes.set(endpoint, value);
-      else changes.delete(endpoint);
     }
   }
 

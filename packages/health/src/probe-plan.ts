@@ -5,6 +5,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { CheckSpec, ProbeTarget } from "./check.ts";
+import type { DeclaredLatch } from "./latch-driver.ts";
 import type { CapacityRule } from "./load/capacity-factor.ts";
 
 /** What probing works from; plain data. */
@@ -12,6 +13,8 @@ export interface ProbePlan {
   readonly targets: readonly ProbeTarget[];
   /** How load counts, by endpoint key. */
   readonly rules: readonly (readonly [string, CapacityRule])[];
+  /** Failover nodes that do not fall back by themselves, by name, for edges that have to judge. */
+  readonly latches?: readonly (readonly [string, DeclaredLatch])[];
 }
 
 /** How a plan differs from the one before. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { Clock, Random } from "@meridian/core";
-import type { ProbeTarget } from "./check.ts";
+import type { ProbeTarget, Verdict } from "./check.ts";
 import type { LoadReading, Probe, ProbeOutcome } from "./probe.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
-import type { SuspicionPolicy } from "./suspicion.ts";
+import type { SuspicionPolicy, SuspicionState } from "./suspicion.ts";
 import type { Transition } from "./transition.ts";
 
 /** One result, for load collection, logs and other vantages. */
@@ -16,6 +16,15 @@ export interface ProbeReport {
   readonly load?: LoadReading;
   /** Wall time. */
   readonly atMs: number;
+}
+
+/** What one vantage says of an endpoint, by its own results alone. */
+export interface Opinion {
+  readonly key: string;
+  readonly opinion: Verdict;
+  readonly reason: string;
+  /** Wall time since when it says so. */
+  readonly sinceMs: number;
 }
 
 /** An endpoint whose earliest change moved to another power of two of seconds, without a new verdict. */
@@ -32,6 +41,10 @@ export interface HealthRunnerOptions {
   readonly vantage: string;
   readonly onTransitions: (batch: readonly Transition[]) => void;
   readonly onReport?: (report: ProbeReport) => void;
+  /** What this vantage says has changed; told at once, so that it can be judged with what others say. */
+  readonly onOpinion?: (opinion: Opinion) => void;
+  /** This process begins or ends to doubt its own network. */
+  readonly onSuspicion?: (state: SuspicionState) => void;
   /** Told when TTLs should be shorter or longer though no verdict changed. */
   readonly onOutlook?: (batch: readonly Outlook[]) => void;
   readonly suspicion?: SuspicionPolicy;

@@ -22,7 +22,7 @@ import { SuspicionWatch } from "./suspicion-watch.ts";
 import { defaultSuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 import { TransitionOutbox } from "./transition-outbox.ts";
 import type { Transition } from "./transition.ts";
-import { earliestChangeMs, step, type VerdictInput } from "./verdict.ts";
+import { earliestChangeMs, step, type QuorumOpinion, type VerdictInput } from "./verdict.ts";
 
 /** Probes targets and keeps their verdicts. */
 export class HealthRunner {
@@ -167,6 +167,20 @@ export class HealthRunner {
     return true;
   }
 
+  /** What several vantages say together, in place of what this one does; undefined where it judges alone. */
+  judged(key: string, quorum: QuorumOpinion | undefined): void {
+    const entry = this.#byKey.get(key);
+    if (entry === undefined) return;
+    this.#step(entry, { kind: "quorum", quorum, atMs: this.#options.clock.monotonicMs() });
+    this.#changed();
+  }
+
+  /** What this vantage says of an endpoint, and what the verdict follows: before inversion, both. */
+  opinions(key: string): { readonly own: Verdict; readonly followed: Verdict } | undefined {
+    const state = this.#byKey.get(key)?.state;
+    return state && { own: state.opinion, followed: state.quorum?.opinion ?? state.opinion };
+  }
+
   /** Resolves when every target known at the start has had its first result (push has none to wait for), or on close. */
   whenFirstRound(): Promise<void> {
     return this.#firstRound.promise;
@@ -206,10 +220,14 @@ export class HealthRunner {
   }
 
   #take(entry: Entry, result: ProbeResult, nowMs: number): void {
+    const isFirst = entry.lastAtMs === undefined;
+    const { opinion } = entry.state;
     this.#record(entry, result, nowMs);
     const input = { kind: "result", outcome: result.outcome, reason: result.reason } as const;
     this.#doubt(entry, result.outcome, nowMs);
     this.#step(entry, { ...input, atMs: nowMs });
+    // One that was assumed is said from now on.
+    if (isFirst && entry.state.opinion === opinion) this.#tellOpinion(entry);
     this.#unseen.delete(entry);
     this.#checkFirstRound();
     if (this.#wantsRetry(entry, result.outcome)) {
@@ -244,6 +262,7 @@ export class HealthRunner {
     this.#suspicion.result(entry, outcome, this.#byKey.values(), nowMs);
     const now = this.#suspicion.state;
     if (now.kind === before) return;
+    this.#options.onSuspicion?.(now);
     if (now.kind === "frozen") {
       this.counters.freezes++;
       const { untilMs, reason } = now;
@@ -259,6 +278,7 @@ export class HealthRunner {
 
   #step(entry: Entry, input: VerdictInput): void {
     const rule = entry.target.check;
+    const before = entry.state.opinion;
     const result = step(rule, entry.state, input);
     entry.state = result.state;
     if (result.wakeAtMs === undefined) this.#timers.cancel(entry, EntryTimer.wake);
@@ -270,7 +290,7 @@ export class HealthRunner {
       this.#outbox.add({
         key: entry.target.key,
         ...result.change,
-        vantage: this.#options.vantage,
+        vantage: entry.state.quorum?.vantages ?? this.#options.vantage,
         atMs: entry.sinceMs,
         earliestChangeMs: changeMs,
       });
@@ -280,6 +300,12 @@ export class HealthRunner {
       this.#outbox.addOutlook({ key: entry.target.key, earliestChangeMs: changeMs });
     }
     entry.outlookBucket = bucket;
+    if (entry.state.opinion !== before) this.#tellOpinion(entry);
+  }
+
+  #tellOpinion({ target: { key }, state }: Entry): void {
+    const sinceMs = this.#options.clock.wallMs();
+    this.#options.onOpinion?.({ key, opinion: state.opinion, reason: state.lastReason, sinceMs });
   }
 
   /** A push may come at any moment; a calculated check changes no sooner than one of its children. */

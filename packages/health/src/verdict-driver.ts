@@ -9,6 +9,7 @@ import {
   PER_MILLE,
   Verdict,
   type SlotChange,
+  type VantagePlace,
   type World,
 } from "@meridian/snapshot";
 import type { Verdict as VerdictWord } from "./check.ts";
@@ -18,6 +19,8 @@ import { CapacityTracker } from "./load/capacity-tracker.ts";
 import type { OverlayDriver } from "./overlay-driver.ts";
 import type { PlanChange } from "./probe-plan.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
+import { PaceKeeper } from "./quorum/pace-keeper.ts";
+import { Quorum, type Roster, type VantageView } from "./quorum/quorum.ts";
 import { HealthRunner } from "./runner.ts";
 import type { Transition } from "./transition.ts";
 
@@ -31,6 +34,17 @@ export interface VerdictDriverOptions {
   readonly overlay: OverlayDriver;
   readonly icmpSender?: IcmpSender;
   readonly onTransitions: (batch: readonly Transition[]) => void;
+  /** Other vantages report to this process; alone where absent. */
+  readonly quorum?: QuorumSettings;
+  readonly onRoster?: (roster: Roster) => void;
+}
+
+/** How this process judges with others. */
+export interface QuorumSettings {
+  /** Where it is itself; empty where that is not told. */
+  readonly site: string;
+  /** Vantages that are likely to report. */
+  readonly expectedCount: number;
 }
 
 export class VerdictDriver {
@@ -42,6 +56,8 @@ export class VerdictDriver {
   /** By key, as a snapshot may come before they are applied. */
   readonly #factors = new Map<string, number>();
   #tick: NodeJS.Timeout | undefined;
+  readonly #quorum: Quorum | undefined;
+  readonly #pace: PaceKeeper;
 
   constructor(options: VerdictDriverOptions) {
     this.#options = options;
@@ -57,7 +73,27 @@ export class VerdictDriver {
         if (report.load !== undefined)
           this.#capacity.reading(report.key, report.load.load, options.clock.monotonicMs());
       },
+      onOpinion: (opinion) => this.#quorum?.own(opinion),
+      onSuspicion: (state) => this.#quorum?.doubt(state),
     });
+    this.#pace = new PaceKeeper(this.runner);
+    this.#quorum = options.quorum && this.#makeQuorum(options.quorum);
+  }
+
+  /** A report of another vantage; false where it is none. */
+  hear(from: VantagePlace, payload: Uint8Array): boolean {
+    return this.#quorum?.hear(from, payload) ?? true;
+  }
+
+  vantages(): readonly VantageView[] {
+    return this.#quorum?.views() ?? [];
+  }
+
+  /** State of one endpoint, with what each vantage says of it. */
+  state(key: string): EndpointState | undefined {
+    const state = this.runner.state(key);
+    const witnesses = this.#quorum?.witnesses(key) ?? [];
+    return state === undefined || witnesses.length === 0 ? state : { ...state, witnesses };
   }
 
   /** Verdicts go to this world's slots from now on; the overlay has adopted it already. */
@@ -74,7 +110,9 @@ export class VerdictDriver {
       this.#capacity.setRules(this.#rules, nowMs, (key) => this.#factorOf(key));
       if (this.#world !== undefined) this.#resetFactors(this.#world);
     }
-    this.runner.changeTargets(changed, gone, (key) => this.#restored(key));
+    this.#pace.change(changed, gone, (key) => this.#restored(key));
+    this.#quorum?.setTargets(this.#pace.targets.values(), changed);
+    this.#followChoice();
     const states = changed.flatMap(({ key }) => this.runner.state(key) ?? []);
     this.#apply(
       states.filter(({ verdict }) => verdict !== "unknown"),
@@ -88,6 +126,7 @@ export class VerdictDriver {
     this.#tick = setInterval(() => {
       this.#capacity.tick(this.#options.clock.monotonicMs());
       this.#flushFactors();
+      this.#quorum?.tick();
     }, CAPACITY_TICK_MS);
     this.#tick.unref();
   }
@@ -95,6 +134,26 @@ export class VerdictDriver {
   async close(): Promise<void> {
     clearInterval(this.#tick);
     await this.runner.close();
+  }
+
+  #makeQuorum({ site, expectedCount }: QuorumSettings): Quorum {
+    const { vantage: name, clock, onRoster } = this.#options;
+    return new Quorum({
+      own: { name, site },
+      expectedCount,
+      nowMs: () => clock.monotonicMs(),
+      followed: (key) => this.runner.opinions(key)?.followed ?? "unknown",
+      onJudged: (key, quorum) => this.runner.judged(key, quorum),
+      onRoster: (roster) => {
+        this.#followChoice();
+        onRoster?.(roster);
+      },
+    });
+  }
+
+  #followChoice(): void {
+    const quorum = this.#quorum;
+    if (quorum !== undefined) this.#pace.follow((key) => quorum.isChosen(key));
   }
 
   #transitions(batch: readonly Transition[]): void {

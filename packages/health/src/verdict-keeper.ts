@@ -13,7 +13,7 @@ import { STATES_PER_TURN } from "./limits.ts";
 import { OverlayDriver, type Adoption, type ChangeSet } from "./overlay-driver.ts";
 import { unpackTargets } from "./packed-plan.ts";
 import type { IcmpAvailability } from "./probes/icmp/icmp-sender.ts";
-import { VerdictDriver } from "./verdict-driver.ts";
+import { VerdictDriver, type QuorumSettings } from "./verdict-driver.ts";
 import type {
   PackedChangeSet,
   SnapshotToJudge,
@@ -29,6 +29,8 @@ export interface VerdictKeeperOptions {
   /** Name of the place that probes. */
   readonly vantage: string;
   readonly icmp: IcmpAvailability;
+  /** Other vantages report to it; alone where absent. */
+  readonly quorum?: QuorumSettings;
   readonly report: (report: VerdictReport) => void;
 }
 
@@ -60,6 +62,8 @@ export class VerdictKeeper {
       overlay: this.#overlay,
       ...(icmp.available ? { icmpSender: icmp.sender } : {}),
       onTransitions: (batch) => options.report({ kind: "transitions", batch }),
+      ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
+      onRoster: (roster) => options.report({ kind: "roster", roster }),
     });
     void this.#verdicts.runner.whenFirstRound().then(() => options.report({ kind: "first round" }));
   }
@@ -78,6 +82,9 @@ export class VerdictKeeper {
       case "latches":
         this.#declared = command.latches;
         if (this.#world !== undefined) this.#latches.adopt(this.#world, this.#declared);
+        return;
+      case "hear":
+        this.#verdicts.hear(command.from, command.payload);
         return;
       case "start":
         this.#verdicts.start();
@@ -114,7 +121,8 @@ export class VerdictKeeper {
         return;
       case "figures": {
         const { counters, targetCount } = this.#verdicts.runner;
-        this.#answer("figures", id, { counters, targetCount });
+        const vantages = this.#verdicts.vantages();
+        this.#answer("figures", id, { counters, targetCount, vantages });
         return;
       }
       case "echoes": {
@@ -180,8 +188,7 @@ export class VerdictKeeper {
   /** A part a turn, so that a page of 10,000 states holds up no probe. */
   #tellStates(id: number, keys: readonly string[], start: number): void {
     const end = start + STATES_PER_TURN;
-    const { runner } = this.#verdicts;
-    const part = keys.slice(start, end).flatMap((key) => runner.state(key) ?? []);
+    const part = keys.slice(start, end).flatMap((key) => this.#verdicts.state(key) ?? []);
     this.#options.report({ kind: "states", id, part });
     if (end < keys.length) setImmediate(() => this.#tellStates(id, keys, end));
     else this.#answer("states", id, true);

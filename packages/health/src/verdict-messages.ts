@@ -3,12 +3,13 @@
 // What travels between the thread that probes and the one that started it. Plain data and shared buffers: the same could go between
 // processes.
 
-import type { SharedWorld } from "@meridian/snapshot";
+import type { SharedWorld, VantagePlace } from "@meridian/snapshot";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
 import type { Adoption, Cause, MaskedChange } from "./overlay-driver.ts";
 import type { PackedTargets } from "./packed-plan.ts";
 import type { PlanChange } from "./probe-plan.ts";
+import type { Roster, VantageView } from "./quorum/quorum.ts";
 import type { HealthCounters } from "./runner-options.ts";
 import type { Transition } from "./transition.ts";
 
@@ -68,6 +69,8 @@ export interface VerdictAnswers {
 export interface VerdictFigures {
   readonly counters: HealthCounters;
   readonly targetCount: number;
+  /** The vantages that are known, this one first; none where it judges alone. */
+  readonly vantages: readonly VantageView[];
 }
 
 /** What is sent to the thread: questions, and orders that need no answer. */
@@ -75,6 +78,8 @@ export type VerdictCommand =
   | { readonly kind: "question"; readonly id: number; readonly question: VerdictQuestion }
   | { readonly kind: "plan"; readonly change: PackedPlanChange }
   | { readonly kind: "latches"; readonly latches: ReadonlyMap<string, DeclaredLatch> }
+  /** A report of another vantage. */
+  | { readonly kind: "hear"; readonly from: VantagePlace; readonly payload: Uint8Array }
   | { readonly kind: "start" };
 
 /** A change of what is probed as it travels. */
@@ -98,4 +103,5 @@ export type VerdictReport<Answer = unknown> =
   | { readonly kind: "changed"; readonly changeSet: PackedChangeSet }
   | { readonly kind: "transitions"; readonly batch: readonly Transition[] }
   | { readonly kind: "states"; readonly id: number; readonly part: readonly EndpointState[] }
+  | { readonly kind: "roster"; readonly roster: Roster }
   | { readonly kind: "first round" };

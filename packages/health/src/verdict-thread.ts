@@ -6,7 +6,12 @@
 
 import { Worker } from "node:worker_threads";
 import { MeridianError, assert, key64 } from "@meridian/core";
-import { OverlayObserver, type StoredSlots, type World } from "@meridian/snapshot";
+import {
+  OverlayObserver,
+  type StoredSlots,
+  type VantagePlace,
+  type World,
+} from "@meridian/snapshot";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
@@ -19,9 +24,11 @@ import {
 import { OverlayDriver, adoptionChangeSet, type ChangeSet } from "./overlay-driver.ts";
 import { packTargets } from "./packed-plan.ts";
 import { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
+import type { Roster } from "./quorum/quorum.ts";
 import { emptyCounters } from "./runner-options.ts";
 import { SharedOverlay } from "./shared-overlay.ts";
 import type { Transition } from "./transition.ts";
+import type { QuorumSettings } from "./verdict-driver.ts";
 import { unpacked } from "./verdict-keeper.ts";
 import type {
   PackedPlanChange,
@@ -49,6 +56,9 @@ export interface VerdictThreadOptions {
   readonly onTransitions: (batch: readonly Transition[]) => void;
   /** What the journal holds: a new snapshot records only what differs from it. */
   readonly recorded: () => StoredSlots | undefined;
+  /** Other vantages report to it; alone where absent. Asked for whenever the thread is started. */
+  readonly quorum?: () => QuorumSettings;
+  readonly onRoster?: (roster: Roster) => void;
   /** The thread has died; another one is on its way. */
   readonly onDeath: (reason: string) => void;
 }
@@ -142,6 +152,11 @@ export class VerdictThread {
     return this.#ask({ kind: "push", status });
   }
 
+  /** A report of another vantage, as it came. */
+  hear(from: VantagePlace, payload: Uint8Array): void {
+    this.#send({ kind: "hear", from, payload });
+  }
+
   /** Goes back to the first tier by command; false where the node holds no latch. */
   failback(node: string): Promise<boolean> {
     return this.#ask({ kind: "failback", node });
@@ -162,7 +177,11 @@ export class VerdictThread {
   /** Totals since the thread began; zeros while there is none. */
   figures(): Promise<VerdictFigures> {
     return this.#worker === undefined
-      ? Promise.resolve({ counters: emptyCounters(), targetCount: this.#plan.targets.size })
+      ? Promise.resolve({
+          counters: emptyCounters(),
+          targetCount: this.#plan.targets.size,
+          vantages: [],
+        })
       : this.#ask({ kind: "figures" });
   }
 
@@ -220,7 +239,11 @@ export class VerdictThread {
 
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const start: VerdictWorkerStart = { vantage: this.#options.vantage };
+    const { vantage, quorum } = this.#options;
+    const start: VerdictWorkerStart = {
+      vantage,
+      ...(quorum === undefined ? {} : { quorum: quorum() }),
+    };
     const worker = new Worker(new URL("./verdict-worker.ts", import.meta.url), {
       name: "verdicts",
       workerData: start,
@@ -250,6 +273,9 @@ export class VerdictThread {
         return;
       case "states":
         this.#open.get(report.id)?.states.push(...report.part);
+        return;
+      case "roster":
+        this.#options.onRoster?.(report.roster);
         return;
       case "first round":
         this.#firstRound.resolve();

@@ -7,12 +7,14 @@ import { Pcg32, assert, systemClock } from "@meridian/core";
 import { loadNative } from "@meridian/native";
 import { SLICE_NS } from "./limits.ts";
 import { findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
+import type { QuorumSettings } from "./verdict-driver.ts";
 import { VerdictKeeper } from "./verdict-keeper.ts";
 import type { VerdictCommand } from "./verdict-messages.ts";
 
 /** What the thread is started with. */
 export interface VerdictWorkerStart {
   readonly vantage: string;
+  readonly quorum?: QuorumSettings;
 }
 
 const data: unknown = workerData;
@@ -24,6 +26,7 @@ const keeper = new VerdictKeeper({
   random: new Pcg32((Math.random() * 2 ** 32) >>> 0),
   vantage: data.vantage,
   icmp: await findIcmpSender(),
+  ...(data.quorum === undefined ? {} : { quorum: data.quorum }),
   report: (report) => port.postMessage(report),
 });
 port.on("message", (command: VerdictCommand) => keeper.take(command));

@@ -5,8 +5,9 @@
 // Two stages, one after the other:
 //
 //   results ──► count ──► opinion ──► invert, hold, freeze ──► verdict
-//               thresholds            never delays a failure,
-//               and memory            except while frozen
+//               thresholds   │   ▲    never delays a failure,
+//               and memory   ▼   │    except while frozen
+//                          quorum (of several vantages, quorum/quorum.ts)
 //
 // *Count* is gdnsd's (plugins/mon.c): while the opinion is healthy, failures at any spacing add up until `okThreshold` successes
 // in a row wipe them out, so an endpoint that fails every other probe does not stay up for ever. While it is unhealthy, only
@@ -20,6 +21,15 @@ import type { ProbeOutcome } from "./probe.ts";
 /** Why a verdict is not simply what the last results say. */
 export type Condition = "none" | "disabled" | "suspect" | "hold-down" | "damped" | "stale";
 
+/** What several vantages say together: it stands in for the opinion of this one. */
+export interface QuorumOpinion {
+  /** Before inversion. */
+  readonly opinion: Verdict;
+  readonly reason: string;
+  /** Names of those who said so, with commas. */
+  readonly vantages: string;
+}
+
 /** Everything the machine remembers of an endpoint. Times are monotonic milliseconds. */
 export interface VerdictState {
   readonly verdict: Verdict;
@@ -29,6 +39,8 @@ export interface VerdictState {
   readonly condition: Condition;
   /** What the results alone say, before inversion, hold and freeze; this is what a vantage reports to others. */
   readonly opinion: Verdict;
+  /** Undefined where this vantage judges alone. */
+  readonly quorum: QuorumOpinion | undefined;
   /** Cause of the last result. */
   readonly lastReason: string;
   /** Failures that count towards unhealthy. */
@@ -60,6 +72,11 @@ export type VerdictInput =
       readonly verdict: Verdict;
       readonly reason: string;
       readonly stale?: boolean;
+      readonly atMs: number;
+    }
+  | {
+      readonly kind: "quorum";
+      readonly quorum: QuorumOpinion | undefined;
       readonly atMs: number;
     }
   /** The rule is another one: the verdict stays, counting starts again. */
@@ -99,6 +116,7 @@ export function initialState(rule: CheckTiming, atMs: number): VerdictState {
     sinceMs: atMs,
     condition: rule.disabled ? "disabled" : "none",
     opinion,
+    quorum: undefined,
     lastReason: rule.disabled ? disabledReason : "not probed yet",
     failures: 0,
     successes: 0,
@@ -131,7 +149,7 @@ export function step(rule: CheckTiming, state: VerdictState, input: VerdictInput
  */
 export function earliestChangeMs(rule: CheckTiming, state: VerdictState, atMs: number): number {
   if (rule.disabled) return EARLIEST_CHANGE_MAX_MS;
-  const resultsMs = resultsNeeded(rule, state) * rule.intervalMs;
+  const resultsMs = (resultsNeeded(rule, state) * rule.intervalMs) / (rule.slowdown ?? 1);
   const holdUntilMs = state.verdict === "healthy" ? state.frozenUntilMs : state.heldUntilMs;
   const holdMs = holdUntilMs - atMs;
   return Math.min(EARLIEST_CHANGE_MAX_MS, Math.max(0, resultsMs, holdMs));
@@ -139,6 +157,8 @@ export function earliestChangeMs(rule: CheckTiming, state: VerdictState, atMs: n
 
 function resultsNeeded(rule: CheckTiming, state: VerdictState): number {
   if (wanted(rule, state) !== state.verdict) return 0;
+  // Who is at odds with the others knows nothing of when they change.
+  if (state.quorum !== undefined && state.quorum.opinion !== state.opinion) return 0;
   switch (state.opinion) {
     case "unknown":
       return 1;
@@ -158,6 +178,8 @@ function count(rule: CheckTiming, state: VerdictState, input: VerdictInput): Ver
       return countResult(rule, state, input.outcome, input.reason);
     case "decided":
       return decide(state, input.verdict, input.reason, input.stale === true);
+    case "quorum":
+      return { ...state, quorum: input.quorum };
     case "rule":
       return restart(rule, state);
     case "freeze":
@@ -232,7 +254,7 @@ function settle(rule: CheckTiming, state: VerdictState, atMs: number): VerdictSt
     const held = withCondition(state, condition);
     return { state: held, change: undefined, wakeAtMs: state.heldUntilMs };
   }
-  if (state.verdict === "healthy" && atMs < state.frozenUntilMs) {
+  if (state.verdict === "healthy" && isFrozen(state, atMs)) {
     const held = withCondition(state, "suspect");
     return { state: held, change: undefined, wakeAtMs: state.frozenUntilMs };
   }
@@ -246,7 +268,8 @@ function flip(
   condition: Condition,
   atMs: number,
 ): VerdictStep {
-  const reason = rule.inverted ? `${state.lastReason} (inverted)` : state.lastReason;
+  const said = state.quorum?.reason ?? state.lastReason;
+  const reason = rule.inverted ? `${said} (inverted)` : said;
   const flipsAtMs = rememberFlip(rule, state, atMs);
   const hold = verdict === "unhealthy" ? holdAfter(rule, flipsAtMs, atMs) : noHold;
   const next: VerdictState = {
@@ -293,13 +316,18 @@ function rememberFlip(rule: CheckTiming, state: VerdictState, atMs: number): rea
 }
 
 function wanted(rule: CheckTiming, state: VerdictState): Verdict {
-  const opinion = rule.disabled ? "healthy" : state.opinion;
+  const opinion = rule.disabled ? "healthy" : (state.quorum?.opinion ?? state.opinion);
   return rule.inverted ? opposite(opinion) : opinion;
+}
+
+/** Doubts about this machine's network do not concern what others say too. */
+function isFrozen(state: VerdictState, atMs: number): boolean {
+  return state.quorum === undefined && atMs < state.frozenUntilMs;
 }
 
 function calmCondition(rule: CheckTiming, state: VerdictState, atMs: number): Condition {
   if (rule.disabled) return "disabled";
-  if (atMs < state.frozenUntilMs) return "suspect";
+  if (isFrozen(state, atMs)) return "suspect";
   return state.condition === "stale" ? "stale" : "none";
 }
 

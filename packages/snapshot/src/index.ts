@@ -69,7 +69,7 @@ export {
   type Manifest,
   type ManifestSection,
 } from "./manifest.ts";
-export { FrameDecoder, FrameKind, type Frame } from "./link/frame.ts";
+export { FrameDecoder, FrameKind, encodeFrame, type Frame } from "./link/frame.ts";
 export {
   CONTROL_NAME,
   LINK_PROTOCOL,
@@ -92,4 +92,26 @@ export {
   type SlotChanges,
   type SlotTable,
 } from "./link/messages.ts";
+export {
+  REPORT_REASONS,
+  REPORT_REASON_BYTES,
+  Suspicion,
+  decodeReport,
+  encodeReport,
+  reportTableBytes,
+  type Report,
+  type ReportChange,
+  type ReportChanges,
+  type ReportTable,
+} from "./link/reports.ts";
+export {
+  decodeVantageHello,
+  decodeVantagePlan,
+  encodeVantageHello,
+  encodeVantagePlan,
+  type PlanSection,
+  type VantageHello,
+  type VantagePlace,
+  type VantagePlan,
+} from "./link/vantage-plan.ts";
 export { joinStatement, parseJoinToken, type JoinRequest, type JoinToken } from "./link/join.ts";

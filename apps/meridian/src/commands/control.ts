@@ -27,6 +27,7 @@ export async function control(input: CommandInput): Promise<ExitCode> {
     listen: [],
     edges: input.requiredText("edges"),
     keyFile: input.text("keyFile"),
+    site: input.text("site") ?? "",
     http: httpOf(input),
     workers: 1,
     transport: "auto",

@@ -107,6 +107,17 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       ageField("PROBED", "lastProbeMs", nowMs),
       field("LAST", "lastReason"),
       field("CONDITION", "condition"),
+      { title: "VANTAGES", value: (row) => witnessesOf(row["vantages"]) },
+    ],
+    vantages: [
+      field("VANTAGE", "name"),
+      field("SITE", "site"),
+      field("STATE", "state"),
+      { title: "HEARD", value: (row) => `${Math.round(Number(row["ageMs"]) / 100) / 10} s ago` },
+      field("CHOSEN FOR", "chosenCount", true),
+      field("HEALTHY", "healthyCount", true),
+      field("UNHEALTHY", "unhealthyCount", true),
+      field("REPORTS", "reports", true),
     ],
     shifts: [
       field("ID", "id"),
@@ -143,6 +154,19 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
     ],
   };
   return columns[kind];
+}
+
+/** Names with what they say, in brackets those that do not count. */
+function witnessesOf(value: unknown): string {
+  if (!Array.isArray(value)) return "";
+  return value
+    .map((each: unknown) => {
+      const member = (name: string): unknown =>
+        typeof each === "object" && each !== null ? Reflect.get(each, name) : undefined;
+      const text = `${String(member("vantage"))} ${String(member("verdict"))}`;
+      return member("counts") === true ? text : `(${text})`;
+    })
+    .join(", ");
 }
 
 /** A column of shares; `scale` brings the value to percent. */

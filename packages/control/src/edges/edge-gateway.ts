@@ -3,8 +3,8 @@
 // The edges of a control plane: who may join, who has, what they are sent, and where they come in.
 
 import { MeridianError, type Clock } from "@meridian/core";
-import type { ChangeSet } from "@meridian/health";
-import { LINK_SLOTS_MAX, TABLE_MS } from "@meridian/snapshot";
+import type { ChangeSet, Roster } from "@meridian/health";
+import { LINK_SLOTS_MAX, TABLE_MS, type VantagePlace } from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView } from "./edge-hub.ts";
@@ -12,9 +12,11 @@ import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster } from "./edge-roster.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
-import type { StateDocuments } from "../state/state-documents.ts";
 import { StoreCopyFile } from "./store-copy-file.ts";
+import { PlanSectionFile } from "./plan-section.ts";
 import type { PublicationView } from "./publication-state.ts";
+import type { StateDocuments } from "../state/state-documents.ts";
+import { VantageHub } from "./vantage-hub.ts";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -22,11 +24,15 @@ export interface EdgeGatewayOptions {
   readonly state: StateDocuments;
   /** The key that seals what must not lie in the store in clear. */
   readonly keyPath: string;
+  /** Where what is probed is kept. */
+  readonly stateFolder: string;
   /** `HOST:PORT`. */
   readonly listen: string;
   readonly section: (name: string) => SharedArrayBuffer | undefined;
   /** Where the copy of the store lies that edges are given; its folder is there. */
   readonly copyPath: string;
+  /** A report of a vantage, as it came. */
+  readonly hear: (from: VantagePlace, payload: Uint8Array) => void;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -44,6 +50,8 @@ export class EdgeGateway {
   readonly #tokens: JoinTokens;
   readonly #roster: EdgeRoster;
   readonly #hub: EdgeHub;
+  readonly #vantages: VantageHub;
+  readonly #plan: PlanSectionFile;
   readonly #listener: EdgeListener;
   #timer: NodeJS.Timeout | undefined;
   /** `HOST:PORT` that is listened on. */
@@ -56,18 +64,21 @@ export class EdgeGateway {
     this.#tokens = new JoinTokens(state);
     this.#roster = new EdgeRoster(state);
     this.#hub = new EdgeHub(clock);
+    this.#vantages = new VantageHub(options.hear);
+    this.#plan = new PlanSectionFile(options.stateFolder);
     this.#listener = new EdgeListener({
       ...splitAddress(listen),
       authority,
       tokens: this.#tokens,
       roster: this.#roster,
       hub: this.#hub,
-      section: options.section,
       copy: new StoreCopyFile({
         path: options.copyPath,
         store: () => state.store,
         monotonicMs: () => clock.monotonicMs(),
       }),
+      vantages: this.#vantages,
+      section: (name) => this.#plan.section(name) ?? options.section(name),
       logger,
       wallMs: () => clock.wallMs(),
     });
@@ -86,7 +97,10 @@ export class EdgeGateway {
     const { host } = splitAddress(this.#options.listen);
     const port = await this.#listener.start();
     this.address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-    this.#timer = setInterval(() => this.#hub.tick(), TABLE_MS).unref();
+    this.#timer = setInterval(() => {
+      this.#hub.tick();
+      this.#vantages.tick();
+    }, TABLE_MS).unref();
   }
 
   publish(publication: Publication): void {
@@ -101,6 +115,20 @@ export class EdgeGateway {
 
   changed(changeSet: ChangeSet): void {
     this.#hub.changed(changeSet);
+  }
+
+  /** What is probed is another plan, which is in the state folder. */
+  async planKept(): Promise<void> {
+    this.#vantages.planned(await this.#plan.read());
+  }
+
+  rosterChanged(roster: Roster): void {
+    this.#vantages.rosterChanged(roster);
+  }
+
+  /** Edges and vantages that have joined. */
+  get joinedCount(): number {
+    return this.#roster.names().length;
   }
 
   views(): EdgeView[] {
@@ -127,6 +155,7 @@ export class EdgeGateway {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#hub.close();
+    this.#vantages.close();
     await this.#listener.close();
   }
 }

@@ -31,6 +31,8 @@ import type { EdgeHub, EdgeStream } from "./edge-hub.ts";
 import type { EdgeRoster } from "./edge-roster.ts";
 import type { JoinTokens } from "./join-tokens.ts";
 import type { StoreCopyFile } from "./store-copy-file.ts";
+import type { VantageHub } from "./vantage-hub.ts";
+import { serveVantage } from "./vantage-stream.ts";
 import { CERTIFICATE_MS, RENEWAL_GRACE_MS } from "./limits.ts";
 
 const BODY_BYTES_MAX = 8192;
@@ -49,6 +51,7 @@ export interface EdgeListenerOptions {
   readonly tokens: JoinTokens;
   readonly roster: EdgeRoster;
   readonly hub: EdgeHub;
+  readonly vantages: VantageHub;
   /** The bytes of a section that is served; undefined for any other. */
   readonly section: (name: string) => SharedArrayBuffer | undefined;
   readonly copy: StoreCopyFile;
@@ -178,6 +181,9 @@ export class EdgeListener {
     } else if (method === "POST" && path === LinkPath.link) {
       if (this.#options.hub.isServing) this.#link(stream, peer, peer.edge);
       else reply(stream, 503, "it has nothing to serve yet");
+    } else if (method === "POST" && path === LinkPath.vantage) {
+      const { vantages, logger } = this.#options;
+      serveVantage(stream, { name: peer.edge, address: peer.address }, vantages, logger);
     } else if (method === "GET" && path.startsWith(LinkPath.sections)) {
       const bytes = this.#options.section(path.slice(LinkPath.sections.length));
       if (bytes === undefined) reply(stream, 404, "The section is not served any more");

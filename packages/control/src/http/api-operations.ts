@@ -178,6 +178,7 @@ export const apiOperations: readonly ApiOperation[] = [
   view("/v1/policies", "policies", "Policies with their queries."),
   view("/v1/records", "records", "Names bound to policies and pools."),
   view("/v1/health", "health", "Health checks of endpoints."),
+  view("/v1/vantages", "vantages", "Vantages and what each says."),
   view("/v1/shifts", "shifts", "Shifts that are running."),
   view("/v1/latches", "latches", "Failover nodes that hold a tier."),
   view("/v1/notifications", "notifications", "Notifications with what became of them."),

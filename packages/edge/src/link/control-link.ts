@@ -21,14 +21,13 @@ import type { EdgeLogger } from "../edge-logger.ts";
 import type { EdgeIdentity } from "./edge-identity.ts";
 import type { EdgeReplica, FetchSection } from "./edge-replica.ts";
 import { dial } from "./exchange.ts";
+import { fetchSection } from "./fetch-section.ts";
 
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5000;
 const REFUSAL_BYTES_MAX = 4096;
 /** A control that has an earlier revision than this edge is left after this: another one may have caught up. */
 const BEHIND_MS_MAX = 3000;
-/** A section that stops coming is given up after this. */
-const FETCH_SILENCE_MS_MAX = 10_000;
 
 export interface ControlLinkOptions {
   /** URLs of controls; one of them is enough. */
@@ -165,6 +164,8 @@ export class ControlLink {
       }
       case FrameKind.hello:
       case FrameKind.acknowledgement:
+      case FrameKind.reports:
+      case FrameKind.plan:
         fail("a message goes the wrong way");
         return;
     }
@@ -188,44 +189,4 @@ export class ControlLink {
     const pauseMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** rounds) * (0.5 + Math.random() / 2);
     this.#timer = setTimeout(() => this.#dial(), pauseMs);
   }
-}
-
-function fetchSection(
-  session: ClientHttp2Session,
-  name: string,
-  bytes: number,
-): Promise<SharedArrayBuffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<SharedArrayBuffer>();
-  if (session.destroyed) return Promise.reject(new Error("the connection is gone"));
-  const stream = session.request({
-    ":method": "GET",
-    ":path": `${LinkPath.sections}${name}`,
-  });
-  const buffer = new SharedArrayBuffer(bytes);
-  const content = new Uint8Array(buffer);
-  let at = 0;
-  const fail = (reason: string): void => {
-    reject(new Error(`Section ${name}: ${reason}`));
-    stream.close();
-  };
-  stream.setTimeout(FETCH_SILENCE_MS_MAX, () => fail("it stopped coming"));
-  stream.on("response", (headers) => {
-    const status = headers[":status"];
-    if (status !== 200) fail(`control answers ${status}`);
-  });
-  stream.on("data", (chunk: Buffer) => {
-    if (at + chunk.length > bytes) {
-      fail(`it has more than ${bytes} bytes`);
-      return;
-    }
-    content.set(chunk, at);
-    at += chunk.length;
-  });
-  stream.on("error", (error) => fail(error.message));
-  stream.on("end", () => {
-    if (at === bytes) resolve(buffer);
-    else fail(`it ends after ${at} bytes, expected ${bytes}`);
-  });
-  stream.on("close", () => reject(new Error(`Section ${name}: the connection is gone`)));
-  return promise;
 }

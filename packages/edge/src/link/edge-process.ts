@@ -2,8 +2,10 @@
 
 // A whole edge: sockets and workers, the pair on disk, and the link to control.
 
-import { reasonOf } from "@meridian/core";
+import { key64, reasonOf } from "@meridian/core";
+import type { Verdict as VerdictWord } from "@meridian/health";
 import { loadNative } from "@meridian/native";
+import { Verdict, type World } from "@meridian/snapshot";
 import { StateDir } from "@meridian/snapshot/disk";
 import { Edge, formatEdgeAddress } from "../edge.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
@@ -14,6 +16,12 @@ import { ControlLink } from "./control-link.ts";
 import { readIdentity } from "./edge-identity.ts";
 import { EdgeReplica } from "./edge-replica.ts";
 import { EdgeState } from "./edge-state.ts";
+import { Isolation, type IsolationMode } from "./isolation.ts";
+import type { OverlayMirror } from "./overlay-mirror.ts";
+import type { VantageAgent } from "../vantage/vantage-agent.ts";
+
+/** How often it is looked at whether control is heard of. */
+const ISOLATION_TICK_MS = 500;
 
 export interface EdgeProcessOptions {
   readonly controls: readonly string[];
@@ -21,6 +29,9 @@ export interface EdgeProcessOptions {
   readonly listen: readonly string[];
   readonly workers: number;
   readonly transport: "auto" | "native" | "dgram";
+  /** Where it is, as a vantage; empty where that is not told. */
+  readonly site: string;
+  readonly isolation: IsolationMode;
   readonly version: string;
   readonly logger: EdgeLogger;
 }
@@ -34,6 +45,11 @@ export class EdgeProcess {
   readonly #copy: ControlCopy;
   readonly #edge: Edge;
   readonly #options: EdgeProcessOptions;
+  readonly #isolation: Isolation;
+  #served: { readonly world: World; readonly mirror: OverlayMirror } | undefined;
+  #agent: VantageAgent | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
   #closing: Promise<void> | undefined;
 
   /** Holds the state folder from now on. Throws EDGE_NOT_JOINED, STATE_LOCKED, STATE_UNUSABLE. */
@@ -62,11 +78,22 @@ export class EdgeProcess {
       onWorkerExit: (worker) => this.#replica.forgetWorker(worker),
     });
     const onSlab = adviceForSlabs();
+    this.#isolation = new Isolation({
+      mode: options.isolation,
+      nowMs: () => performance.now(),
+      logger,
+      suspicion: () => this.#agent?.vantage.runner.suspicion ?? { kind: "trusting" },
+      onChange: (isIsolated) => this.#agent?.vantage.runner.setIsolated(isIsolated),
+    });
     this.#replica = new EdgeReplica({
       state: this.#state,
       logger,
       serve: (message) => this.#edge.post(message),
       onPosition: () => this.#link.acknowledge(),
+      onMirror: (world, mirror) => {
+        this.#served = { world, mirror };
+        this.#isolation.served(world, mirror);
+      },
       ...(onSlab === undefined ? {} : { onSlab }),
     });
     this.#renewal = new CertificateRenewal({
@@ -86,7 +113,10 @@ export class EdgeProcess {
       version,
       replica: this.#replica,
       logger,
-      onWord: () => this.#state.heard(),
+      onWord: () => {
+        this.#state.heard();
+        this.#isolation.heard();
+      },
     });
   }
 
@@ -102,6 +132,44 @@ export class EdgeProcess {
     const dns = this.#edge.addresses().map(formatEdgeAddress);
     if (isRestored) logger.info("Answering", { dns, revision, sequence });
     else logger.info("Waiting for a revision from control", { dns });
+    await this.#startVantage();
+  }
+
+  /** After the first answers: what probes need is loaded then. */
+  async #startVantage(): Promise<void> {
+    const { VantageAgent } = await import("../vantage/vantage-agent.ts");
+    const { controls, stateFolder, site, version, logger } = this.#options;
+    const agent = await VantageAgent.start({
+      controls,
+      stateFolder,
+      site,
+      version,
+      logger,
+      identity: () => this.#renewal.identity,
+      restored: (key) => this.#verdictOf(key),
+      onPlan: ({ latches = [] }) => this.#isolation.planned(new Map(latches)),
+      onTransitions: (batch) => this.#isolation.transitions(batch),
+      onSettled: () => this.#isolation.settled(),
+    });
+    this.#agent = agent;
+    if (this.#isClosed) {
+      await agent.close();
+      return;
+    }
+    this.#timer = setInterval(() => this.#isolation.tick(), ISOLATION_TICK_MS).unref();
+  }
+
+  /** What is served of an endpoint: this edge goes on from there. */
+  #verdictOf(key: string): VerdictWord | undefined {
+    const { world, mirror } = this.#served ?? {};
+    const slot = world?.pools.endpointIndexOf(key64(key)) ?? -1;
+    if (slot < 0 || mirror === undefined) return undefined;
+    const verdict = mirror.read(slot) & 3;
+    return verdict === Verdict.healthy
+      ? "healthy"
+      : verdict === Verdict.unhealthy
+        ? "unhealthy"
+        : undefined;
   }
 
   /** Idempotent. */
@@ -111,7 +179,11 @@ export class EdgeProcess {
   }
 
   async #close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#isolation.close();
     this.#renewal.close();
+    await this.#agent?.close();
     this.#link.close();
     this.#copy.close();
     try {

@@ -66,6 +66,8 @@ export interface EdgeReplicaOptions {
   /** What is served has changed. */
   readonly onPosition: (position: Position) => void;
   readonly onSlab?: (slab: SharedArrayBuffer) => void;
+  /** Another overlay begins; workers have not seen it yet. */
+  readonly onMirror?: (world: World, mirror: OverlayMirror) => void;
 }
 
 interface Served extends LoadedRevision {
@@ -239,6 +241,7 @@ export class EdgeReplica {
       onPosition(this.position);
     });
     this.#served = { manifest, pack, world, mirror };
+    this.#options.onMirror?.(world, mirror);
     const { buffer: overlay, slotCount } = mirror;
     serve({
       kind: "snapshot",

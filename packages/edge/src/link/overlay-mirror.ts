@@ -2,12 +2,21 @@
 
 // An edge's copy of control's overlay, under control's own sequence: an edge at (revision, sequence) has the very slots that control had
 // then. Epochs of pools alone are counted here: they say that something of a pool moved, to the workers of this process.
+//
+// Where an edge has to judge by itself, what it found lies on top of control's slots, and is taken off when control judges again.
 
+import { keepLastKnown } from "@meridian/health";
 import { OverlayWriter, type SlotChanges, type World } from "@meridian/snapshot";
 
 /** Longest time for which a change set waits for readers of the spare bank, before a worker counts as hung. */
 const SPARE_WAIT_MS_MAX = 1000;
 const WORKERS_MAX = 64;
+
+/** Bits of a slot that this edge knows better than control. */
+export interface Override {
+  readonly mask: number;
+  readonly value: number;
+}
 
 export class OverlayMirror {
   readonly revision: number;
@@ -15,6 +24,9 @@ export class OverlayMirror {
   readonly #writer: OverlayWriter;
   readonly #onPublished: () => void;
   readonly #pending = new Map<number, number>();
+  /** As control has them. */
+  readonly #controls: Uint32Array;
+  #overrides: ReadonlyMap<number, Override> = new Map();
   #newest: number;
   #waitingSinceMs: number | undefined;
   #retry: NodeJS.Immediate | undefined;
@@ -27,6 +39,7 @@ export class OverlayMirror {
     this.revision = start.revision;
     this.#world = world;
     this.#writer = new OverlayWriter(start.slots, start.sequence);
+    this.#controls = start.slots.slice();
     this.#newest = start.sequence;
     this.#onPublished = onPublished;
   }
@@ -50,7 +63,8 @@ export class OverlayMirror {
     const { poolEpochSlots, branchSlots } = this.#world;
     for (let slot = 0; slot < slots.length; slot++) {
       if (slot >= poolEpochSlots && slot < branchSlots) continue;
-      this.#set(slot, slots[slot] ?? 0);
+      this.#controls[slot] = slots[slot] ?? 0;
+      this.#set(slot, this.#merged(slot));
     }
     this.#publish(sequence);
     return true;
@@ -62,8 +76,7 @@ export class OverlayMirror {
     const { poolEpochSlots, branchSlots } = this.#world;
     return slots.every(
       (value, slot) =>
-        (slot >= poolEpochSlots && slot < branchSlots) ||
-        value === (this.#pending.get(slot) ?? this.#writer.read(slot)),
+        (slot >= poolEpochSlots && slot < branchSlots) || value === this.#controls[slot],
     );
   }
 
@@ -72,10 +85,35 @@ export class OverlayMirror {
     if (sequence !== this.#newest + 1) return false;
     for (const { key, value } of changes) {
       const slot = this.#world.slotOfKey(key);
-      if (slot >= 0) this.#set(slot, value);
+      if (slot < 0) continue;
+      this.#controls[slot] = value;
+      this.#set(slot, this.#merged(slot));
     }
     this.#publish(sequence);
     return true;
+  }
+
+  /** Lays these on top of control's slots from now on, by key, in place of all before. */
+  override(overrides: ReadonlyMap<bigint, Override>): void {
+    const before = this.#overrides;
+    const next = new Map<number, Override>();
+    for (const [key, override] of overrides) {
+      const slot = this.#world.slotOfKey(key);
+      if (slot >= 0) next.set(slot, override);
+    }
+    this.#overrides = next;
+    for (const slot of [...before.keys(), ...next.keys()]) this.#set(slot, this.#merged(slot));
+    if (this.#pending.size > 0) this.#publish(this.#newest);
+  }
+
+  /** The newest slot, published or about to be. */
+  read(slot: number): number {
+    return this.#pending.get(slot) ?? this.#writer.read(slot);
+  }
+
+  /** The newest published slots; valid until the next change. */
+  get current(): Uint32Array {
+    return this.#writer.current();
   }
 
   /** Every slot with a key that outlives the revision, as workers read it. */
@@ -96,6 +134,14 @@ export class OverlayMirror {
   close(): void {
     if (this.#retry !== undefined) clearImmediate(this.#retry);
     this.#retry = undefined;
+  }
+
+  #merged(slot: number): number {
+    const value = this.#controls[slot] ?? 0;
+    const override = this.#overrides.get(slot);
+    return override === undefined
+      ? value
+      : ((value & ~override.mask) | (override.value & override.mask)) >>> 0;
   }
 
   #set(slot: number, value: number): void {
@@ -130,10 +176,15 @@ export class OverlayMirror {
 
   #withEpochs(): { readonly slot: number; readonly value: number }[] {
     const { pools, poolEpochSlots } = this.#world;
-    const changes = [...this.#pending].map(([slot, value]) => ({ slot, value }));
+    const values = new Map(this.#pending);
     const moved = new Set<number>();
-    for (const { slot } of changes)
+    for (const slot of values.keys())
       if (slot < poolEpochSlots) moved.add(pools.poolOfEndpoint(slot));
+    // Control marks the last ones of a pool that failed; here only an edge that judges by itself has to.
+    if (this.#overrides.size > 0)
+      for (const pool of moved)
+        keepLastKnown(this.#world, pool, values, (slot) => this.#writer.read(slot));
+    const changes = [...values].map(([slot, value]) => ({ slot, value }));
     for (const pool of moved) {
       const slot = poolEpochSlots + pool;
       changes.push({ slot, value: (this.#writer.read(slot) + 1) & 0x7fff_ffff });

@@ -10,9 +10,11 @@
 export const FrameKind = {
   hello: 1,
   acknowledgement: 2,
+  reports: 3,
   manifest: 16,
   table: 17,
   changes: 18,
+  plan: 19,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
@@ -25,9 +27,11 @@ const MEBIBYTE = 1024 * 1024;
 export const FRAME_BYTES_MAX: Readonly<Record<FrameKind, number>> = {
   [FrameKind.hello]: 4096,
   [FrameKind.acknowledgement]: 64,
+  [FrameKind.reports]: 16 * MEBIBYTE,
   [FrameKind.manifest]: 64 * MEBIBYTE,
   [FrameKind.table]: 16 * MEBIBYTE,
   [FrameKind.changes]: 64 * MEBIBYTE,
+  [FrameKind.plan]: MEBIBYTE,
 };
 
 /** One message as it travels. */

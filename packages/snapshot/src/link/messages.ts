@@ -20,6 +20,7 @@ export const LinkPath = {
   join: "/edge/v1/join",
   renew: "/edge/v1/renew",
   link: "/edge/v1/link",
+  vantage: "/edge/v1/vantage",
   sections: "/edge/v1/sections/",
   copy: "/edge/v1/copy",
 } as const;

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A vantage as a part of a process: it probes what controls say, and reports to all of them. What they say of the plan is the same where
+// they serve the same revision; who the live vantages are is what the one says that spoke last.
+
+import { Pcg32, reasonOf, systemClock } from "@meridian/core";
+import {
+  Vantage,
+  findIcmpSender,
+  type ProbePlan,
+  type Transition,
+  type Verdict,
+} from "@meridian/health";
+import type { PlanSection, VantagePlan } from "@meridian/snapshot";
+import type { EdgeLogger } from "../edge-logger.ts";
+import type { EdgeIdentity } from "../link/edge-identity.ts";
+import type { FetchSection } from "../link/edge-replica.ts";
+import { PlanStore } from "./plan-store.ts";
+import { ReportLink } from "./report-link.ts";
+
+export interface VantageAgentOptions {
+  readonly controls: readonly string[];
+  readonly stateFolder: string;
+  readonly identity: () => EdgeIdentity;
+  readonly site: string;
+  readonly version: string;
+  readonly logger: EdgeLogger;
+  /** Verdict to begin with for what is new. */
+  readonly restored: (key: string) => Verdict | undefined;
+  readonly onPlan: (plan: ProbePlan) => void;
+  readonly onTransitions: (batch: readonly Transition[]) => void;
+  /** A control counts what this vantage says, and has heard enough to judge. */
+  readonly onSettled: () => void;
+}
+
+export class VantageAgent {
+  readonly vantage: Vantage;
+  readonly #options: VantageAgentOptions;
+  readonly #store: PlanStore;
+  readonly #links: readonly ReportLink[];
+  #planName = "";
+  #fetching = "";
+  /** By control: whether this vantage was in its list. */
+  readonly #listed = new Set<string>();
+  #isClosed = false;
+
+  private constructor(
+    options: VantageAgentOptions,
+    icmp: Awaited<ReturnType<typeof findIcmpSender>>,
+  ) {
+    const { controls, identity, version, site, logger, stateFolder } = options;
+    this.#options = options;
+    this.#store = new PlanStore(stateFolder, logger);
+    this.#links = controls.map(
+      (url) =>
+        new ReportLink({
+          url,
+          identity,
+          version,
+          site,
+          logger,
+          onOpen: () => this.vantage.tick(),
+          onPlan: (message, fetch) => this.#hear(url, message, fetch),
+        }),
+    );
+    this.vantage = new Vantage({
+      name: identity().edge,
+      site,
+      clock: systemClock,
+      random: new Pcg32((Math.random() * 2 ** 32) >>> 0),
+      ...(icmp.available ? { icmpSender: icmp.sender } : {}),
+      onReport: (payload) => {
+        for (const link of this.#links) link.report(payload);
+      },
+      onTransitions: options.onTransitions,
+    });
+  }
+
+  /** Probes what was kept, and dials. */
+  static async start(options: VantageAgentOptions): Promise<VantageAgent> {
+    const agent = new VantageAgent(options, await findIcmpSender());
+    const kept = agent.#store.load();
+    if (kept !== undefined) agent.#adopt(kept.name, kept.plan);
+    agent.vantage.start();
+    for (const link of agent.#links) link.start();
+    return agent;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const link of this.#links) link.close();
+    await this.vantage.close();
+  }
+
+  #hear(url: string, { plan, isSettled, live }: VantagePlan, fetch: FetchSection): void {
+    const name = this.#options.identity().edge;
+    if (live !== undefined) {
+      this.vantage.setLive(live);
+      if (live.some((each) => each.name === name)) this.#listed.add(url);
+      else this.#listed.delete(url);
+    }
+    if (isSettled && this.#listed.has(url)) this.#options.onSettled();
+    if (plan !== undefined && plan.name !== this.#planName) this.#fetch(plan, fetch);
+  }
+
+  #fetch(section: PlanSection, fetch: FetchSection): void {
+    if (this.#fetching === section.name) return;
+    this.#fetching = section.name;
+    this.#fetchPlan(section, fetch)
+      .catch((error: unknown) => {
+        if (this.#isClosed) return;
+        this.#options.logger.error("Cannot take the plan of what is probed", {
+          reason: reasonOf(error),
+        });
+      })
+      .finally(() => {
+        // What failed is tried again when control speaks next.
+        if (this.#fetching === section.name) this.#fetching = "";
+      });
+  }
+
+  async #fetchPlan(section: PlanSection, fetch: FetchSection): Promise<void> {
+    const refusal = this.#store.refusal(section);
+    if (refusal !== undefined) throw new Error(refusal);
+    const content = await fetch(section.name, section.bytes);
+    if (this.#isClosed || this.#fetching !== section.name) return;
+    // A copy: what is decoded may not be shared.
+    const plan = this.#store.take(section, new Uint8Array(content).slice());
+    if (typeof plan === "string") throw new Error(plan);
+    this.#adopt(section.name, plan);
+  }
+
+  #adopt(name: string, plan: ProbePlan): void {
+    this.#planName = name;
+    this.vantage.setPlan(plan, this.#options.restored);
+    this.#options.onPlan(plan);
+    this.#options.logger.info("Probing", { targets: this.vantage.targets.size });
+  }
+}

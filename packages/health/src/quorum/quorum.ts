@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What all vantages together say of each endpoint, in the one process that has to know (a control). Every vantage tells its opinions; those
+// that were chosen for an endpoint and were heard of lately are judged by (`judge`), and what comes out stands in for the opinion of
+// this process's own runner.
+//
+//   own runner ── opinion ──┐
+//   other vantages ─ reports ┴─► live vantages ─► chosen ones of an endpoint ─► judge ─► its verdict machine
+//
+// A vantage that is not heard of, or that lost everything at once, is out of the choice: it is stale, not right. What it did is done by
+// the next ones in the order of the hash. Where all have lost everything, it is believed of those that have waited for long enough.
+
+import { Suspicion, decodeReport, type VantagePlace } from "@meridian/snapshot";
+import type { ProbeTarget, Verdict } from "../check.ts";
+import { judge, type JudgeRule, type VantageReport } from "../judge.ts";
+import type { Opinion } from "../runner-options.ts";
+import type { SuspicionState } from "../suspicion.ts";
+import type { QuorumOpinion } from "../verdict.ts";
+import { candidateOf, chooseVantages, type Candidate } from "./choose-vantages.ts";
+import { HeardVantage, type HeardOpinion, type Voice } from "./heard-vantage.ts";
+import { opinionCode, opinionWord } from "./opinion-code.ts";
+import { OwnOpinions } from "./own-opinions.ts";
+import { TargetOrder } from "./target-order.ts";
+
+/** A vantage that was not heard of for this long does not count. */
+export const FRESH_MS = 5000;
+/** One that was not heard of for this long is forgotten. */
+const FORGET_MS = 3_600_000;
+/** Vantages that are kept; more are passed over. */
+const HEARD_MAX = 4096;
+
+export interface QuorumOptions {
+  /** The vantage that this process is itself. */
+  readonly own: VantagePlace;
+  /** Others that are likely to report: nothing that is known is judged otherwise before they had the time to. */
+  readonly expectedCount: number;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+  /** What the verdict of a target follows now, before inversion. */
+  readonly followed: (key: string) => Verdict;
+  readonly onJudged: (key: string, quorum: QuorumOpinion | undefined) => void;
+  /** Other vantages are live, or it is settled. */
+  readonly onRoster: (roster: Roster) => void;
+}
+
+/** The live vantages. */
+export interface Roster {
+  readonly live: readonly VantagePlace[];
+  readonly isSettled: boolean;
+}
+
+/** A vantage as `get vantages` shows it. */
+export interface VantageView extends VantagePlace {
+  readonly isOwn: boolean;
+  /** `live`, `silent` for too long, or `suspect`: everything that it probes has failed. */
+  readonly state: "live" | "silent" | "suspect";
+  /** Since its newest report was sent. */
+  readonly ageMs: number;
+  /** Endpoints that it probes at full pace. */
+  readonly chosenCount: number;
+  readonly healthyCount: number;
+  readonly unhealthyCount: number;
+  readonly reports: number;
+}
+
+/** What one vantage says of one endpoint. */
+export interface Witness {
+  readonly vantage: string;
+  readonly verdict: Verdict;
+  readonly reason: string;
+  /** Wall time by the vantage's clock. */
+  readonly sinceMs: number;
+  /** Whether it counts: it is live, and chosen for this endpoint. */
+  readonly counts: boolean;
+}
+
+const NOT_TOLD = 255;
+
+export class Quorum {
+  readonly #options: QuorumOptions;
+  readonly #startMs: number;
+  readonly #heard = new Map<string, HeardVantage>();
+  #order = new TargetOrder([]);
+  #opinions = new OwnOpinions(this.#order);
+  #suspicion: number = Suspicion.trusting;
+  /** This process among the others. */
+  readonly #own: Voice;
+  #live: readonly Candidate[] = [];
+  #members: readonly Voice[] = [];
+  #rosterText = "";
+  /** Indices in `#live` by place. */
+  #chosen: readonly (readonly number[])[] = [];
+  /** What was handed on by place: an opinion's code, or that there was none. */
+  #told = new Uint8Array(0);
+
+  constructor(options: QuorumOptions) {
+    this.#options = options;
+    this.#startMs = options.nowMs();
+    this.#own = this.#ownVoice();
+  }
+
+  get order(): TargetOrder {
+    return this.#order;
+  }
+
+  /** Whether all had the time to report since this process began. */
+  get isSettled(): boolean {
+    const others = this.#heard.size;
+    const waitedMs = this.#options.nowMs() - this.#startMs;
+    return others >= this.#options.expectedCount || waitedMs >= FRESH_MS;
+  }
+
+  /** The whole set of targets; `changed` of them are not what they were. */
+  setTargets(targets: Iterable<ProbeTarget>, changed: readonly ProbeTarget[]): void {
+    const order = new TargetOrder(targets);
+    const before = { order: this.#order, told: this.#told };
+    const told = new Uint8Array(order.length).fill(NOT_TOLD);
+    for (const [place, { key }] of order.targets.entries())
+      told[place] = before.told[before.order.placeOf(key)] ?? NOT_TOLD;
+    this.#told = told;
+    this.#opinions = new OwnOpinions(order, this.#opinions);
+    for (const vantage of this.#heard.values()) vantage.reorder(order);
+    for (const target of changed) {
+      const place = order.placeOf(target.key);
+      const was = before.order.targets[before.order.placeOf(target.key)];
+      if (place < 0) continue;
+      told[place] = NOT_TOLD;
+      if (was?.address === target.address && was.port === target.port) continue;
+      this.#opinions.forget(place);
+      for (const vantage of this.#heard.values()) vantage.forget(place);
+    }
+    this.#order = order;
+    if (this.#findLive()) return;
+    this.#choose();
+    this.#judgeAll();
+  }
+
+  /** An opinion of this process's own. */
+  own(opinion: Opinion): void {
+    const place = this.#opinions.set(opinion);
+    if (place >= 0) this.#judge(place);
+  }
+
+  /** Whether this process doubts its own network. */
+  doubt({ kind }: SuspicionState): void {
+    this.#suspicion = Suspicion[kind];
+    this.#findLive();
+  }
+
+  /** A report has come; false where the bytes are none. */
+  hear(from: VantagePlace, payload: Uint8Array): boolean {
+    const report = decodeReport(payload);
+    if (report === undefined) return false;
+    const vantage = this.#vantage(from);
+    if (vantage === undefined) return true;
+    vantage.site = from.site;
+    const changed = vantage.take(report, this.#options.nowMs());
+    this.#findLive();
+    for (const place of changed) this.#judge(place);
+    return true;
+  }
+
+  /** Looks at what has become of the vantages with time; to be called each second. */
+  tick(): void {
+    const nowMs = this.#options.nowMs();
+    for (const [name, { heardAtMs }] of this.#heard)
+      if (nowMs - heardAtMs > FORGET_MS) this.#heard.delete(name);
+    this.#findLive();
+  }
+
+  /** Whether this process probes a target at full pace. */
+  isChosen(key: string): boolean {
+    const place = this.#order.placeOf(key);
+    const own = this.#members.indexOf(this.#own);
+    return place < 0 || this.#chosen[place]?.includes(own) === true;
+  }
+
+  /** What every vantage says of a target. */
+  witnesses(key: string): Witness[] {
+    const place = this.#order.placeOf(key);
+    if (place < 0 || this.#heard.size === 0) return [];
+    const chosen = this.#chosen[place]?.map((index) => this.#members[index]) ?? [];
+    return [this.#own, ...this.#heard.values()].map((vantage) => {
+      const { opinion, ...said } = vantage.at(place);
+      return {
+        vantage: vantage.name,
+        verdict: opinionWord(opinion),
+        ...said,
+        counts: chosen.includes(vantage),
+      };
+    });
+  }
+
+  views(): VantageView[] {
+    const chosenCounts = new Map<Voice, number>();
+    for (const indices of this.#chosen)
+      for (const index of indices) {
+        const member = this.#members[index] ?? this.#own;
+        chosenCounts.set(member, (chosenCounts.get(member) ?? 0) + 1);
+      }
+    return [this.#own, ...this.#heard.values()].map((vantage) => {
+      const counts = [0, 0, 0];
+      for (let place = 0; place < this.#order.length; place++) {
+        const { opinion } = vantage.at(place);
+        counts[opinion] = (counts[opinion] ?? 0) + 1;
+      }
+      const { name, site, reports } = vantage;
+      return {
+        name,
+        site,
+        isOwn: vantage === this.#own,
+        state: this.#stateOf(vantage),
+        ageMs: this.#options.nowMs() - vantage.heardAtMs,
+        chosenCount: chosenCounts.get(vantage) ?? 0,
+        healthyCount: counts[1] ?? 0,
+        unhealthyCount: counts[2] ?? 0,
+        reports,
+      };
+    });
+  }
+
+  #vantage(from: VantagePlace): HeardVantage | undefined {
+    const known = this.#heard.get(from.name);
+    if (known !== undefined || this.#heard.size >= HEARD_MAX) return known;
+    const vantage = new HeardVantage(from, this.#order);
+    this.#heard.set(from.name, vantage);
+    return vantage;
+  }
+
+  #stateOf(vantage: Voice): VantageView["state"] {
+    if (this.#options.nowMs() - vantage.heardAtMs > FRESH_MS) return "silent";
+    return vantage.suspicion === Suspicion.trusting ? "live" : "suspect";
+  }
+
+  /** False where nothing has changed. */
+  #findLive(): boolean {
+    const members = this.#liveMembers();
+    const text = JSON.stringify([members.map(placeOf), this.isSettled]);
+    if (text === this.#rosterText) return false;
+    this.#rosterText = text;
+    this.#members = members;
+    this.#live = members.map(candidateOf);
+    this.#choose();
+    const isSettled = this.isSettled;
+    this.#options.onRoster({ live: members.map(placeOf), isSettled });
+    this.#judgeAll();
+    return true;
+  }
+
+  /** By name. */
+  #liveMembers(): Voice[] {
+    const fresh = [this.#own, ...this.#heard.values()].filter(
+      (vantage) => this.#stateOf(vantage) !== "silent",
+    );
+    const trusting = fresh.filter((each) => each.suspicion === Suspicion.trusting);
+    const believing = fresh.filter((each) => each.suspicion === Suspicion.believing);
+    const counted = trusting.length > 0 ? trusting : believing;
+    // A process that doubts itself and knows of no other one freezes by itself.
+    const members = counted.length > 0 ? counted : [this.#own];
+    return members.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #ownVoice(): Voice {
+    const { own, nowMs } = this.#options;
+    const suspicion = (): number => this.#suspicion;
+    const at = (place: number): HeardOpinion => this.#opinions.at(place);
+    return {
+      ...own,
+      reports: 0,
+      at,
+      get suspicion() {
+        return suspicion();
+      },
+      get heardAtMs() {
+        return nowMs();
+      },
+    };
+  }
+
+  #choose(): void {
+    const { targets, hashes } = this.#order;
+    this.#chosen = targets.map(({ check }, place) =>
+      chooseVantages(this.#live, hashes[place] ?? 0, check),
+    );
+  }
+
+  #judgeAll(): void {
+    for (let place = 0; place < this.#order.length; place++) this.#judge(place);
+  }
+
+  #judge(place: number): void {
+    const target = this.#order.targets[place];
+    if (target === undefined) return;
+    const quorum = this.#quorumOf(place, target);
+    const code = quorum === undefined ? NOT_TOLD : opinionCode(quorum.opinion);
+    if (this.#told[place] === code) return;
+    this.#told[place] = code;
+    this.#options.onJudged(target.key, quorum);
+  }
+
+  #quorumOf(place: number, { key, check }: ProbeTarget): QuorumOpinion | undefined {
+    const chosen = this.#chosen[place] ?? [];
+    const members = chosen.flatMap((index) => this.#members[index] ?? []);
+    const isAlone = members.length === 1 && members[0] === this.#own;
+    const previous = this.#options.followed(key);
+    if (!this.isSettled && previous !== "unknown")
+      return { opinion: previous, reason: "waiting for other vantages", vantages: "" };
+    if (isAlone && (check.minVantages ?? 1) <= 1) return undefined;
+    const nowMs = this.#options.nowMs();
+    const reports = members.map((member): VantageReport => {
+      const { opinion, reason } = member.at(place);
+      const { name: vantage, heardAtMs: atMs } = member;
+      return { vantage, verdict: opinionWord(opinion), reason, atMs };
+    });
+    // Where nothing is known there is nothing to hold.
+    const least = previous === "unknown" ? undefined : check.minVantages;
+    const rule: JudgeRule = {
+      freshForMs: FRESH_MS,
+      minVantages: least ?? Math.floor(members.length / 2) + 1,
+      quorum: check.percentHealthy ?? "majority",
+      inverted: false,
+    };
+    const { verdict, vantages, freshCount, reason, held } = judge(rule, previous, reports, nowMs);
+    const said = held ? reason : `${vantages.length} of ${freshCount} vantages: ${reason}`;
+    return { opinion: verdict, reason: said, vantages: vantages.toSorted().join(", ") };
+  }
+}
+
+function placeOf({ name, site }: Voice): VantagePlace {
+  return { name, site };
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A process that probes for others: it keeps opinions, and reports them: all of them each second, in as many bytes whatever they are,
+// and changes at once, as long as they are few. So that its reports cost the same on the worst day, changes may take a small share of
+// the bytes of a table each second; what is more waits for the next one.
+
+import type { Clock, Random } from "@meridian/core";
+import {
+  Suspicion,
+  encodeReport,
+  reportTableBytes,
+  type Report,
+  type ReportChange,
+  type VantagePlace,
+} from "@meridian/snapshot";
+import { PlanKeeper, type ProbePlan } from "../probe-plan.ts";
+import type { Probe } from "../probe.ts";
+import type { ProbeTarget, Verdict } from "../check.ts";
+import type { IcmpSender } from "../probes/icmp/icmp-sender.ts";
+import { HealthRunner } from "../runner.ts";
+import type { Opinion } from "../runner-options.ts";
+import type { Transition } from "../transition.ts";
+import { candidateOf, chooseVantages } from "./choose-vantages.ts";
+import { OwnOpinions } from "./own-opinions.ts";
+import { PaceKeeper } from "./pace-keeper.ts";
+import { TargetOrder } from "./target-order.ts";
+
+const TABLE_MS = 1000;
+/** Bytes of changes a second: of a table's, in percent, and at least. */
+const CHANGES_PERCENT_MAX = 4;
+const CHANGES_BYTES_MIN = 1024;
+const ENTRY_BYTES = 75;
+
+export interface VantageOptions extends VantagePlace {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly icmpSender?: IcmpSender;
+  /** A report is to be sent to all controls. */
+  readonly onReport: (payload: Uint8Array) => void;
+  readonly onTransitions: (batch: readonly Transition[]) => void;
+  /** `manual`: the caller moves the clock, calls `advance` of the runner and `tick` here. */
+  readonly timers?: "real" | "manual";
+  readonly createProbe?: (target: ProbeTarget) => Probe | undefined;
+}
+
+export class Vantage {
+  readonly runner: HealthRunner;
+  readonly #options: VantageOptions;
+  readonly #plan = new PlanKeeper();
+  readonly #pace: PaceKeeper;
+  readonly #session: number;
+  #order = new TargetOrder([]);
+  #own = new OwnOpinions(this.#order);
+  #live: readonly VantagePlace[] = [];
+  #sequence = 0;
+  /** Places with opinions that no report has told yet. */
+  readonly #untold = new Set<number>();
+  #changeBytesLeft = 0;
+  #isFlushQueued = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: VantageOptions) {
+    this.#options = options;
+    const { clock, random, name, icmpSender, onTransitions, timers, createProbe } = options;
+    this.#session = random.next32();
+    this.runner = new HealthRunner({
+      clock,
+      random,
+      vantage: name,
+      ...(icmpSender === undefined ? {} : { icmpSender }),
+      ...(timers === undefined ? {} : { timers }),
+      ...(createProbe === undefined ? {} : { createProbe }),
+      onTransitions,
+      onOpinion: (opinion) => this.#changed(opinion),
+    });
+    this.#pace = new PaceKeeper(this.runner);
+  }
+
+  /** Targets by key, as the plan has them. */
+  get targets(): ReadonlyMap<string, ProbeTarget> {
+    return this.#plan.targets;
+  }
+
+  start(): void {
+    this.runner.start();
+    if (this.#options.timers !== "manual")
+      this.#timer ??= setInterval(() => this.tick(), TABLE_MS).unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.runner.close();
+  }
+
+  /** What is probed from now on; of what is new, `restored` is the verdict to begin with. */
+  setPlan(plan: ProbePlan, restored: (key: string) => Verdict | undefined): void {
+    const change = this.#plan.take({ ...plan, targets: seenFromHere(plan.targets) });
+    if (change === undefined) return;
+    this.#pace.change(change.changed, change.gone, restored);
+    const before = this.#order;
+    this.#order = new TargetOrder(this.#plan.targets.values());
+    this.#own = new OwnOpinions(this.#order, this.#own);
+    for (const { key, address, port } of change.changed) {
+      const was = before.targets[before.placeOf(key)];
+      const place = this.#order.placeOf(key);
+      if (place >= 0 && (was?.address !== address || was.port !== port)) this.#own.forget(place);
+    }
+    this.#untold.clear();
+    this.#follow();
+    this.tick();
+  }
+
+  /** The live vantages, this one among them or not. */
+  setLive(live: readonly VantagePlace[]): void {
+    this.#live = live;
+    this.#follow();
+  }
+
+  /** Reports all there is; each second, and when a control has come. */
+  tick(): void {
+    const { opinions, reasons, sinceSeconds, texts } = this.#own;
+    this.#untold.clear();
+    const tableBytes = reportTableBytes(this.#order.length);
+    this.#changeBytesLeft = Math.max(CHANGES_BYTES_MIN, (tableBytes * CHANGES_PERCENT_MAX) / 100);
+    this.#report({ form: "table", opinions, reasons, sinceSeconds, texts });
+  }
+
+  #follow(): void {
+    const candidates = this.#live.map(candidateOf).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const own = candidates.findIndex(({ name }) => name === this.#options.name);
+    this.#pace.follow((key) => {
+      const place = this.#order.placeOf(key);
+      const { check } = this.#order.targets[place] ?? {};
+      if (check === undefined || own < 0) return false;
+      return chooseVantages(candidates, this.#order.hashes[place] ?? 0, check).includes(own);
+    });
+  }
+
+  #changed(opinion: Opinion): void {
+    const place = this.#own.set(opinion);
+    if (place < 0) return;
+    this.#untold.add(place);
+    if (this.#isFlushQueued) return;
+    this.#isFlushQueued = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  /** Changes of one turn of the event loop, as many as there is room for. */
+  #flush(): void {
+    this.#isFlushQueued = false;
+    const changes: ReportChange[] = [];
+    const { opinions, reasons, sinceSeconds, texts } = this.#own;
+    for (const place of this.#untold) {
+      if (this.#changeBytesLeft < ENTRY_BYTES) break;
+      this.#changeBytesLeft -= ENTRY_BYTES;
+      this.#untold.delete(place);
+      const reason = reasons[place] ?? 0;
+      changes.push({
+        place,
+        opinion: opinions[place] ?? 0,
+        sinceSeconds: sinceSeconds[place] ?? 0,
+        reason,
+        text: texts[reason] ?? "",
+      });
+    }
+    if (changes.length > 0) this.#report({ form: "changes", changes });
+  }
+
+  #report(
+    said:
+      | Omit<Extract<Report, { form: "table" }>, HeaderMember>
+      | Omit<Extract<Report, { form: "changes" }>, HeaderMember>,
+  ): void {
+    this.#options.onReport(
+      encodeReport({
+        suspicion: Suspicion[this.runner.suspicion.kind],
+        sequence: ++this.#sequence,
+        session: this.#session,
+        sentMs: this.#options.clock.monotonicMs(),
+        print: this.#order.print,
+        ...said,
+      }),
+    );
+  }
+}
+
+/** Statuses that are pushed and what a Prometheus server says come to controls; nor is judged here what is counted of such. */
+function seenFromHere(targets: readonly ProbeTarget[]): ProbeTarget[] {
+  const elsewhere = new Set(
+    targets.flatMap(({ key, check: { kind } }) =>
+      kind === "push" || kind === "prometheus" ? [key] : [],
+    ),
+  );
+  return targets.filter(
+    ({ key, check }) =>
+      !elsewhere.has(key) &&
+      (check.kind !== "calculated" || !check.children.some((child) => elsewhere.has(child))),
+  );
+}
+
+type HeaderMember = "suspicion" | "sequence" | "session" | "sentMs" | "print";
