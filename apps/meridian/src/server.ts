@@ -2,7 +2,7 @@
 
 // The embedded server: control plane, edge and API in one process, around one state folder.
 //
-//   lock the folder (or take the sockets over) ─► open the sockets ─► stored snapshot ─► files ─► first round of probes ─► API
+//   lock the folder (or take the sockets over) ─► open the sockets ─► stored snapshot ─► store, API ─► files ─► first round of probes
 //
 // The sockets come first: a query that arrives before there is a snapshot is told SERVFAIL, so that its resolver asks elsewhere.
 
@@ -111,10 +111,8 @@ export class Server {
     directory: StateDir,
     logger: ReturnType<typeof processLogger>,
     takeover: Takeover | undefined,
-    store: Store | undefined,
   ) {
     this.#options = options;
-    this.#store = store;
     this.#directory = directory;
     this.#logger = logger;
     this.#persistence = new DiskPersistence(directory, logger.control, () => Date.now());
@@ -211,18 +209,13 @@ export class Server {
     if (takeover === undefined) directory.lock();
     else directory.takeLock();
     let server: Server | undefined;
-    let store: Store | undefined;
     try {
-      store = await storeOf(directory, logger, takeover !== undefined);
-      server = new Server(options, directory, logger, takeover, store);
+      server = new Server(options, directory, logger, takeover);
       await server.#start(takeover, predecessor);
       return server;
     } catch (error) {
       takeover?.abandon();
-      if (server === undefined) {
-        await store?.close();
-        directory.unlock();
-      }
+      if (server === undefined) directory.unlock();
       await server?.close();
       throw error;
     }
@@ -249,9 +242,14 @@ export class Server {
 
   async #start(takeover: Takeover | undefined, predecessor: number | undefined): Promise<void> {
     this.#gatherer.start(this.#edge);
-    await this.#readStore();
     // The workers come up in threads of their own while this one reads the state folder and the files.
     const edgeStarted = this.#edge?.start();
+    // It is waited for below.
+    edgeStarted?.catch(() => undefined);
+    // What is on disk is answered first. Edges are given it under the epoch of the store.
+    if (this.#options.edges === undefined) await this.embedded.restore();
+    this.#store = await storeOf(this.#directory, this.#logger, takeover !== undefined);
+    await this.#readStore();
     await this.#startGateway();
     const apiStarted = takeover === undefined ? this.#startApi() : undefined;
     await Promise.all([edgeStarted, apiStarted, this.#startControl()]);

@@ -92,9 +92,11 @@ export class Embedded implements Publisher {
    * has something to serve that probes or the stored overlay vouch for; rejects where there is neither a stored revision nor good files.
    */
   async start(): Promise<void> {
+    const isRestored = await this.restore();
+    if (this.#isClosed) return;
+    // Not before: until something is served, the processor is for that.
     this.#compiler.start();
-    this.#shifts.restore();
-    const isRestored = await this.#restore();
+    if (this.world !== undefined) this.#restoreProbes();
     // With or without good files: what is served from disk goes on being judged.
     if (isRestored && this.#options.probing) this.verdicts.start();
     const reload = await this.#firstLoad();
@@ -230,19 +232,32 @@ export class Embedded implements Publisher {
     return this.verdicts.failback(node);
   }
 
-  /** Serves what the state folder holds; true where an overlay came with it, so that answers need not wait for probes. */
+  #restored: Promise<boolean> | undefined;
+
+  /**
+   * Serves what the state folder holds; true where an overlay came with it, so that answers need not wait for probes. `start()` begins
+   * with it where nobody has asked for it before.
+   */
+  restore(): Promise<boolean> {
+    this.#restored ??= this.#restore();
+    return this.#restored;
+  }
+
   async #restore(): Promise<boolean> {
     const { persistence, logger } = this.#options;
+    this.#shifts.restore();
     const overlay = persistence.loadOverlay();
     if (!(await this.#served.restore(overlay)) || this.#isClosed) return false;
     if (overlay !== undefined) this.#served.publish();
-    const probes = persistence.loadProbes();
-    if (probes !== undefined) {
-      this.verdicts.setPlan(probes);
-      this.#options.onPlanKept?.();
-    }
     logger.info({ revision: this.revision }, "Serving the stored revision");
     return overlay !== undefined;
+  }
+
+  #restoreProbes(): void {
+    const probes = this.#options.persistence.loadProbes();
+    if (probes === undefined) return;
+    this.verdicts.setPlan(probes);
+    this.#options.onPlanKept?.();
   }
 
   /** A compiler that fails is no reason to stop where a stored revision can be served. */

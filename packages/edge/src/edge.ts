@@ -130,8 +130,15 @@ export class Edge {
     const udp = Array.from({ length: workers }, (_, index) =>
       this.#supervise(index, this.#udpSockets(index)),
     );
-    this.#supervisors = [...udp, this.#supervise(workers, this.#tcpSockets())];
-    const results = await Promise.allSettled(this.#supervisors.map((worker) => worker.start()));
+    const tcp = this.#supervise(workers, this.#tcpSockets());
+    this.#supervisors = [...udp, tcp];
+    await this.#startAll(udp);
+    // Connections wait in the kernel; on few cores the threads that nearly all queries come to are not to wait for this one.
+    if (this.#closing === undefined) await this.#startAll([tcp]);
+  }
+
+  async #startAll(supervisors: readonly Supervisor[]): Promise<void> {
+    const results = await Promise.allSettled(supervisors.map((worker) => worker.start()));
     const failed = results.find((result) => result.status === "rejected");
     if (failed === undefined) return;
     await this.close();
