@@ -3,7 +3,12 @@
 // What a worker counts: plain 32-bit words in two shared buffers that only it writes and only the main thread reads. A word may be
 // read while it is written; it is then one query old. Words wrap at 2³²: readers take differences modulo 2³².
 
-import { SelectionCounts, SelectionLayout, type World } from "@meridian/snapshot";
+import {
+  type CounterWords,
+  SelectionCounts,
+  SelectionLayout,
+  type World,
+} from "@meridian/snapshot";
 import {
   FIXED_COUNTER_BYTES,
   FixedCounter,
@@ -41,6 +46,12 @@ export class WorkerCounters {
     const selection = new SelectionLayout(world);
     this.reshape(counterShape(world, selection));
     return new SelectionCounts(this.#words, this.#layout.nodeBase, selection);
+  }
+
+  /** Where the snapshot's words lie, until the next `reshape()`. */
+  layout(): CounterWords {
+    const { policyBase, endpointBase, nodeBase, branchBase } = this.#layout;
+    return { words: this.#words, policyBase, endpointBase, nodeBase, branchBase };
   }
 
   add(counter: number): void {

@@ -94,6 +94,10 @@ class QueryWorker implements PacketHandler {
     this.#handler?.beginBatch();
   }
 
+  lookAhead(input: Uint8Array, stride: number, lengths: Int32Array, count: number): void {
+    this.#handler?.lookAhead(input, stride, lengths, count);
+  }
+
   endBatch(): void {
     this.#handler?.endBatch();
   }

@@ -10,6 +10,12 @@ export interface PacketHandler {
   /** Before the packets of a batch: adopts the newest overlay bank (hazard protocol inside). */
   beginBatch(): void;
 
+  /**
+   * After `beginBatch()`, the packets that will be handled, all at once: packet `i` is `lengths[i]` bytes at `input[i × stride]`. A handler
+   * may have them load what they will need; it answers none of them here.
+   */
+  lookAhead?(input: Uint8Array, stride: number, lengths: Int32Array, count: number): void;
+
   /** After the batch, before blocking: marks this worker idle so that the overlay writer need not wait for it. */
   endBatch(): void;
 

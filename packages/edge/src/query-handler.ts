@@ -4,7 +4,7 @@
 // buffers, writes the response where it will leave from, and allocates nothing.
 
 import { Rcode } from "@meridian/dns";
-import { FAMILY_IPV6 } from "@meridian/snapshot";
+import { FAMILY_IPV6, LookAhead, Mode } from "@meridian/snapshot";
 import { FixedCounter } from "./counter-layout.ts";
 import type { WorkerCounters } from "./counters.ts";
 import { ECS_HEADER_BYTES } from "./ecs.ts";
@@ -20,6 +20,10 @@ import type { TopNames } from "./top-names.ts";
 
 /** Largest UDP response: what crosses ordinary paths unfragmented (RFC 9715). */
 export const UDP_BYTES_MAX = 1232;
+/** Bytes of sections below which a batch is answered without looking ahead: what a core's own cache holds. */
+const LOOK_AHEAD_BYTES_MIN = 2 * 1024 * 1024;
+/** Queries below which there is nothing to do at once. */
+const LOOK_AHEAD_QUERIES_MIN = 4;
 const UDP_BYTES_WITHOUT_EDNS = 512;
 const CLASS_IN = 1;
 const CLASS_CH = 3;
@@ -58,6 +62,8 @@ export class QueryHandler implements PacketHandler {
   readonly #chain: Chain = new Chain();
   readonly #entry: LogEntry = new LogEntry();
   readonly #diagnosis: Diagnosis | undefined;
+  /** Undefined where what is served fits the caches. */
+  #ahead: LookAhead | undefined;
   #nowMs = 0;
   #logCountdown: number;
 
@@ -72,12 +78,20 @@ export class QueryHandler implements PacketHandler {
     const { diagnosis = [] } = options;
     this.#diagnosis = diagnosis.length === 0 ? undefined : new Diagnosis(diagnosis);
     served.selector.counts = this.#counters.reshapeFor(served.world);
+    this.#ahead = this.#lookAheadFor(served);
   }
 
   /** Serves another snapshot from the next packet on. Not between `beginBatch` and `endBatch`. */
   serve(served: ServedSnapshot): void {
     this.#query.served = served;
     served.selector.counts = this.#counters.reshapeFor(served.world);
+    this.#ahead = this.#lookAheadFor(served);
+  }
+
+  #lookAheadFor({ world, selector }: ServedSnapshot): LookAhead | undefined {
+    const bytes = world.zones.names.slabs.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+    if (bytes < LOOK_AHEAD_BYTES_MIN) return undefined;
+    return new LookAhead(world, selector.candidates(Mode.verdict), this.#counters.layout());
   }
 
   /** The decision facts of the last query; for explain. */
@@ -89,6 +103,12 @@ export class QueryHandler implements PacketHandler {
     this.#nowMs = this.#options.nowMs();
     this.#query.nowSeconds = Math.floor(this.#nowMs / 1000);
     this.#query.served.overlay.enter();
+  }
+
+  lookAhead(input: Uint8Array, stride: number, lengths: Int32Array, count: number): void {
+    const ahead = this.#ahead;
+    if (ahead === undefined || count < LOOK_AHEAD_QUERIES_MIN) return;
+    ahead.run(input, stride, lengths, count, this.#query.served.overlay.slots);
   }
 
   endBatch(): void {

@@ -96,6 +96,7 @@ class TurnLoop {
     let done = 0;
     try {
       this.#handler.beginBatch();
+      this.#handler.lookAhead?.(this.#input, INPUT_STRIDE, this.#inputLength, received);
       for (; done < received; done += 1) this.#outputLength[done] = this.#handle(done);
       this.#handler.endBatch();
     } catch (error) {

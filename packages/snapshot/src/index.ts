@@ -49,6 +49,7 @@ export {
   openSection,
   type SectionError,
 } from "./section.ts";
+export { LookAhead, type CounterWords } from "./look-ahead.ts";
 export { SectionPack, type NamedSection, type OnSlab } from "./section-pack.ts";
 export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";

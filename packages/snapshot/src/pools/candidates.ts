@@ -84,7 +84,8 @@ export function isHostName(flags: number): boolean {
 export class Candidates {
   readonly #pools: PoolTable;
   readonly #mode: number;
-  readonly #words: Uint32Array;
+  /** All tables; only for `LookAhead`. */
+  readonly words: Uint32Array;
   readonly #doubles: Float64Array;
   /** Where the header of the pool that was counted last lies, in doubles. */
   #header = 0;
@@ -93,7 +94,7 @@ export class Candidates {
     this.#pools = pools;
     this.#mode = mode;
     this.#doubles = new Float64Array(pools.poolCount * HEADER + pools.endpointCount * CANDIDATE);
-    this.#words = new Uint32Array(this.#doubles.buffer);
+    this.words = new Uint32Array(this.#doubles.buffer);
   }
 
   /** Number of candidates of `pool` under the overlay bank `slots` (endpoint slots first, then one epoch slot a pool). */
@@ -102,7 +103,7 @@ export class Candidates {
     const header = pool * HEADER + this.#pools.memberStart(pool) * CANDIDATE;
     this.#header = header;
     const at = header * 2;
-    const words = this.#words;
+    const words = this.words;
     if (words[at + EPOCH] !== epoch + 1) {
       this.#derive(pool, slots);
       words[at + EPOCH] = epoch + 1;
@@ -110,9 +111,14 @@ export class Candidates {
     return words[at + COUNT]!;
   }
 
+  /** First word of the header of a pool whose first member is `memberStart`. */
+  headerWord(pool: number, memberStart: number): number {
+    return (pool * HEADER + memberStart * CANDIDATE) * 2;
+  }
+
   /** Endpoint of candidate `index`. */
   endpoint(index: number): number {
-    return this.#words[(this.#header + HEADER + index * CANDIDATE + 1) * 2]!;
+    return this.words[(this.#header + HEADER + index * CANDIDATE + 1) * 2]!;
   }
 
   /** Weight of the candidates up to and with `index`. */
@@ -152,7 +158,7 @@ export class Candidates {
   }
 
   #facts(): number {
-    return this.#words[this.#header * 2 + FACTS]!;
+    return this.words[this.#header * 2 + FACTS]!;
   }
 
   #derive(pool: number, slots: Uint32Array): void {
@@ -187,13 +193,13 @@ export class Candidates {
       }
     }
     const header = this.#header;
-    this.#words[header * 2 + FACTS] = change << FACTS_CHANGE_SHIFT;
+    this.words[header * 2 + FACTS] = change << FACTS_CHANGE_SHIFT;
     const needed = healthyNeeded(table.poolWord(pool, PoolWord.minHealthy), configured);
     if (
       healthy === 0 ||
       (mode === Mode.verdict && !this.#meetsMinimum(pool, start, end, slots, needed, healthy))
     ) {
-      this.#words[header * 2 + COUNT] = 0;
+      this.words[header * 2 + COUNT] = 0;
       this.#doubles[header + CAPACITY] = 0;
       return;
     }
@@ -286,11 +292,11 @@ export class Candidates {
       if (isHostName(flags)) facts |= HOST_NAMES;
       const at = header + HEADER + count * CANDIDATE;
       this.#doubles[at] = total;
-      this.#words[(at + 1) * 2] = endpoint;
+      this.words[(at + 1) * 2] = endpoint;
       count++;
     }
-    this.#words[header * 2 + COUNT] = count;
-    this.#words[header * 2 + FACTS]! |= facts;
+    this.words[header * 2 + COUNT] = count;
+    this.words[header * 2 + FACTS]! |= facts;
     this.#doubles[header + CAPACITY] = capacity;
   }
 

@@ -17,9 +17,10 @@ export type ResolveTarget = (targetKind: number, keyLow: number, keyHigh: number
 /** Target of a link that leads nowhere. */
 export const NO_TARGET = -1;
 
-const CHUNK_WORDS = 16;
-/** Words of a record. Bases are indices into the views of the section's slab, the first target's into the records' own array. */
-const ChunkWord = {
+/** Words a names section in `NamesTable.records`. */
+export const CHUNK_WORDS = 16;
+/** Words of a record of `NamesTable.records`. Bases are indices into the views of the section's slab, the first target's into the records' own array. */
+export const ChunkWord = {
   slab: 0,
   bucketBase: 1,
   bucketMask: 2,

@@ -107,9 +107,29 @@ export function labelHash(
     hash = Math.imul(hash ^ bytes[index]!, 0x01000193);
     hash ^= hash >>> 15;
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
+  return finished(hash);
+}
+
+/** The same for bytes in any case. */
+export function foldedLabelHash(
+  parentHash: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  let hash = parentHash | 0;
+  for (let index = start; index < end; index++) {
+    const byte = bytes[index]!;
+    hash = Math.imul(hash ^ ((byte - 0x41) >>> 0 < 26 ? byte | 0x20 : byte), 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  return finished(hash);
+}
+
+function finished(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
 }
 
 const wildcardLabel = Uint8Array.of(1, 0x2a);

@@ -14,6 +14,7 @@ import { rootHash, labelHash } from "./query-name.ts";
 import { hasApex } from "./name-lookup.ts";
 import { recordEnd } from "./names-check.ts";
 import {
+  CHUNK_WORDS,
   labelOffsets,
   NamesChunk,
   resolveNames,
@@ -86,6 +87,12 @@ export class LoadedZone {
   /** Names section `index`, made when it is asked for first: hundreds at once would hold up a worker that takes over a snapshot. */
   chunkAt(index: number): NamesChunk {
     return this.#chunks[index] ?? this.#openChunk(index);
+  }
+
+  /** Where the record of the names section of names with this hash begins in `NamesTable.records`. */
+  chunkRecord(hash: number): number {
+    const bits = this.chunkBits;
+    return (this.#firstChunk + (bits === 0 ? 0 : hash >>> (32 - bits))) * CHUNK_WORDS;
   }
 
   #openChunk(index: number): NamesChunk {
@@ -217,6 +224,18 @@ export class ZoneTable {
         const zone = this.zones[slots[slot]!]!;
         if (zone.originHash === hash && isOrigin(zone.origin, name, label)) return zone;
       }
+    }
+    return undefined;
+  }
+
+  /** The zone whose origin has this hash and as many labels, not compared further; for whom a wrong one does no harm. */
+  withOrigin(hash: number, labelCount: number): LoadedZone | undefined {
+    if (labelCount < this.#labelsMin || labelCount > this.#labelsMax) return undefined;
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    for (let slot = hash & mask; slots[slot]! >= 0; slot = (slot + 1) & mask) {
+      const zone = this.zones[slots[slot]!]!;
+      if (zone.originHash === hash) return zone;
     }
     return undefined;
   }
