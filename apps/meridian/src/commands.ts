@@ -113,6 +113,17 @@ export const commands: readonly CommandDefinition[] = [
       watchedFiles,
       state,
       {
+        flags: "--store <PLACE>",
+        summary:
+          "A store that other controls share, as `etcd://HOST:PORT,…/PREFIX?…`; the documents come from it, instead of files.",
+        environment: "MERIDIAN_STORE",
+      },
+      {
+        flags: "--name <NAME>",
+        summary: "Of this control, among those of its store.",
+        defaultText: "the host's name",
+      },
+      {
         flags: "--edges <ADDRESS:PORT>",
         summary: "Where edges come in, over mutual TLS.",
         environment: "MERIDIAN_EDGES",

@@ -21,7 +21,11 @@ import {
   LatencySamples,
   Notifier,
   RefusalLog,
+  ControlReplica,
   StateDocuments,
+  parseStoreLocation,
+  sealingKey,
+  sharedConsistencyKey,
   consistencyKey,
   openStore,
   type EdgeFigures,
@@ -40,7 +44,6 @@ import {
 } from "@meridian/edge";
 import { formatProblem } from "@meridian/model";
 import { loadNative } from "@meridian/native";
-import { FIRST_EPOCH } from "@meridian/snapshot";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
 import { whileShown } from "./progress.ts";
@@ -61,6 +64,10 @@ export interface ServerOptions {
   readonly keyFile?: string | undefined;
   /** Where this process probes from, among other vantages; empty where that is not told. */
   readonly site?: string;
+  /** The store in etcd that this control shares with others, as text; its own in the state folder where left out. */
+  readonly store?: string | undefined;
+  /** Of this control among those of its store; the host's where left out. */
+  readonly name?: string | undefined;
   /** `HOST:PORT` of the HTTP listener; undefined for none. */
   readonly http: string | undefined;
   readonly workers: number;
@@ -97,7 +104,10 @@ export class Server {
   readonly #state: StateDocuments;
   /** While a process that is replaced still has it, only to be read. */
   #store: Store | undefined;
-  #epoch = FIRST_EPOCH;
+  /** Signs what readers have seen; known when the store is. */
+  #consistencyKey: Uint8Array = new Uint8Array(0);
+  /** Among the controls of a shared store. */
+  readonly #replica: ControlReplica | undefined;
   readonly #latency: LatencySamples;
   readonly #queryLog: QueryLogFile | undefined;
   readonly #logger: ReturnType<typeof processLogger>;
@@ -130,12 +140,12 @@ export class Server {
     this.embedded = new Embedded({
       files: options.files,
       stored: () => this.#documents.compilerFiles,
-      epoch: () => this.#epoch,
+      epoch: () => this.#documents.epoch,
+      ...this.#sharing(),
       edge: { publish: (publication) => this.#publish(publication) },
       logger: logger.control,
       persistence: this.#persistence,
       mapsFolder: join(directory.path, "maps"),
-      latencyFolder: join(directory.path, "latency"),
       probing: options.probing,
       allowEmpty: options.allowEmpty,
       ...this.#judging(options),
@@ -145,6 +155,8 @@ export class Server {
       onSlab: adviceForSlabs(),
     });
     this.#documents = new DocumentService(() => this.#openStore(), this.embedded);
+    this.#state = new StateDocuments(this.#documents);
+    if (options.store !== undefined) this.#replica = this.#makeReplica();
     this.#notifier = new Notifier({
       embedded: this.embedded,
       documents: () => this.#documents.documents,
@@ -155,20 +167,19 @@ export class Server {
       nowMs: Date.now,
       environment: process.env,
     });
-    this.#state = new StateDocuments(this.#documents);
     this.#api = new Api({
       embedded: this.embedded,
       notifier: this.#notifier,
       documents: this.#documents,
       documentStore: () => this.#openStore(),
       refusals: new RefusalLog(join(directory.path, "audit")),
-      consistencyKey: consistencyKey(directory.path),
+      consistencyKey: () => this.#consistencyKey,
       edge: this.#gatherer,
       gateway: () => this.#gateway,
       transitions,
       journal: this.#persistence.journal,
       store: this.#persistence.store,
-      latency: this.#latency,
+      ...(options.store === undefined ? { latency: this.#latency } : {}),
       version: ownVersion(),
       http: options.http,
       socketPath: directory.socketPath,
@@ -248,9 +259,12 @@ export class Server {
     edgeStarted?.catch(() => undefined);
     // What is on disk is answered first. Edges are given it under the epoch of the store.
     if (this.#options.edges === undefined) await this.embedded.restore();
-    this.#store = await storeOf(this.#directory, this.#logger, takeover !== undefined);
+    const isReadOnly = takeover !== undefined;
+    this.#store = await storeOf(this.#options, this.#directory, this.#logger, isReadOnly);
+    this.#consistencyKey = await consistencyKeyOf(this.#options, this.#directory, this.#store);
     await this.#readStore();
     await this.#startGateway();
+    this.#replica?.start();
     const apiStarted = takeover === undefined ? this.#startApi() : undefined;
     await Promise.all([edgeStarted, apiStarted, this.#startControl()]);
     await takeover?.finish();
@@ -277,8 +291,8 @@ export class Server {
     if (listen === undefined) return;
     this.#gateway = await EdgeGateway.open({
       state: this.#state,
-      keyPath: this.#options.keyFile ?? join(this.#directory.path, "identity", "sealing.key"),
       stateFolder: this.#directory.path,
+      keyPath: keyPathOf(this.#options),
       listen,
       section: (name) => this.embedded.section(name),
       copyPath: join(this.#directory.path, "edges-copy.jsonl"),
@@ -303,7 +317,7 @@ export class Server {
   async #takeStore(): Promise<void> {
     const before = this.#store;
     const { revision } = this.#documents.documents;
-    this.#store = await storeOf(this.#directory, this.#logger, false);
+    this.#store = await storeOf(this.#options, this.#directory, this.#logger, false);
     await before?.close();
     await this.#readStore();
     // What it committed to the last is served, too.
@@ -312,8 +326,39 @@ export class Server {
 
   async #readStore(): Promise<void> {
     if (this.#store === undefined) return;
-    this.#epoch = (await this.#store.head({ stale: true })).epoch;
-    await this.#documents.start();
+    // Without a quorum a control starts from what it knows.
+    await this.#documents.start({ stale: this.#replica !== undefined });
+  }
+
+  /** What differs where the documents are those of several controls. */
+  #sharing(): Partial<ConstructorParameters<typeof Embedded>[0]> {
+    if (this.#options.store === undefined)
+      return { latencyFolder: join(this.#directory.path, "latency") };
+    const replica = (): ControlReplica => {
+      if (this.#replica !== undefined) return this.#replica;
+      throw new CommandError(ExitCode.failed, "Cannot publish: this control is not started yet");
+    };
+    return {
+      shared: {
+        contentRevision: () => replica().contentRevision(),
+        serials: () => replica().serials(),
+        hosts: () => replica().hosts(),
+        hostsChanged: (seen) => replica().hostsChanged(seen),
+        agree: (candidate) => replica().agree(candidate),
+      },
+    };
+  }
+
+  #makeReplica(): ControlReplica {
+    return new ControlReplica({
+      name: this.#options.name ?? hostname(),
+      documents: this.#documents,
+      state: this.#state,
+      logger: this.#logger.control,
+      onContent: () => this.embedded.recompile(),
+      onState: () => undefined,
+      onMayServe: (mayServe) => this.#gateway?.setServing(mayServe),
+    });
   }
 
   #openStore(): Store {
@@ -413,6 +458,7 @@ export class Server {
     await this.#api.close();
     await this.#notifier.close();
     await this.#gateway?.close();
+    await this.#replica?.close();
     this.#latency.close();
     await this.embedded.close();
     await this.#edge?.close();
@@ -439,12 +485,38 @@ function serverTexts(): { nsid: string; identity: string; version: string } {
   return { nsid: hostname(), identity: hostname(), version: `Meridian ${ownVersion()}` };
 }
 
-/** The store in the state folder; undefined where it is only to be read and is not there yet. */
+function keyPathOf({ keyFile, stateDir }: ServerOptions): string {
+  return keyFile ?? join(stateDir, "identity", "sealing.key");
+}
+
+/** Signs what readers have seen: with one key where any control of a store may be asked next. */
+async function consistencyKeyOf(
+  options: ServerOptions,
+  directory: StateDir,
+  store: Store | undefined,
+): Promise<Uint8Array> {
+  if (options.store === undefined || store === undefined) return consistencyKey(directory.path);
+  const { documents } = await store.list({ kind: "Authority", limit: 1, stale: true });
+  return sharedConsistencyKey(sealingKey(keyPathOf(options), documents.length === 0));
+}
+
+/** The shared store, or that in the state folder; undefined where it is only to be read and is not there yet. */
 async function storeOf(
+  { store: shared }: ServerOptions,
   directory: StateDir,
   logger: ReturnType<typeof processLogger>,
   isReadOnly: boolean,
 ): Promise<Store | undefined> {
+  if (shared !== undefined) {
+    const location = parseStoreLocation(shared);
+    if (location.kind !== "etcd")
+      throw new CommandError(
+        ExitCode.invalid,
+        `Cannot share the store "${shared}": it is a file of one control, expected etcd://HOST:PORT,…/PREFIX`,
+      );
+    const { mirrorPath = join(directory.path, "store-mirror.sqlite") } = location;
+    return openStore({ ...location, mirrorPath }, (message) => logger.control.warn({}, message));
+  }
   const path = join(directory.path, "store.sqlite");
   if (isReadOnly && !existsSync(path)) return undefined;
   return openStore({ kind: "sqlite", path, isReadOnly }, (message) =>

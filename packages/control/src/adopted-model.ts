@@ -5,7 +5,13 @@
 
 import { reasonOf, type Clock } from "@meridian/core";
 import type { DeclaredLatch, ProbePlan, VerdictThread } from "@meridian/health";
-import { SectionKind } from "@meridian/snapshot";
+import {
+  SectionKind,
+  isLater,
+  makeManifest,
+  type Manifest,
+  type ManifestSection,
+} from "@meridian/snapshot";
 import { manifestSection } from "@meridian/snapshot/disk";
 import { capacityRules } from "./capacity-rules.ts";
 import { withAddresses, type CompileProblem } from "./compile.ts";
@@ -15,6 +21,7 @@ import { declaredLatches } from "./declared-latches.ts";
 import type { EmbeddedOptions } from "./embedded-options.ts";
 import type { AcceptedLoad } from "./file-compiler.ts";
 import { HostResolver } from "./host-resolver.ts";
+import type { HostAddresses } from "./host-state.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { withChange, type ServedModel } from "./served-model.ts";
 import type { LoadedSection, ServedSnapshot } from "./served-snapshot.ts";
@@ -26,12 +33,24 @@ export interface AdoptedModelParts {
   readonly verdicts: VerdictThread;
   /** The shifts that are running have to be brought into another overlay. */
   readonly onServed: () => void;
+  /** What was to be adopted has to be compiled anew. */
+  readonly onOvertaken: () => void;
+}
+
+/** A load, and what it was made for. */
+export interface VersionedLoad extends AcceptedLoad {
+  /** Of the stored documents, where several controls publish them. */
+  readonly revision?: number | undefined;
+  /** What was held of the model when it was asked for. */
+  readonly base: Uint8Array | undefined;
 }
 
 export class AdoptedModel {
   model: ServedModel | undefined;
   /** What of the model's documents is here (`PartsChange.print`). */
   held: Uint8Array | undefined;
+  /** The newest revision of stored documents that was compiled. */
+  newestOffered: Pick<Manifest, "epoch" | "revision"> = { epoch: 0, revision: 0 };
   readonly #options: EmbeddedOptions;
   readonly #hosts: HostResolver;
   readonly #parts: AdoptedModelParts;
@@ -41,6 +60,7 @@ export class AdoptedModel {
   #zoneProblems: readonly CompileProblem[] = [];
   /** Revisions come one after the other, as each is on disk before the next is made. */
   #lastTurn: Promise<unknown> = Promise.resolve();
+  readonly #firstServed: PromiseWithResolvers<void> = Promise.withResolvers();
   #isClosed = false;
 
   constructor(options: EmbeddedOptions, clock: Clock, parts: AdoptedModelParts) {
@@ -56,6 +76,12 @@ export class AdoptedModel {
   close(): void {
     this.#isClosed = true;
     this.#hosts.close();
+    this.#firstServed.resolve();
+  }
+
+  /** Resolves when something that was compiled is served, at once where something is; and when all is closed. */
+  async whenServed(isServing: boolean): Promise<void> {
+    if (!isServing) await this.#firstServed.promise;
   }
 
   /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
@@ -77,20 +103,47 @@ export class AdoptedModel {
     });
   }
 
-  /** Serves what a load brought; false where that is what is served already. */
-  async adopt(accepted: AcceptedLoad): Promise<boolean> {
+  /** Serves what a load brought; false where that is what is served already. With other controls it is served when they agree, which is not waited for. */
+  async adopt(accepted: VersionedLoad): Promise<boolean> {
+    const { shared } = this.#options;
+    if (shared === undefined) return this.#serve(accepted);
+    const { revision = 0, serials } = accepted;
+    const { served } = this.#parts;
+    const epoch = served.nextEpoch;
+    if (isLater({ epoch, revision }, this.newestOffered)) this.newestOffered = { epoch, revision };
+    const sections = withAddresses<ManifestSection>(
+      accepted.sections,
+      this.#addresses(accepted.resolvedMembers),
+    );
+    const { hash } = makeManifest(revision, served.seed, sections, epoch);
+    shared
+      .agree({ epoch, revision, hash, serials })
+      .then((isAgreed) => isAgreed && this.#serve(accepted))
+      .catch((error: unknown) => this.#failed(error));
+    return Promise.resolve(true);
+  }
+
+  async #serve(accepted: VersionedLoad): Promise<boolean> {
     const { served } = this.#parts;
     const compiled = await served.read(accepted.sections);
     return this.#inTurn(async () => {
       const { world } = served;
+      // Compiled against a model that is not held any more.
+      if (accepted.parts.isRelative && accepted.base !== this.held) {
+        this.#parts.onOvertaken();
+        return false;
+      }
       const members = accepted.resolvedMembers;
       this.#hosts.want(
         new Set(accepted.hostNames),
         world === undefined ? undefined : knownAddresses(members, world),
       );
       const sections = withAddresses(compiled, this.#addresses(members));
-      const isSame = served.isSame(sections);
-      if (!isSame) await served.replace(sections, "Compiled the files");
+      const isSame =
+        served.isSame(sections) &&
+        (accepted.revision ?? served.revision) === served.revision &&
+        served.nextEpoch === served.epoch;
+      if (!isSame) await served.replace(sections, "Compiled the files", accepted.revision);
       if (this.#isClosed) return false;
       this.#resolvedMembers = members;
       this.#zoneProblems = accepted.zoneProblems;
@@ -104,7 +157,8 @@ export class AdoptedModel {
   }
 
   #addresses(members: readonly ResolvedMember[]): LoadedSection | undefined {
-    const written = compileAddresses(members, this.#hosts.addresses());
+    const hosts = this.#options.shared?.hosts() ?? this.#hosts.addresses();
+    const written = compileAddresses(members, hosts);
     return written === undefined
       ? undefined
       : { ...manifestSection(written), buffer: written.buffer };
@@ -117,11 +171,19 @@ export class AdoptedModel {
   }
 
   #hostsChanged(): void {
-    this.#inTurn(() => this.#followHosts()).catch((error: unknown) => {
-      if (this.#isClosed) return;
-      const { revision } = this.#parts.served;
-      this.#options.logger.error({ revision }, reasonOf(error));
-    });
+    this.#options.shared?.hostsChanged(this.#hosts.addresses());
+    this.#inTurn(() => this.#followHosts()).catch((error: unknown) => this.#failed(error));
+  }
+
+  /** What this control resolves host names to; others may see something else. */
+  get seenHosts(): ReadonlyMap<string, HostAddresses> {
+    return this.#hosts.addresses();
+  }
+
+  #failed(error: unknown): void {
+    if (this.#isClosed) return;
+    const { revision } = this.#parts.served;
+    this.#options.logger.error({ revision }, reasonOf(error));
   }
 
   /** Host names have other addresses: probes go to them, and a revision with that section alone changed is served. */
@@ -129,6 +191,10 @@ export class AdoptedModel {
     const { model } = this;
     const { served } = this.#parts;
     if (model === undefined || served.world === undefined || this.#isClosed) return;
+    if (this.#options.shared !== undefined) {
+      this.#retarget(model);
+      return;
+    }
     const addresses = this.#addresses(this.#resolvedMembers);
     const previous = served.sections.find(({ kind }) => kind === SectionKind.addresses);
     if (addresses?.name === previous?.name) {
@@ -142,6 +208,7 @@ export class AdoptedModel {
 
   /** Brings what hangs on the served world in line with it. */
   #follow(model: ServedModel): void {
+    this.#firstServed.resolve();
     this.#retarget(model);
     this.#parts.onServed();
     this.#latches = declaredLatches(model);

@@ -92,7 +92,7 @@ async function running(context: TestContext): Promise<Ask> {
     notifier: makeNotifier(embedded, service, transitions, folder),
     documentStore: () => store,
     refusals: new RefusalLog(join(folder, "audit")),
-    consistencyKey: consistencyKey(folder),
+    consistencyKey: () => consistencyKey(folder),
     edge: { figures: () => noFigures, topNames: () => [] },
     transitions,
     journal: persistence.journal,

@@ -50,7 +50,7 @@ export interface ApiOptions {
   readonly documentStore: () => Store;
   readonly refusals: RefusalLog;
   /** Signs the tokens of what readers have seen. */
-  readonly consistencyKey: Uint8Array;
+  readonly consistencyKey: () => Uint8Array;
   /** Where measured round-trip times go that are posted; without it they are not taken. */
   readonly latency?: LatencySamples;
   readonly version: string;
@@ -129,7 +129,7 @@ export class Api {
     const { documents, documentStore, refusals, consistencyKey, version } = this.#options;
     const store = documentStore();
     const keeper = this.#keeper;
-    const gate = new ConsistencyGate(store, consistencyKey);
+    const gate = new ConsistencyGate(store, consistencyKey());
     addAccessRoutes(server, { documents, store, refusals, keeper });
     addDescriptionRoutes(server, version);
     new WriteAudit(store, keeper).install(server);

@@ -7,7 +7,10 @@ import type { ChangeSet, ProbePlan, QuorumSettings, Roster, Transition } from "@
 import type { InputFile, Problem } from "@meridian/model";
 import type { Manifest, OnSlab, SharedWorld, StoredSlots } from "@meridian/snapshot";
 import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
+import type { HostAddresses } from "./host-state.ts";
+import type { Candidate } from "./replicas/publication-agreement.ts";
 import type { Shift } from "./shift-effects.ts";
+import type { CompiledSerial } from "./zone-history.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */
 export interface Publication {
@@ -58,6 +61,19 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** How controls of one store come to publish the same; without it a control counts its own revisions. */
+export interface SharedPublication {
+  /** Revision of the stored documents, as they are now. */
+  contentRevision(): number;
+  serials(): readonly CompiledSerial[];
+  /** What host names resolve to, for all controls. */
+  hosts(): ReadonlyMap<string, HostAddresses>;
+  /** This control sees host names resolve to something else. */
+  hostsChanged(seen: ReadonlyMap<string, HostAddresses>): void;
+  /** Resolves to true when it may be published, to false when it never will. */
+  agree(candidate: Candidate): Promise<boolean>;
+}
+
 export interface EmbeddedOptions {
   /** Files and folders of documents. */
   readonly files: readonly string[];
@@ -65,6 +81,7 @@ export interface EmbeddedOptions {
   readonly stored?: () => readonly InputFile[];
   /** Of the store; the first one where left out. */
   readonly epoch?: () => number;
+  readonly shared?: SharedPublication;
   readonly edge: EdgeLink;
   readonly logger: Logger;
   readonly persistence: Persistence;

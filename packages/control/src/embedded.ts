@@ -11,14 +11,14 @@
 import { systemClock, type Clock } from "@meridian/core";
 import { VerdictThread, type SharedOverlay, type Transition } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
-import type { World } from "@meridian/snapshot";
+import { isLater, type World } from "@meridian/snapshot";
 import { AdoptedModel } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
 import type { FileDocument, Proposal, Publisher } from "./documents/document-service.ts";
 import type { EmbeddedOptions, Reload } from "./embedded-options.ts";
-import type { LoadOutcome, LoadRequest } from "./file-compiler.ts";
-import { FileReloads } from "./file-reloads.ts";
+import type { LoadRequest } from "./file-compiler.ts";
+import { FileReloads, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { RunningShifts } from "./running-shifts.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -74,10 +74,12 @@ export class Embedded implements Publisher {
       compiler: this.#compiler,
       verdicts: this.verdicts,
       onServed: () => this.#shifts.follow("shifts that are running"),
+      onOvertaken: () => this.#recompileAnyway(),
     });
     this.#reloads = new FileReloads(options.files, options.logger, {
       compile: (load) => this.#compile(load),
       adopt: (accepted) => this.#adopted.adopt(accepted),
+      isCompiled: () => this.#isCompiled(),
       revision: () => this.revision,
     });
     this.#shifts = new RunningShifts(options, this.#clock, () => {
@@ -100,6 +102,10 @@ export class Embedded implements Publisher {
     // With or without good files: what is served from disk goes on being judged.
     if (isRestored && this.#options.probing) this.verdicts.start();
     const reload = await this.#firstLoad();
+    if (this.#isClosed) return;
+    // Other controls may have to agree first.
+    if (this.#options.shared !== undefined)
+      await this.#adopted.whenServed(this.world !== undefined);
     if (this.#isClosed) return;
     if (this.world === undefined) throw notStarted(reload);
     if (this.#options.probing) this.verdicts.start();
@@ -134,6 +140,11 @@ export class Embedded implements Publisher {
 
   get epoch(): number {
     return this.#served.epoch;
+  }
+
+  get newestRevision(): number {
+    const { revision } = this.#adopted.newestOffered;
+    return this.#options.shared === undefined ? this.revision : revision;
   }
 
   get revision(): number {
@@ -194,7 +205,7 @@ export class Embedded implements Publisher {
 
   propose(
     documents: readonly InputFile[],
-    commit: ((proposal: Proposal) => Promise<void>) | undefined,
+    commit: ((proposal: Proposal) => Promise<number>) | undefined,
   ): Promise<Proposal> {
     return this.#reloads.propose(documents, commit);
   }
@@ -278,16 +289,34 @@ export class Embedded implements Publisher {
     clearTimeout(timer);
   }
 
+  #isCompiled(): boolean {
+    const { shared } = this.#options;
+    const epoch = this.#served.nextEpoch;
+    return (
+      shared !== undefined &&
+      !isLater({ epoch, revision: shared.contentRevision() }, this.#adopted.newestOffered)
+    );
+  }
+
+  #recompileAnyway(): void {
+    this.#adopted.newestOffered = { epoch: 0, revision: 0 };
+    this.recompile();
+  }
+
   #stored(): readonly InputFile[] {
     return this.#options.stored?.() ?? [];
   }
 
   async #compile(
     load: Partial<Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored">>,
-  ): Promise<LoadOutcome> {
-    const { probing, allowEmpty } = this.#options;
+  ): Promise<VersionedOutcome> {
+    const { probing, allowEmpty, shared } = this.#options;
+    const base = this.#adopted.held;
+    const revision = shared?.contentRevision();
+    const stored = this.#stored();
+    const serials = shared?.serials();
     const icmpUnavailable = probing ? await this.verdicts.echoesUnavailable() : undefined;
-    return this.#compiler.load({
+    const { accepted, ...outcome } = await this.#compiler.load({
       nowMs: this.#clock.wallMs(),
       seed: this.#served.seed,
       published: this.#served.sections,
@@ -295,11 +324,15 @@ export class Embedded implements Publisher {
       servedCount: this.world === undefined ? 0 : servedCount(this.world),
       allowEmpty,
       isTrial: false,
-      stored: this.#stored(),
-      held: this.#adopted.held,
+      stored,
+      held: base,
       icmpUnavailable,
+      serials,
       ...load,
     });
+    return accepted === undefined
+      ? outcome
+      : { ...outcome, accepted: { ...accepted, base, revision } };
   }
 
   #transitions(batch: readonly Transition[]): void {

@@ -40,7 +40,7 @@ import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
 import type { DocumentKey } from "./store/store.ts";
 import { recordViews, type RecordView } from "./views.ts";
 import { worldOf } from "./world-of.ts";
-import { lastZones } from "./zone-history.ts";
+import { lastZones, newSerials, zonesOfSerials, type CompiledSerial } from "./zone-history.ts";
 
 /** Where the compiler reads from and writes to. */
 export interface CompilerFolders {
@@ -62,6 +62,8 @@ export interface LoadRequest {
   /** What is published now: serials go on from it, and zones that cannot be compiled keep theirs. */
   readonly published: readonly ManifestSection[];
   readonly serialBase: number;
+  /** Serials that count instead of those of what is published, where several controls have to compile the same. */
+  readonly serials?: readonly CompiledSerial[] | undefined;
   /** Zones, pools and policies that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
   readonly servedCount: number;
   readonly allowEmpty: boolean;
@@ -100,6 +102,8 @@ export interface AcceptedLoad {
   readonly resolvedMembers: readonly ResolvedMember[];
   /** Host names that members have for an address, and those that branches name. */
   readonly hostNames: readonly string[];
+  /** Where serials were given: those that are new. */
+  readonly serials: readonly CompiledSerial[];
 }
 
 /** Smaller sections travel with the answer: reading them back from the state folder takes longer. */
@@ -253,11 +257,15 @@ export class FileCompiler {
   }
 
   #compile(model: Model, request: LoadRequest): AcceptedLoad {
+    const last =
+      request.serials === undefined
+        ? lastZones(request.published.flatMap((entry) => this.#published(entry) ?? []))
+        : zonesOfSerials(request.serials);
     const { sections, problems } = compile(model, {
       seed: request.seed,
       classify: classifierCompiler(this.#dataSets, this.#reportedLatency()),
       resolvers: resolversCompiler(this.#dataSets),
-      last: lastZones(request.published.flatMap((entry) => this.#published(entry) ?? [])),
+      last,
       serialBase: request.serialBase,
     });
     this.#onStep();
@@ -274,6 +282,7 @@ export class FileCompiler {
       claims: zoneClaims(model),
       resolvedMembers: resolved,
       hostNames: [...new Set([...hostNamesOf(model), ...resolved.map(({ host }) => host)])],
+      serials: request.serials === undefined ? [] : newSerials(sections, last),
     };
   }
 

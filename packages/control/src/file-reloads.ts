@@ -7,22 +7,32 @@ import { reasonOf } from "@meridian/core";
 import type { InputFile, Problem } from "@meridian/model";
 import type { Proposal } from "./documents/document-service.ts";
 import type { Logger, Reload } from "./embedded-options.ts";
-import type { AcceptedLoad, LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import type { VersionedLoad } from "./adopted-model.ts";
+import type { LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import { FileWatcher } from "./file-watcher.ts";
+import { serialWrites } from "./replicas/publication-agreement.ts";
+import { storeWrites } from "./state/state-documents.ts";
 
 /** A refusal of files that are changed once more within this time was for what was half written. */
 const TORN_MS = 100;
 /** Such refusals in a row, after which the files are told to be wrong all the same. */
 const TORN_READS_MAX = 20;
 
+/** What came of a load, and what it was made for. */
+export interface VersionedOutcome extends Omit<LoadOutcome, "accepted"> {
+  readonly accepted?: VersionedLoad;
+}
+
 /** What a reload calls. */
 export interface ReloadSteps {
   /** Reads and compiles the files and the stored documents, unless it is given others. */
   readonly compile: (
     load: Partial<Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored">>,
-  ) => Promise<LoadOutcome>;
+  ) => Promise<VersionedOutcome>;
   /** Serves what came of it; true where that is something else than before. */
-  readonly adopt: (accepted: AcceptedLoad) => Promise<boolean>;
+  readonly adopt: (accepted: VersionedLoad) => Promise<boolean>;
+  /** Whether the stored documents as they are now were compiled already. */
+  readonly isCompiled: () => boolean;
   /** Of the revision that is served, for the log. */
   readonly revision: () => number;
 }
@@ -88,7 +98,7 @@ export class FileReloads {
   /** As `Publisher.propose`. */
   async propose(
     stored: readonly InputFile[],
-    commit: ((proposal: Proposal) => Promise<void>) | undefined,
+    commit: ((proposal: Proposal) => Promise<number>) | undefined,
   ): Promise<Proposal> {
     return this.#oneLoad(async () => {
       const { problems, errors, accepted } = await this.#steps.compile({
@@ -98,10 +108,13 @@ export class FileReloads {
         allowEmpty: true,
       });
       const claims = accepted?.claims ?? [];
-      const proposal = { isAccepted: accepted !== undefined, problems, errors, claims };
+      const state =
+        accepted?.revision === undefined ? [] : storeWrites(serialWrites(accepted.serials));
+      const proposal = { isAccepted: accepted !== undefined, problems, errors, claims, state };
       if (accepted === undefined || commit === undefined) return proposal;
+      let revision: number;
       try {
-        await commit(proposal);
+        revision = await commit(proposal);
       } catch (error) {
         // The compiler knows documents that are none: it reads those that are.
         this.filesChanged();
@@ -109,7 +122,10 @@ export class FileReloads {
       }
       this.problems = problems;
       this.errors = errors;
-      if (!this.#isClosed) await this.#steps.adopt(accepted);
+      // The serials are in the store now, with the documents.
+      const committed = { ...accepted, revision, serials: [] };
+      if (!this.#isClosed)
+        await this.#steps.adopt(accepted.revision === undefined ? accepted : committed);
       return proposal;
     });
   }
@@ -151,6 +167,8 @@ export class FileReloads {
 
   async #reload(mayBeTorn: boolean): Promise<Reload> {
     this.#readAtMs = Date.now();
+    if (this.#steps.isCompiled())
+      return { changed: false, problems: this.problems, errors: this.errors };
     const { problems, errors, watched, accepted } = await this.#steps.compile({});
     this.#watched = watched;
     this.#watcher.follow(this.#readAtMs);

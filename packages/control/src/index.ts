@@ -63,11 +63,13 @@ export type {
   Write,
 } from "./store/store.ts";
 export { RefusalLog } from "./access/refusal-log.ts";
-export { consistencyKey } from "./http/consistency-key.ts";
+export { consistencyKey, sharedConsistencyKey } from "./http/consistency-key.ts";
 export { DocumentService } from "./documents/document-service.ts";
 export { renderApiReference } from "./http/reference-page.ts";
 export { Notifier } from "./notifications/notifier.ts";
 export { EdgeHub, type EdgeStream } from "./edges/edge-hub.ts";
 export { EdgeGateway } from "./edges/edge-gateway.ts";
 export { DocumentSet } from "./documents/document-set.ts";
+export { ControlReplica } from "./replicas/control-replica.ts";
 export { StateDocuments } from "./state/state-documents.ts";
+export { sealingKey } from "./state/sealing-key.ts";

@@ -31,6 +31,8 @@ export interface LoadedSection extends ManifestSection {
 export class ServedSnapshot {
   world: World | undefined;
   revision = 0;
+  /** Of the store when this was published: with a restored one, revisions are later than all before, whatever their numbers are. */
+  epoch: number = FIRST_EPOCH;
   /** When the served revision was compiled or restored, wall milliseconds. */
   servedSinceMs = 0;
   /** Whether edges have it: before that, probes or a stored overlay have to vouch for answers. */
@@ -62,8 +64,8 @@ export class ServedSnapshot {
     this.#isClosed = true;
   }
 
-  /** That of the store: with a restored one, revisions are later than all before, whatever their numbers are. */
-  get epoch(): number {
+  /** The epoch of what is published next. */
+  get nextEpoch(): number {
     return this.#options.epoch?.() ?? FIRST_EPOCH;
   }
 
@@ -114,18 +116,25 @@ export class ServedSnapshot {
     }
     this.#pack = pack;
     this.seed = manifest.seed;
+    this.epoch = manifest.epoch;
     await this.#take(world, manifest.revision, manifest.sections, overlay);
     return true;
   }
 
   /** Keeps other sections as the next revision, then serves them; published from the first `publish()` on. */
-  async replace(sections: readonly LoadedSection[], text: string): Promise<void> {
+  async replace(
+    sections: readonly LoadedSection[],
+    text: string,
+    revision: number = this.revision + 1,
+  ): Promise<void> {
     const world = this.#load(sections, this.seed, true);
     if (typeof world === "string")
       throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-    await this.#keep(sections);
+    const epoch = this.nextEpoch;
+    await this.#keep(sections, { epoch, revision });
     if (this.#isClosed) return;
-    await this.#take(world, this.revision + 1, sections, undefined);
+    this.epoch = epoch;
+    await this.#take(world, revision, sections, undefined);
     if (this.isPublished && !this.#isClosed) this.publish();
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
   }
@@ -168,9 +177,11 @@ export class ServedSnapshot {
   }
 
   /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
-  async #keep(sections: readonly LoadedSection[]): Promise<void> {
-    const revision = this.revision + 1;
-    const { epoch, seed } = this;
+  async #keep(
+    sections: readonly LoadedSection[],
+    { epoch, revision }: { readonly epoch: number; readonly revision: number },
+  ): Promise<void> {
+    const { seed } = this;
     const { persistence, logger } = this.#options;
     try {
       if (persistence.sectionFolder === undefined) {

@@ -19,6 +19,34 @@ export interface LastZone {
   readonly serial: number | undefined;
 }
 
+/** The serial that a zone's content has, where every control of a store has to give the same one. */
+export interface CompiledSerial {
+  /** `nameKey` of the zone's origin. */
+  readonly key: string;
+  /** Hex; equal for equal content. */
+  readonly contentHash: string;
+  readonly serial: number;
+}
+
+/** Zones of which no more is known than their serials. */
+export function zonesOfSerials(serials: readonly CompiledSerial[]): Map<string, LastZone> {
+  return new Map(
+    serials.map(({ key, contentHash, serial }) => [key, { sections: [], contentHash, serial }]),
+  );
+}
+
+/** The serials of compiled zones that `known` does not have. */
+export function newSerials(
+  sections: readonly WrittenSection[],
+  known: ReadonlyMap<string, LastZone>,
+): CompiledSerial[] {
+  return [...lastZones(sections)].flatMap(([key, { contentHash, serial }]) => {
+    const before = known.get(key);
+    const isKnown = before?.contentHash === contentHash && before.serial === serial;
+    return isKnown || serial === undefined ? [] : [{ key, contentHash, serial }];
+  });
+}
+
 /** The zones among published sections by `nameKey` of their origin. A zone whose sections are not all there is left out. */
 export function lastZones(published: readonly WrittenSection[]): Map<string, LastZone> {
   const names = new Map(

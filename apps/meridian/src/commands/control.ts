@@ -15,10 +15,16 @@ const LINGER_MS_MAX = 1000;
 /** Compiles, judges and feeds edges until SIGTERM or SIGINT. */
 export async function control(input: CommandInput): Promise<ExitCode> {
   const files = input.list("file");
-  if (files.length === 0)
+  const store = input.text("store");
+  if (store === undefined && files.length === 0)
     throw new CommandError(
       ExitCode.invalid,
-      "Cannot start: no files are given, expected --file PATH (see deploy/examples/quickstart)",
+      "Cannot start: no files are given, expected --file PATH (see deploy/examples/quickstart), or --store etcd://…",
+    );
+  if (store !== undefined && files.length > 0)
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot start: --file is given with --store, whose documents are those of all its controls; bring files in with: meridian apply -f",
     );
   const stop = whenStopped();
   const server = await Server.start({
@@ -26,6 +32,8 @@ export async function control(input: CommandInput): Promise<ExitCode> {
     stateDir: stateDirOf(input),
     listen: [],
     edges: input.requiredText("edges"),
+    store,
+    name: input.text("name"),
     keyFile: input.text("keyFile"),
     site: input.text("site") ?? "",
     http: httpOf(input),
@@ -34,7 +42,7 @@ export async function control(input: CommandInput): Promise<ExitCode> {
     logLevel: logLevels.find((level) => level === input.text("logLevel")) ?? "info",
     queryLog: undefined,
     replace: false,
-    allowEmpty: input.flag("allowEmpty"),
+    allowEmpty: store !== undefined || input.flag("allowEmpty"),
     probing: input.flag("probing"),
   });
   flushCompileCache();

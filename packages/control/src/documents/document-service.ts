@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError } from "@meridian/core";
+import { FIRST_EPOCH } from "@meridian/snapshot";
 import { isKind, type InputFile, type Problem, type TokenDocument } from "@meridian/model";
 import type { Caller } from "../access/caller.ts";
 import { RequestRefusal } from "../request-refusal.ts";
@@ -54,19 +55,21 @@ export interface Proposal {
   /** Sentences about files. */
   readonly errors: readonly string[];
   readonly claims: readonly ZoneClaim[];
+  /** What is to be committed with the documents, so that every control of the store compiles the same. */
+  readonly state: readonly Write[];
 }
 
 /** What tries a change and serves it. */
 export interface Publisher {
-  /** Snapshot that is served. */
-  readonly revision: number;
+  /** Snapshot that is served, or will be when other controls agree. */
+  readonly newestRevision: number;
   /**
-   * Compiles the files on disk and `documents`. Where they are accepted, `commit` makes them durable, and what was compiled is served;
+   * Compiles the files on disk and `documents`. Where they are accepted, `commit` makes them durable at the revision it resolves to, and what was compiled is served;
    * without `commit`, or where it throws, nothing changes.
    */
   propose(
     documents: readonly InputFile[],
-    commit: ((proposal: Proposal) => Promise<void>) | undefined,
+    commit: ((proposal: Proposal) => Promise<number>) | undefined,
   ): Promise<Proposal>;
   /** The document of a file, where one has the key. */
   documentOfFile(key: DocumentKey): Promise<FileDocument | undefined>;
@@ -110,6 +113,8 @@ export interface Applied {
 }
 
 export class DocumentService {
+  /** Of the store, when it was last read as a whole. */
+  epoch: number = FIRST_EPOCH;
   readonly #open: () => Store;
   readonly #publisher: Publisher;
   readonly #tenancy = new Tenancy();
@@ -167,7 +172,9 @@ export class DocumentService {
 
   /** Reads the store. Rejects where it cannot be read. */
   async start(options: ReadOptions = {}): Promise<void> {
+    const { epoch } = await this.store.head({ stale: true });
     this.#set = await DocumentSet.load(this.store, options);
+    this.epoch = epoch;
   }
 
   /** What the compiler reads beside the files. */
@@ -328,12 +335,14 @@ export class DocumentService {
     const wanted = set.with(plan.writes, set.revision + 1);
     this.#tenancy.refuse(plan.writes, set, wanted);
     refuseUngranted(plan.writes, set, wanted);
-    const commit = async (): Promise<void> => {
-      const { revision } = await this.#commit(verb, options, plan, set);
-      this.#see(revision === wanted.revision ? wanted : set.with(plan.writes, revision));
+    const commit = async (state: readonly Write[]): Promise<number> => {
+      const { revision } = await this.#commitAfter(verb, options, plan, { set, state });
+      const seen = revision === wanted.revision ? wanted : this.#set.with(plan.writes, revision);
+      this.#see(state.length === 0 ? seen : seen.with(state, revision));
+      return revision;
     };
     if (plan.writes.every(({ key }) => !isKind(key.kind))) {
-      if (!isDryRun) await commit();
+      if (!isDryRun) await commit([]);
       return this.#applied(plan, isDryRun, []);
     }
     const candidate = wanted.compilerFiles();
@@ -344,7 +353,7 @@ export class DocumentService {
         ? undefined
         : async (proposed) => {
             check(proposed);
-            await commit();
+            return commit(proposed.state);
           },
     );
     if (!proposal.isAccepted) throw refusalOf(proposal, candidate, plan, options.caller);
@@ -357,8 +366,37 @@ export class DocumentService {
 
   #applied(plan: Plan, dryRun: boolean, warnings: readonly DocumentProblem[]): Applied {
     const changes = plan.changes.map(({ key, change }) => ({ ...key, change }));
-    const { revision: snapshot } = this.#publisher;
+    const { newestRevision: snapshot } = this.#publisher;
     return { revision: this.#set.revision, snapshot, dryRun, changes, warnings };
+  }
+
+  /** Where only what is no document has changed meanwhile, such as what was published, the plan is as good as before. */
+  async #commitAfter(
+    verb: string,
+    options: ChangeOptions,
+    plan: Plan,
+    { set, state }: { readonly set: DocumentSet; readonly state: readonly Write[] },
+  ): Promise<Head> {
+    let seen = set;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#commit(
+          verb,
+          options,
+          { ...plan, writes: [...plan.writes, ...state] },
+          seen,
+        );
+      } catch (error) {
+        const isLost = error instanceof MeridianError && error.code === "STORE_CONFLICT";
+        if (!isLost || attempt >= ATTEMPTS_MAX) throw error;
+        await this.refresh();
+        const isUntouched =
+          this.#set.contentRevision === set.contentRevision &&
+          plan.writes.every(({ key }) => this.#set.get(key)?.revision === set.get(key)?.revision);
+        if (!isUntouched || this.#set.revision === seen.revision) throw error;
+        seen = this.#set;
+      }
+    }
   }
 
   #commit(verb: string, options: ChangeOptions, plan: Plan, set: DocumentSet): Promise<Head> {

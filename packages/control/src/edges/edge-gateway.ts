@@ -113,6 +113,11 @@ export class EdgeGateway {
       );
   }
 
+  /** With `false` no edge is served here: those that are have to go to another control. */
+  setServing(mayServe: boolean): void {
+    this.#hub.setServing(mayServe);
+  }
+
   changed(changeSet: ChangeSet): void {
     this.#hub.changed(changeSet);
   }

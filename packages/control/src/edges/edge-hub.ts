@@ -77,6 +77,7 @@ export class EdgeHub {
   readonly #edges = new Map<string, KnownEdge>();
   readonly #clock: Clock;
   #served: Served | undefined;
+  #mayServe = true;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -103,7 +104,13 @@ export class EdgeHub {
 
   /** Whether there is anything to send. */
   get isServing(): boolean {
-    return this.#served !== undefined;
+    return this.#served !== undefined && this.#mayServe;
+  }
+
+  /** With `false` all edges are sent away. */
+  setServing(mayServe: boolean): void {
+    this.#mayServe = mayServe;
+    if (!mayServe) for (const edge of this.#edges.values()) edge.stream?.end();
   }
 
   changed({ revision, sequence, changes }: ChangeSet): void {

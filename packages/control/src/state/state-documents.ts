@@ -6,7 +6,13 @@
 import { randomUUID } from "node:crypto";
 import { MeridianError } from "@meridian/core";
 import type { DocumentSet } from "../documents/document-set.ts";
-import type { ChangeSetRequest, DocumentKey, Store, StoredDocument } from "../store/store.ts";
+import type {
+  ChangeSetRequest,
+  DocumentKey,
+  Store,
+  StoredDocument,
+  Write,
+} from "../store/store.ts";
 
 /** What state is about. None of these is a kind of document. */
 export type StateKind =
@@ -78,7 +84,7 @@ export class StateDocuments {
     try {
       await store.commit({
         id: randomUUID(),
-        writes: writes.map(({ kind, name, ...rest }) => ({ key: keyOf(kind, name), ...rest })),
+        writes: storeWrites(writes),
         cause: JSON.stringify({ verb, who: { subject: "control" }, ...about }),
         ...(lease === undefined ? {} : { lease }),
       });
@@ -90,6 +96,11 @@ export class StateDocuments {
     await this.#source.refresh();
     return true;
   }
+}
+
+/** The same as the store is given them. */
+export function storeWrites(writes: readonly StateWrite[]): Write[] {
+  return writes.map(({ kind, name, ...rest }) => ({ key: keyOf(kind, name), ...rest }));
 }
 
 function keyOf(kind: StateKind, name: string): DocumentKey {

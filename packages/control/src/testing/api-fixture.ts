@@ -127,7 +127,7 @@ export class ApiFixture {
       documents: this.documents,
       documentStore: () => store,
       refusals: new RefusalLog(join(folder, "audit")),
-      consistencyKey: consistencyKey(folder),
+      consistencyKey: () => consistencyKey(folder),
       edge: {
         figures: () => noFigures,
         topNames: () => [],

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One control of several on one store: sees what the others write, leads or follows, and publishes what all of them agree on.
+
+import { reasonOf } from "@meridian/core";
+import { addressBytes, formatAddress } from "@meridian/model";
+import { member } from "../documents/document-key.ts";
+import type { DocumentService } from "../documents/document-service.ts";
+import type { Logger, SharedPublication } from "../embedded-options.ts";
+import type { HostAddresses } from "../host-state.ts";
+import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
+import type { CompiledSerial } from "../zone-history.ts";
+import { Leadership } from "./leadership.ts";
+import { PublicationAgreement, serialsIn, type Candidate } from "./publication-agreement.ts";
+
+const HOSTS = "hosts";
+
+export interface ControlReplicaOptions {
+  /** Of this control, for the lease. */
+  readonly name: string;
+  readonly documents: DocumentService;
+  readonly state: StateDocuments;
+  readonly logger: Logger;
+  /** The stored documents are others now. */
+  readonly onContent: () => void;
+  /** State in the store, or who leads, is another now. */
+  readonly onState: () => void;
+  /** What is published here may go to edges; `false` while another control published something else of the same documents. */
+  readonly onMayServe: (mayServe: boolean) => void;
+}
+
+export class ControlReplica implements SharedPublication {
+  readonly leadership: Leadership;
+  readonly agreement: PublicationAgreement;
+  readonly #options: ControlReplicaOptions;
+  readonly #closing = new AbortController();
+  #following: Promise<void> | undefined;
+  #content = -1;
+  #seenHosts: ReadonlyMap<string, HostAddresses> | undefined;
+  #isWritingHosts = false;
+  #hosts: { readonly text: string; readonly addresses: ReadonlyMap<string, HostAddresses> } = {
+    text: "",
+    addresses: new Map(),
+  };
+
+  constructor(options: ControlReplicaOptions) {
+    this.#options = options;
+    const { documents, state, logger, name } = options;
+    this.leadership = new Leadership(
+      () => documents.store,
+      name,
+      logger,
+      () => this.#changed(),
+    );
+    this.agreement = new PublicationAgreement(state, this.leadership, logger, (standing) =>
+      options.onMayServe(standing !== "differs"),
+    );
+  }
+
+  /** The store has been read. */
+  start(): void {
+    const { documents, logger } = this.#options;
+    this.#content = this.contentRevision();
+    this.#following = documents.follow(
+      this.#closing.signal,
+      () => this.#changed(),
+      (reason) =>
+        logger.warn({ reason: reasonOf(reason) }, "Reads the store anew: it cannot be watched on"),
+    );
+    this.#following.catch((error: unknown) =>
+      logger.error({ reason: reasonOf(error) }, "Does not see any more what others write"),
+    );
+    this.leadership.start();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.agreement.close();
+    await this.leadership.close();
+    await this.#following?.catch(() => undefined);
+  }
+
+  contentRevision(): number {
+    return this.#options.documents.documents.contentRevision;
+  }
+
+  serials(): readonly CompiledSerial[] {
+    return serialsIn(this.#options.state);
+  }
+
+  agree(candidate: Candidate): Promise<boolean> {
+    return this.agreement.agree(candidate);
+  }
+
+  hosts(): ReadonlyMap<string, HostAddresses> {
+    const text = this.#options.state.get("CompiledHosts", HOSTS)?.text ?? "{}";
+    if (text !== this.#hosts.text) this.#hosts = { text, addresses: hostsIn(text) };
+    return this.#hosts.addresses;
+  }
+
+  hostsChanged(seen: ReadonlyMap<string, HostAddresses>): void {
+    this.#seenHosts = seen;
+    this.#writeHosts();
+  }
+
+  #changed(): void {
+    const content = this.contentRevision();
+    if (content !== this.#content) {
+      this.#content = content;
+      this.#options.onContent();
+    }
+    this.agreement.look();
+    this.#writeHosts();
+    this.#options.onState();
+  }
+
+  /** What the leader sees counts for all, so that all compile the same. */
+  #writeHosts(): void {
+    const { state, logger } = this.#options;
+    const { lease } = this.leadership;
+    const seen = this.#seenHosts;
+    if (seen === undefined || lease === undefined || this.#isWritingHosts) return;
+    const before = state.get("CompiledHosts", HOSTS);
+    const text = textOfHosts(seen);
+    if ((before?.text ?? "{}") === text) return;
+    const ifRevision = before?.revision ?? 0;
+    const write: StateWrite = { kind: "CompiledHosts", name: HOSTS, text, ifRevision };
+    this.#isWritingHosts = true;
+    state
+      .write([write], "hosts", {}, lease)
+      .catch((error: unknown) =>
+        logger.warn({ reason: reasonOf(error) }, "Cannot tell what host names resolve to"),
+      )
+      .finally(() => {
+        this.#isWritingHosts = false;
+      });
+  }
+}
+
+function textOfHosts(hosts: ReadonlyMap<string, HostAddresses>): string {
+  const rows = [...hosts]
+    .filter(([, { ipv4, ipv6 }]) => ipv4.length + ipv6.length > 0)
+    .map(([name, { ipv4, ipv6 }]) => [name, [...ipv4, ...ipv6].map((each) => formatAddress(each))])
+    .toSorted(([a = ""], [b = ""]) => (a < b ? -1 : Number(a > b)));
+  return JSON.stringify(Object.fromEntries(rows));
+}
+
+function hostsIn(text: string): ReadonlyMap<string, HostAddresses> {
+  const raw: unknown = JSON.parse(text);
+  if (typeof raw !== "object" || raw === null) return new Map();
+  return new Map(
+    Object.keys(raw).map((name) => {
+      const listed: unknown = member(raw, name);
+      const all = (Array.isArray(listed) ? listed : []).flatMap((each: unknown) =>
+        typeof each === "string" ? (addressBytes(each) ?? []) : [],
+      );
+      const ofLength = (length: number): Uint8Array[] =>
+        all.filter((each) => each.length === length);
+      return [name, { ipv4: ofLength(4), ipv6: ofLength(16) }];
+    }),
+  );
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Three members of etcd, three controls on them and two edges, as processes of their own, with DNS asked throughout: who dies, what clients
+// see, and what controls say of it.
+
+import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { EtcdCluster, etcdMissing } from "../../packages/control/src/testing/store-parts.ts";
+import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
+import { ask } from "./ask.ts";
+import { PlaneProcess } from "./edge-processes.ts";
+import { freePort, meridian, temporaryFolder, until } from "./process.ts";
+
+const LOOK_MS_MAX = 30_000;
+const ASK_PAUSE_MS = 20;
+
+interface Controls {
+  readonly folder: string;
+  readonly etcd: EtcdCluster;
+  readonly controls: readonly PlaneProcess[];
+  readonly urls: readonly string[];
+}
+
+function documents(address: string): string {
+  return `apiVersion: meridian.dev/v1alpha1
+kind: Zone
+metadata: { name: controls.example }
+spec:
+  origin: controls.example
+  nameServers: [{ name: ns.controls.example, addresses: [192.0.2.53] }]
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: { name: web }
+spec:
+  members:
+    one: { address: ${address} }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Record
+metadata: { name: www }
+spec: { name: www.controls.example, pool: web }
+`;
+}
+
+async function startControls(t: TestContext): Promise<Controls> {
+  const folder = temporaryFolder(t);
+  const etcd = await EtcdCluster.start({ members: 3 });
+  t.after(() => etcd.close());
+  const ports = await Promise.all(Array.from({ length: 3 }, () => freePort()));
+  const store = `etcd://${etcd.endpoints()}/controls`;
+  const controls = ports.map((port, index) => {
+    const stateDir = join(folder, `control-${index}`);
+    const listen = `127.0.0.1:${port}`;
+    const given = ["control", "--store", store, "--edges", listen, "--http", "none"];
+    return new PlaneProcess(t, stateDir, [...given, "--name", `c${index}`]);
+  });
+  const [first, ...others] = controls;
+  assert.ok(first !== undefined);
+  await first.start(/"msg":"Serving edges"/);
+  // What seals the store's secrets is brought to each further control by who runs it.
+  for (const { stateDir } of others) {
+    mkdirSync(join(stateDir, "identity"), { recursive: true, mode: 0o700 });
+    const key = join("identity", "sealing.key");
+    copyFileSync(join(first.stateDir, key), join(stateDir, key));
+  }
+  await Promise.all(others.map((control) => control.start(/"msg":"Serving edges"/)));
+  return { folder, etcd, controls, urls: ports.map((port) => `https://127.0.0.1:${port}`) };
+}
+
+/** An edge that knows all controls; invited by one of them, it joins by another. */
+async function startEdge(
+  t: TestContext,
+  { folder, controls, urls }: Controls,
+  name: string,
+  [invitedBy, joinedBy]: readonly [number, number],
+): Promise<{ readonly process: PlaneProcess; readonly client: DnsClient }> {
+  const stateDir = join(folder, name);
+  const made = await meridian(
+    ...["token", "create", name, "--edge", "--state", controls[invitedBy]?.stateDir ?? ""],
+  );
+  assert.equal(made.code, 0, made.stderr);
+  const target = `${made.stdout.trim()}@${urls[joinedBy]}`;
+  const joined = await meridian("edge", "join", target, "--state", stateDir);
+  assert.equal(joined.code, 0, joined.stderr);
+  const port = await freePort();
+  const known = urls.flatMap((_, index) => ["--control", urls[(index + joinedBy) % 3] ?? ""]);
+  const process = new PlaneProcess(t, stateDir, [
+    ...["edge", ...known, "--listen", `127.0.0.1:${port}`, "--workers", "1"],
+  ]);
+  await process.start(/"msg":"Serving a new revision"/);
+  const client = await udpClient("127.0.0.1", port);
+  t.after(() => client.close());
+  return { process, client };
+}
+
+/** Asks without a pause worth mentioning; what was answered wrongly or not at all is kept. */
+class Questions {
+  readonly failed: string[] = [];
+  allowed: ReadonlySet<string> = new Set();
+  count = 0;
+  #isOver = false;
+  readonly #running: Promise<unknown>;
+
+  constructor(clients: readonly DnsClient[]) {
+    this.#running = Promise.all(clients.map((client) => this.#run(client)));
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await this.#running;
+  }
+
+  async #run(client: DnsClient): Promise<void> {
+    while (!this.#isOver) {
+      try {
+        const found = (await ask(client, "www.controls.example", "A")).join(" ");
+        this.count += 1;
+        if (!this.allowed.has(found)) this.failed.push(found);
+      } catch (error) {
+        this.failed.push(String(error));
+      }
+      await sleep(ASK_PAUSE_MS);
+    }
+  }
+}
+
+test(
+  "controls on one store: any may die, and the store; clients see nothing",
+  { skip: etcdMissing() },
+  async (t) => {
+    const scene = await startControls(t);
+    const { controls, etcd, folder } = scene;
+    const apply = (control: number, address: string): ReturnType<typeof meridian> => {
+      const file = join(folder, "documents.yaml");
+      writeFileSync(file, documents(address));
+      return meridian("apply", "-f", file, "--state", controls[control]?.stateDir ?? "");
+    };
+    const first = await apply(1, "192.0.2.1");
+    assert.equal(first.code, 0, first.stderr);
+    const edges = [
+      await startEdge(t, scene, "eu-0", [0, 1]),
+      await startEdge(t, scene, "eu-1", [2, 0]),
+    ];
+    const clients = edges.map(({ client }) => client);
+    const answered = async (address: string): Promise<void> => {
+      await until(`${address} of all edges`, LOOK_MS_MAX, async () => {
+        const found = await Promise.all(
+          clients.map((each) => ask(each, "www.controls.example", "A")),
+        );
+        return found.every(([only]) => only === address);
+      });
+    };
+    await answered("192.0.2.1");
+    const questions = new Questions(clients);
+    t.after(() => questions.end());
+
+    /** Applies another address at a control and waits for all edges to answer it. */
+    const change = async (control: number, from: string, to: string): Promise<void> => {
+      questions.allowed = new Set([from, to]);
+      await until(`apply at control ${control}`, LOOK_MS_MAX, async () => {
+        const { code, stderr } = await apply(control, to);
+        if (code !== 0) assert.match(stderr, /store|lease|head/i);
+        return code === 0;
+      });
+      await answered(to);
+    };
+    questions.allowed = new Set(["192.0.2.1"]);
+    await change(2, "192.0.2.1", "192.0.2.2");
+
+    // The leader dies; another leads, and edges that followed it go on to another control.
+    const leader = controls.findIndex(({ log }) => /"msg":"Leads the controls/.test(log));
+    assert.ok(leader >= 0);
+    await controls[leader]?.kill();
+    const other = (leader + 1) % 3;
+    await change(other, "192.0.2.2", "192.0.2.3");
+
+    // Two of three members of etcd die: what is served stays, nothing is written, reads say how old they are.
+    const member = etcd.leader();
+    const dead = [member, (member + 1) % 3];
+    for (const index of dead) await etcd.kill(index);
+    const refused = await apply(other, "192.0.2.9");
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /^Cannot .*etcd/);
+    await answered("192.0.2.3");
+    for (const index of dead) etcd.startMember(index);
+    await etcd.ready();
+    await change(other, "192.0.2.3", "192.0.2.4");
+
+    // All controls die, and come back to what they had published.
+    await Promise.all(controls.map((control) => control.kill()));
+    await answered("192.0.2.4");
+    await Promise.all(controls.map((control) => control.start(/"msg":"Serving edges"/)));
+    await change(leader, "192.0.2.4", "192.0.2.5");
+
+    await questions.end();
+    assert.deepEqual(questions.failed, []);
+    assert.ok(questions.count > 100);
+  },
+);
