@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // How many HTTP probes a second one core of a prober does, with a new connection for each and with kept connections, against
-// servers in another process. Two figures for each mode: the CPU time of the prober a probe (from which the most that one core can do follows),
+// servers in another process, through the add-on or with --sockets over sockets of node. Two figures for each mode: the CPU time of the prober a probe (from which the most that one core can do follows),
 // and whether a whole HealthRunner keeps its cadence at the demanded rate. The third mode judges every answer a failure: work should be the same.
 //
-//   node bench/micro/health-probes.ts [--targets 5000] [--seconds 5] [--interval 1000] [--server-core N]
+//   node bench/micro/health-probes.ts [--targets 5000] [--seconds 5] [--interval 1000] [--server-core N] [--sockets]
 
 import { Pcg32, systemClock } from "@meridian/core";
-import { defaultHttpFields, defaultTiming, HealthRunner, type ProbeTarget } from "@meridian/health";
+import {
+  defaultHttpFields,
+  defaultTiming,
+  HealthRunner,
+  NativeDialer,
+  type ProbeTarget,
+} from "@meridian/health";
+import { loadNative, type Native } from "@meridian/native";
 import { execFileSync, fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -47,15 +54,19 @@ export async function benchProbes(options: {
   readonly seconds: number;
   /** Core that the servers are pinned to; where the prober runs if undefined. */
   readonly serverCore: string | undefined;
+  /** The add-on, which connects; sockets of node where absent. */
+  readonly native: Native | undefined;
 }): Promise<ProbeBenchResult> {
   const { child, ports } = await startServer();
   if (options.serverCore !== undefined) {
     execFileSync("taskset", ["-a", "-c", "-p", options.serverCore, String(child.pid)]);
   }
+  const dialer = options.native === undefined ? undefined : new NativeDialer(options.native);
   const runner = new HealthRunner({
     clock: systemClock,
     random: new Pcg32(1),
     vantage: "bench",
+    ...(dialer === undefined ? {} : { dialer }),
     onTransitions: () => undefined,
   });
   runner.setTargets(makeTargets(options, ports));
@@ -71,6 +82,7 @@ export async function benchProbes(options: {
   const { probesPassed, probesFailed, probesDelayed, probesTimedOut } = runner.counters;
   const done = probesPassed + probesFailed - before.probesPassed - before.probesFailed;
   await runner.close();
+  dialer?.close();
   const gone = once(child, "exit");
   child.kill();
   await gone;
@@ -158,6 +170,7 @@ async function main(): Promise<void> {
       seconds: { type: "string", default: "5" },
       interval: { type: "string", default: "1000" },
       "server-core": { type: "string" },
+      sockets: { type: "boolean", default: false },
     },
   });
   // A smoke run shows only that it still works.
@@ -167,6 +180,8 @@ async function main(): Promise<void> {
     "new connections, all failing",
     "kept connections",
   ];
+  const load = loadNative();
+  const native = load.kind === "loaded" && !values.sockets ? load.native : undefined;
   for (const mode of modes) {
     const result = await benchProbes({
       mode,
@@ -174,6 +189,7 @@ async function main(): Promise<void> {
       intervalMs: Number(values.interval),
       seconds: isSmoke ? 0.3 : Number(values.seconds),
       serverCore: values["server-core"],
+      native,
     });
     console.log(JSON.stringify(result));
   }

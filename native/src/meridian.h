@@ -51,6 +51,7 @@ bool define_sockets(napi_env env, napi_value exports);
 bool define_batch(napi_env env, napi_value exports);
 bool define_handover(napi_env env, napi_value exports);
 bool define_icmp(napi_env env, napi_value exports);
+bool define_dial(napi_env env, napi_value exports);
 bool define_memory(napi_env env, napi_value exports);
 bool define_schedule(napi_env env, napi_value exports);
 

@@ -33,6 +33,28 @@ export interface NativeIcmp {
   readonly raw: boolean;
 }
 
+/** What happened to a connection, as bits. */
+export const DIAL_WRITABLE = 1;
+export const DIAL_BYTES = 2;
+export const DIAL_ENDED = 4;
+export const DIAL_FAILED = 8;
+/** Numbers of an event: slot, what happened, where its bytes begin, how many there are, errno. */
+export const DIAL_EVENT_FIELDS = 5;
+
+/** TCP connections of one thread; see the picture in dial.c. Both buffers hold a batch of events, valid while it is told. */
+export interface NativeDialer {
+  readonly events: ArrayBuffer;
+  readonly bytes: ArrayBuffer;
+  /** Begins to connect; returns the descriptor, or −errno. Events name `slot`. The first of them is writable, or failed. */
+  readonly connect: (slot: number, address: string, port: number) => number;
+  /** Returns how many bytes were taken, or −errno. A writable event follows where not all were. */
+  readonly send: (fd: number, bytes: Uint8Array) => number;
+  /** Closes; `reset` 1 leaves nothing of the connection at either end. */
+  readonly hangUp: (fd: number, reset: number) => void;
+  /** Ends the events. Descriptors are the caller's to close. */
+  readonly stop: () => void;
+}
+
 /** The functions of the add-on. Descriptors belong to the process: whoever opened one closes it, in any thread. */
 export interface Native {
   /** Opens and binds a UDP socket; `reusePort` is 0 or 1. Wildcard sockets learn the address that was asked. */
@@ -71,6 +93,11 @@ export interface Native {
   readonly sendIcmp: (fd: number, address: string, message: ArrayBuffer) => void;
   /** The messages that arrive within the time-out, as soon as there is one; [] after it. Uses a pool thread. */
   readonly receiveIcmp: (fd: number, timeoutMs: number) => Promise<ArrayBuffer[]>;
+  /**
+   * TCP connections of this thread, read in batches on its event loop, which they do not keep running. `onEvents` is called with the
+   * number of events that are in `events`.
+   */
+  readonly openDialer: (onEvents: (count: number) => void) => NativeDialer;
   /** Asks the kernel to back memory that was not touched yet with huge pages; it may decline. */
   readonly adviseHugePages: (bytes: Uint8Array) => void;
   /** The calling thread's slice, 100,000 to 100,000,000 ns: with a short one it is let in soon after it wakes. Older kernels ignore it. */
@@ -93,6 +120,7 @@ const FUNCTIONS = [
   "openIcmp",
   "sendIcmp",
   "receiveIcmp",
+  "openDialer",
   "adviseHugePages",
   "setSlice",
 ] as const satisfies readonly (keyof Native)[];

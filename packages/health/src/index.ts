@@ -40,6 +40,7 @@ export { judge, type Judgement, type JudgeRule, type VantageReport } from "./jud
 export { calculate, type Calculation } from "./calculated.ts";
 export { defaultSuspicionPolicy, type SuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 export type { EndpointState } from "./entry.ts";
+export { NativeDialer } from "./dial/native-dialer.ts";
 export { HealthRunner } from "./runner.ts";
 export type {
   HealthCounters,

@@ -65,5 +65,17 @@ export const CLOSE_MS_MAX = 2000;
 /** Slice that the verdict thread asks for: the least that the kernel grants. */
 export const SLICE_NS = 100_000;
 
+/** How long the verdict thread keeps to itself what it has published: longer than a worker takes to answer from it. */
+export const TELL_AFTER_MS = 5;
+
+/** Nice value of the verdict thread while its work is short, where this user may have it. */
+export const URGENT_NICE = -20;
+
+/** More than this share of a core is no short work. */
+export const URGENT_CPU_SHARE_MAX = 0.5;
+
+/** How often that is looked at. */
+export const URGENCY_CHECK_MS = 1000;
+
 /** How long a process that serves what is on disk leaves the processor to its workers before it begins to probe. */
 export const FIRST_ANSWERS_MS = 300;

@@ -2,6 +2,7 @@
 
 import type { Clock, Random } from "@meridian/core";
 import type { ProbeTarget, Verdict } from "./check.ts";
+import type { Dialer } from "./dial/dialer.ts";
 import type { LoadReading, Probe, ProbeOutcome } from "./probe.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
 import type { SuspicionPolicy, SuspicionState } from "./suspicion.ts";
@@ -50,6 +51,8 @@ export interface HealthRunnerOptions {
   readonly suspicion?: SuspicionPolicy;
   /** Sends ICMP echoes; ICMP checks hold their verdict without one. */
   readonly icmpSender?: IcmpSender;
+  /** Opens connections for probes over plain TCP; sockets of node where absent. */
+  readonly dialer?: Dialer;
   readonly probesInFlightMax?: number;
   /** `manual`: the caller moves the clock and calls `advance`. */
   readonly timers?: "real" | "manual";

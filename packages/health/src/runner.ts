@@ -10,12 +10,14 @@
 
 import { CalculatedChecks } from "./calculated-checks.ts";
 import type { ProbeTarget, Verdict } from "./check.ts";
+import { SocketDialer } from "./dial/socket-dialer.ts";
 import { Entry, type EndpointState } from "./entry.ts";
 import { EntryTimer, EntryTimers } from "./entry-timers.ts";
 import { CALCULATED_DEPTH_MAX, EARLIEST_CHANGE_MAX_MS, PROBES_IN_FLIGHT_MAX } from "./limits.ts";
 import { ProbeLauncher } from "./probe-launcher.ts";
 import type { Probe, ProbeOutcome, ProbeResult } from "./probe.ts";
-import { createProbe } from "./probes/create-probe.ts";
+import { createProbe, type ProbeEnvironment } from "./probes/create-probe.ts";
+import { HttpExchanges } from "./probes/http/http-exchange.ts";
 import { emptyCounters, type HealthCounters, type HealthRunnerOptions } from "./runner-options.ts";
 import { firstProbeMs, nextProbeMs } from "./schedule.ts";
 import { SuspicionWatch } from "./suspicion-watch.ts";
@@ -28,6 +30,7 @@ import { earliestChangeMs, step, type QuorumOpinion, type VerdictInput } from ".
 export class HealthRunner {
   readonly counters: HealthCounters = emptyCounters();
   readonly #options: HealthRunnerOptions;
+  readonly #environment: ProbeEnvironment;
   readonly #timers: EntryTimers;
   readonly #launcher: ProbeLauncher;
   readonly #outbox: TransitionOutbox;
@@ -42,6 +45,11 @@ export class HealthRunner {
   constructor(options: HealthRunnerOptions) {
     this.#options = options;
     this.#baseMs = options.clock.monotonicMs();
+    this.#environment = {
+      ...options,
+      dialer: options.dialer ?? new SocketDialer(),
+      exchanges: new HttpExchanges(),
+    };
     this.#outbox = new TransitionOutbox(options);
     this.#timers = new EntryTimers({
       clock: options.clock,
@@ -366,7 +374,7 @@ export class HealthRunner {
 
   #createProbe(target: ProbeTarget): Probe | undefined {
     const make = this.#options.createProbe;
-    if (make === undefined) return createProbe(target, this.#options);
+    if (make === undefined) return createProbe(target, this.#environment);
     return target.check.disabled ? undefined : make(target);
   }
 

@@ -13,6 +13,7 @@ import {
   type World,
 } from "@meridian/snapshot";
 import type { Verdict as VerdictWord } from "./check.ts";
+import type { Dialer } from "./dial/dialer.ts";
 import type { EndpointState } from "./entry.ts";
 import type { CapacityRule } from "./load/capacity-factor.ts";
 import { CapacityTracker } from "./load/capacity-tracker.ts";
@@ -33,6 +34,7 @@ export interface VerdictDriverOptions {
   readonly vantage: string;
   readonly overlay: OverlayDriver;
   readonly icmpSender?: IcmpSender;
+  readonly dialer?: Dialer;
   readonly onTransitions: (batch: readonly Transition[]) => void;
   /** Other vantages report to this process; alone where absent. */
   readonly quorum?: QuorumSettings;
@@ -67,6 +69,7 @@ export class VerdictDriver {
       random: options.random,
       vantage: options.vantage,
       ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
+      ...(options.dialer === undefined ? {} : { dialer: options.dialer }),
       onTransitions: (batch) => this.#transitions(batch),
       onOutlook: (batch) => this.#apply(batch, "when verdicts can change"),
       onReport: (report) => {

@@ -8,6 +8,7 @@
 
 import type { Clock, Random } from "@meridian/core";
 import { World } from "@meridian/snapshot";
+import type { Dialer } from "./dial/dialer.ts";
 import { LatchDriver, type DeclaredLatch } from "./latch-driver.ts";
 import { STATES_PER_TURN } from "./limits.ts";
 import { OverlayDriver, type Adoption, type ChangeSet } from "./overlay-driver.ts";
@@ -29,6 +30,7 @@ export interface VerdictKeeperOptions {
   /** Name of the place that probes. */
   readonly vantage: string;
   readonly icmp: IcmpAvailability;
+  readonly dialer: Dialer;
   /** Other vantages report to it; alone where absent. */
   readonly quorum?: QuorumSettings;
   readonly report: (report: VerdictReport) => void;
@@ -61,6 +63,7 @@ export class VerdictKeeper {
       vantage: options.vantage,
       overlay: this.#overlay,
       ...(icmp.available ? { icmpSender: icmp.sender } : {}),
+      dialer: options.dialer,
       onTransitions: (batch) => options.report({ kind: "transitions", batch }),
       ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
       onRoster: (roster) => options.report({ kind: "roster", roster }),

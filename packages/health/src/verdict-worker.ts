@@ -5,8 +5,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Pcg32, assert, systemClock } from "@meridian/core";
 import { loadNative } from "@meridian/native";
+import type { Dialer } from "./dial/dialer.ts";
+import { NativeDialer } from "./dial/native-dialer.ts";
+import { SocketDialer } from "./dial/socket-dialer.ts";
 import { SLICE_NS } from "./limits.ts";
 import { findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
+import { ReportOutbox } from "./report-outbox.ts";
+import { Urgency } from "./urgency.ts";
 import type { QuorumSettings } from "./verdict-driver.ts";
 import { VerdictKeeper } from "./verdict-keeper.ts";
 import type { VerdictCommand } from "./verdict-messages.ts";
@@ -20,16 +25,40 @@ export interface VerdictWorkerStart {
 const data: unknown = workerData;
 assert(parentPort !== null && isStart(data), "The verdict worker runs only in a VerdictThread");
 const port = parentPort;
+const load = loadNative();
 wakeSoon();
+const urgency = new Urgency();
+const outbox = new ReportOutbox((report) => port.postMessage(report));
 const keeper = new VerdictKeeper({
   clock: systemClock,
   random: new Pcg32((Math.random() * 2 ** 32) >>> 0),
   vantage: data.vantage,
+  dialer: findDialer(),
   icmp: await findIcmpSender(),
   ...(data.quorum === undefined ? {} : { quorum: data.quorum }),
-  report: (report) => port.postMessage(report),
+  report: (report) => outbox.send(report),
 });
-port.on("message", (command: VerdictCommand) => keeper.take(command));
+urgency.start();
+port.on("message", (command: VerdictCommand) => {
+  if (isLong(command)) urgency.relax();
+  keeper.take(command);
+});
+
+/** The add-on's connections, else those of node. */
+function findDialer(): Dialer {
+  if (load.kind === "missing") return new SocketDialer();
+  try {
+    return new NativeDialer(load.native);
+  } catch {
+    // A runtime that has another event loop than Node's, or no descriptor left.
+    return new SocketDialer();
+  }
+}
+
+function isLong(command: VerdictCommand): boolean {
+  if (command.kind === "question") return command.question.kind === "adopt";
+  return command.kind === "plan" || command.kind === "start";
+}
 
 /**
  * Answers and verdicts may share one core, which is busy with answers most of the time. A thread that asks for short slices is let in
@@ -37,7 +66,6 @@ port.on("message", (command: VerdictCommand) => keeper.take(command));
  * after it was woken at the median and as soon at the 90th percentile, instead of 60 to 300 µs and 3 to 8 ms (others on the machine).
  */
 function wakeSoon(): void {
-  const load = loadNative();
   if (load.kind === "missing") return;
   try {
     load.native.setSlice(SLICE_NS);

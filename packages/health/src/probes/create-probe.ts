@@ -2,9 +2,11 @@
 
 import type { Clock, Random } from "@meridian/core";
 import type { ProbeTarget } from "../check.ts";
+import type { Dialer } from "../dial/dialer.ts";
 import type { Probe } from "../probe.ts";
 import { DnsProbe } from "./dns/dns-probe.ts";
 import { GrpcProbe } from "./grpc/grpc-probe.ts";
+import type { HttpExchanges } from "./http/http-exchange.ts";
 import { HttpProbe } from "./http/http-probe.ts";
 import { HttpsProbe } from "./https/https-probe.ts";
 import { IcmpProbe } from "./icmp/icmp-probe.ts";
@@ -18,6 +20,8 @@ export interface ProbeEnvironment {
   readonly clock: Clock;
   readonly random: Random;
   readonly icmpSender?: IcmpSender;
+  readonly dialer: Dialer;
+  readonly exchanges: HttpExchanges;
 }
 
 /** The probe of `target`, or undefined where its check has none (disabled, push, calculated). */
@@ -26,11 +30,11 @@ export function createProbe(target: ProbeTarget, environment: ProbeEnvironment):
   if (check.disabled) return undefined;
   switch (check.kind) {
     case "http":
-      return new HttpProbe(target, check);
+      return new HttpProbe(target, environment.exchanges.of(check), environment.dialer);
     case "https":
-      return new HttpsProbe(target, check);
+      return new HttpsProbe(target, check, environment.exchanges.of(check));
     case "tcp":
-      return new TcpProbe(target, check);
+      return new TcpProbe(target, check, environment.dialer);
     case "tls":
       return new TlsProbe(target, check, environment.clock);
     case "grpc":

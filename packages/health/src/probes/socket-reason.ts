@@ -16,7 +16,11 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** Short stable text for a socket error. */
 export function socketReason(error: Error): string {
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  return socketReasonOfCode("code" in error && typeof error.code === "string" ? error.code : "");
+}
+
+/** As `socketReason`, by the error's code; "" for none. */
+export function socketReasonOfCode(code: string): string {
   const known = reasons[code];
   if (known !== undefined) return known;
   if (code.startsWith("ERR_SSL_") || code === "EPROTO") return "TLS handshake failed";

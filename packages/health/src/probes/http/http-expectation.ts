@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import type { HttpFields, ProbeTarget, StatusRange } from "../../check.ts";
+import type { HttpFields, StatusRange } from "../../check.ts";
 import { readJsonLoad } from "../../load/json-load.ts";
 import { orcaHeaderName, readOrcaLoad } from "../../load/orca.ts";
 import type { LoadReading, ProbeResult } from "../../probe.ts";
 
-// What an answer must be like, the same for HTTP/1.1 and HTTP/2: built once for each target, asked once for each answer.
+// What an answer must be like, the same for HTTP/1.1 and HTTP/2: built once for each check, asked once for each answer.
 
 /** An answer as far as a probe looks at it. */
 export interface HttpAnswer {
@@ -16,7 +16,7 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
-/** Judges answers for one target. */
+/** Judges answers for one check. */
 export class HttpExpectation {
   /** Whether the body must be read. */
   readonly wantsBody: boolean;
@@ -79,25 +79,4 @@ function contains(body: Uint8Array, needle: Buffer): boolean {
 
 function rangeText(range: StatusRange): string {
   return range.from === range.to ? String(range.from) : `${range.from}-${range.to}`;
-}
-
-/** Value of Host or :authority: what the check says, else the target's name, else its address; port where it is not the scheme's. */
-export function authorityOf(target: ProbeTarget, fields: HttpFields, schemePort: number): string {
-  if (fields.host !== undefined) return fields.host;
-  const name = target.hostName ?? target.address;
-  const host = name.includes(":") ? `[${name}]` : name;
-  return target.port === schemePort ? host : `${host}:${target.port}`;
-}
-
-/** The whole HTTP/1.1 request. */
-export function requestBytes(fields: HttpFields, authority: string): Buffer {
-  const lines = [`${fields.method} ${fields.path} HTTP/1.1`];
-  const given = new Set(Object.keys(fields.headers).map((name) => name.toLowerCase()));
-  if (!given.has("host")) lines.push(`Host: ${authority}`);
-  if (!given.has("user-agent")) lines.push("User-Agent: meridian-health");
-  if (!given.has("accept")) lines.push("Accept: */*");
-  if (!given.has("connection"))
-    lines.push(`Connection: ${fields.keepAlive ? "keep-alive" : "close"}`);
-  for (const [name, value] of Object.entries(fields.headers)) lines.push(`${name}: ${value}`);
-  return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
 }

@@ -21,7 +21,7 @@ function parse(pieces: readonly Uint8Array[]): Outcome {
   const parser = new ResponseParser(interest);
   parser.reset();
   let progress: string = "more";
-  for (const piece of pieces) progress = parser.push(piece, piece.length);
+  for (const piece of pieces) progress = parser.push(piece, 0, piece.length);
   if (progress === "more") progress = parser.end();
   return {
     progress,

@@ -120,22 +120,22 @@ export class ResponseParser {
     return this.#stage !== "status" && this.#stage !== "header";
   }
 
-  /** Takes in `bytes[0..length)`. */
-  push(bytes: Uint8Array, length: number): ResponseProgress {
-    let at = 0;
-    while (at < length && this.#stage !== "complete" && this.#stage !== "broken") {
+  /** Takes in `bytes[start..end)`. */
+  push(bytes: Uint8Array, start: number, end: number): ResponseProgress {
+    let at = start;
+    while (at < end && this.#stage !== "complete" && this.#stage !== "broken") {
       switch (this.#stage) {
         case "status":
         case "header":
         case "chunk-size":
         case "chunk-end":
         case "trailer":
-          at = this.#takeLine(bytes, at, length);
+          at = this.#takeLine(bytes, at, end);
           break;
         case "sized":
         case "chunk":
         case "rest":
-          at = this.#takeBody(bytes, at, length);
+          at = this.#takeBody(bytes, at, end);
           break;
       }
     }

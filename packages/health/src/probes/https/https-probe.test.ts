@@ -7,6 +7,7 @@ import { test, type TestContext } from "node:test";
 import { defaultHttpFields, defaultTiming, type HttpsCheck } from "../../check.ts";
 import { makeCertificates, opensslMissing, type Leaf } from "../../testing/certificates.ts";
 import { closedPort, listen, listenTcp, runProbe, targetAt } from "../../testing/probe-run.ts";
+import { HttpExchange } from "../http/http-exchange.ts";
 import { HttpsProbe } from "./https-probe.ts";
 
 const host = "svc.example.org";
@@ -23,7 +24,7 @@ function probeAt(port: number, fields: Partial<HttpsCheck> = {}): HttpsProbe {
     ...(certificates === undefined ? {} : { caPem: certificates.caPem }),
     ...fields,
   };
-  return new HttpsProbe(targetAt(port, check, host), check);
+  return new HttpsProbe(targetAt(port, check, host), check, new HttpExchange(check));
 }
 
 interface Seen {

@@ -14,13 +14,9 @@ import type { TLSSocket } from "node:tls";
 import type { HttpsCheck, ProbeTarget } from "../../check.ts";
 import { HTTP_BODY_WINDOW_BYTES, HTTP_DRAIN_BYTES_MAX, HTTP_HEAD_BYTES_MAX } from "../../limits.ts";
 import type { Probe, ProbeResult } from "../../probe.ts";
-import {
-  authorityOf,
-  HttpExpectation,
-  requestBytes,
-  type HttpAnswer,
-} from "../http/http-expectation.ts";
-import { ResponseParser } from "../http/response-parser.ts";
+import type { HttpExchange } from "../http/http-exchange.ts";
+import type { HttpAnswer, HttpExpectation } from "../http/http-expectation.ts";
+import type { ResponseParser } from "../http/response-parser.ts";
 import { socketReason } from "../socket-reason.ts";
 import { certificateProblem, TlsDialer, tlsReason } from "../tls-session.ts";
 
@@ -40,19 +36,14 @@ export class HttpsProbe implements Probe {
   #done: ((result: ProbeResult) => void) | undefined;
   #isReused = false;
 
-  constructor(target: ProbeTarget, check: HttpsCheck) {
+  constructor(target: ProbeTarget, check: HttpsCheck, exchange: HttpExchange) {
     const alpn = check.http2 ? ["h2", "http/1.1"] : ["http/1.1"];
     this.#dialer = new TlsDialer(target, check, alpn);
     this.#check = check;
-    this.#authority = authorityOf(target, check, httpsPort);
-    this.#expectation = new HttpExpectation(check);
-    this.#request = requestBytes(check, this.#authority);
-    this.#parser = new ResponseParser({
-      isHead: check.method === "HEAD",
-      body: this.#expectation.wantsBody,
-      header: this.#expectation.loadHeaderName,
-      drain: check.keepAlive,
-    });
+    this.#authority = exchange.authorityOf(target, httpsPort);
+    this.#expectation = exchange.expectation;
+    this.#request = exchange.requestTo(target, httpsPort);
+    this.#parser = exchange.takeParser();
   }
 
   run(done: (result: ProbeResult) => void): void {
@@ -115,7 +106,7 @@ export class HttpsProbe implements Probe {
       this.#drop();
       return;
     }
-    const progress = this.#parser.push(bytes, bytes.length);
+    const progress = this.#parser.push(bytes, 0, bytes.length);
     if (progress === "complete") this.#onAnswer(this.#answer(), this.#parser.isReusable);
     else if (progress === "broken") this.#fail(this.#parser.problem);
     else if (this.#parser.isInBody) {
