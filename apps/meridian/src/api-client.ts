@@ -17,7 +17,18 @@ const PAGE_ITEMS = 1000;
 /** Where a server is: by its state folder on this machine, or by its address. */
 export type ApiTarget =
   | { readonly stateDir: string }
-  | { readonly server: URL; readonly token: string | undefined };
+  | {
+      readonly server: URL;
+      readonly token: string | undefined;
+      readonly tls?: ClientTls;
+    };
+
+/** Whom a client of HTTPS believes besides the system's authorities, and what it shows; each in PEM. */
+export interface ClientTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
 
 const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
   400: ExitCode.invalid,
@@ -150,11 +161,12 @@ export class ApiClient {
         socketPath: join(target.stateDir, "meridian.sock"),
         headers: { ...headers, "meridian-actor": userInfo().username },
       });
-    const { server, token } = target;
+    const { server, token, tls } = target;
     const send = server.protocol === "https:" ? requestHttps : requestHttp;
     const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
     return send({
       ...common,
+      ...tls,
       hostname: server.hostname.replace(/^\[|\]$/g, ""),
       port: server.port,
       headers: { ...headers, ...authorization },

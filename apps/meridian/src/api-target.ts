@@ -4,7 +4,7 @@
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { ApiClient, memberOf, type ApiTarget } from "./api-client.ts";
 import type { CommandInput } from "./command.ts";
 import { CommandError, ExitCode } from "./exit-code.ts";
@@ -14,6 +14,27 @@ import { stateDirOf } from "./server-settings.ts";
 export interface Context {
   readonly server: string;
   readonly tokenFile?: string;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+const fileFields = ["tokenFile", "caFile", "certFile", "keyFile"] as const;
+
+/** The files that flags name. */
+export function contextFiles(input: CommandInput): Omit<Context, "server"> {
+  const named = {
+    tokenFile: input.text("tokenFile"),
+    caFile: input.text("ca"),
+    certFile: input.text("clientCert"),
+    keyFile: input.text("clientKey"),
+  };
+  return Object.fromEntries(
+    fileFields.flatMap((field) => {
+      const path = named[field];
+      return path === undefined ? [] : [[field, resolve(path)]];
+    }),
+  );
 }
 
 export interface Contexts {
@@ -28,9 +49,7 @@ export function clientOf(input: CommandInput): ApiClient {
 
 function targetOf(input: CommandInput): ApiTarget {
   const server = input.text("server");
-  const tokenFile = input.text("tokenFile");
-  if (server !== undefined)
-    return remote({ server, ...(tokenFile === undefined ? {} : { tokenFile }) });
+  if (server !== undefined) return remote({ server, ...contextFiles(input) });
   const named = input.text("context");
   if (named === undefined && input.text("state") !== undefined)
     return { stateDir: stateDirOf(input) };
@@ -46,22 +65,28 @@ function targetOf(input: CommandInput): ApiTarget {
   return remote(context);
 }
 
-function remote({ server, tokenFile }: Context): ApiTarget {
+function remote({ server, tokenFile, caFile, certFile, keyFile }: Context): ApiTarget {
   const url = URL.canParse(server) ? new URL(server) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol))
     throw new CommandError(
       ExitCode.invalid,
       `Cannot reach Meridian: the server is "${server}", expected an address such as https://gtm.example.org:8053`,
     );
-  return { server: url, token: tokenFile === undefined ? undefined : readToken(tokenFile) };
+  const token = tokenFile === undefined ? undefined : readText("token", tokenFile).trim();
+  const tls = {
+    ...(caFile === undefined ? {} : { ca: readText("authority", caFile) }),
+    ...(certFile === undefined ? {} : { cert: readText("certificate", certFile) }),
+    ...(keyFile === undefined ? {} : { key: readText("key", keyFile) }),
+  };
+  return { server: url, token, tls };
 }
 
-function readToken(path: string): string {
+function readText(what: string, path: string): string {
   try {
-    return readFileSync(path, "utf8").trim();
+    return readFileSync(path, "utf8");
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(ExitCode.invalid, `Cannot read the token in "${path}": ${reason}`);
+    throw new CommandError(ExitCode.invalid, `Cannot read the ${what} in "${path}": ${reason}`);
   }
 }
 
@@ -105,9 +130,9 @@ export function writeContexts(contexts: Contexts): void {
 
 function contextOf(value: unknown): Context {
   const server = memberOf(value, "server");
-  const tokenFile = memberOf(value, "tokenFile");
-  return {
-    server: typeof server === "string" ? server : "",
-    ...(typeof tokenFile === "string" ? { tokenFile } : {}),
-  };
+  const files = fileFields.flatMap((field) => {
+    const path = memberOf(value, field);
+    return typeof path === "string" ? [[field, path] as const] : [];
+  });
+  return { server: typeof server === "string" ? server : "", ...Object.fromEntries(files) };
 }

@@ -2,6 +2,7 @@
 
 // Every command of `meridian`. docs/reference/cli.md is written from this table (reference.ts), and a test keeps it so.
 
+import { accessOptions } from "./access-options.ts";
 import type { CommandDefinition, OptionDefinition } from "./command.ts";
 import { documentCommands, output, selection, target } from "./document-commands.ts";
 import { documentKinds } from "./document-target.ts";
@@ -24,7 +25,7 @@ const yes: OptionDefinition = {
 const http: OptionDefinition = {
   flags: "--http <ADDRESS:PORT>",
   summary:
-    "Where the HTTP interface is, with `/metrics`, `/healthz` and `/readyz`; `none` for nowhere. Writes need a token; so does everything where it is not on loopback.",
+    "Where the HTTP interface is, with `/metrics`, `/healthz` and `/readyz`; `none` for nowhere. Writes need a token; so does everything where it is not on loopback, and TLS.",
   environment: "MERIDIAN_HTTP",
   defaultValue: "127.0.0.1:8053",
 };
@@ -71,6 +72,7 @@ export const commands: readonly CommandDefinition[] = [
       state,
       listen,
       http,
+      ...accessOptions,
       workers,
       transport,
       {
@@ -138,6 +140,7 @@ export const commands: readonly CommandDefinition[] = [
       },
       http,
       site,
+      ...accessOptions,
       logLevel,
       allowEmpty,
       noProbing,

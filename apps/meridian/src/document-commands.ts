@@ -26,6 +26,24 @@ const tokenFile: OptionDefinition = {
   environment: "MERIDIAN_TOKEN_FILE",
 };
 
+const clientTls: readonly OptionDefinition[] = [
+  {
+    flags: "--ca <FILE>",
+    summary: "Who signed its certificate, where the system does not know.",
+    environment: "MERIDIAN_CA",
+  },
+  {
+    flags: "--client-cert <FILE>",
+    summary: "Certificate to show instead of a token.",
+    environment: "MERIDIAN_CLIENT_CERT",
+  },
+  {
+    flags: "--client-key <FILE>",
+    summary: "Its private key.",
+    environment: "MERIDIAN_CLIENT_KEY",
+  },
+];
+
 /** Which server a command asks. */
 export const target: readonly OptionDefinition[] = [
   {
@@ -36,6 +54,7 @@ export const target: readonly OptionDefinition[] = [
   },
   server,
   tokenFile,
+  ...clientTls,
   {
     flags: "--context <NAME>",
     summary: "Server that `context set` gave this name.",
@@ -241,7 +260,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "context set",
     summary: "Give a server a name; the first one set is in use.",
     arguments: [{ name: "<NAME>", summary: "Its name." }],
-    options: [server, tokenFile],
+    options: [server, tokenFile, ...clientTls],
     examples: [
       "meridian context set prod --server https://gtm.example.org:8053 --token-file ~/token",
     ],

@@ -38,6 +38,8 @@ const codesRefused = new Set([
 ]);
 const codesInvalid = new Set([
   "EDGE_LISTEN_INVALID",
+  "HTTP_INSECURE",
+  "TLS_FILES_INVALID",
   "STORE_FOREIGN",
   "STORE_REQUEST_INVALID",
   "STORE_REVISION_UNKNOWN",

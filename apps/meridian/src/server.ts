@@ -28,6 +28,7 @@ import {
   sharedConsistencyKey,
   consistencyKey,
   openStore,
+  type ApiAccess,
   type EdgeFigures,
   type EmbeddedOptions,
   type Store,
@@ -70,6 +71,8 @@ export interface ServerOptions {
   readonly name?: string | undefined;
   /** `HOST:PORT` of the HTTP listener; undefined for none. */
   readonly http: string | undefined;
+  /** Who may come in there, and how. */
+  readonly access: ApiAccess;
   readonly workers: number;
   readonly transport: "auto" | "native" | "dgram";
   readonly logLevel: LogLevel;
@@ -182,6 +185,7 @@ export class Server {
       ...(options.store === undefined ? { latency: this.#latency } : {}),
       version: ownVersion(),
       http: options.http,
+      ...options.access,
       socketPath: directory.socketPath,
       replay: (line) =>
         replayLine(line, {

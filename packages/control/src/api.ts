@@ -5,6 +5,7 @@
 
 import { chmodSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
+import { MeridianError } from "@meridian/core";
 import { decodeMessage, formatMessage } from "@meridian/dns";
 import { limits } from "@meridian/model";
 import type { FastifyInstance } from "fastify";
@@ -31,12 +32,24 @@ import { addAccessRoutes } from "./http/access-routes.ts";
 import { ConsistencyGate } from "./http/consistency.ts";
 import { addDescriptionRoutes } from "./http/description-routes.ts";
 import { addDocumentRoutes } from "./http/document-routes.ts";
+import type { ApiTls } from "./http/api-tls.ts";
+import { Oidc, type OidcOptions } from "./access/oidc.ts";
 import { Gatekeeper, isLoopback } from "./http/gatekeeper.ts";
 import { WriteAudit } from "./http/write-audit.ts";
 import type { Store } from "./store/store.ts";
 import { explainRequest } from "./explain-request.ts";
 
-export interface ApiOptions {
+/** Who may come in over HTTP, and how. */
+export interface ApiAccess {
+  /** TLS of the HTTP listener. */
+  readonly tls?: ApiTls;
+  /** Serve beyond loopback without TLS: somebody else ends it. */
+  readonly isInsecureAllowed?: boolean;
+  /** The OpenID provider whose tokens are taken. */
+  readonly oidc?: OidcOptions;
+}
+
+export interface ApiOptions extends ApiAccess {
   readonly embedded: Embedded;
   readonly edge: EdgeFiguresSource;
   /** The edges that this process feeds, where it does. */
@@ -87,6 +100,7 @@ export class Api {
       documents: () => options.documents.documents,
       refusals: options.refusals,
       nowMs: Date.now,
+      ...(options.oidc === undefined ? {} : { oidc: new Oidc(options.oidc, Date.now) }),
     });
   }
 
@@ -98,6 +112,13 @@ export class Api {
     chmodSync(this.#options.socketPath, 0o600);
     if (this.#options.http === undefined) return undefined;
     const { host, port } = splitHost(this.#options.http);
+    const { tls, isInsecureAllowed = false } = this.#options;
+    if (tls === undefined && !isLoopback(host) && !isInsecureAllowed)
+      throw new MeridianError(
+        "HTTP_INSECURE",
+        "user",
+        `Cannot serve HTTP on ${this.#options.http}: tokens would go in clear, expected loopback, or --tls-cert and --tls-key; --insecure-http where something in front ends TLS`,
+      );
     return (await this.#server(host)).listen({ host, port });
   }
 
@@ -107,7 +128,7 @@ export class Api {
 
   /** A server with every route; `host` is undefined for the local socket. */
   async #server(host: string | undefined): Promise<FastifyInstance> {
-    const server = boundedServer();
+    const server = boundedServer(host === undefined ? undefined : this.#options.tls);
     this.#servers.push(server);
     this.#keeper.install(server, {
       isLocalSocket: host === undefined,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { createServer } from "node:http";
 import Fastify, { type FastifyInstance } from "fastify";
+import { tlsServer, type ApiTls } from "./http/api-tls.ts";
 
 /** Bytes of a request's body. */
 const BODY_BYTES_MAX = 1024 * 1024;
@@ -10,8 +12,10 @@ const PARAMETERS_MAX = 32;
 const PATH_PART_LENGTH_MAX = 800;
 
 /** An HTTP server whose requests are bounded in every part; what is refused says which part, as `{error}` (http/gatekeeper.ts). */
-export function boundedServer(): FastifyInstance {
+export function boundedServer(tls?: ApiTls): FastifyInstance {
   const server = Fastify({
+    serverFactory: (listener) =>
+      tls === undefined ? createServer(listener) : tlsServer(tls, listener),
     bodyLimit: BODY_BYTES_MAX,
     forceCloseConnections: true,
     // One value a name: the default parser makes a list of a name that stands twice.

@@ -37,7 +37,7 @@ export {
   type LatencySamplesOptions,
   type ReportedLatency,
 } from "./latency-samples.ts";
-export { Api, type ApiOptions, type ReplayedLine } from "./api.ts";
+export { Api, type ApiAccess, type ApiOptions, type ReplayedLine } from "./api.ts";
 export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
 export { TransitionHistory } from "./transition-history.ts";
 export { explain, type Explanation } from "./explain.ts";

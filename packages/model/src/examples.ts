@@ -107,6 +107,8 @@ spec:
   rules:
     - { verbs: [get, list, watch, apply, delete], namespaces: [shop] }
     - { verbs: [explain], zones: [shop.example.org] }
+  members:
+    - { group: shop-developers }
 `,
   Token: `apiVersion: meridian.dev/v1alpha1
 kind: Token

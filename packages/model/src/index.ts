@@ -42,7 +42,13 @@ export {
   type HealthCheckSpec,
   type ProbeKind,
 } from "./kinds/health-check.ts";
-export { accessVerbs, type AccessVerb, type RoleRule, type TokenDocument } from "./kinds/access.ts";
+export {
+  accessVerbs,
+  type AccessVerb,
+  type RoleMember,
+  type RoleRule,
+  type TokenDocument,
+} from "./kinds/access.ts";
 export {
   notificationEvents,
   receiverKindOf,

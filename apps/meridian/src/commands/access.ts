@@ -4,7 +4,7 @@
 
 import { parseDuration } from "@meridian/core";
 import { memberOf } from "../api-client.ts";
-import { clientOf, readContexts, writeContexts } from "../api-target.ts";
+import { clientOf, contextFiles, readContexts, writeContexts } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { field, hasColours, print, printJson, rowsOf, tableLines, type Column } from "../output.ts";
@@ -125,11 +125,7 @@ export async function auditExport(input: CommandInput): Promise<ExitCode> {
 export function contextSet(input: CommandInput): Promise<ExitCode> {
   const { current, contexts } = readContexts();
   const name = input.argument(0);
-  const tokenFile = input.text("tokenFile");
-  const context = {
-    server: input.requiredText("server"),
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-  };
+  const context = { server: input.requiredText("server"), ...contextFiles(input) };
   writeContexts({ current: current ?? name, contexts: { ...contexts, [name]: context } });
   print(`Context ${name} is ${context.server}`);
   return Promise.resolve(ExitCode.done);

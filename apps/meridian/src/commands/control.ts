@@ -6,6 +6,7 @@ import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { logLevels } from "../log-level.ts";
 import { Server } from "../server.ts";
+import { accessOf } from "../access-options.ts";
 import { httpOf, stateDirOf } from "../server-settings.ts";
 import { whenStopped } from "../stop-signal.ts";
 
@@ -37,6 +38,7 @@ export async function control(input: CommandInput): Promise<ExitCode> {
     keyFile: input.text("keyFile"),
     site: input.text("site") ?? "",
     http: httpOf(input),
+    access: accessOf(input),
     workers: 1,
     transport: "auto",
     logLevel: logLevels.find((level) => level === input.text("logLevel")) ?? "info",

@@ -7,6 +7,7 @@ import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { logLevels } from "../log-level.ts";
 import { Server } from "../server.ts";
+import { accessOf } from "../access-options.ts";
 import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
 import { whenStopped } from "../stop-signal.ts";
 
@@ -33,6 +34,7 @@ export async function up(input: CommandInput): Promise<ExitCode> {
     listen: listenWith(passed, input.list("listen"), listenOf(input)),
     passed,
     http: httpOf(input),
+    access: accessOf(input),
     workers: workersOf(input),
     transport: transports.find((kind) => kind === input.text("transport")) ?? "auto",
     logLevel: logLevels.find((level) => level === input.text("logLevel")) ?? "info",

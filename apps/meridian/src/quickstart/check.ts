@@ -34,6 +34,7 @@ export async function checkQuickstart(probing: boolean): Promise<ExitCode> {
       stateDir: join(folder, "state"),
       listen: ["127.0.0.1:0"],
       http: undefined,
+      access: {},
       workers: 1,
       transport: "auto",
       logLevel: "warn",

@@ -31,6 +31,7 @@ export async function runQuickstart(input: CommandInput): Promise<ExitCode> {
       stateDir,
       listen: listenOf(input),
       http: httpOf(input),
+      access: {},
       workers: workersOf(input),
       transport: "auto",
       logLevel: "warn",

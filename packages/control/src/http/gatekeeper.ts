@@ -3,8 +3,11 @@
 // Before any route: who asks, how fast, and whether a role allows it. After it: what was refused goes to the log, and answers hold only what
 // their reader may see. The local socket has the permissions of its file, so whoever opened it is an administrator.
 
+import { TLSSocket } from "node:tls";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { Caller, builtinRoles, type AccessTarget } from "../access/caller.ts";
+import { Members, type RoleDocuments } from "../access/members.ts";
+import { isJwt, type Oidc, type OidcIdentity } from "../access/oidc.ts";
 import { RateLimit, type Rate } from "../access/rate-limit.ts";
 import type { RefusalLog } from "../access/refusal-log.ts";
 import { routeNeed, type RouteNeed } from "../access/route-access.ts";
@@ -22,7 +25,9 @@ const requestRate: Rate = { perSecond: 1000, burst: 2000 };
 const failureRate: Rate = { perSecond: 5, burst: 20 };
 
 export interface GatekeeperOptions {
-  readonly documents: () => AccessDocuments;
+  readonly documents: () => AccessDocuments & RoleDocuments;
+  /** Takes tokens of an OpenID provider. */
+  readonly oidc?: Oidc;
   readonly refusals: RefusalLog;
   readonly nowMs: () => number;
   readonly rate?: Rate;
@@ -40,6 +45,7 @@ export class Gatekeeper {
   readonly #requests: RateLimit;
   readonly #failures: RateLimit = new RateLimit(failureRate, KEYS_MAX);
   readonly #callers = new WeakMap<FastifyRequest, Caller>();
+  readonly #members = new Members();
   readonly #sealed = new SealedText();
 
   constructor(options: GatekeeperOptions) {
@@ -49,15 +55,14 @@ export class Gatekeeper {
 
   /** Stands before all routes of a server; to be called before they are added. */
   install(server: FastifyInstance, entrance: Entrance): void {
-    // oxlint-disable-next-line require-await -- an asynchronous hook is one without a callback
     server.addHook("onRequest", async (request) => {
-      const caller = entrance.isLocalSocket ? local : this.#authenticate(request, entrance);
+      const caller = entrance.isLocalSocket ? local : await this.#authenticate(request, entrance);
       this.#callers.set(request, caller);
       const need = needOf(request);
       if (need !== undefined && !mayEnter(caller, need, request)) throw refusedAt(caller, request);
       this.#openContinue(request);
     });
-    // oxlint-disable-next-line require-await -- as above
+    // oxlint-disable-next-line require-await -- an asynchronous hook is one without a callback
     server.addHook("preHandler", async (request) => {
       const need = needOf(request);
       if (need?.target === undefined || need.verb === undefined) return;
@@ -95,26 +100,74 @@ export class Gatekeeper {
     if (opened !== undefined) Reflect.set(query, "continue", opened);
   }
 
-  #authenticate(request: FastifyRequest, entrance: Entrance): Caller {
+  async #authenticate(request: FastifyRequest, entrance: Entrance): Promise<Caller> {
     const { nowMs, documents } = this.#options;
     const address = request.ip;
     const header = request.headers.authorization;
     if (header === undefined) {
+      const certified = this.#certified(request);
+      if (certified !== undefined) return certified;
       this.#limit(`address ${address}`);
       return entrance.isOpenToReaders ? reader(address) : nobody(address);
     }
     const text = /^Bearer ([\x21-\x7e]+)$/i.exec(header)?.[1] ?? "";
+    if (this.#options.oidc !== undefined && isJwt(text))
+      return this.#identified(await this.#asked(this.#options.oidc, text, address), address);
     const token = readToken(text, documents(), nowMs());
     if (typeof token !== "string") {
       this.#limit(`token ${token.name}`);
       return new Caller(token.subject, token.name, address, token.rules);
     }
-    const waitMs = this.#failures.take(address, nowMs());
-    if (waitMs > 0) throw limited(waitMs);
-    throw new RequestRefusal(
-      "ACCESS_UNAUTHENTICATED",
+    throw this.#unauthenticated(
+      address,
       `Cannot take the token: ${token}; make one with "meridian token create"`,
     );
+  }
+
+  /** A provider that is away is not to be asked as fast as somebody can send nonsense. */
+  async #asked(oidc: Oidc, text: string, address: string): Promise<OidcIdentity | string> {
+    try {
+      return await oidc.read(text);
+    } catch (error) {
+      const waitMs = this.#failures.take(address, this.#options.nowMs());
+      throw waitMs > 0 ? limited(waitMs) : error;
+    }
+  }
+
+  #identified(identity: OidcIdentity | string, address: string): Caller {
+    if (typeof identity === "string")
+      throw this.#unauthenticated(address, `Cannot take the token: ${identity}`);
+    this.#limit(identity.subject);
+    const rules = this.#members.rulesOf(identity.proofs, this.#options.documents());
+    return new Caller(identity.subject, undefined, address, rules);
+  }
+
+  /** Whom a client certificate stands for; undefined where none was shown. */
+  #certified({ raw: { socket }, ip: address }: FastifyRequest): Caller | undefined {
+    if (!(socket instanceof TLSSocket)) return undefined;
+    // Without a certificate the object is empty, whatever its type says.
+    const subject = member(socket.getPeerCertificate(), "subject");
+    if (subject === undefined) return undefined;
+    if (!socket.authorized)
+      throw this.#unauthenticated(
+        address,
+        `Cannot take the client certificate: ${String(socket.authorizationError)}`,
+      );
+    const name = member(subject, "CN");
+    if (typeof name !== "string" || name === "")
+      throw this.#unauthenticated(
+        address,
+        "Cannot take the client certificate: it has no common name, or several",
+      );
+    const certificate = `certificate:${name}`;
+    this.#limit(certificate);
+    const rules = this.#members.rulesOf([{ certificate: name }], this.#options.documents());
+    return new Caller(certificate, undefined, address, rules);
+  }
+
+  #unauthenticated(address: string, message: string): RequestRefusal {
+    const waitMs = this.#failures.take(address, this.#options.nowMs());
+    return waitMs > 0 ? limited(waitMs) : new RequestRefusal("ACCESS_UNAUTHENTICATED", message);
   }
 
   #limit(key: string): void {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { RefusalLog } from "../access/refusal-log.ts";
-import { Api } from "../api.ts";
+import { Api, type ApiAccess } from "../api.ts";
 import type { EdgeFigures } from "../edge-figures.ts";
 import { DocumentService } from "../documents/document-service.ts";
 import { Embedded } from "../embedded.ts";
@@ -95,6 +95,12 @@ export interface Sending {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** How a fixture differs from the plainest one. */
+export interface FixtureOptions {
+  readonly probing?: boolean;
+  readonly access?: ApiAccess;
+}
+
 /** The control plane with its API over HTTP and the local socket, an SQLite store and files in a temporary folder. */
 export class ApiFixture {
   readonly folder: string;
@@ -105,7 +111,7 @@ export class ApiFixture {
   readonly #api: Api;
   #address = "";
 
-  private constructor(folder: string, store: Store, probing: boolean) {
+  private constructor(folder: string, store: Store, probing: boolean, access: ApiAccess) {
     this.folder = folder;
     this.store = store;
     const transitions = new TransitionHistory();
@@ -138,6 +144,7 @@ export class ApiFixture {
       store: new SnapshotStore(join(folder, "snapshots")),
       version: "0.0.0",
       http: "127.0.0.1:0",
+      ...access,
       socketPath: join(folder, "meridian.sock"),
     });
   }
@@ -146,7 +153,7 @@ export class ApiFixture {
   static async start(
     context: TestContext,
     files: Readonly<Record<string, string>>,
-    { probing = false }: { readonly probing?: boolean } = {},
+    { probing = false, access = {} }: FixtureOptions = {},
   ): Promise<ApiFixture> {
     const folder = mkdtempSync(join(tmpdir(), "meridian-api-"));
     for (const name of ["files", "journal", "snapshots"]) mkdirSync(join(folder, name));
@@ -154,7 +161,7 @@ export class ApiFixture {
       writeFileSync(join(folder, "files", name), text);
     const path = join(folder, "store.sqlite");
     const store = await openStore({ kind: "sqlite", path, isReadOnly: false }, () => {});
-    const fixture = new ApiFixture(folder, store, probing);
+    const fixture = new ApiFixture(folder, store, probing, access);
     context.after(() => fixture.#close());
     await fixture.documents.start();
     await fixture.embedded.start();

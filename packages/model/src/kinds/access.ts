@@ -3,6 +3,7 @@
 import type * as z from "zod";
 import {
   domainLikeName,
+  exactlyOne,
   list,
   mapOf,
   name,
@@ -57,11 +58,25 @@ const rule = object({
     .describe("Only documents that carry all of these labels."),
 });
 
+const member = exactlyOne(
+  object({
+    group: text(253).optional().describe("Group of the OpenID provider."),
+    subject: text(253).optional().describe("Subject of the OpenID provider."),
+    certificate: text(253).optional().describe("Common name of a client certificate."),
+  }),
+  ["group", "subject", "certificate"],
+);
+
 /** What some may do. */
 export const roleSchema = document(
   "Role",
   clusterMetadata,
-  object({ rules: list(rule, 1, 64).describe("Each allows something; nothing forbids.") }),
+  object({
+    rules: list(rule, 1, 64).describe("Each allows something; nothing forbids."),
+    members: list(member, 0, 256)
+      .default([])
+      .describe("Who has it without a token of Meridian's own."),
+  }),
 );
 
 /** Whom a bearer token stands for. */
@@ -78,4 +93,6 @@ export const tokenSchema = document(
 
 export type RoleDocument = z.output<typeof roleSchema>;
 export type RoleRule = RoleDocument["spec"]["rules"][number];
+/** Who has a role by another proof than a token. */
+export type RoleMember = z.output<typeof member>;
 export type TokenDocument = z.output<typeof tokenSchema>;
