@@ -50,14 +50,14 @@ import {
   type ModelDraft,
 } from "./random-model.ts";
 import { copyTorn } from "./torn-state.ts";
-import { LOST_MAX, REPORT_MS, Vantages, rule } from "./vantages.ts";
+import { LATE_MS_MAX, LOST_MAX, REPORT_MS, Vantages, rule } from "./vantages.ts";
 
 const TICK_MS = 100;
 const SAVE_MS = 500;
 const WORKERS = 2;
-/** From death to leaving every answer: detection at the vantages, lost reports, one tick of the judge. */
+/** From death to leaving every answer: detection at the vantages, lost and late reports, one tick of the judge. */
 const LEAVES_WITHIN_MS =
-  detectionBoundMs(rule, DETECTION_SLACK_MS) + (LOST_MAX + 1) * REPORT_MS + TICK_MS;
+  detectionBoundMs(rule, DETECTION_SLACK_MS) + (LOST_MAX + 1) * REPORT_MS + LATE_MS_MAX + TICK_MS;
 
 const words: Readonly<Record<number, VerdictWord>> = { 0: "unknown", 1: "healthy", 2: "unhealthy" };
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
@@ -91,6 +91,7 @@ export class ControlLoop {
   readonly #vantages: Vantages;
   readonly #workers: Worker[] = [];
   readonly #deadSinceMs = new Map<string, number>();
+  readonly #revivedMs = new Map<string, number>();
   #control: Control;
   #draft: ModelDraft;
   #model: Model;
@@ -177,7 +178,9 @@ export class ControlLoop {
   }
 
   #revive(key: string): void {
-    if (this.#deadSinceMs.delete(key)) this.#note("recovery", key);
+    if (!this.#deadSinceMs.delete(key)) return;
+    this.#revivedMs.set(key, this.#sinceStart());
+    this.#note("recovery", key);
   }
 
   #shift(): void {
@@ -217,17 +220,28 @@ export class ControlLoop {
       this.#sinceStart(),
       new Set(endpoints),
       (key) => !this.#deadSinceMs.has(key),
+      (key) => words[overlay.read(this.#world.slotOfKey(key64(key))) & 3] ?? "unknown",
     );
     const changes = endpoints.flatMap((key) => {
       const slot = this.#world.slotOfKey(key64(key));
       const was = overlay.read(slot);
       const before = words[was & 3] ?? "unknown";
-      const verdict = this.#vantages.judge(key, before, this.#sinceStart());
+      const verdict = this.#vantages.judge(key, before);
       if (verdict === before) return [];
+      if (verdict === "unhealthy") this.#checkLoss(key);
       this.#note("verdict", `${key} ${verdict}`);
       return [{ slot, value: ((was & ~3) | Verdict[verdict]) >>> 0 }];
     });
     overlay.apply(changes, { kind: "health", text: `${changes.length} verdicts at ${nowMs}` });
+  }
+
+  /** Nothing is lost because one vantage cannot reach it, whatever becomes of reports, unless another one could not a moment ago. */
+  #checkLoss(key: string): void {
+    const nowMs = this.#sinceStart();
+    const isAlive = nowMs - (this.#revivedMs.get(key) ?? 0) > LEAVES_WITHIN_MS;
+    if (this.#deadSinceMs.has(key) || !isAlive) return;
+    if (nowMs - this.#vantages.toggledMs <= LEAVES_WITHIN_MS) return;
+    assert.fail(`${key} is alive, and is lost`);
   }
 
   /** Compiles and serves a model; what is in force is carried over as the embedded control plane does it. */
@@ -245,7 +259,6 @@ export class ControlLoop {
     for (const key of this.#endpoints())
       if (!known.has(key) && this.#deadSinceMs.has(key))
         this.#deadSinceMs.set(key, this.#clock.wallMs());
-    this.#vantages.keepOnly(new Set(this.#endpoints()));
     this.#adoptWorkers();
     persistence.saveRevision({ epoch: 1, revision: this.#revision, seed: 1, sections });
     this.#saved.set(
@@ -278,7 +291,7 @@ export class ControlLoop {
     const to = this.#nextFolder();
     const tear = copyTorn(folder, before, to, this.#random);
     this.#end();
-    this.#vantages.forgetReports();
+    this.#vantages.restartControl();
     this.#control = this.#begin(to);
     const slots = this.#control.persistence.loadOverlay();
     const stored = this.#control.persistence.loadRevision();

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+
+// Three places that probe, each with its verdict machine. One of them is control's own; reports of the others are lost, late, doubled and
+// out of order on their way, and their clocks have nothing to do with control's.
+
 import type { Pcg32 } from "@meridian/core";
 import {
+  OwnOpinions,
+  Quorum,
+  TargetOrder,
   defaultTiming,
   initialState,
-  judge,
   step,
   type CheckTiming,
+  type ProbeTarget,
+  type QuorumOpinion,
   type Verdict,
   type VerdictState,
-  type VantageReport,
 } from "@meridian/health";
+import { Suspicion, encodeReport, type Report } from "@meridian/snapshot";
 import { below } from "./random-model.ts";
 
 /** How the simulated endpoints are checked. */
@@ -25,111 +33,216 @@ export const rule: CheckTiming = {
 
 /** Vantages send everything they know this often; what changed, at once. */
 export const REPORT_MS = 1000;
-/** A vantage's reports are lost at most this often in a row. */
+/** A vantage's tables are lost at most this often in a row. */
 export const LOST_MAX = 2;
-const judgeRule = {
-  freshForMs: 5000,
-  minVantages: 2,
-  quorum: "majority",
-  inverted: false,
-} as const;
+/** Longest time that a report is on its way. */
+export const LATE_MS_MAX = 1000;
+/** Clocks of vantages run apart by at most this share. */
+const DRIFT_MAX = 0.0002;
 
-interface Vantage {
+class Place {
   readonly name: string;
   readonly phaseMs: number;
-  readonly states: Map<string, VerdictState>;
-  isIsolated: boolean;
-  lost: number;
+  readonly states = new Map<string, VerdictState>();
+  readonly #drift: number;
+  readonly #offsetMs: number;
+  readonly #session: number;
+  isIsolated = false;
+  lost = 0;
+  own = new OwnOpinions(new TargetOrder([]));
+  #sequence = 0;
+
+  constructor(name: string, phaseMs: number, random: Pcg32) {
+    this.name = name;
+    this.phaseMs = phaseMs;
+    this.#drift = (random.next32() / 2 ** 31 - 1) * DRIFT_MAX;
+    this.#offsetMs = random.next32();
+    this.#session = random.next32();
+  }
+
+  table(nowMs: number): Uint8Array {
+    const { opinions, reasons, sinceSeconds, texts } = this.own;
+    return this.#report({ form: "table", opinions, reasons, sinceSeconds, texts }, nowMs);
+  }
+
+  changes(places: readonly number[], nowMs: number): Uint8Array {
+    const { opinions, reasons, sinceSeconds, texts } = this.own;
+    const changes = places.map((place) => ({
+      place,
+      opinion: opinions[place] ?? 0,
+      reason: reasons[place] ?? 0,
+      sinceSeconds: sinceSeconds[place] ?? 0,
+      text: texts[reasons[place] ?? 0] ?? "",
+    }));
+    return this.#report({ form: "changes", changes }, nowMs);
+  }
+
+  #report(
+    said:
+      | Pick<
+          Extract<Report, { form: "table" }>,
+          "form" | "opinions" | "reasons" | "sinceSeconds" | "texts"
+        >
+      | Pick<Extract<Report, { form: "changes" }>, "form" | "changes">,
+    nowMs: number,
+  ): Uint8Array {
+    return encodeReport({
+      suspicion: Suspicion.trusting,
+      sequence: ++this.#sequence,
+      session: this.#session,
+      sentMs: nowMs * (1 + this.#drift) + this.#offsetMs,
+      print: this.own.order.print,
+      ...said,
+    });
+  }
 }
 
-/** Three places that probe, each with its verdict machine; their reports may be lost on the way to the judge. */
+interface OnItsWay {
+  readonly dueMs: number;
+  readonly from: string;
+  readonly payload: Uint8Array;
+}
+
 export class Vantages {
   readonly #random: Pcg32;
-  readonly #vantages: readonly Vantage[];
-  /** What the judge has heard: endpoint → vantage → newest report. It dies with the control plane. */
-  #heard = new Map<string, Map<string, VantageReport>>();
+  readonly #places: readonly Place[];
+  /** When the one that sees everything fail was last another one. */
+  toggledMs = 0;
+  #onItsWay: OnItsWay[] = [];
+  #endpoints = "";
+  #nowMs = 0;
+  #verdictOf: (endpoint: string) => Verdict = () => "unknown";
+  /** What control has made of what it heard. It dies with the control plane. */
+  #quorum: Quorum;
+  #judged = new Map<string, QuorumOpinion | undefined>();
 
   constructor(random: Pcg32) {
     this.#random = random;
-    this.#vantages = ["eu", "us", "ap"].map((name, at) => ({
-      name,
-      phaseMs: at * 300,
-      states: new Map(),
-      isIsolated: false,
-      lost: 0,
-    }));
+    this.#places = ["eu", "us", "ap"].map((name, at) => new Place(name, at * 300, random));
+    this.#quorum = this.#makeQuorum();
   }
 
   /** One vantage at most sees everything fail. */
   toggleIsolation(): void {
-    const isolated = this.#vantages.find(({ isIsolated }) => isIsolated);
+    this.toggledMs = this.#nowMs;
+    const isolated = this.#places.find(({ isIsolated }) => isIsolated);
     if (isolated !== undefined) isolated.isIsolated = false;
     else {
-      const chosen = this.#vantages[below(this.#random, this.#vantages.length)];
+      const chosen = this.#places[below(this.#random, this.#places.length)];
       if (chosen !== undefined) chosen.isIsolated = true;
     }
   }
 
-  forgetReports(): void {
-    this.#heard = new Map();
+  /** Control begins anew: what it heard is gone, and what its own probes came to. */
+  restartControl(): void {
+    this.#judged = new Map();
+    this.#endpoints = "";
+    this.#places[0]?.states.clear();
+    this.#quorum = this.#makeQuorum();
   }
 
-  /** Drops what was heard of endpoints that are no longer there. */
-  keepOnly(endpoints: ReadonlySet<string>): void {
-    for (const key of this.#heard.keys()) if (!endpoints.has(key)) this.#heard.delete(key);
-  }
-
-  /** Probes what is due at `nowMs`, steps the machines and delivers reports. */
+  /** Probes what is due at `nowMs`, steps the machines and delivers reports. `verdictOf` is what is in force. */
   tick(
     nowMs: number,
     endpoints: ReadonlySet<string>,
     isAlive: (endpoint: string) => boolean,
+    verdictOf: (endpoint: string) => Verdict,
   ): void {
-    for (const vantage of this.#vantages) {
-      // What is no longer asked for is forgotten, as the runner does.
-      for (const key of vantage.states.keys()) if (!endpoints.has(key)) vantage.states.delete(key);
-      const changed = this.#probe(vantage, nowMs, endpoints, isAlive);
-      const isTable = (nowMs - vantage.phaseMs) % REPORT_MS === 0;
-      if (!isTable && changed.length === 0) continue;
-      if (vantage.lost < LOST_MAX && below(this.#random, 10) === 0) {
-        vantage.lost += 1;
-        continue;
-      }
-      if (isTable) vantage.lost = 0;
-      for (const endpoint of isTable ? endpoints : changed) this.#deliver(vantage, endpoint, nowMs);
+    this.#nowMs = nowMs;
+    this.#verdictOf = verdictOf;
+    this.#plan(endpoints);
+    for (const [at, place] of this.#places.entries()) {
+      const changed = this.#probe(place, nowMs, endpoints, isAlive);
+      if (at > 0) this.#report(place, nowMs, changed);
     }
+    this.#deliver();
+    if (nowMs % REPORT_MS === 0) this.#quorum.tick();
   }
 
-  /** The judge's verdict on an endpoint, given the one before. */
-  judge(endpoint: string, previous: Verdict, nowMs: number): Verdict {
-    const reports = [...(this.#heard.get(endpoint)?.values() ?? [])];
-    return judge(judgeRule, previous, reports, nowMs).verdict;
+  /** The verdict on an endpoint, given the one before. */
+  judge(endpoint: string, previous: Verdict): Verdict {
+    const own = this.#places[0]?.states.get(endpoint)?.opinion ?? "unknown";
+    const opinion = this.#judged.get(endpoint)?.opinion ?? own;
+    return opinion === "unknown" ? previous : opinion;
+  }
+
+  #makeQuorum(): Quorum {
+    return new Quorum({
+      own: { name: "eu", site: "eu" },
+      expectedCount: this.#places.length - 1,
+      nowMs: () => this.#nowMs,
+      followed: (key) => this.#judged.get(key)?.opinion ?? this.#verdictOf(key),
+      onJudged: (key, quorum) => this.#judged.set(key, quorum),
+      onRoster: () => {},
+    });
+  }
+
+  /** What is asked for; all have the same, at once. */
+  #plan(endpoints: ReadonlySet<string>): void {
+    const text = [...endpoints].join(" ");
+    if (text === this.#endpoints) return;
+    this.#endpoints = text;
+    const targets = [...endpoints].map((key): ProbeTarget => {
+      const check = { ...rule, kind: "tcp" } as const;
+      return { key, checkName: "default/alive", check, address: "192.0.2.1", port: 80 };
+    });
+    for (const place of this.#places) {
+      place.own = new OwnOpinions(new TargetOrder(targets), place.own);
+      // What is no longer asked for is forgotten, as the runner does.
+      for (const key of place.states.keys()) if (!endpoints.has(key)) place.states.delete(key);
+    }
+    for (const key of this.#judged.keys()) if (!endpoints.has(key)) this.#judged.delete(key);
+    this.#quorum.setTargets(targets, []);
   }
 
   #probe(
-    vantage: Vantage,
+    place: Place,
     nowMs: number,
     endpoints: ReadonlySet<string>,
     isAlive: (endpoint: string) => boolean,
-  ): string[] {
-    if ((nowMs - vantage.phaseMs) % rule.intervalMs !== 0) return [];
-    const changed: string[] = [];
-    for (const endpoint of endpoints) {
-      const state = vantage.states.get(endpoint) ?? initialState(rule, nowMs);
-      const outcome = isAlive(endpoint) && !vantage.isIsolated ? "pass" : "fail";
+  ): number[] {
+    if ((nowMs - place.phaseMs) % rule.intervalMs !== 0) return [];
+    const changed: number[] = [];
+    for (const key of endpoints) {
+      const state = place.states.get(key) ?? initialState(rule, nowMs);
+      const outcome = isAlive(key) && !place.isIsolated ? "pass" : "fail";
       const next = step(rule, state, { kind: "result", outcome, reason: outcome, atMs: nowMs });
-      vantage.states.set(endpoint, next.state);
-      if (next.change !== undefined) changed.push(endpoint);
+      place.states.set(key, next.state);
+      const { opinion, lastReason: reason } = next.state;
+      if (opinion === state.opinion) continue;
+      const said = { key, opinion, reason, sinceMs: nowMs };
+      changed.push(place.own.set(said));
+      if (place === this.#places[0]) this.#quorum.own(said);
     }
     return changed;
   }
 
-  #deliver(vantage: Vantage, endpoint: string, atMs: number): void {
-    const state = vantage.states.get(endpoint);
-    if (state === undefined) return;
-    const reports = this.#heard.get(endpoint) ?? new Map<string, VantageReport>();
-    const { name } = vantage;
-    reports.set(name, { vantage: name, verdict: state.opinion, reason: state.reason, atMs });
-    this.#heard.set(endpoint, reports);
+  #report(place: Place, nowMs: number, changed: readonly number[]): void {
+    const isTable = (nowMs - place.phaseMs) % REPORT_MS === 0;
+    if (changed.length > 0 && below(this.#random, 10) > 0)
+      this.#send(place.name, place.changes(changed, nowMs));
+    if (!isTable) return;
+    if (place.lost < LOST_MAX && below(this.#random, 10) === 0) {
+      place.lost += 1;
+      return;
+    }
+    place.lost = 0;
+    this.#send(place.name, place.table(nowMs));
+  }
+
+  #send(from: string, payload: Uint8Array): void {
+    const copies = below(this.#random, 10) === 0 ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      const isLate = below(this.#random, 10) === 0;
+      const delayMs = isLate ? below(this.#random, LATE_MS_MAX) : 5;
+      this.#onItsWay.push({ dueMs: this.#nowMs + delayMs, from, payload });
+    }
+  }
+
+  #deliver(): void {
+    const due = this.#onItsWay.filter(({ dueMs }) => dueMs <= this.#nowMs);
+    this.#onItsWay = this.#onItsWay.filter(({ dueMs }) => dueMs > this.#nowMs);
+    for (const { from, payload } of due.toSorted((a, b) => a.dueMs - b.dueMs))
+      this.#quorum.hear({ name: from, site: from }, payload);
   }
 }

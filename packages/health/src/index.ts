@@ -91,4 +91,6 @@ export {
   type VantageView,
   type Witness,
 } from "./quorum/quorum.ts";
+export { OwnOpinions } from "./quorum/own-opinions.ts";
+export { TargetOrder } from "./quorum/target-order.ts";
 export { Vantage, type VantageOptions } from "./quorum/vantage.ts";
