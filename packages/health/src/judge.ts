@@ -52,12 +52,12 @@ export function judge(
   );
   const healthyCount = fresh.filter((report) => report.verdict === "healthy").length;
   const counts = { healthyCount, freshCount: fresh.length };
+  const opinion = countedOpinion(rule, healthyCount, fresh.length);
   if (fresh.length < rule.minVantages) {
     const reason = `${fresh.length} fresh vantages, wanted ${rule.minVantages}`;
     return { ...counts, verdict: previous, held: true, reason, vantages: [] };
   }
-  const opinion = opinionOf(rule.quorum, healthyCount, fresh.length);
-  if (opinion === "unknown") {
+  if (opinion === undefined) {
     const reason = `${healthyCount} of ${fresh.length} vantages healthy, no majority`;
     return { ...counts, verdict: previous, held: true, reason, vantages: [] };
   }
@@ -71,10 +71,15 @@ export function judge(
   };
 }
 
-function opinionOf(quorum: JudgeRule["quorum"], healthyCount: number, freshCount: number): Verdict {
-  if (quorum !== "majority") {
+/** What so many of the fresh reports come to; undefined where the verdict is held. */
+export function countedOpinion(
+  { minVantages, quorum }: Pick<JudgeRule, "minVantages" | "quorum">,
+  healthyCount: number,
+  freshCount: number,
+): "healthy" | "unhealthy" | undefined {
+  if (freshCount < minVantages) return undefined;
+  if (quorum !== "majority")
     return healthyCount * 100 > quorum * freshCount ? "healthy" : "unhealthy";
-  }
-  if (healthyCount * 2 === freshCount) return "unknown";
+  if (healthyCount * 2 === freshCount) return undefined;
   return healthyCount * 2 > freshCount ? "healthy" : "unhealthy";
 }

@@ -28,6 +28,8 @@ export interface Voice extends VantagePlace {
   /** Reports that were taken. */
   readonly reports: number;
   at(place: number): HeardOpinion;
+  /** The opinion alone, which is asked for far more often. */
+  opinionAt(place: number): number;
 }
 
 export class HeardVantage implements Voice {
@@ -62,6 +64,10 @@ export class HeardVantage implements Voice {
       reason: this.#texts[this.#reasons[place] ?? 0] ?? "",
       sinceMs: (this.#sinceSeconds[place] ?? 0) * 1000,
     };
+  }
+
+  opinionAt(place: number): number {
+    return this.#opinions[place] ?? 0;
   }
 
   /** Takes a report that came at `nowMs`; places at which the opinion is another one now. */

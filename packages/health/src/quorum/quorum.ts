@@ -10,9 +10,14 @@
 // A vantage that is not heard of, or that lost everything at once, is out of the choice: it is stale, not right. What it did is done by
 // the next ones in the order of the hash. Where all have lost everything, it is believed of those that have waited for long enough.
 
-import { Suspicion, decodeReport, type VantagePlace } from "@meridian/snapshot";
-import type { ProbeTarget, Verdict } from "../check.ts";
-import { judge, type JudgeRule, type VantageReport } from "../judge.ts";
+import {
+  Suspicion,
+  Verdict as VerdictCode,
+  decodeReport,
+  type VantagePlace,
+} from "@meridian/snapshot";
+import type { CheckTiming, ProbeTarget, Verdict } from "../check.ts";
+import { countedOpinion, judge, type JudgeRule, type VantageReport } from "../judge.ts";
 import type { Opinion } from "../runner-options.ts";
 import type { SuspicionState } from "../suspicion.ts";
 import type { QuorumOpinion } from "../verdict.ts";
@@ -201,7 +206,7 @@ export class Quorum {
     return [this.#own, ...this.#heard.values()].map((vantage) => {
       const counts = [0, 0, 0];
       for (let place = 0; place < this.#order.length; place++) {
-        const { opinion } = vantage.at(place);
+        const opinion = vantage.opinionAt(place);
         counts[opinion] = (counts[opinion] ?? 0) + 1;
       }
       const { name, site, reports } = vantage;
@@ -268,6 +273,7 @@ export class Quorum {
       ...own,
       reports: 0,
       at,
+      opinionAt: (place) => this.#opinions.opinions[place] ?? 0,
       get suspicion() {
         return suspicion();
       },
@@ -290,12 +296,33 @@ export class Quorum {
 
   #judge(place: number): void {
     const target = this.#order.targets[place];
-    if (target === undefined) return;
+    if (target === undefined || this.#isAsTold(place, target)) return;
     const quorum = this.#quorumOf(place, target);
     const code = quorum === undefined ? NOT_TOLD : opinionCode(quorum.opinion);
     if (this.#told[place] === code) return;
     this.#told[place] = code;
     this.#options.onJudged(target.key, quorum);
+  }
+
+  /**
+   * Whether judging would come to what was told. Most opinions that change do not change the verdict: with 10,000 endpoints that all flip each
+   * second this halves the time that a control spends on them.
+   */
+  #isAsTold(place: number, { check }: ProbeTarget): boolean {
+    const told = this.#told[place] ?? NOT_TOLD;
+    const chosen = this.#chosen[place] ?? [];
+    if (told === NOT_TOLD || told === opinionCode("unknown") || chosen.length < 2) return false;
+    if (!this.isSettled) return true;
+    let healthyCount = 0;
+    let freshCount = 0;
+    for (const index of chosen) {
+      const opinion = this.#members[index]?.opinionAt(place) ?? 0;
+      if (opinion === VerdictCode.healthy) healthyCount++;
+      if (opinion !== VerdictCode.unknown) freshCount++;
+    }
+    const rule = ruleOf(check, chosen.length, check.minVantages);
+    const opinion = countedOpinion(rule, healthyCount, freshCount);
+    return opinion === undefined || opinionCode(opinion) === told;
   }
 
   #quorumOf(place: number, { key, check }: ProbeTarget): QuorumOpinion | undefined {
@@ -314,16 +341,24 @@ export class Quorum {
     });
     // Where nothing is known there is nothing to hold.
     const least = previous === "unknown" ? undefined : check.minVantages;
-    const rule: JudgeRule = {
-      freshForMs: FRESH_MS,
-      minVantages: least ?? Math.floor(members.length / 2) + 1,
-      quorum: check.percentHealthy ?? "majority",
-      inverted: false,
-    };
+    const rule = ruleOf(check, members.length, least);
     const { verdict, vantages, freshCount, reason, held } = judge(rule, previous, reports, nowMs);
     const said = held ? reason : `${vantages.length} of ${freshCount} vantages: ${reason}`;
     return { opinion: verdict, reason: said, vantages: vantages.toSorted().join(", ") };
   }
+}
+
+function ruleOf(
+  { percentHealthy }: CheckTiming,
+  chosenCount: number,
+  least: number | undefined,
+): JudgeRule {
+  return {
+    freshForMs: FRESH_MS,
+    minVantages: least ?? Math.floor(chosenCount / 2) + 1,
+    quorum: percentHealthy ?? "majority",
+    inverted: false,
+  };
 }
 
 function placeOf({ name, site }: Voice): VantagePlace {
