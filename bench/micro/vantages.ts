@@ -62,7 +62,7 @@ async function measure({ name: day, isFlipping }: Day): Promise<Cost> {
     },
     onRoster: () => {},
   });
-  quorum.setTargets(targets, targets);
+  quorum.changeTargets(targets, []);
   const waiting: { readonly name: string; readonly payload: Uint8Array }[] = [];
   const vantages = names.map((name, at) => makeVantage(name, at));
   const live = names.map((name) => ({ name, site: name }));

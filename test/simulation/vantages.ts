@@ -49,7 +49,7 @@ class Place {
   readonly #session: number;
   isIsolated = false;
   lost = 0;
-  own = new OwnOpinions(new TargetOrder([]));
+  own = new OwnOpinions(TargetOrder.of([]));
   #sequence = 0;
 
   constructor(name: string, phaseMs: number, random: Pcg32) {
@@ -186,13 +186,17 @@ export class Vantages {
       const check = { ...rule, kind: "tcp" } as const;
       return { key, checkName: "default/alive", check, address: "192.0.2.1", port: 80 };
     });
+    const goneOf = (order: TargetOrder): string[] =>
+      order.targets.flatMap(({ key }) => (endpoints.has(key) ? [] : [key]));
     for (const place of this.#places) {
-      place.own = new OwnOpinions(new TargetOrder(targets), place.own);
+      place.own = place.own.next(place.own.order.next(targets, goneOf(place.own.order)));
       // What is no longer asked for is forgotten, as the runner does.
       for (const key of place.states.keys()) if (!endpoints.has(key)) place.states.delete(key);
     }
     for (const key of this.#judged.keys()) if (!endpoints.has(key)) this.#judged.delete(key);
-    this.#quorum.setTargets(targets, []);
+    const { order } = this.#quorum;
+    const added = targets.filter(({ key }) => order.placeOf(key) < 0);
+    this.#quorum.changeTargets(added, goneOf(order));
   }
 
   #probe(

@@ -114,7 +114,7 @@ export class VerdictDriver {
       if (this.#world !== undefined) this.#resetFactors(this.#world);
     }
     this.#pace.change(changed, gone, (key) => this.#restored(key));
-    this.#quorum?.setTargets(this.#pace.targets.values(), changed);
+    this.#quorum?.changeTargets(changed, gone);
     this.#followChoice();
     const states = changed.flatMap(({ key }) => this.runner.state(key) ?? []);
     this.#apply(
@@ -156,7 +156,8 @@ export class VerdictDriver {
 
   #followChoice(): void {
     const quorum = this.#quorum;
-    if (quorum !== undefined) this.#pace.follow((key) => quorum.isChosen(key));
+    if (quorum !== undefined)
+      this.#pace.follow(quorum.order.targets, (place) => quorum.isChosenAt(place));
   }
 
   #transitions(batch: readonly Transition[]): void {

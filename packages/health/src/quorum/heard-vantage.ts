@@ -10,7 +10,7 @@ import {
   type VantagePlace,
 } from "@meridian/snapshot";
 import { HeardClock } from "./heard-clock.ts";
-import type { TargetOrder } from "./target-order.ts";
+import { moved, type NextOrder, type TargetOrder } from "./target-order.ts";
 
 /** What one vantage says of one target. */
 export interface HeardOpinion {
@@ -93,20 +93,12 @@ export class HeardVantage implements Voice {
   }
 
   /** Targets have other places from now on; what was said of them goes with them. */
-  reorder(order: TargetOrder): void {
-    const [opinions, reasons] = [new Uint8Array(order.length), new Uint8Array(order.length)];
-    const sinceSeconds = new Uint32Array(order.length);
-    for (const [place, { key }] of order.targets.entries()) {
-      const was = this.#order.placeOf(key);
-      if (was < 0) continue;
-      opinions[place] = this.#opinions[was] ?? 0;
-      reasons[place] = this.#reasons[was] ?? 0;
-      sinceSeconds[place] = this.#sinceSeconds[was] ?? 0;
-    }
+  reorder({ order, was }: NextOrder): void {
     this.#order = order;
-    this.#opinions = opinions;
-    this.#reasons = reasons;
-    this.#sinceSeconds = sinceSeconds;
+    if (was === undefined) return;
+    this.#opinions = moved(was, this.#opinions, new Uint8Array(order.length));
+    this.#reasons = moved(was, this.#reasons, new Uint8Array(order.length));
+    this.#sinceSeconds = moved(was, this.#sinceSeconds, new Uint32Array(order.length));
   }
 
   /** What it said of a target that is elsewhere now counts no more. */

@@ -6,7 +6,7 @@ import { REPORT_REASONS } from "@meridian/snapshot";
 import type { Opinion } from "../runner-options.ts";
 import type { HeardOpinion } from "./heard-vantage.ts";
 import { opinionCode } from "./opinion-code.ts";
-import type { TargetOrder } from "./target-order.ts";
+import { moved, type NextOrder, type TargetOrder } from "./target-order.ts";
 
 const OTHER_REASON = "another reason";
 
@@ -17,21 +17,22 @@ export class OwnOpinions {
   readonly sinceSeconds: Uint32Array;
   #texts: string[] = [OTHER_REASON];
 
-  /** `before` are those under the order before: they are taken over by key. */
-  constructor(order: TargetOrder, before?: OwnOpinions) {
+  constructor(order: TargetOrder) {
     this.order = order;
     this.opinions = new Uint8Array(order.length);
     this.reasons = new Uint8Array(order.length);
     this.sinceSeconds = new Uint32Array(order.length);
-    if (before === undefined) return;
-    this.#texts = before.#texts;
-    for (const [place, { key }] of order.targets.entries()) {
-      const was = before.order.placeOf(key);
-      if (was < 0) continue;
-      this.opinions[place] = before.opinions[was] ?? 0;
-      this.reasons[place] = before.reasons[was] ?? 0;
-      this.sinceSeconds[place] = before.sinceSeconds[was] ?? 0;
-    }
+  }
+
+  /** The same under the next order. */
+  next({ order, was }: NextOrder): OwnOpinions {
+    const next = new OwnOpinions(order);
+    next.#texts = this.#texts;
+    const from = was ?? Int32Array.from(order.hashes, (_, place) => place);
+    moved(from, this.opinions, next.opinions);
+    moved(from, this.reasons, next.reasons);
+    moved(from, this.sinceSeconds, next.sinceSeconds);
+    return next;
   }
 
   /** At most `REPORT_REASONS`. */

@@ -12,17 +12,11 @@ const SLOWDOWN = 3;
 
 export class PaceKeeper {
   readonly #runner: Pick<HealthRunner, "changeTargets">;
-  readonly #targets = new Map<string, ProbeTarget>();
   readonly #slow = new Set<string>();
   readonly #slowed = new WeakMap<CheckSpec, CheckSpec>();
 
   constructor(runner: Pick<HealthRunner, "changeTargets">) {
     this.#runner = runner;
-  }
-
-  /** By key, as the plan has them. */
-  get targets(): ReadonlyMap<string, ProbeTarget> {
-    return this.#targets;
   }
 
   /** As `HealthRunner.changeTargets`. */
@@ -31,26 +25,26 @@ export class PaceKeeper {
     gone: readonly string[],
     restored: (key: string) => Verdict | undefined,
   ): void {
-    for (const key of gone) {
-      this.#targets.delete(key);
-      this.#slow.delete(key);
-    }
-    for (const target of changed) this.#targets.set(target.key, target);
-    const paced = changed.map((target) => this.#at(target, this.#slow.has(target.key)));
+    for (const key of gone) this.#slow.delete(key);
+    const paced = changed.map((target) => {
+      // What is not judged by many any more is probed at its own pace.
+      if (!isJudgedByMany(target)) this.#slow.delete(target.key);
+      return this.#at(target, this.#slow.has(target.key));
+    });
     this.#runner.changeTargets(paced, gone, restored);
   }
 
-  /** Probes those that it is chosen for at full pace from now on, and the others less often. */
-  follow(isChosen: (key: string) => boolean): void {
-    const moved: ProbeTarget[] = [];
-    for (const target of this.#targets.values()) {
-      const isSlow = isJudgedByMany(target) && !isChosen(target.key);
+  /** Probes those of `targets` that it is chosen for at full pace from now on, and the others less often. */
+  follow(targets: readonly ProbeTarget[], isChosenAt: (place: number) => boolean): void {
+    const paced: ProbeTarget[] = [];
+    for (const [place, target] of targets.entries()) {
+      const isSlow = !isChosenAt(place);
       if (isSlow === this.#slow.has(target.key)) continue;
       if (isSlow) this.#slow.add(target.key);
       else this.#slow.delete(target.key);
-      moved.push(this.#at(target, isSlow));
+      paced.push(this.#at(target, isSlow));
     }
-    if (moved.length > 0) this.#runner.changeTargets(moved, [], () => undefined);
+    if (paced.length > 0) this.#runner.changeTargets(paced, [], () => undefined);
   }
 
   #at(target: ProbeTarget, isSlow: boolean): ProbeTarget {

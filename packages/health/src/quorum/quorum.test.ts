@@ -31,7 +31,7 @@ class Remote {
 
   constructor(name: string, targets: readonly ProbeTarget[], session = 1) {
     this.place = { name, site: name };
-    this.#own = new OwnOpinions(new TargetOrder(targets));
+    this.#own = new OwnOpinions(TargetOrder.of(targets));
     this.#session = session;
   }
 
@@ -78,7 +78,7 @@ class Scene {
       onJudged: (key, quorum) => this.told.set(key, quorum),
       onRoster: (roster) => this.rosters.push(roster),
     });
-    this.quorum.setTargets(targets, targets);
+    this.quorum.changeTargets(targets, []);
   }
 
   say(opinion: Verdict, ...of: readonly string[]): void {
@@ -221,7 +221,7 @@ test("Quorum believes it where all have lost everything, and waited", () => {
 test("Quorum holds what was known until others had the time to report", () => {
   const scene = new Scene(2, { expectedCount: 2 });
   scene.own.set(A, "healthy");
-  scene.quorum.setTargets(targetsOf(), targetsOf());
+  scene.quorum.changeTargets(targetsOf(), []);
   scene.say("unhealthy", A);
   assert.equal(scene.told.get(A)?.opinion, "healthy");
   scene.nowMs += FRESH_MS;
@@ -261,7 +261,7 @@ test("Quorum keeps what was said of a target under another plan, but not of anot
   assert.ok(first !== undefined && second !== undefined);
   const moved = { ...second, address: "192.0.2.9" };
   const added = { ...first, key: "endpoint/default/web/0" };
-  scene.quorum.setTargets([first, moved, added], [moved, added]);
+  scene.quorum.changeTargets([moved, added], []);
   const said = (key: string): unknown[] =>
     scene.quorum.witnesses(key).map(({ verdict }) => verdict);
   assert.deepEqual(said(A), ["healthy", "healthy", "healthy"]);

@@ -85,7 +85,7 @@ export class Quorum {
   readonly #options: QuorumOptions;
   readonly #startMs: number;
   readonly #heard = new Map<string, HeardVantage>();
-  #order = new TargetOrder([]);
+  #order = TargetOrder.of([]);
   #opinions = new OwnOpinions(this.#order);
   #suspicion: number = Suspicion.trusting;
   /** This process among the others. */
@@ -94,7 +94,7 @@ export class Quorum {
   #members: readonly Voice[] = [];
   #rosterText = "";
   /** Indices in `#live` by place. */
-  #chosen: readonly (readonly number[])[] = [];
+  #chosen: (readonly number[])[] = [];
   /** What was handed on by place: an opinion's code, or that there was none. */
   #told = new Uint8Array(0);
 
@@ -104,6 +104,7 @@ export class Quorum {
     this.#own = this.#ownVoice();
   }
 
+  /** What is judged. */
   get order(): TargetOrder {
     return this.#order;
   }
@@ -115,29 +116,32 @@ export class Quorum {
     return others >= this.#options.expectedCount || waitedMs >= FRESH_MS;
   }
 
-  /** The whole set of targets; `changed` of them are not what they were. */
-  setTargets(targets: Iterable<ProbeTarget>, changed: readonly ProbeTarget[]): void {
-    const order = new TargetOrder(targets);
-    const before = { order: this.#order, told: this.#told };
-    const told = new Uint8Array(order.length).fill(NOT_TOLD);
-    for (const [place, { key }] of order.targets.entries())
-      told[place] = before.told[before.order.placeOf(key)] ?? NOT_TOLD;
-    this.#told = told;
-    this.#opinions = new OwnOpinions(order, this.#opinions);
-    for (const vantage of this.#heard.values()) vantage.reorder(order);
+  /** What is judged is another: `changed` are new or another under a known key. */
+  changeTargets(changed: readonly ProbeTarget[], gone: readonly string[]): void {
+    const before = this.#order;
+    const next = before.next(changed, gone);
+    const { order, was } = next;
+    this.#order = order;
+    this.#opinions = this.#opinions.next(next);
+    for (const vantage of this.#heard.values()) vantage.reorder(next);
+    if (was !== undefined) {
+      const told = new Uint8Array(order.length).fill(NOT_TOLD);
+      for (const [place, from] of was.entries())
+        if (from >= 0) told[place] = this.#told[from] ?? NOT_TOLD;
+      this.#told = told;
+      this.#chosen = Array.from(was, (from) => this.#chosen[from] ?? []);
+    }
+    if (this.#live.length === 0) this.#findLive();
     for (const target of changed) {
       const place = order.placeOf(target.key);
-      const was = before.order.targets[before.order.placeOf(target.key)];
       if (place < 0) continue;
-      told[place] = NOT_TOLD;
-      if (was?.address === target.address && was.port === target.port) continue;
-      this.#opinions.forget(place);
-      for (const vantage of this.#heard.values()) vantage.forget(place);
+      const known = before.targets[before.placeOf(target.key)];
+      const isSamePlace = known?.address === target.address && known.port === target.port;
+      if (!isSamePlace) this.#forget(place);
+      this.#told[place] = NOT_TOLD;
+      this.#chosen[place] = this.#chosenFor(place, target);
+      this.#judge(place);
     }
-    this.#order = order;
-    if (this.#findLive()) return;
-    this.#choose();
-    this.#judgeAll();
   }
 
   /** An opinion of this process's own. */
@@ -173,11 +177,10 @@ export class Quorum {
     this.#findLive();
   }
 
-  /** Whether this process probes a target at full pace. */
-  isChosen(key: string): boolean {
-    const place = this.#order.placeOf(key);
+  /** Whether this process probes the target at a place of `order` at full pace. */
+  isChosenAt(place: number): boolean {
     const own = this.#members.indexOf(this.#own);
-    return place < 0 || this.#chosen[place]?.includes(own) === true;
+    return this.#chosen[place]?.includes(own) === true;
   }
 
   /** What every vantage says of a target. */
@@ -284,10 +287,16 @@ export class Quorum {
   }
 
   #choose(): void {
-    const { targets, hashes } = this.#order;
-    this.#chosen = targets.map(({ check }, place) =>
-      chooseVantages(this.#live, hashes[place] ?? 0, check),
-    );
+    this.#chosen = this.#order.targets.map((target, place) => this.#chosenFor(place, target));
+  }
+
+  #chosenFor(place: number, { check }: ProbeTarget): readonly number[] {
+    return chooseVantages(this.#live, this.#order.hashes[place] ?? 0, check);
+  }
+
+  #forget(place: number): void {
+    this.#opinions.forget(place);
+    for (const vantage of this.#heard.values()) vantage.forget(place);
   }
 
   #judgeAll(): void {

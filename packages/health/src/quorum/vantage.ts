@@ -49,7 +49,7 @@ export class Vantage {
   readonly #plan = new PlanKeeper();
   readonly #pace: PaceKeeper;
   readonly #session: number;
-  #order = new TargetOrder([]);
+  #order = TargetOrder.of([]);
   #own = new OwnOpinions(this.#order);
   #live: readonly VantagePlace[] = [];
   #sequence = 0;
@@ -98,8 +98,9 @@ export class Vantage {
     if (change === undefined) return;
     this.#pace.change(change.changed, change.gone, restored);
     const before = this.#order;
-    this.#order = new TargetOrder(this.#plan.targets.values());
-    this.#own = new OwnOpinions(this.#order, this.#own);
+    const next = before.next(change.changed, change.gone);
+    this.#order = next.order;
+    this.#own = this.#own.next(next);
     for (const { key, address, port } of change.changed) {
       const was = before.targets[before.placeOf(key)];
       const place = this.#order.placeOf(key);
@@ -128,11 +129,11 @@ export class Vantage {
   #follow(): void {
     const candidates = this.#live.map(candidateOf).toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const own = candidates.findIndex(({ name }) => name === this.#options.name);
-    this.#pace.follow((key) => {
-      const place = this.#order.placeOf(key);
-      const { check } = this.#order.targets[place] ?? {};
+    const { targets, hashes } = this.#order;
+    this.#pace.follow(targets, (place) => {
+      const check = targets[place]?.check;
       if (check === undefined || own < 0) return false;
-      return chooseVantages(candidates, this.#order.hashes[place] ?? 0, check).includes(own);
+      return chooseVantages(candidates, hashes[place] ?? 0, check).includes(own);
     });
   }
 
