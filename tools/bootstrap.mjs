@@ -30,6 +30,7 @@ const entries = {
   "check:all": ["tools/check.ts", "--all"],
   bench: ["tools/bench.ts"],
   "bench:dns": ["bench/load/dns.ts"],
+  bundle: ["tools/bundle.ts"],
   "proof:consistency": ["test/consistency/proof.ts"],
   "proof:faults": ["test/faults/proof.ts"],
 };

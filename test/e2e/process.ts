@@ -48,6 +48,8 @@ export interface ServerSetup {
   readonly port?: number;
   readonly listen?: readonly string[];
   readonly flags?: readonly string[];
+  /** What runs instead of the checkout's own files. */
+  readonly program?: string;
 }
 
 /** `meridian up` in a process of its own. */
@@ -65,7 +67,7 @@ export class ServerProcess {
     this.#child = spawn(
       process.execPath,
       [
-        ...[main, "up", "--file", files, "--state", stateDir, "--http", "none"],
+        ...[setup.program ?? main, "up", "--file", files, "--state", stateDir, "--http", "none"],
         ...["--workers", "2", "--listen", ...listen, ...flags],
       ],
       { stdio: ["ignore", "inherit", "pipe"] },

@@ -257,25 +257,8 @@ export class Server {
 
   async #start(takeover: Takeover | undefined, predecessor: number | undefined): Promise<void> {
     this.#gatherer.start(this.#edge);
-    // The workers come up in threads of their own while this one reads the state folder and the files.
-    const edgeStarted = this.#edge?.start();
-    // It is waited for below.
-    edgeStarted?.catch(() => undefined);
-    // What is on disk is answered first. Edges are given it under the epoch of the store.
-    if (this.#options.edges === undefined) await this.embedded.restore();
-    const isReadOnly = takeover !== undefined;
-    this.#store = await storeOf(this.#options, this.#directory, this.#logger, isReadOnly);
-    this.#consistencyKey = await consistencyKeyOf(this.#options, this.#directory, this.#store);
-    await this.#readStore();
-    await this.#startGateway();
-    this.#replica?.start();
-    const apiStarted = takeover === undefined ? this.#startApi() : undefined;
-    await Promise.all([edgeStarted, apiStarted, this.#startControl()]);
-    await takeover?.finish();
-    if (predecessor !== undefined) await ended(predecessor);
-    if (takeover !== undefined) await this.#takeStore();
-    await this.#startHandover();
-    if (takeover !== undefined) await this.#startApi();
+    if (takeover === undefined) await this.#startAlone();
+    else await this.#replace(takeover, predecessor);
     this.#notifier.start();
     this.#logger.control.info(
       {
@@ -288,6 +271,44 @@ export class Server {
       },
       this.#edge === undefined ? "Serving edges" : "Answering",
     );
+  }
+
+  async #startAlone(): Promise<void> {
+    // The workers come up in threads of their own while this one reads the state folder and the files.
+    const edgeStarted = this.#edge?.start();
+    // It is waited for below.
+    edgeStarted?.catch(() => undefined);
+    // What is on disk is answered first. Edges are given it under the epoch of the store.
+    if (this.#options.edges === undefined) await this.embedded.restore();
+    this.#store = await storeOf(this.#options, this.#directory, this.#logger, false);
+    this.#consistencyKey = await consistencyKeyOf(this.#options, this.#directory, this.#store);
+    await this.#readStore();
+    await this.#startGateway();
+    this.#replica?.start();
+    await Promise.all([edgeStarted, this.#startApi(), this.#startControl()]);
+    await this.#startHandover();
+  }
+
+  /**
+   * Takes over from the process that answers. The workers begin with a snapshot in hand: both processes read the same sockets for a
+   * while. Where the state folder holds one, nothing else stands before the change: what is left to do is done by a process that answers.
+   */
+  async #replace(takeover: Takeover, predecessor: number | undefined): Promise<void> {
+    const isRestored = await this.embedded.restore();
+    if (!isRestored) {
+      this.#store = await storeOf(this.#options, this.#directory, this.#logger, true);
+      await this.#readStore();
+      await this.#startControl();
+    }
+    await this.#edge?.start();
+    await takeover.finish();
+    if (predecessor !== undefined) await ended(predecessor);
+    await this.#takeStore();
+    this.#consistencyKey = await consistencyKeyOf(this.#options, this.#directory, this.#store);
+    await this.#startGateway();
+    this.#replica?.start();
+    await this.#startHandover();
+    await Promise.all([this.#startApi(), isRestored ? this.#startControl() : undefined]);
   }
 
   async #startGateway(): Promise<void> {
@@ -320,12 +341,13 @@ export class Server {
   /** The process that had the store has ended: from now on it is written here. */
   async #takeStore(): Promise<void> {
     const before = this.#store;
-    const { revision } = this.#documents.documents;
+    const revision = before === undefined ? 0 : this.#documents.documents.revision;
     this.#store = await storeOf(this.#options, this.#directory, this.#logger, false);
     await before?.close();
     await this.#readStore();
     // What it committed to the last is served, too.
-    if (this.#documents.documents.revision !== revision) this.embedded.recompile();
+    if (before !== undefined && this.#documents.documents.revision !== revision)
+      this.embedded.recompile();
   }
 
   async #readStore(): Promise<void> {
