@@ -272,6 +272,7 @@ function controlMembers(lab: Lab, stores: readonly Member[], preloads: Preloads)
       arguments: [
         ...[main, "control", "--store", `etcd://${endpoints}/faults`, "--state", stateDir],
         ...["--edges", `${machine.address}:${EDGES_PORT}`, "--http", "none"],
+        ...["--name", machine.name, "--key-file", join(lab.folder, "sealing.key")],
       ],
     });
   });
@@ -284,7 +285,7 @@ function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
     command: process.execPath,
     ready: /"msg":"Serving a new revision"/,
     arguments: [
-      ...[main, "edge", "--control", ...urls, "--state", stateDir],
+      ...[main, "edge", ...urls.flatMap((url) => ["--control", url]), "--state", stateDir],
       ...["--listen", `${machine.address}:53`, "--workers", "1"],
     ],
   });
@@ -314,7 +315,9 @@ function placeMember(lab: Lab, name: string): Member {
 }
 
 async function joinEdge(edge: Member, control: Member, url: string): Promise<void> {
-  const invited = await meridian("edge", "invite", edge.name, "--state", control.stateDir);
+  const invited = await meridian(
+    ...["token", "create", edge.name, "--edge", "--state", control.stateDir],
+  );
   const token = `${invited.stdout.trim()}@${url}`;
   const joined = await meridian("edge", "join", token, "--state", edge.stateDir);
   if (joined.code !== 0) throw new Error(`${edge.name} cannot join: ${joined.stderr}`);
