@@ -23,7 +23,7 @@ import {
   type Edge,
   type HandlerReport,
 } from "@meridian/edge";
-import { NodeWord, SelectionLayout, type World } from "@meridian/snapshot";
+import { NodeWord, SelectionLayout, type KeyRun, type World } from "@meridian/snapshot";
 
 const GATHER_MS = 1000;
 /** Words of the fixed buffers that `totals` shows, by their names there. */
@@ -176,52 +176,48 @@ function shapeOf(world: World): CounterShape {
   return counterShape(world, new SelectionLayout(world));
 }
 
-/** Starts the totals of a revision with those that what it has had before. */
+/** Starts the totals of a revision with those that what it has had before: what has the same key goes on, mostly in long runs. */
 function carry(oldWorld: World, old: Float64Array, world: World, totals: Float64Array): void {
-  const counts = new Map<string, number>();
-  for (const [name, word] of countedNames(oldWorld)) {
-    const count = old[word] ?? 0;
-    if (count > 0) counts.set(name, count);
+  if (old.every((count) => count === 0)) return;
+  const from = new SnapshotCounters(shapeOf(oldWorld));
+  const to = new SnapshotCounters(shapeOf(world));
+  const runs = world.runsFrom(oldWorld);
+  const copy = (oldBase: number, base: number, parts: readonly KeyRun[]): void => {
+    for (const run of parts) {
+      const start = oldBase + run.from;
+      totals.set(old.subarray(start, start + run.length), base + run.to);
+    }
+  };
+  copy(from.policyBase, to.policyBase, runs.policies);
+  copy(from.poolBase, to.poolBase, runs.pools);
+  copy(from.endpointBase, to.endpointBase, runs.endpoints);
+  copy(from.branchBase, to.branchBase, runs.branches);
+  copy(from.nodeBase, to.nodeBase, runs.nodes);
+  const zones = new Map(
+    oldWorld.zones.zones.map(({ index, origin }) => [formatName(origin), index]),
+  );
+  for (const { index, origin } of world.zones.zones)
+    totals[index] = old[zones.get(formatName(origin)) ?? -1] ?? 0;
+  for (const { from: oldNode, to: node, length } of runs.nodes) {
+    for (let at = 0; at < length; at++) {
+      const start = oldWorld.audienceStarts[oldNode + at] ?? 0;
+      const end = oldWorld.audienceStarts[oldNode + at + 1] ?? 0;
+      const isSame =
+        end > start && classifierOf(oldWorld, oldNode + at) === classifierOf(world, node + at);
+      if (!isSame) continue;
+      const words = old.subarray(from.audienceBase + start, from.audienceBase + end);
+      const target = to.audienceBase + (world.audienceStarts[node + at] ?? 0);
+      const room =
+        (world.audienceStarts[node + at + 1] ?? 0) - (world.audienceStarts[node + at] ?? 0);
+      totals.set(words.subarray(0, room), target);
+    }
   }
-  if (counts.size === 0) return;
-  for (const [name, word] of countedNames(world)) totals[word] = counts.get(name) ?? 0;
 }
 
-/** Every counted thing of a world with its word. */
-function* countedNames(world: World): Iterable<readonly [name: string, word: number]> {
-  const selection = new SelectionLayout(world);
-  const layout = new SnapshotCounters(counterShape(world, selection));
-  const { policyBase, poolBase, endpointBase } = layout;
-  for (const { index, origin } of world.zones.zones) yield [`zone/${formatName(origin)}`, index];
-  for (let policy = 0; policy < world.policies.policyCount; policy++)
-    yield [`policy/${world.policies.policyName(policy)}`, policyBase + policy];
-  for (let pool = 0; pool < world.pools.poolCount; pool++)
-    yield [`pool/${world.pools.poolName(pool)}`, poolBase + pool];
-  for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++)
-    yield [world.endpointName(endpoint), endpointBase + endpoint];
-  yield* countedSelection(world, layout, selection);
-}
-
-/** Nodes and branches by their keys; audiences as long as their classifier is the same. */
-function* countedSelection(
-  world: World,
-  layout: SnapshotCounters,
-  selection: SelectionLayout,
-): Iterable<readonly [name: string, word: number]> {
-  const { policies } = world;
-  for (let branch = 0; branch < policies.branchCount; branch++)
-    yield [`branch/${policies.branchKeyAt(branch)}`, layout.branchBase + branch];
-  for (let node = 0; node < policies.nodeCount; node++) {
-    const key = policies.latchKeyAt(node);
-    yield [`node/${key}`, layout.nodeBase + node];
-    const start = selection.audienceStarts[node] ?? 0;
-    const end = selection.audienceStarts[node + 1] ?? 0;
-    const link = policies.nodeWord(node, NodeWord.classifier);
-    const classifier =
-      start === end ? undefined : world.classifiers[world.classifierOfLink[link] ?? -1];
-    for (let word = start; word < end; word++)
-      yield [`audience/${key}/${classifier?.key}/${word - start}`, layout.audienceBase + word];
-  }
+/** Key of the classifier of a node: audiences are the same as long as it is. */
+function classifierOf(world: World, node: number): bigint | undefined {
+  const link = world.policies.nodeWord(node, NodeWord.classifier);
+  return world.classifiers[world.classifierOfLink[link] ?? -1]?.key;
 }
 
 /** True for what Meridian's own handler posts. */

@@ -3,6 +3,7 @@
 // The model behind what is served, and what hangs on it: sections of resolved host names, what is probed, latches. A load of the files
 // and a host name that resolves to something else each bring a revision; they take their turns.
 
+import { isDeepStrictEqual } from "node:util";
 import { reasonOf, type Clock } from "@meridian/core";
 import type { DeclaredLatch, ProbePlan, VerdictThread } from "@meridian/health";
 import {
@@ -23,8 +24,18 @@ import type { AcceptedLoad } from "./file-compiler.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
-import { withChange, type ServedModel } from "./served-model.ts";
+import type { Pool } from "@meridian/model";
+import {
+  heldAfter,
+  withChange,
+  type HeldParts,
+  type PartsChange,
+  type ServedModel,
+} from "./served-model.ts";
 import type { LoadedSection, ServedSnapshot } from "./served-snapshot.ts";
+
+/** How long after a change of what is probed it is written to the state folder: of 100,000 targets that takes the compiler half a second. */
+const KEEP_PLAN_MS = 2000;
 
 /** What a model is adopted by. */
 export interface AdoptedModelParts {
@@ -42,13 +53,13 @@ export interface VersionedLoad extends AcceptedLoad {
   /** Of the stored documents, where several controls publish them. */
   readonly revision?: number | undefined;
   /** What was held of the model when it was asked for. */
-  readonly base: Uint8Array | undefined;
+  readonly base: HeldParts | undefined;
 }
 
 export class AdoptedModel {
   model: ServedModel | undefined;
-  /** What of the model's documents is here (`PartsChange.print`). */
-  held: Uint8Array | undefined;
+  /** What of the model's documents is here. */
+  held: HeldParts | undefined;
   /** The newest revision of stored documents that was compiled. */
   newestOffered: Pick<Manifest, "epoch" | "revision"> = { epoch: 0, revision: 0 };
   readonly #options: EmbeddedOptions;
@@ -61,6 +72,8 @@ export class AdoptedModel {
   /** Revisions come one after the other, as each is on disk before the next is made. */
   #lastTurn: Promise<unknown> = Promise.resolve();
   readonly #firstServed: PromiseWithResolvers<void> = Promise.withResolvers();
+  #hasRules = false;
+  #keepTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(options: EmbeddedOptions, clock: Clock, parts: AdoptedModelParts) {
@@ -75,6 +88,7 @@ export class AdoptedModel {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#keepTimer);
     this.#hosts.close();
     this.#firstServed.resolve();
   }
@@ -149,9 +163,14 @@ export class AdoptedModel {
       this.#zoneProblems = accepted.zoneProblems;
       for (const { subject, message } of accepted.zoneProblems)
         this.#options.logger.error({ subject }, message);
-      this.held = accepted.parts.print;
-      this.model = withChange(this.model, accepted.parts);
-      this.#follow(this.model);
+      const isAimed = this.#isAimed(accepted.parts);
+      const before = this.model;
+      this.held = heldAfter(this.held, accepted.parts);
+      this.model = withChange(before, accepted.parts);
+      const isSettled = before?.policies === this.model.policies || !this.#latch(this.model);
+      this.#firstServed.resolve();
+      if (!isAimed || !isSettled) this.#retarget(this.model);
+      this.#parts.onServed();
       return !isSame;
     });
   }
@@ -203,27 +222,50 @@ export class AdoptedModel {
     }
     const sections = withAddresses<LoadedSection>(served.sections, addresses);
     await served.replace(sections, "Host names resolve to other addresses");
-    if (!this.#isClosed) this.#follow(model);
-  }
-
-  /** Brings what hangs on the served world in line with it. */
-  #follow(model: ServedModel): void {
-    this.#firstServed.resolve();
+    if (this.#isClosed) return;
     this.#retarget(model);
     this.#parts.onServed();
-    this.#latches = declaredLatches(model);
-    this.#parts.verdicts.setLatches(this.#latches);
+  }
+
+  /** Takes the latches that the model declares; true where they are others. */
+  #latch(model: ServedModel): boolean {
+    const latches = declaredLatches(model);
+    if (isDeepStrictEqual(latches, this.#latches)) return false;
+    this.#latches = latches;
+    this.#parts.verdicts.setLatches(latches);
+    return true;
+  }
+
+  /** Whether what is probed is the same after a change of pools that nothing judges: of 100,000 targets a comparison takes 50 ms. */
+  #isAimed({ print, parts: { pools, policies } }: PartsChange): boolean {
+    const { model } = this;
+    if (print !== undefined || model === undefined || !this.#targets.isSteady) return false;
+    const isLoose = (pool: Pool | undefined): boolean => {
+      const spec = pool?.document.spec;
+      return spec?.healthCheck === undefined && spec?.load === undefined;
+    };
+    const looksAtLoad = policies.set.length + policies.removed.length > 0 && this.#hasRules;
+    if (looksAtLoad) return false;
+    const removed = pools.removed.every((name) => isLoose(model.pools.get(name)));
+    return (
+      removed && pools.set.every(([name, pool]) => isLoose(pool) && isLoose(model.pools.get(name)))
+    );
   }
 
   #retarget(model: ServedModel): void {
     const hosts = this.#hosts.probeAddresses();
     const targets = this.#targets.of(model, hosts);
-    const plan = {
-      targets,
-      rules: [...capacityRules(model)],
-      latches: [...declaredLatches(model)],
-    };
+    const plan = { targets, rules: [...capacityRules(model)], latches: [...this.#latches] };
+    this.#hasRules = plan.rules.length > 0;
     this.#parts.verdicts.setPlan(plan);
+    clearTimeout(this.#keepTimer);
+    // The first at once; of changes that follow each other the last one.
+    const pauseMs = this.#keepTimer === undefined ? 0 : KEEP_PLAN_MS;
+    this.#keepTimer = setTimeout(() => this.#keepPlanNow(plan, hosts), pauseMs);
+    this.#keepTimer.unref();
+  }
+
+  #keepPlanNow(plan: ProbePlan, hosts: ResolvedHosts): void {
     this.#keepPlan(plan, hosts).catch((error: unknown) => {
       if (!this.#isClosed)
         this.#options.logger.error(

@@ -24,7 +24,8 @@ export function compilePools(model: Model): PoolInput[] {
   return [...model.pools.values()].map((pool) => compilePool(model, pool));
 }
 
-function compilePool(model: Model, pool: Pool): PoolInput {
+/** One pool. */
+export function compilePool(model: Model, pool: Pool): PoolInput {
   const { spec, metadata } = pool.document;
   const check =
     spec.healthCheck === undefined ? undefined : model.check(metadata.namespace, spec.healthCheck);

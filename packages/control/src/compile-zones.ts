@@ -72,7 +72,7 @@ export function compileZone(model: Model, zone: Zone, input: ZoneInput): Compile
 }
 
 /** Whether the document or the master file fixes the serial. */
-function hasOwnSerial({ document, records }: Zone): boolean {
+export function hasOwnSerial({ document, records }: Zone): boolean {
   if (document.spec.soa?.serial !== undefined) return true;
   const soa = records.firstOf(RRType.SOA);
   return soa >= 0 && records.at(soa).path[1] !== "soa";
@@ -110,6 +110,15 @@ function addBound(model: Model, writer: ZoneWriter, { dynamicRecords }: Zone): v
     key.setText(table.names.bytes, start, start + table.ownerBytes(record));
     writer.addBinding(key.bytes.subarray(0, key.length), known.types, known.binding);
   }
+}
+
+/** What the name of one Record is bound to, and for which types. */
+export function boundRecord(
+  model: Model,
+  { spec, metadata }: RecordDocument,
+): { readonly types: readonly number[]; readonly binding: Binding } {
+  const types = spec.types.map((type) => boundTypes[type]);
+  return { types, binding: bindingOf(model, { spec, metadata }) };
 }
 
 function bindingOf(model: Model, { spec, metadata }: RecordShape): Binding {

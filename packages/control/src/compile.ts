@@ -30,6 +30,12 @@ export interface CompileProblem {
 export interface Compiled {
   /** In a canonical order: pools, policies, addresses, resolvers, classifiers and maps by key, zones by origin. */
   readonly sections: readonly WrittenSection[];
+  /** The same: pools, policies, resolvers, classifiers and maps, without addresses; and of each zone. */
+  readonly shared: readonly WrittenSection[];
+  readonly zones: readonly {
+    readonly origin: string;
+    readonly sections: readonly WrittenSection[];
+  }[];
   readonly problems: readonly CompileProblem[];
 }
 
@@ -50,12 +56,12 @@ export interface CompileOptions {
 /** Compiles a whole model. Throws a MeridianError where a policy or pool cannot be compiled: they belong to no single zone. */
 export function compile(model: Model, options: CompileOptions): Compiled {
   const pools = writePools(compilePools(model));
-  const shared = new Map<string, WrittenSection>();
+  const placed = new Map<string, WrittenSection>();
   const policies = writePolicies(
     [...model.policies.values()].map((document) => {
       const { policy, sections } = compileOne(model, document, options.classify);
       // Equal classifiers and maps are one section: they are named by their content.
-      for (const section of sections) shared.set(section.name, section);
+      for (const section of sections) placed.set(section.name, section);
       return policy;
     }),
   );
@@ -63,23 +69,25 @@ export function compile(model: Model, options: CompileOptions): Compiled {
   const zones = [...model.zones.values()]
     .sort((a, b) => (a.origin < b.origin ? -1 : 1))
     .flatMap((zone) => {
+      const { origin } = zone;
       const last = options.last?.get(nameKey(zone.apex));
       const { seed, serialBase = 1 } = options;
       const compiled = compileZone(model, zone, { seed, last, serialBase });
-      if ("sections" in compiled) return compiled.sections;
+      if ("sections" in compiled) return [{ origin, sections: compiled.sections }];
       problems.push({
         subject: `zone/${zone.origin}`,
         message: `Cannot compile zone "${zone.origin}": ${compiled.error}; ${last === undefined ? "it is not served" : "its last good data stay"}`,
       });
-      return last?.sections ?? [];
+      return last === undefined ? [] : [{ origin, sections: last.sections }];
     });
-  const others = [...shared.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const others = [...placed.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const { hosts } = options;
   const addresses =
     hosts === undefined ? undefined : compileAddresses(resolvedMembers(model), hosts);
   const resolvers = options.resolvers?.(model);
-  const optional = [addresses, resolvers].filter((section) => section !== undefined);
-  return { sections: [pools, policies, ...optional, ...others, ...zones], problems };
+  const shared = [pools, policies, ...(resolvers === undefined ? [] : [resolvers]), ...others];
+  const sections = [...shared, ...zones.flatMap((zone) => zone.sections)];
+  return { sections: withAddresses(sections, addresses), shared, zones, problems };
 }
 
 /** The same sections with other resolved addresses, in canonical order. */

@@ -3,15 +3,18 @@
 /** The entry of the compiler's process: answers questions one at a time, in order, and ends with the process that asks them. */
 
 import { assert } from "@meridian/core";
-import type { CompilerAnswer, CompilerQuestion } from "./compiler-process.ts";
+import type { CompilerAnswer, CompilerQuestion, SentFile } from "./compiler-process.ts";
 import { FileCompiler, type CompilerFolders } from "./file-compiler.ts";
 import { reasonOf } from "@meridian/core";
+import type { InputFile } from "@meridian/model";
 
 const start: unknown = JSON.parse(process.env["MERIDIAN_COMPILER"] ?? "null");
 assert(
   process.send !== undefined && isStart(start),
   "The compiler's entry runs only as a process of CompilerProcess",
 );
+/** Stored documents of the last question that had any. */
+let stored: ReadonlyMap<string, InputFile> = new Map();
 const parent = process.ppid;
 const compiler = new FileCompiler(start, () => {
   // Long work notices here that nobody waits for it, and that another process may hold the state folder by now.
@@ -44,16 +47,27 @@ function answerTo(question: CompilerQuestion): CompilerAnswer {
 function valueOf(question: CompilerQuestion): unknown {
   switch (question.kind) {
     case "load":
-      return compiler.load(question.request);
+      return compiler.load({ ...question.request, stored: received(question.stored) });
     case "keep":
       return compiler.keep(question.kept);
     case "probes":
       return compiler.saveProbes(question.hosts);
     case "records":
-      return compiler.records(question.request, question.nowMs, question.stored);
+      return compiler.records(question.request, question.nowMs, received(question.stored));
     case "document":
-      return compiler.document(question.key, question.nowMs, question.stored);
+      return compiler.document(question.key, question.nowMs, received(question.stored));
   }
+}
+
+/** The files of a question: those that came without bytes are those of the question before. */
+function received(sent: readonly SentFile[]): InputFile[] {
+  const files = sent.map(({ path, version, bytes }): InputFile => {
+    const found = bytes ?? stored.get(path)?.bytes;
+    assert(found !== undefined, "a file without bytes was sent before");
+    return { path, version, bytes: found };
+  });
+  stored = new Map(files.map((file) => [file.path, file]));
+  return files;
 }
 
 function isStart(raw: unknown): raw is CompilerFolders {

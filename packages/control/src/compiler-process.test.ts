@@ -8,7 +8,7 @@ import { test, type TestContext } from "node:test";
 import { makeManifest, type ManifestSection } from "@meridian/snapshot";
 import { CompilerProcess } from "./compiler-process.ts";
 import type { AcceptedLoad, LoadOutcome, LoadRequest } from "./file-compiler.ts";
-import { withChange } from "./served-model.ts";
+import { heldAfter, withChange } from "./served-model.ts";
 import { SnapshotStore, StateDir } from "@meridian/snapshot/disk";
 
 const pool = (name: string, address: string): string =>
@@ -156,7 +156,9 @@ test("a load tells what has changed since the last, whichever process did that",
   const held = withChange(undefined, first.parts);
   await until(() => compiler.pid === undefined);
   write([pool("p0", "192.0.2.1"), pool("p2", "192.0.2.3"), zone]);
-  const { parts } = accepted(await compiler.load({ ...request, held: first.parts.print }));
+  const { parts } = accepted(
+    await compiler.load({ ...request, held: heldAfter(undefined, first.parts), isWhole: true }),
+  );
   const { set, removed } = parts.parts.pools;
   assert.deepEqual([set.map(([name]) => name), removed], [["default/p2"], ["default/p1"]]);
   const next = withChange(held, parts);

@@ -8,7 +8,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { constants, setPriority } from "node:os";
-import { MeridianError } from "@meridian/core";
+import { MeridianError, assert } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
 import type { Manifest } from "@meridian/snapshot";
 import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
@@ -20,6 +20,8 @@ import type { RecordView } from "./views.ts";
 
 /** How long a compiler without questions keeps its memory. */
 const IDLE_MS = 30_000;
+/** The same after a change was compiled from what it has: with a million names the next one would take seconds, not a twentieth of one. */
+const IDLE_AFTER_CHANGE_MS = 15 * 60_000;
 /**
  * One thread collects garbage: it takes less processor time in all than several that wait for each other, and nobody waits for a
  * reload so much as for answers. Large young generations: what a load makes is mostly dropped at its end.
@@ -27,7 +29,12 @@ const IDLE_MS = 30_000;
 const EXEC_ARGUMENTS = ["--single-threaded-gc", "--max-semi-space-size=32"];
 
 export type CompilerQuestion =
-  | { readonly id: number; readonly kind: "load"; readonly request: LoadRequest }
+  | {
+      readonly id: number;
+      readonly kind: "load";
+      readonly request: Omit<LoadRequest, "stored">;
+      readonly stored: readonly SentFile[];
+    }
   | { readonly id: number; readonly kind: "keep"; readonly kept: KeptRevision }
   | { readonly id: number; readonly kind: "probes"; readonly hosts: ResolvedHosts }
   | {
@@ -35,15 +42,22 @@ export type CompilerQuestion =
       readonly kind: "records";
       readonly request: PageRequest;
       readonly nowMs: number;
-      readonly stored: readonly InputFile[];
+      readonly stored: readonly SentFile[];
     }
   | {
       readonly id: number;
       readonly kind: "document";
       readonly key: DocumentKey;
       readonly nowMs: number;
-      readonly stored: readonly InputFile[];
+      readonly stored: readonly SentFile[];
     };
+
+/** A file of stored documents on its way to the compiler: without bytes where it has that version. */
+export interface SentFile {
+  readonly path: string;
+  readonly version: string | undefined;
+  readonly bytes?: Uint8Array;
+}
 
 /** What comes back: a value, or why there is none. */
 export type CompilerAnswer =
@@ -69,7 +83,8 @@ interface Waiting {
 
 export class CompilerProcess {
   readonly #start: CompilerFolders;
-  readonly #idleMs: number;
+  readonly #idleMsAfterChange: number;
+  #idleMs: number;
   readonly #waiting = new Map<number, Waiting>();
   #child: ChildProcess | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -78,10 +93,18 @@ export class CompilerProcess {
   #mayEnd = false;
   #isYielding = false;
   #isClosed = false;
+  /** What the process that is there has: versions of stored files by path, and the print that it made last. */
+  #sent: ReadonlyMap<string, string | undefined> = new Map();
+  #print: Uint8Array | undefined;
 
-  constructor(start: CompilerFolders, idleMs: number = IDLE_MS) {
+  constructor(
+    start: CompilerFolders,
+    idleMs: number = IDLE_MS,
+    idleMsAfterChange: number = IDLE_AFTER_CHANGE_MS,
+  ) {
     this.#start = start;
     this.#idleMs = idleMs;
+    this.#idleMsAfterChange = idleMsAfterChange;
   }
 
   /** Process id of the compiler that is there now, if any. */
@@ -102,9 +125,20 @@ export class CompilerProcess {
   }
 
   async load(request: LoadRequest): Promise<LoadOutcome> {
-    const outcome = await this.#ask<LoadOutcome>((id) => ({ id, kind: "load", request }));
+    const { stored, held, ...rest } = request;
+    const outcome = await this.#ask<LoadOutcome>((id) => {
+      const { print, ...others } = held ?? { print: undefined };
+      // It has its own print: a hundred thousand hashes take longer than a small change.
+      const own = held && { ...others, id: held.id, changed: held.changed };
+      const sent = print !== undefined && print === this.#print ? own : held;
+      return { id, kind: "load", request: { ...rest, held: sent }, stored: this.#toSend(stored) };
+    });
+    if (!request.isTrial) this.#print = outcome.accepted?.parts.print ?? this.#print;
     // Without a folder the zones as they were published are in that process alone.
     this.#mayEnd = outcome.accepted !== undefined && this.#start.snapshotFolder !== undefined;
+    // Who changes something once changes more.
+    if (held !== undefined && outcome.accepted !== undefined)
+      this.#idleMs = Math.max(this.#idleMs, this.#idleMsAfterChange);
     this.#rest();
     return outcome;
   }
@@ -126,7 +160,13 @@ export class CompilerProcess {
     nowMs: number,
     stored: readonly InputFile[],
   ): Promise<Page<RecordView>> {
-    return this.#ask((id) => ({ id, kind: "records", request, nowMs, stored }));
+    return this.#ask((id) => ({
+      id,
+      kind: "records",
+      request,
+      nowMs,
+      stored: this.#toSend(stored),
+    }));
   }
 
   document(
@@ -134,7 +174,7 @@ export class CompilerProcess {
     nowMs: number,
     stored: readonly InputFile[],
   ): Promise<FileDocument | undefined> {
-    return this.#ask((id) => ({ id, kind: "document", key, nowMs, stored }));
+    return this.#ask((id) => ({ id, kind: "document", key, nowMs, stored: this.#toSend(stored) }));
   }
 
   /** What is still asked fails, and nothing starts the process again. Resolves when it is gone. */
@@ -157,6 +197,7 @@ export class CompilerProcess {
     const id = ++this.#lastId;
     this.#waiting.set(id, { resolve, reject });
     clearTimeout(this.#idleTimer);
+    // Before the question: what is sent depends on what that process has.
     const child = this.#running();
     child.ref();
     child.channel?.ref();
@@ -164,6 +205,19 @@ export class CompilerProcess {
       if (error !== null) this.#died(child, error.message);
     });
     return promise;
+  }
+
+  /** Files for the process that is there, which keeps those of the last question. */
+  #toSend(stored: readonly InputFile[]): SentFile[] {
+    const before = this.#sent;
+    this.#sent = new Map(stored.map(({ path, version }) => [path, version]));
+    return stored.map(({ path, version, bytes }) => {
+      const isThere = version !== undefined && before.get(path) === version;
+      if (isThere) return { path, version };
+      const content = typeof bytes === "function" ? bytes() : bytes;
+      assert(typeof content !== "string", "stored documents are in memory");
+      return { path, version, bytes: content };
+    });
   }
 
   #running(): ChildProcess {
@@ -174,6 +228,8 @@ export class CompilerProcess {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       env: { ...process.env, MERIDIAN_COMPILER: JSON.stringify(this.#start) },
     });
+    this.#sent = new Map();
+    this.#print = undefined;
     if (this.#isYielding) lowerPriority(child);
     child.channel?.unref();
     child.on("message", (answer: ReceivedAnswer) => this.#answered(child, answer));

@@ -17,8 +17,7 @@ import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
 import type { FileDocument, Proposal, Publisher } from "./documents/document-service.ts";
 import type { EmbeddedOptions, Reload } from "./embedded-options.ts";
-import type { LoadRequest } from "./file-compiler.ts";
-import { FileReloads, type VersionedOutcome } from "./file-reloads.ts";
+import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { RunningShifts } from "./running-shifts.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -216,7 +215,7 @@ export class Embedded implements Publisher {
 
   /** Compiles again, because what the documents name has changed. */
   recompile(): void {
-    this.#reloads.filesChanged();
+    this.#reloads.recompile();
   }
 
   /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
@@ -307,9 +306,7 @@ export class Embedded implements Publisher {
     return this.#options.stored?.() ?? [];
   }
 
-  async #compile(
-    load: Partial<Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored">>,
-  ): Promise<VersionedOutcome> {
+  async #compile(load: LoadKind): Promise<VersionedOutcome> {
     const { probing, allowEmpty, shared } = this.#options;
     const base = this.#adopted.held;
     const revision = shared?.contentRevision();

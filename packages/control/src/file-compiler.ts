@@ -4,17 +4,22 @@
 // records. Slow for large sets of files (seconds for a million names), so it lives in a process of its own (compiler-process.ts). What
 // leaves it is small: names of sections, and the documents that have changed since the last load.
 
-import { hash } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import { MeridianError } from "@meridian/core";
 import { probePlanText } from "@meridian/health";
 import {
   DocumentReader,
+  PatchedModel,
+  RecordTable,
   hasErrors,
   isKind,
+  lintSome,
   loadModel,
+  locateProblems,
   type InputFile,
   type Loaded,
   type Model,
+  type ModelPatch,
   type Problem,
 } from "@meridian/model";
 import { SectionKind, type ManifestSection } from "@meridian/snapshot";
@@ -29,17 +34,18 @@ import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 import type { FileDocument } from "./documents/document-service.ts";
 import { zoneClaims, type ZoneClaim } from "./documents/zone-claims.ts";
-import { readBounded, readDocumentFiles } from "./file-loader.ts";
+import { readBounded, readDocumentFiles, versionAt } from "./file-loader.ts";
 import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
 import type { Page, PageRequest } from "./page.ts";
-import { changedParts, type PartsChange } from "./served-model.ts";
+import { LoadedFiles, type ChangedFiles } from "./loaded-files.ts";
+import { compiledState, patchedState, sectionsOf, type CompiledState } from "./compiled-state.ts";
+import { changedParts, smallChange, type HeldParts, type PartsChange } from "./served-model.ts";
 import { writeProbePlan } from "./probe-plan-file.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
 import type { DocumentKey } from "./store/store.ts";
 import { recordViews, type RecordView } from "./views.ts";
-import { worldOf } from "./world-of.ts";
 import { lastZones, newSerials, zonesOfSerials, type CompiledSerial } from "./zone-history.ts";
 
 /** Where the compiler reads from and writes to. */
@@ -73,8 +79,10 @@ export interface LoadRequest {
   readonly stored: readonly InputFile[];
   /** Why ICMP checks cannot be had; undefined where they can. */
   readonly icmpUnavailable: string | undefined;
-  /** The `print` of what the asker holds of the model; undefined where it holds nothing. */
-  readonly held: Uint8Array | undefined;
+  /** What the asker holds of the model; undefined where it holds nothing. */
+  readonly held: HeldParts | undefined;
+  /** Something has changed besides the documents: nothing is compiled from what was compiled before. */
+  readonly isWhole?: boolean;
 }
 
 /** What came of a load: problems always, the rest only where the files are good. */
@@ -107,7 +115,7 @@ export interface AcceptedLoad {
 }
 
 /** Smaller sections travel with the answer: reading them back from the state folder takes longer. */
-const TRAVELLING_BYTES_MAX = 64 * 1024;
+const TRAVELLING_BYTES_MAX = 1024 * 1024;
 
 export class FileCompiler {
   readonly #paths: readonly string[];
@@ -118,7 +126,11 @@ export class FileCompiler {
   /** Called between steps of long work; may end the process. */
   readonly #onStep: () => void;
   readonly #snapshotFolder: string | undefined;
-  #model: Model | undefined;
+  /** What was compiled last, where it is known what of; only with `#last` is a small change compiled from it. */
+  #patched: PatchedModel | undefined;
+  #last: LastLoad | undefined;
+  /** The newest print that was handed out. */
+  #print: Uint8Array | undefined;
   /** Hash of what was written of probes: most reloads change none. */
   #savedProbes = "";
   /** Sections of the last load, which may not be part of a kept revision yet, by name. */
@@ -136,20 +148,88 @@ export class FileCompiler {
 
   /** All or nothing: with any error only problems, errors and the files to watch come back. */
   load(request: LoadRequest): LoadOutcome {
-    const { loaded, unread, watched } = this.#read(request.nowMs, request.stored);
+    const listed = this.#list(request.stored);
+    return this.#loadChange(listed, request) ?? this.#loadWhole(listed, request);
+  }
+
+  /** A small change of what was compiled last; undefined where everything has to be looked at, because of what is wrong above all. */
+  #loadChange(listed: ListedFiles, request: LoadRequest): LoadOutcome | undefined {
+    const last = this.#last;
+    // Several controls have to agree on serials: what they say is of the whole.
+    const isOnlyWhole = request.isWhole === true || request.serials !== undefined;
+    if (last === undefined || isOnlyWhole || listed.errors.length > 0) return undefined;
+    const isNext =
+      last.seed === request.seed &&
+      last.id === request.held?.id &&
+      last.icmpUnavailable === request.icmpUnavailable &&
+      isPublished(last.state, request.published);
+    const changed = isNext ? last.files.changed(listed.files) : undefined;
+    const patch = changed && last.state.patched.patched(changed.changes);
+    if (changed === undefined || patch === undefined || patch.next.model.documentCount === 0)
+      return undefined;
+    const state = this.#patchedState(last.state, patch, request);
+    if (state === undefined) return undefined;
+    const problems = [
+      ...last.problems.filter(({ file }) => !changed.paths.has(file)),
+      ...lintParts(patch.next.model, changed),
+    ];
+    const id = randomUUID();
+    const { pools, policies } = patch;
+    const parts = smallChange({ pools, policies }, patch.next.model.documentCount, id);
+    const sections = sectionsOf(state);
+    const accepted = {
+      ...last.accepted,
+      parts,
+      sections: this.#handAll(sections, request),
+      claims: zoneClaims(patch.next.model),
+    };
+    if (!request.isTrial) {
+      this.#patched = patch.next;
+      this.#last = { ...last, id, state, accepted, problems, files: changed.next };
+      this.#sections = new Map(sections.map((section) => [section.name, section]));
+    }
+    return { problems, errors: [], watched: [...listed.watched, ...last.files.named], accepted };
+  }
+
+  #patchedState(
+    before: CompiledState,
+    patch: ModelPatch,
+    request: LoadRequest,
+  ): CompiledState | undefined {
+    try {
+      return patchedState(before, patch, request);
+    } catch (error) {
+      // Compiling the whole says all that is wrong.
+      if (error instanceof MeridianError) return undefined;
+      throw error;
+    }
+  }
+
+  #loadWhole(listed: ListedFiles, request: LoadRequest): LoadOutcome {
+    const { loaded, named } = this.#read(listed, request.nowMs);
+    const watched = [...listed.watched, ...named.keys()];
     const { model, documentCount, problems } = loaded;
     const errors = [
-      ...unread,
+      ...listed.errors,
       ...refuseEmptying(documentCount, request),
       ...(model === undefined ? [] : refuseIcmp(model, request.icmpUnavailable)),
     ];
     if (model === undefined || hasErrors(problems) || errors.length > 0)
       return { problems, errors, watched };
-    const sections = this.#sections;
     try {
-      const accepted = this.#compile(model, request);
-      if (request.isTrial) this.#sections = sections;
-      else this.#model = model;
+      const { accepted, state, sections } = this.#compile(model, request);
+      if (request.isTrial) return { problems, errors, watched, accepted };
+      this.#patched = state.patched;
+      this.#print = accepted.parts.print;
+      this.#sections = new Map(sections.map((section) => [section.name, section]));
+      const files = LoadedFiles.of(listed.files, loaded.parts, named);
+      const { seed, icmpUnavailable } = request;
+      const { id } = accepted.parts;
+      // A zone that kept its last good state is compiled with its documents, not from it.
+      const isComplete = accepted.zoneProblems.length === 0;
+      this.#last = isComplete
+        ? { id, state, accepted, problems, files, seed, icmpUnavailable }
+        : undefined;
       return { problems, errors, watched, accepted };
     } catch (error) {
       // A data set that cannot be read, two names with one key: the files' fault. All else is a fault of this program.
@@ -173,12 +253,13 @@ export class FileCompiler {
 
   /** Puts on disk what is probed; false where that is not known here. */
   saveProbes(hosts: ResolvedHosts): boolean {
-    if (this.#model === undefined || this.#snapshotFolder === undefined) return false;
-    const targets = new ProbeTargets().of(this.#model, hosts);
+    const model = this.#patched?.model;
+    if (model === undefined || this.#snapshotFolder === undefined) return false;
+    const targets = new ProbeTargets().of(model, hosts);
     const text = probePlanText({
       targets,
-      rules: [...capacityRules(this.#model)],
-      latches: [...declaredLatches(this.#model)],
+      rules: [...capacityRules(model)],
+      latches: [...declaredLatches(model)],
     });
     const print = hash("sha256", text);
     if (print !== this.#savedProbes) writeProbePlan(this.#snapshotFolder, text);
@@ -197,8 +278,10 @@ export class FileCompiler {
 
   /** What is shown of the records; a process that has not loaded the files reads them for it. */
   records(request: PageRequest, nowMs: number, stored: readonly InputFile[]): Page<RecordView> {
-    const model = this.#known(nowMs, stored);
-    return model === undefined ? { items: [] } : recordViews(model, request);
+    const known = this.#known(nowMs, stored);
+    return known === undefined
+      ? { items: [] }
+      : recordViews(known.model, request, known.allRecords());
   }
 
   /** A document that a file holds. */
@@ -215,37 +298,41 @@ export class FileCompiler {
     return { document, file: source.file, line: source.line };
   }
 
-  #known(nowMs: number, stored: readonly InputFile[]): Model | undefined {
-    if (this.#model === undefined) {
-      const { model, problems } = this.#read(nowMs, stored).loaded;
-      if (model !== undefined && !hasErrors(problems)) this.#model = model;
+  #known(nowMs: number, stored: readonly InputFile[]): PatchedModel | undefined {
+    if (this.#patched === undefined) {
+      const { model, problems } = this.#read(this.#list(stored), nowMs).loaded;
+      if (model !== undefined && !hasErrors(problems)) this.#patched = PatchedModel.of(model);
     }
-    return this.#model;
+    return this.#patched;
   }
 
-  #read(
-    now: number,
-    stored: readonly InputFile[],
-  ): {
-    readonly loaded: Loaded;
-    readonly unread: readonly string[];
-    readonly watched: readonly string[];
-  } {
+  #list(stored: readonly InputFile[]): ListedFiles {
     const { files, folders, errors } = readDocumentFiles(this.#paths);
     this.#onStep();
     // What cannot be read as well: it may be right soon.
     const unreadable = errors.map(({ file }) => file);
     const found = [...folders, ...files.map(({ path }) => path), ...unreadable];
-    const watched = [...new Set([...this.#paths, ...found])];
+    return {
+      files: [...files, ...stored],
+      watched: [...new Set([...this.#paths, ...found])],
+      errors: errors.map(({ message }) => message),
+    };
+  }
+
+  #read(
+    { files }: ListedFiles,
+    now: number,
+  ): { readonly loaded: Loaded; readonly named: ReadonlyMap<string, string | undefined> } {
+    const named = new Map<string, string | undefined>();
     const readFile = (path: string): Uint8Array | undefined => {
       this.#onStep();
-      watched.push(path);
+      named.set(path, versionAt(path));
       const bytes = readBounded(path);
       return bytes instanceof Uint8Array ? bytes : undefined;
     };
-    const loaded = loadModel([...files, ...stored], { now, readFile, reader: this.#reader });
+    const loaded = loadModel(files, { now, readFile, reader: this.#reader });
     this.#onStep();
-    return { loaded, unread: errors.map(({ message }) => message), watched };
+    return { loaded, named };
   }
 
   /** Each load reads the files of reports anew, so one version stands for what they hold. */
@@ -256,12 +343,19 @@ export class FileCompiler {
       : { version: 0, pathOf: (dataSet) => reportsPath(folder, dataSet) };
   }
 
-  #compile(model: Model, request: LoadRequest): AcceptedLoad {
+  #compile(
+    model: Model,
+    request: LoadRequest,
+  ): {
+    readonly accepted: AcceptedLoad;
+    readonly state: CompiledState;
+    readonly sections: readonly WrittenSection[];
+  } {
     const last =
       request.serials === undefined
         ? lastZones(request.published.flatMap((entry) => this.#published(entry) ?? []))
         : zonesOfSerials(request.serials);
-    const { sections, problems } = compile(model, {
+    const compiled = compile(model, {
       seed: request.seed,
       classify: classifierCompiler(this.#dataSets, this.#reportedLatency()),
       resolvers: resolversCompiler(this.#dataSets),
@@ -269,21 +363,29 @@ export class FileCompiler {
       serialBase: request.serialBase,
     });
     this.#onStep();
-    const world = worldOf(sections, request.seed);
-    if (typeof world === "string")
-      throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-    const known = new Set(request.published.map(({ name }) => name));
-    this.#sections = new Map(sections.map((section) => [section.name, section]));
+    const state = compiledState(PatchedModel.of(model), compiled, request.seed);
+    const { sections } = compiled;
     const resolved = resolvedMembers(model);
-    return {
-      parts: changedParts(model, request.held),
-      sections: sections.map((section) => this.#hand(section, known)),
-      zoneProblems: problems,
+    const { held } = request;
+    const print = held === undefined ? undefined : (held.print ?? this.#print);
+    const accepted = {
+      parts: changedParts(model, held && { print, changed: held.changed }, randomUUID()),
+      sections: this.#handAll(sections, request),
+      zoneProblems: compiled.problems,
       claims: zoneClaims(model),
       resolvedMembers: resolved,
       hostNames: [...new Set([...hostNamesOf(model), ...resolved.map(({ host }) => host)])],
       serials: request.serials === undefined ? [] : newSerials(sections, last),
     };
+    return { accepted, state, sections };
+  }
+
+  #handAll(
+    sections: readonly WrittenSection[],
+    { published }: Pick<LoadRequest, "published">,
+  ): CompiledSection[] {
+    const known = new Set(published.map(({ name }) => name));
+    return sections.map((section) => this.#hand(section, known));
   }
 
   /** A published section of a zone, from memory or from disk; undefined where it cannot be had. */
@@ -310,6 +412,44 @@ export class FileCompiler {
       return { ...entry, content: content.slice() };
     }
   }
+}
+
+interface ListedFiles {
+  /** With those of the store. */
+  readonly files: readonly InputFile[];
+  readonly watched: readonly string[];
+  readonly errors: readonly string[];
+}
+
+/** What the next load may be compiled from. */
+interface LastLoad {
+  /** As the asker has it: `HeldParts.id`. */
+  readonly id: string;
+  readonly state: CompiledState;
+  readonly accepted: AcceptedLoad;
+  readonly problems: readonly Problem[];
+  readonly files: LoadedFiles;
+  readonly seed: number;
+  readonly icmpUnavailable: string | undefined;
+}
+
+/** Whether the zones that were compiled last are those that are published: their serials go on from there. */
+function isPublished({ zones }: CompiledState, published: readonly ManifestSection[]): boolean {
+  const own = new Set([...zones.values()].flat().map(({ written }) => written.name));
+  const others = published.filter(
+    ({ kind }) => kind === SectionKind.zone || kind === SectionKind.names,
+  );
+  return others.length === own.size && others.every(({ name }) => own.has(name));
+}
+
+/** The warnings of the documents of changed files. */
+function lintParts(model: Model, { parts, files }: ChangedFiles): Problem[] {
+  const problems = parts.flatMap(({ documents, records, start, end }) => {
+    const own = new RecordTable();
+    own.addFrom(records, start, end);
+    return lintSome(model, documents, own);
+  });
+  return locateProblems(problems, files);
 }
 
 function refuseEmptying(documents: number, { servedCount, allowEmpty }: LoadRequest): string[] {

@@ -92,6 +92,12 @@ export function readBounded(path: string): Uint8Array | string {
   });
 }
 
+/** Changes with a file; undefined where it cannot be told, or not yet, from a later version. */
+export function versionAt(path: string): string | undefined {
+  const found = withFile(path, (_handle, stats) => ({ version: versionOf(stats) }));
+  return typeof found === "string" ? undefined : found.version;
+}
+
 function withFile<Result>(
   path: string,
   use: (handle: number, stats: BigIntStats) => Result,

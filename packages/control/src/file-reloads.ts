@@ -23,12 +23,13 @@ export interface VersionedOutcome extends Omit<LoadOutcome, "accepted"> {
   readonly accepted?: VersionedLoad;
 }
 
+/** What a load is otherwise than reading what files and store hold now. */
+export type LoadKind = Partial<Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored" | "isWhole">>;
+
 /** What a reload calls. */
 export interface ReloadSteps {
   /** Reads and compiles the files and the stored documents, unless it is given others. */
-  readonly compile: (
-    load: Partial<Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored">>,
-  ) => Promise<VersionedOutcome>;
+  readonly compile: (load: LoadKind) => Promise<VersionedOutcome>;
   /** Serves what came of it; true where that is something else than before. */
   readonly adopt: (accepted: VersionedLoad) => Promise<boolean>;
   /** Whether the stored documents as they are now were compiled already. */
@@ -47,6 +48,8 @@ export class FileReloads {
   #watched: readonly string[];
   #reloading: Promise<Reload> | undefined;
   #isReloadWanted = false;
+  /** Something has changed besides documents, so that the next load looks at everything. */
+  #isWholeWanted = false;
   /** The load that is under way: one at a time, so that what is compiled last is served last. */
   #loading: Promise<unknown> = Promise.resolve();
   /** When files were last read, wall milliseconds. */
@@ -146,6 +149,12 @@ export class FileReloads {
     });
   }
 
+  /** Reloads, because something has changed besides documents. */
+  recompile(): void {
+    this.#isWholeWanted = true;
+    this.filesChanged();
+  }
+
   /** Nothing came of a reload, through no fault of the files. */
   failed(error: unknown): Reload {
     this.errors = [reasonOf(error)];
@@ -169,7 +178,9 @@ export class FileReloads {
     this.#readAtMs = Date.now();
     if (this.#steps.isCompiled())
       return { changed: false, problems: this.problems, errors: this.errors };
-    const { problems, errors, watched, accepted } = await this.#steps.compile({});
+    const isWhole = this.#isWholeWanted;
+    this.#isWholeWanted = false;
+    const { problems, errors, watched, accepted } = await this.#steps.compile({ isWhole });
     this.#watched = watched;
     this.#watcher.follow(this.#readAtMs);
     if (accepted === undefined && mayBeTorn && (await this.#isBeingWritten()))

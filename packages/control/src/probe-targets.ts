@@ -35,6 +35,8 @@ export type CheckedPools = Pick<Model, "pools" | "checks" | "check">;
 export class ProbeTargets {
   #checks: Model["checks"] | undefined;
   #ofPool: ReadonlyMap<Pool, readonly ProbeTarget[]> = new Map();
+  /** Whether the targets made last depend on documents alone. */
+  isSteady = false;
 
   /** Every endpoint that a check judges, under its endpoint key, and the children of calculated checks under `KEY#CHECK`. */
   of(model: CheckedPools, hosts: ResolvedHosts): ProbeTarget[] {
@@ -50,6 +52,7 @@ export class ProbeTargets {
     }
     this.#checks = model.checks;
     this.#ofPool = steady;
+    this.isSteady = steady.size === model.pools.size;
     return all;
   }
 }

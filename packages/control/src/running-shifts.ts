@@ -24,6 +24,8 @@ export class RunningShifts {
   readonly #served: () => ShiftedSnapshot | undefined;
   #shifts: readonly Shift[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** Whether the overlay was brought in line when no shift was running. */
+  #isClear = false;
   #isClosed = false;
 
   /** `served` is undefined as long as there is nothing to shift. */
@@ -102,7 +104,9 @@ export class RunningShifts {
       this.#timer.unref();
     }
     const served = this.#served();
-    if (served === undefined) return;
+    // An overlay carries over what the one before it says: without shifts, now and before, there is nothing to bring in line.
+    if (served === undefined || (this.#isClear && running.length === 0)) return;
+    this.#isClear = running.length === 0;
     const { model, world, overlay } = served;
     await overlay.apply(shiftChanges(model, world, overlay, running), { kind: "shift", text });
   }

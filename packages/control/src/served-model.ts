@@ -87,13 +87,57 @@ export interface PartsChange {
   /** False where these are all parts, whatever was there before. */
   readonly isRelative: boolean;
   readonly documentCount: number;
-  /** Of the parts after the change. */
-  readonly print: Uint8Array;
+  /** Of the parts after the change; absent where what is held by `id` was compiled from and few parts are other than it says. */
+  readonly print?: Uint8Array;
+  /** Names what was compiled: the next change may be compiled from it. */
+  readonly id: string;
 }
 
-/** How a model differs from the parts that `held` is the print of; all of it where nothing is held. */
-export function changedParts(model: Model, held: Uint8Array | undefined): PartsChange {
-  const before = held === undefined ? new Map<string, string>() : readPrint(held);
+/** What its asker holds of a compiler's model. */
+export interface HeldParts {
+  /** `PartsChange.id` of the newest change. */
+  readonly id: string;
+  /** The newest print; left out on the way to the process that made it. */
+  readonly print?: Uint8Array | undefined;
+  /** Parts (`KIND/NAME`) that have changed since. */
+  readonly changed: readonly string[];
+}
+
+/** What is held after a change. */
+export function heldAfter(
+  held: HeldParts | undefined,
+  { id, print, parts }: PartsChange,
+): HeldParts {
+  if (print !== undefined) return { id, print, changed: [] };
+  const changed = new Set(held?.changed);
+  for (const [kind, { set, removed }] of Object.entries(parts)) {
+    for (const [name] of set) changed.add(`${kind}/${name}`);
+    for (const name of removed) changed.add(`${kind}/${name}`);
+  }
+  return { id, print: held?.print, changed: [...changed] };
+}
+
+const nothing = { set: [], removed: [] };
+
+/** A change of pools and policies alone, of what its asker holds. */
+export function smallChange(
+  { pools, policies }: Pick<PartsChange["parts"], "pools" | "policies">,
+  documentCount: number,
+  id: string,
+): PartsChange {
+  const parts = { sites: nothing, pools, policies, checks: nothing, dataSets: nothing };
+  return { parts, isRelative: true, documentCount, id };
+}
+
+/** How a model differs from the parts that are held; all of it where nothing is held. */
+export function changedParts(
+  model: Model,
+  held: Omit<HeldParts, "id"> | undefined,
+  id: string,
+): PartsChange {
+  const before = held?.print === undefined ? new Map<string, string>() : readPrint(held.print);
+  // Some other text: they are told in any case, and if they are gone, that.
+  for (const key of held?.changed ?? []) before.set(key, "");
   const print = new Map<string, string>();
   const change = <Value>(name: string, entries: ReadonlyMap<string, Value>): PartChange<Value> => {
     const set: (readonly [string, Value])[] = [];
@@ -117,15 +161,16 @@ export function changedParts(model: Model, held: Uint8Array | undefined): PartsC
       checks: change("checks", checks),
       dataSets: change("dataSets", dataSets),
     },
-    isRelative: held !== undefined,
+    isRelative: held?.print !== undefined,
     documentCount,
     print: serialize(print),
+    id,
   };
 }
 
-function readPrint(held: Uint8Array): ReadonlyMap<string, string> {
+function readPrint(held: Uint8Array): Map<string, string> {
   const print: unknown = deserialize(held);
-  return print instanceof Map ? print : new Map<string, string>();
+  return new Map<string, string>(print instanceof Map ? print : []);
 }
 
 /** The parts after a change; entries that have not changed are the same objects. */

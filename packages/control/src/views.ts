@@ -4,7 +4,14 @@
 
 import type { EndpointState, Witness } from "@meridian/health";
 import type { EdgeFigures } from "./edge-figures.ts";
-import { failoverBudget, indexKey, type Member, type Model, type Pool } from "@meridian/model";
+import {
+  failoverBudget,
+  indexKey,
+  type Member,
+  type Model,
+  type Pool,
+  type RecordDocument,
+} from "@meridian/model";
 import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, type World } from "@meridian/snapshot";
 import { key64, parseDuration } from "@meridian/core";
 import type { Embedded } from "./embedded.ts";
@@ -191,9 +198,13 @@ export interface RecordView {
   readonly objectiveMs: number | undefined;
 }
 
-export function recordViews(model: Model, request: PageRequest): Page<RecordView> {
+export function recordViews(
+  model: Model,
+  request: PageRequest,
+  records: Iterable<RecordDocument> = model.records,
+): Page<RecordView> {
   return pageOf(
-    model.records,
+    records,
     request,
     ({ metadata }) => `${metadata.namespace}/${metadata.name}`,
     (record) => {

@@ -98,6 +98,7 @@ export {
   parseDocument,
   parseDocuments,
   DocumentReader,
+  type FilePart,
   readRawDocuments,
   type InputFile,
   type Parsed,
@@ -122,7 +123,14 @@ export {
   type BudgetModel,
   type FailoverBudget,
 } from "./failover-budget.ts";
-export { lint, type LintFacts } from "./lint.ts";
+export { documentChanges, type DocumentChanges } from "./document-changes.ts";
+export {
+  PatchedModel,
+  type ModelPatch,
+  type PatchedOwner,
+  type PatchedPart,
+} from "./model-patch.ts";
+export { lint, lintSome, type LintFacts } from "./lint.ts";
 export { loadModel, type Loaded, type LoadOptions } from "./load.ts";
 export { Model, type BuildOptions, type DataSet, type Member, type Pool } from "./model.ts";
 export {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { lintDocuments } from "./lints/documents.ts";
 import { lintPolicies } from "./lints/policies.ts";
-import { lintPools } from "./lints/pools.ts";
+import { lintPool, lintPools } from "./lints/pools.ts";
 import { lintRecords } from "./lints/records.ts";
 import type { Model } from "./model.ts";
+import type { Document } from "./documents.ts";
 import type { Problem } from "./problem.ts";
+import type { RecordTable } from "./record-table.ts";
 import { Report } from "./report.ts";
 
 /** What lints need that documents do not say. */
@@ -20,5 +22,22 @@ export function lint(model: Model, now: number, facts: LintFacts = {}): Problem[
   lintPools(model, report);
   lintRecords(model, report);
   lintDocuments(model, now, facts, report);
+  return report.finish();
+}
+
+/** The warnings of some documents of a model; what depends on all others (whether anything names a document, say) is left out. */
+export function lintSome(
+  model: Model,
+  documents: readonly Document[],
+  records: RecordTable,
+): Problem[] {
+  const report = new Report();
+  const policies = documents.filter((each) => each.kind === "TrafficPolicy");
+  lintPolicies(model, report, policies);
+  for (const { kind, metadata } of documents) {
+    const pool = kind === "Pool" ? model.pool(metadata.namespace, metadata.name) : undefined;
+    if (pool !== undefined) lintPool(model, pool, report);
+  }
+  lintRecords(model, report, records);
   return report.finish();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type LintFacts, lint } from "./lint.ts";
 import { Model } from "./model.ts";
-import { DocumentReader, type InputFile, locateProblems } from "./parse.ts";
+import { DocumentReader, type FilePart, type InputFile, locateProblems } from "./parse.ts";
 import type { Problem } from "./problem.ts";
 import { hasErrors } from "./reading.ts";
 import type { ReadFile } from "./zone-data.ts";
@@ -25,12 +25,14 @@ export interface Loaded {
   readonly documentCount: number;
   /** Errors and warnings with their exact places, by file and line. */
   readonly problems: readonly Problem[];
+  /** What each file holds that is right in all. */
+  readonly parts: ReadonlyMap<string, FilePart>;
 }
 
 /** Reads files, puts their documents together and lints them: all problems at once. */
 export function loadModel(files: readonly InputFile[], options: LoadOptions): Loaded {
   const { readFile, reader = new DocumentReader() } = options;
-  const { documents, records, broken, problems: unread } = reader.read(files);
+  const { documents, records, broken, problems: unread, parts } = reader.read(files);
   const documentCount = documents.length + records.count;
   const built = Model.build(documents, {
     records,
@@ -42,8 +44,8 @@ export function loadModel(files: readonly InputFile[], options: LoadOptions): Lo
   const lints = isWhole ? lint(built.model, options.now, options.facts) : [];
   const located = locateProblems([...built.problems, ...lints], files);
   const problems = inOrder([...unread, ...located], files);
-  if (built.model === undefined || hasErrors(problems)) return { documentCount, problems };
-  return { model: built.model, documentCount, problems };
+  if (built.model === undefined || hasErrors(problems)) return { documentCount, problems, parts };
+  return { model: built.model, documentCount, problems, parts };
 }
 
 function inOrder(problems: readonly Problem[], files: readonly InputFile[]): Problem[] {

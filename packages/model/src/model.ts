@@ -76,8 +76,9 @@ export class Model {
   readonly dataSets: ReadonlyMap<string, DataSet>;
   /** By origin: lower case, without the last dot. */
   readonly zones: ReadonlyMap<string, Zone>;
+  /** The documents by kind and name; what patches start from (model-patch.ts). */
+  readonly index: ModelIndex;
   readonly #zoneTable: ZoneTable;
-  readonly #index: ModelIndex;
 
   private constructor(
     documentCount: number,
@@ -95,7 +96,7 @@ export class Model {
     this.dataSets = dataSetsOf(index);
     this.zones = zoneTable.zones;
     this.#zoneTable = zoneTable;
-    this.#index = index;
+    this.index = index;
   }
 
   /**
@@ -122,11 +123,24 @@ export class Model {
     return { model: new Model(named + records.count, index, pools, zoneTable), problems };
   }
 
+  /** The model of other documents, which the caller has checked: all that is there besides Records is in `index`, `pools` and `zones`. */
+  static of(
+    documentCount: number,
+    index: ModelIndex,
+    { pools, zones }: { readonly pools: Model["pools"]; readonly zones: ZoneTable },
+  ): Model {
+    return new Model(documentCount, index, pools, zones);
+  }
+
+  get zoneTable(): ZoneTable {
+    return this.#zoneTable;
+  }
+
   /** The document of a kind and name; the namespace is empty for the kinds that have none. */
   document({ kind, namespace, name }: DocumentId): Document | undefined {
     return kind === "Record"
       ? this.records.withId(namespace, name)
-      : this.#index[kind].get(indexKey(namespace, name));
+      : this.index[kind].get(indexKey(namespace, name));
   }
 
   site(name: string): SiteDocument | undefined {
@@ -176,7 +190,11 @@ export class Model {
   }
 }
 
-function poolsOf(index: ModelIndex, report: Report): Map<string, Pool> {
+/** Pools with the members of all their contributors. */
+export function poolsOf(
+  index: Pick<ModelIndex, "Pool" | "EndpointSet">,
+  report: Report,
+): Map<string, Pool> {
   const pools = new Map<string, Pool & { readonly members: Map<string, Member> }>();
   for (const [key, document] of index.Pool) {
     const pool = { key: `pool/${key}`, document, members: new Map<string, Member>() };

@@ -43,6 +43,8 @@ export interface Parsed {
 /** What files hold, the Records apart: there may be a million. */
 export interface ReadDocuments extends Parsed {
   readonly records: RecordTable;
+  /** What each file holds that is right in all. */
+  readonly parts: ReadonlyMap<string, FilePart>;
 }
 
 /**
@@ -56,21 +58,23 @@ export class DocumentReader {
   read(files: readonly InputFile[]): ReadDocuments {
     const collector = new Collector();
     const known = new Map<string, KnownFile>();
+    const parts = new Map<string, FilePart>();
     for (const file of files) {
       const before = file.version === undefined ? undefined : this.#known.get(file.path);
       const isKnown = before !== undefined && before.version === file.version;
       const part = isKnown ? collector.take(before.part) : collector.read(file);
+      if (part !== undefined) parts.set(file.path, part);
       if (part !== undefined && file.version !== undefined) {
         known.set(file.path, { version: file.version, part });
       }
     }
     this.#known = known;
-    return collector.finish();
+    return { ...collector.finish(), parts };
   }
 }
 
 /** What a file held that is right in all. */
-interface FilePart {
+export interface FilePart {
   readonly documents: readonly Document[];
   /** Its Records are those of a table from one index up to another. */
   readonly records: RecordTable;
@@ -275,7 +279,7 @@ class Collector {
     return undefined;
   }
 
-  finish(): ReadDocuments {
+  finish(): Omit<ReadDocuments, "parts"> {
     const last = this.#problems.at(-1);
     if (this.#unshown > 0 && last !== undefined) {
       const message = `Cannot show all problems: there are ${this.#unshown} more`;

@@ -37,6 +37,7 @@ export class RecordTable implements Iterable<RecordDocument> {
   readonly #files: string[] = [];
   readonly #fileIndex = new Map<string, number>();
   readonly #rows: WordList = new WordList(1 << 12);
+  #slots: Uint32Array | undefined;
 
   constructor() {
     this.shapes = this.#shapes;
@@ -86,6 +87,7 @@ export class RecordTable implements Iterable<RecordDocument> {
   /** Adds a Record whose names are bytes; those of its owner may be the very same. */
   addRow(shape: number, file: number, line: number, name: NameSpan, owner: NameSpan): number {
     const rows = this.#rows;
+    this.#slots = undefined;
     const nameAt = this.names.append(name.bytes, name.start, name.end);
     const isSame = sameBytes(name, owner);
     rows.push(shape);
@@ -146,6 +148,12 @@ export class RecordTable implements Iterable<RecordDocument> {
     return this.#text(this.ownerStart(record), this.ownerBytes(record));
   }
 
+  /** `metadata.name`. */
+  nameText(record: number): string {
+    const { start, end } = this.#nameSpan(record);
+    return this.#text(start, end - start);
+  }
+
   /** The document of a Record, made anew. */
   document(record: number): RecordDocument {
     const { metadata, spec } = this.#shapes[this.shapeAt(record)] ?? noShape();
@@ -175,15 +183,21 @@ export class RecordTable implements Iterable<RecordDocument> {
   /** The Record that a document's key names. */
   withId(namespace: string, name: string): RecordDocument | undefined {
     const bytes = Buffer.from(name, "latin1");
-    for (let record = 0; record < this.count; record += 1) {
-      if (this.#word(record, column.nameBytes) !== bytes.length) continue;
-      const start = this.#word(record, column.name);
-      const span = { bytes: this.names.bytes, start, end: start + bytes.length };
-      const wanted = { bytes, start: 0, end: bytes.length };
-      if (sameBytes(span, wanted) && this.#namespaceAt(record) === namespace)
+    const wanted = { bytes, start: 0, end: bytes.length };
+    const slots = this.#idSlots();
+    let slot = hash32(bytes, 0, bytes.length, 0) & (slots.length - 1);
+    for (; ; slot = (slot + 1) & (slots.length - 1)) {
+      const record = (slots[slot] ?? 0) - 1;
+      if (record < 0) return undefined;
+      if (sameBytes(this.#nameSpan(record), wanted) && this.#namespaceAt(record) === namespace)
         return this.document(record);
     }
-    return undefined;
+  }
+
+  /** The first Record of each id, by the hash of its name; made when it is asked for first after a change. */
+  #idSlots(): Uint32Array {
+    if (this.#slots === undefined) this.duplicates();
+    return this.#slots ?? new Uint32Array(1);
   }
 
   /** All documents, each made when it is its turn. */
@@ -196,9 +210,8 @@ export class RecordTable implements Iterable<RecordDocument> {
     const found = new Map<number, number>();
     const slots = new Uint32Array(slotsFor(this.count));
     for (let record = 0; record < this.count; record += 1) {
-      const start = this.#word(record, column.name);
-      const end = start + this.#word(record, column.nameBytes);
-      let slot = hash32(this.names.bytes, start, end, 0) & (slots.length - 1);
+      const { bytes, start, end } = this.#nameSpan(record);
+      let slot = hash32(bytes, start, end, 0) & (slots.length - 1);
       for (; ; slot = (slot + 1) & (slots.length - 1)) {
         const other = (slots[slot] ?? 0) - 1;
         if (other < 0) slots[slot] = record + 1;
@@ -207,17 +220,19 @@ export class RecordTable implements Iterable<RecordDocument> {
         break;
       }
     }
+    this.#slots = slots;
     return found;
   }
 
   #hasSameId(a: number, b: number): boolean {
-    const span = (record: number): NameSpan => {
-      const start = this.#word(record, column.name);
-      const end = start + this.#word(record, column.nameBytes);
-      return { bytes: this.names.bytes, start, end };
-    };
-    if (!sameBytes(span(a), span(b))) return false;
+    if (!sameBytes(this.#nameSpan(a), this.#nameSpan(b))) return false;
     return this.#namespaceAt(a) === this.#namespaceAt(b);
+  }
+
+  /** `metadata.name`. */
+  #nameSpan(record: number): NameSpan {
+    const start = this.#word(record, column.name);
+    return { bytes: this.names.bytes, start, end: start + this.#word(record, column.nameBytes) };
   }
 
   #namespaceAt(record: number): string | undefined {

@@ -59,6 +59,17 @@ export class ZoneTable {
     return table;
   }
 
+  /** The same with one zone more. */
+  with(zone: Zone): ZoneTable {
+    return new ZoneTable(new Map(this.zones).set(zone.origin, zone), this.readsFiles);
+  }
+
+  without(origin: string): ZoneTable {
+    const zones = new Map(this.zones);
+    zones.delete(origin);
+    return new ZoneTable(zones, this.readsFiles);
+  }
+
   /** The deepest zone that a name lies in. */
   zoneOf(name: string): Zone | undefined {
     return zoneAround(this.zones, plainName(name));

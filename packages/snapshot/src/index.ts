@@ -116,3 +116,4 @@ export {
   type VantagePlan,
 } from "./link/vantage-plan.ts";
 export { joinStatement, parseJoinToken, type JoinRequest, type JoinToken } from "./link/join.ts";
+export type { KeyRun } from "./key-runs.ts";

@@ -9,6 +9,7 @@
 
 import { assert, keyHigh, keyLow, mix32 } from "@meridian/core";
 import { KeyIndex } from "./key-index.ts";
+import { keyRuns, type KeyRun } from "./key-runs.ts";
 import { Classifier, ClassifierTableId } from "./location/classifier.ts";
 import {
   branchMaxOf,
@@ -53,6 +54,15 @@ export interface FailoverNode {
   readonly slot: number;
   readonly key: bigint;
   readonly tierCount: number;
+}
+
+/** Entries of one snapshot in another, by what they are. */
+export interface WorldRuns {
+  readonly pools: readonly KeyRun[];
+  readonly endpoints: readonly KeyRun[];
+  readonly policies: readonly KeyRun[];
+  readonly nodes: readonly KeyRun[];
+  readonly branches: readonly KeyRun[];
 }
 
 const knownKinds: ReadonlySet<number> = new Set(Object.values(SectionKind));
@@ -277,6 +287,21 @@ export class World {
     if (slot < latchSlots)
       return policies.words[this.#branchKeys + (slot - branchSlots) * 2 + half]!;
     return policies.words[this.#latchKeys + (slot - latchSlots) * 2 + half]!;
+  }
+
+  /** Where what another snapshot has is in this one, by key. */
+  runsFrom(before: World): WorldRuns {
+    const pools = (table: number): readonly KeyRun[] =>
+      keyRuns(before.pools.section, this.pools.section, table);
+    const policies = (table: number): readonly KeyRun[] =>
+      keyRuns(before.policies.section, this.policies.section, table);
+    return {
+      pools: pools(PoolsTable.poolKeys),
+      endpoints: pools(PoolsTable.endpointKeys),
+      policies: policies(PoliciesTable.policyKeys),
+      nodes: policies(PoliciesTable.latchKeys),
+      branches: policies(PoliciesTable.branchKeys),
+    };
   }
 
   /** The overlay before anything was observed: unknown verdicts, declared weights and dials, no latch. */

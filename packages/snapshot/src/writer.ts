@@ -18,6 +18,7 @@ export {
 export { writeResolvers, type ResolverClients } from "./location/resolver-table-writer.ts";
 export { RangePartition } from "./location/range-partition.ts";
 export {
+  patchPolicies,
   writePolicies,
   type BranchInput,
   type NodeInput,
@@ -26,11 +27,12 @@ export {
 export { writeAddresses, type ResolvedEndpoint } from "./pools/addresses-writer.ts";
 export { MinHealthyKind, type MinHealthy } from "./pools/pools-format.ts";
 export {
-  compareText,
+  patchPools,
   writePools,
   type EndpointInput,
   type PoolInput,
 } from "./pools/pools-writer.ts";
+export { compareText } from "./section-patch.ts";
 export { SectionWriter, type WrittenSection } from "./section-writer.ts";
 export {
   ZoneWriter,
@@ -39,3 +41,4 @@ export {
   type SrvBinding,
   type ZoneOptions,
 } from "./zone/zone-writer.ts";
+export { ZoneEditor, type NamedPart, type OwnerFacts } from "./zone/zone-editor.ts";

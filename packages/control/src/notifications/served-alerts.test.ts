@@ -37,6 +37,7 @@ spec:
     both: {weighted: {branches: [{pool: web, weight: 1}]}}
 `),
     undefined,
+    "",
   ),
 );
 

@@ -9,33 +9,33 @@ import { branchesOf } from "../policy-graph.ts";
 import type { Path } from "../problem.ts";
 import type { Report } from "../report.ts";
 
-/** Reports every name of a document that is not there, of all documents. */
-export function checkReferences(index: ModelIndex, report: Report): void {
+/** Reports every name of a document that is not there, of all documents or of those `among`, which are part of `index`. */
+export function checkReferences(index: ModelIndex, report: Report, among = index): void {
   const check = new References(index, report);
-  for (const site of index.Site.values()) {
+  for (const site of among.Site.values()) {
     check.site(site, ["spec", "parent"], site.spec.parent);
   }
-  for (const pool of index.Pool.values()) {
+  for (const pool of among.Pool.values()) {
     check.members(pool, pool.spec.members);
     const { healthCheck } = pool.spec;
     if (healthCheck !== undefined) {
       check.named(pool, ["spec", "healthCheck"], "HealthCheck", healthCheck);
     }
   }
-  for (const set of index.EndpointSet.values()) {
+  for (const set of among.EndpointSet.values()) {
     check.members(set, set.spec.members);
     check.named(set, ["spec", "pool"], "Pool", set.spec.pool);
   }
-  for (const healthCheck of index.HealthCheck.values()) {
+  for (const healthCheck of among.HealthCheck.values()) {
     for (const [at, child] of (healthCheck.spec.calculated?.children ?? []).entries()) {
       const path = ["spec", "calculated", "children", at];
       check.named(healthCheck, path, "HealthCheck", child);
       check.uncalculated(healthCheck, path, child);
     }
   }
-  for (const policy of index.TrafficPolicy.values()) check.policy(policy);
-  check.records();
-  for (const shift of index.Shift.values()) check.target(shift, shift.spec.target);
+  for (const policy of among.TrafficPolicy.values()) check.policy(policy);
+  check.records(among);
+  for (const shift of among.Shift.values()) check.target(shift, shift.spec.target);
 }
 
 const dataSetKindsFor = {
@@ -71,8 +71,7 @@ class References {
   }
 
   /** What a Record names is part of its shape: those of a good one need no look. */
-  records(): void {
-    const { records, repeated } = this.#index;
+  records({ records, repeated }: ModelIndex): void {
     const isGood = records.shapes.map(({ metadata: { namespace }, spec: { policy, pool } }) => {
       const hasPolicy =
         policy === undefined || this.#index.TrafficPolicy.has(indexKey(namespace, policy));

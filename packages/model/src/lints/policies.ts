@@ -7,8 +7,12 @@ import type { Path } from "../problem.ts";
 import type { Report } from "../report.ts";
 
 /** Warns of policies: branches that never fail, places for nobody, nodes that nobody reaches. */
-export function lintPolicies(model: Model, report: Report): void {
-  for (const policy of model.policies.values()) {
+export function lintPolicies(
+  model: Model,
+  report: Report,
+  policies: Iterable<TrafficPolicyDocument> = model.policies.values(),
+): void {
+  for (const policy of policies) {
     const reached = reachableNodes(policy.spec);
     for (const [name, node] of Object.entries(policy.spec.nodes)) {
       const at = ["spec", "nodes", name];

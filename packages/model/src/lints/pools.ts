@@ -5,6 +5,10 @@ import type { Report } from "../report.ts";
 /** Warns of pools and checks whose settings cannot do what they seem to. */
 export function lintPools(model: Model, report: Report): void {
   for (const pool of model.pools.values()) lintPool(model, pool, report);
+  lintChecks(model, report);
+}
+
+function lintChecks(model: Model, report: Report): void {
   for (const check of model.checks.values()) {
     const { calculated, disabled } = check.spec;
     const children = calculated?.children.length ?? 0;
@@ -24,7 +28,8 @@ export function lintPools(model: Model, report: Report): void {
   }
 }
 
-function lintPool(model: Model, { document, members }: Pool, report: Report): void {
+/** Warns of one pool. */
+export function lintPool(model: Model, { document, members }: Pool, report: Report): void {
   const { healthCheck, evaluateHealth, minHealthy } = document.spec;
   const specs = [...members.values()].map(({ spec }) => spec);
   if (healthCheck !== undefined && !evaluateHealth) {

@@ -11,8 +11,7 @@ import type { Fault, Report } from "../report.ts";
 const ttlMsMax = 300_000;
 
 /** Warns of names that fail over too slowly, or cannot at all. */
-export function lintRecords(model: Model, report: Report): void {
-  const { records } = model;
+export function lintRecords(model: Model, report: Report, records = model.records): void {
   const behind = new Map<string, Behind>();
   const faults = records.shapes.map((shape) => faultsOf(shape, behindOf(model, shape, behind)));
   if (faults.every(({ length }) => length === 0)) return;

@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { assert, ByteList, key64, type WordList } from "@meridian/core";
+import { assert, type ByteList, key64, type WordList } from "@meridian/core";
 import type { WrittenSection } from "../section-writer.ts";
-import { SectionWriter } from "../section-writer.ts";
-import { SectionKind } from "../section.ts";
+import { NamesLayout, putWord } from "./names-layout.ts";
 import { Owner, OWNER_WORDS, type OwnerTable } from "./owner-table.ts";
-import { shapeKey, shapeWords } from "./shape-encoding.ts";
-import {
-  BOUND_SET,
-  namesKeyText,
-  NamesTableId,
-  NODE_HEADER_BYTES,
-  NodeFlag,
-  PROBES_MAX,
-  SET_BYTES,
-  SHAPE_WORDS,
-} from "./zone-format.ts";
+import { shapeOf, type ShapeContent } from "./shape-encoding.ts";
+import { BOUND_SET, namesKeyText, NODE_HEADER_BYTES, NodeFlag, SET_BYTES } from "./zone-format.ts";
 import type { Binding } from "./zone-writer.ts";
 
 const TYPE_NS = 2;
@@ -67,12 +57,15 @@ export class NamesWriter {
   readonly apexChunk: number;
   readonly #build: ZoneBuild;
   readonly #chunks: readonly ChunkOwners[];
+  /** By binding: hundreds of sections have names of each. */
+  readonly #shapes: readonly ShapeContent[];
 
   constructor(build: ZoneBuild, chunkBits: number) {
     const { owners } = build;
     const flags = ownerFlags(build);
     packFacts(owners, flags, cutDepths(owners, flags));
     this.#build = build;
+    this.#shapes = build.bindings.map(shapeOf);
     this.#chunks = chunkOwners(owners, chunkBits);
     this.apexChunk = chunkOf(owners.rows.at(Owner.hash), chunkBits);
   }
@@ -83,7 +76,7 @@ export class NamesWriter {
 
   write(index: number): WrittenSection {
     const key = key64(namesKeyText(this.#build.originText, index));
-    return new ChunkWriter(this.#build, key).write(this.#chunks[index]!);
+    return new ChunkWriter(this.#build, this.#shapes, key).write(this.#chunks[index]!);
   }
 }
 
@@ -175,37 +168,30 @@ function sortOwners(owners: OwnerTable, members: Uint32Array, keys: Float64Array
   return { owners: sorted, hashes };
 }
 
-function chunkOf(hash: number, chunkBits: number): number {
+/** The names section that a hash lies in. */
+export function chunkOf(hash: number, chunkBits: number): number {
   return chunkBits === 0 ? 0 : hash >>> (32 - chunkBits);
 }
 
 /** Lays out one names section. */
 class ChunkWriter {
   readonly #build: ZoneBuild;
-  readonly #writer: SectionWriter;
-  readonly #nodes: ByteList = new ByteList(1 << 16);
-  readonly #linkKinds: number[] = [];
-  readonly #shapes: number[] = [];
-  readonly #shapeIndex = new Map<string, number>();
+  readonly #shapes: readonly ShapeContent[];
+  readonly #layout: NamesLayout;
+  readonly #nodes: ByteList;
   /** By binding: its link and its shape in this chunk. */
   readonly #places = new Map<number, BindingPlace>();
 
-  constructor(build: ZoneBuild, key: bigint) {
+  constructor(build: ZoneBuild, shapes: readonly ShapeContent[], key: bigint) {
     this.#build = build;
-    this.#writer = new SectionWriter(SectionKind.names, key, build.seed);
+    this.#shapes = shapes;
+    this.#layout = new NamesLayout(key, build.seed);
+    this.#nodes = this.#layout.nodes;
   }
 
   write({ owners, hashes }: ChunkOwners): WrittenSection {
     const offsets = owners.map((owner) => this.#node(owner));
-    this.#nodes.zeros(-this.#nodes.length & 7);
-    const { buckets, probes } = layBuckets(hashes, offsets);
-    const writer = this.#writer;
-    writer.bound(0, probes);
-    writer.table(NamesTableId.buckets, 8, buckets);
-    writer.table(NamesTableId.nodes, 1, this.#nodes.bytes.subarray(0, this.#nodes.length));
-    writer.table(NamesTableId.shapes, SHAPE_WORDS * 4, Uint32Array.from(this.#shapes));
-    writer.table(NamesTableId.linkKinds, 1, Uint8Array.from(this.#linkKinds));
-    return writer.finish();
+    return this.#layout.finish(hashes, offsets);
   }
 
   /** Appends a node and returns where it lies. */
@@ -310,15 +296,8 @@ class ChunkWriter {
     const known = this.#places.get(index);
     if (known !== undefined) return known;
     const binding = this.#build.bindings[index]!;
-    const link = this.#writer.link(binding.targetKey);
-    this.#linkKinds[link] = binding.targetKind;
-    const key = shapeKey(binding);
-    let shape = this.#shapeIndex.get(key);
-    if (shape === undefined) {
-      shape = this.#shapeIndex.size;
-      this.#shapeIndex.set(key, shape);
-      this.#shapes.push(...shapeWords(binding, this.#writer));
-    }
+    const link = this.#layout.link(binding.targetKey, binding.targetKind);
+    const shape = this.#layout.shape(this.#shapes[index]!);
     const place = { link, shape };
     this.#places.set(index, place);
     return place;
@@ -341,38 +320,3 @@ function chain(list: WordList, last: number, previous: number): number[] {
 }
 
 const noSets: readonly (readonly number[])[] = [];
-
-/** The hash index: at most two thirds full, grown further while a probe would be too long. */
-function layBuckets(
-  hashes: Uint32Array,
-  offsets: Uint32Array,
-): { buckets: Uint32Array; probes: number } {
-  let size = 2;
-  while (size * 2 < hashes.length * 3) size *= 2;
-  for (; ; size *= 2) {
-    const buckets = new Uint32Array(size * 2);
-    const probes = fillBuckets(buckets, hashes, offsets);
-    if (probes <= PROBES_MAX) return { buckets, probes };
-  }
-}
-
-function fillBuckets(buckets: Uint32Array, hashes: Uint32Array, offsets: Uint32Array): number {
-  const mask = buckets.length / 2 - 1;
-  let probes = 1;
-  hashes.forEach((hash, index) => {
-    let bucket = hash & mask;
-    let steps = 1;
-    for (; buckets[bucket * 2 + 1] !== 0; steps++) bucket = (bucket + 1) & mask;
-    buckets[bucket * 2] = hash;
-    buckets[bucket * 2 + 1] = offsets[index]! + 1;
-    probes = Math.max(probes, steps);
-  });
-  return probes;
-}
-
-function putWord(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
-}

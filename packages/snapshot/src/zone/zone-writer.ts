@@ -3,12 +3,9 @@
 // Build phase of a zone: records and bindings in any order → sections, the same bytes for the same content. What is wrong in a zone
 // (data beside a CNAME, two owners of one name and type) is found and reported by the model; here it is an assertion.
 
-import { createHash } from "node:crypto";
-import { assert, ByteList, key64, WordList } from "@meridian/core";
+import { assert, ByteList, WordList } from "@meridian/core";
 import { parsePrefix } from "../location/prefix.ts";
 import type { WrittenSection } from "../section-writer.ts";
-import { SectionWriter } from "../section-writer.ts";
-import { SectionKind } from "../section.ts";
 import {
   BOUND_WORDS,
   NamesWriter,
@@ -20,6 +17,7 @@ import {
 import { Owner, OWNER_WORDS, OwnerTable } from "./owner-table.ts";
 import { QueryName } from "./query-name.ts";
 import { encodeRecord } from "./record-encoding.ts";
+import { contentHashOf, writeZoneSection } from "./zone-section.ts";
 import {
   boundTypeBit,
   CHUNK_BITS_MAX,
@@ -27,10 +25,6 @@ import {
   OWNERS_PER_CHUNK,
   SERIAL_BYTES_BEFORE_END,
   TRUST_WORDS,
-  ZONE_FACT_WORDS,
-  ZoneFact,
-  zoneKeyText,
-  ZoneTableId,
 } from "./zone-format.ts";
 
 const TYPE_SOA = 6;
@@ -173,9 +167,7 @@ export class ZoneWriter {
     const writer = new NamesWriter(this.#build, chunkBits);
     if (serialOf !== undefined) this.#putSerial(0);
     const names = writer.writeAll();
-    const hash = createHash("sha256");
-    for (const { name } of names) hash.update(name);
-    const contentHash = hash.digest("hex");
+    const contentHash = contentHashOf(names);
     if (serialOf !== undefined && this.#soaRecord >= 0) {
       this.#putSerial(serialOf(contentHash));
       names[writer.apexChunk] = writer.write(writer.apexChunk);
@@ -244,41 +236,28 @@ export class ZoneWriter {
     contentHash: string,
   ): WrittenSection {
     const { originText: text, seed, records, recordBytes, owners } = this.#build;
-    const writer = new SectionWriter(SectionKind.zone, key64(zoneKeyText(text)), seed);
-    const facts = new Uint32Array(ZONE_FACT_WORDS);
-    facts[ZoneFact.originOffset] = writer.heap(this.#origin);
-    facts[ZoneFact.originBytes] = this.#origin.length;
-    facts[ZoneFact.chunkBits] = chunkBits;
-    facts[ZoneFact.clientLocation] = this.#options.clientLocation ?? ClientLocation.preferEcs;
-    facts[ZoneFact.trustsEveryone] = this.#options.ecsTrust === undefined ? 1 : 0;
-    facts[ZoneFact.ownerCount] = owners.count;
-    if (this.#soaRecord >= 0) {
-      const at = records.at(this.#soaRecord + PendingRecord.at);
-      const bytes = recordBytes.bytes.subarray(
-        at,
-        at + records.at(this.#soaRecord + PendingRecord.bytes),
-      );
-      facts[ZoneFact.hasSoa] = 1;
-      facts[ZoneFact.soaOffset] = writer.heap(bytes);
-      facts[ZoneFact.soaBytes] = bytes.length;
-      // The last rdata field is MINIMUM; a negative answer lives no longer than it or the SOA itself (RFC 2308 §3).
-      const minimum = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(
-        0,
-      );
-      facts[ZoneFact.negativeTtl] = Math.min(
-        minimum,
-        records.at(this.#soaRecord + PendingRecord.ttl),
-      );
-    }
-    writer.table(ZoneTableId.facts, 4, facts);
-    writer.table(ZoneTableId.trust, TRUST_WORDS * 4, trustTable(this.#options.ecsTrust ?? []));
-    writer.table(
-      ZoneTableId.chunks,
-      8,
-      BigUint64Array.from(names, (section) => section.key),
-    );
-    writer.table(ZoneTableId.content, 1, new Uint8Array(Buffer.from(contentHash, "hex")));
-    return writer.finish();
+    return writeZoneSection({
+      origin: this.#origin,
+      originText: text,
+      seed,
+      chunkBits,
+      clientLocation: this.#options.clientLocation ?? ClientLocation.preferEcs,
+      trust: this.#options.ecsTrust === undefined ? undefined : trustTable(this.#options.ecsTrust),
+      ownerCount: owners.count,
+      soa:
+        this.#soaRecord < 0
+          ? undefined
+          : {
+              bytes: recordBytes.bytes.subarray(
+                records.at(this.#soaRecord + PendingRecord.at),
+                records.at(this.#soaRecord + PendingRecord.at) +
+                  records.at(this.#soaRecord + PendingRecord.bytes),
+              ),
+              ttl: records.at(this.#soaRecord + PendingRecord.ttl),
+            },
+      names,
+      contentHash,
+    });
   }
 }
 
@@ -292,14 +271,15 @@ function trustTable(prefixes: readonly string[]): Uint32Array {
   return words;
 }
 
-function chunkBitsFor(ownerCount: number): number {
+/** How many names sections a zone has, as a power of two. */
+export function chunkBitsFor(ownerCount: number): number {
   let bits = 0;
   while (bits < CHUNK_BITS_MAX && ownerCount / 2 ** bits > OWNERS_PER_CHUNK) bits += 1;
   return bits;
 }
 
 /** Lower-case presentation form without trailing dot, as keys use it; bytes outside printable ASCII as `\DDD`. */
-function originText(origin: Uint8Array): string {
+export function originText(origin: Uint8Array): string {
   const labels: string[] = [];
   for (let at = 0; origin[at] !== 0; at += origin[at]! + 1) {
     let label = "";
