@@ -57,10 +57,11 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
 /** Ends the shifts of a target, or one by its id. */
 export async function undrain(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
-  const running = (await api.list("/v1/shifts")).map((row) => String(row["target"]));
   const text = input.argument(0);
+  const running = async (): Promise<string[]> =>
+    (await api.list("/v1/shifts")).map((row) => String(row["target"]));
   const targets = text.includes("*")
-    ? matching(text, [...new Set(running)], input.flag("allMatching"))
+    ? matching(text, [...new Set(await running())], input.flag("allMatching"))
     : [text];
   const answers: unknown[] = [];
   for (const target of targets) answers.push(await api.delete("/v1/shifts", { target }));

@@ -47,6 +47,11 @@ export class Caller {
     );
   }
 
+  /** Whether each of some rules allows no more than one of the caller's own does: nobody hands out what he has not. */
+  mayGive(rules: readonly RoleRule[]): boolean {
+    return rules.every((inner) => this.#rules.some((outer) => isWithinRule(inner, outer)));
+  }
+
   /** Whether everything is allowed: who may do less must not hand out more. */
   get isAdmin(): boolean {
     return this.#rules.some(
@@ -78,6 +83,19 @@ function covers(rule: RoleRule, verb: AccessVerb, target: AccessTarget): boolean
       : zones?.some((zone) => isWithin(domain, zone)) === true;
   if (zones !== undefined && !isInZones) return false;
   return Object.entries(labels ?? {}).every(([name, value]) => target.labels?.[name] === value);
+}
+
+function isWithinRule(inner: RoleRule, outer: RoleRule): boolean {
+  const isBelow = (zone: string): boolean =>
+    outer.zones === undefined || outer.zones.some((each) => isWithin(zone, each));
+  return (
+    inner.verbs.every((verb) => hasWord(outer.verbs, verb)) &&
+    inner.kinds.every((kind) => hasWord(outer.kinds, kind)) &&
+    (outer.namespaces === undefined ||
+      inner.namespaces?.every((each) => outer.namespaces?.includes(each)) === true) &&
+    (outer.zones === undefined || inner.zones?.every(isBelow) === true) &&
+    Object.entries(outer.labels ?? {}).every(([name, value]) => inner.labels?.[name] === value)
+  );
 }
 
 function hasWord(words: readonly string[], word: string): boolean {

@@ -37,6 +37,7 @@ const needs: Readonly<Record<string, RouteNeed>> = {
   "GET /v1/status": seen("Status"),
   "GET /v1/edges": { verb: "list", kind: "Edge" },
   "GET /v1/vantages": { verb: "list", kind: "Vantage" },
+  "POST /v1/edges/invitations": { verb: "token", kind: "Edge" },
   "GET /v1/publication": { verb: "list", kind: "Edge" },
   "GET /v1/endpoints": rows("Endpoint"),
   "GET /v1/pools": rows("Pool"),

@@ -232,6 +232,16 @@ export class DocumentService {
     }));
   }
 
+  /** Deletes a token. */
+  revokeToken(key: DocumentKey, options: ChangeOptions): Promise<Applied> {
+    return this.#inTurn("token", options, (set) => {
+      const before = set.get(key);
+      if (before === undefined) throw notFound(key);
+      const write = { key, text: undefined, ifRevision: before.revision };
+      return { changes: [{ key, change: "deleted" }], writes: [write] };
+    });
+  }
+
   /** Makes the documents what they were at a revision, as a new one. Roles and tokens stay as they are. */
   async rollback(revision: number, options: ChangeOptions): Promise<Applied> {
     const { caller } = options;

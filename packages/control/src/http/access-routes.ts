@@ -6,7 +6,7 @@ import { parseDuration } from "@meridian/core";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Caller } from "../access/caller.ts";
 import type { RefusalLog } from "../access/refusal-log.ts";
-import { newToken } from "../access/tokens.ts";
+import { newToken, rulesOf } from "../access/tokens.ts";
 import { notFound } from "../documents/change-plan.ts";
 import { fieldsOf, formatKey, isDocumentKind, member } from "../documents/document-key.ts";
 import type { DocumentService } from "../documents/document-service.ts";
@@ -51,10 +51,10 @@ function addTokenRoutes(server: FastifyInstance, { documents, keeper }: AccessRo
     }),
   );
   const create = async ({ body }: FastifyRequest, caller: Caller): Promise<object> => {
-    // Whoever could make tokens of any role could make one that may do everything.
-    if (!caller.isAdmin) throw onlyAdmins(caller.subject);
     const { subject, roles, expiresIn } = parseTokenRequest(body);
     for (const role of roles) refuseUnknownRole(role, documents);
+    // Whoever could make tokens of any role could make one that may do everything.
+    if (!caller.mayGive(rulesOf(roles, documents.documents))) throw mayLess(caller.subject);
     const token = newToken(subject, roles, Date.now() + expiresIn);
     await documents.writeToken(token.document, { caller, reason: `token for ${subject}` });
     const { name } = token.document.metadata;
@@ -62,10 +62,13 @@ function addTokenRoutes(server: FastifyInstance, { documents, keeper }: AccessRo
     return { name, subject, roles, expiresAt, token: token.secret };
   };
   const revoke = async (name: string, caller: Caller): Promise<object> => {
-    if (!caller.isAdmin) throw onlyAdmins(caller.subject);
     const key = { kind: "Token", namespace: "", name };
-    if (documents.documents.get(key) === undefined) throw notFound(key);
-    const { revision } = await documents.delete([key], { caller, reason: "revoked" });
+    const token = documents.documents.get(key);
+    if (token === undefined) throw notFound(key);
+    const roles = member(member(JSON.parse(token.text), "spec"), "roles");
+    const rules = rulesOf(Array.isArray(roles) ? roles.map(String) : [], documents.documents);
+    if (!caller.mayGive(rules)) throw mayLess(caller.subject);
+    const { revision } = await documents.revokeToken(key, { caller, reason: "revoked" });
     return { revoked: name, revision };
   };
   server.post("/v1/tokens", (request) => create(request, keeper.callerOf(request)));
@@ -152,9 +155,9 @@ function refuseUnknownRole(role: string, documents: DocumentService): void {
   );
 }
 
-function onlyAdmins(subject: string): RequestRefusal {
+function mayLess(subject: string): RequestRefusal {
   return new RequestRefusal(
     "ACCESS_DENIED",
-    `Cannot change tokens: "${subject}" may not do everything, expected an administrator`,
+    `Cannot change tokens: the roles allow what "${subject}" may not do, expected no more than that`,
   );
 }

@@ -14,6 +14,7 @@ import { routeNeed, type RouteNeed } from "../access/route-access.ts";
 import { readToken, type AccessDocuments } from "../access/tokens.ts";
 import { fieldsOf, member } from "../documents/document-key.ts";
 import { RequestRefusal, refusalBody, statusOf } from "../request-refusal.ts";
+import { isWatch } from "./watch-route.ts";
 import { SealedText } from "./sealed-text.ts";
 import { rowTarget } from "./row-target.ts";
 
@@ -216,7 +217,10 @@ function needOf(request: FastifyRequest): RouteNeed | undefined {
   const { url } = request.routeOptions;
   // A path without a route: it is answered that there is none.
   if (url === undefined) return undefined;
-  return routeNeed(request.method, url) ?? { verb: "token", kind: "Token", isAdminOnly: true };
+  const need = routeNeed(request.method, url);
+  if (need === undefined) return { verb: "token", kind: "Token", isAdminOnly: true };
+  const isDocuments = need.verb === "list" && need.kind === "*";
+  return isDocuments && isWatch(request) ? { ...need, verb: "watch" } : need;
 }
 
 function mayEnter(caller: Caller, need: RouteNeed, request: FastifyRequest): boolean {

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../access/caller.ts";
 import { accessTargetOf } from "../documents/document-access.ts";
-import { isDocumentKind } from "../documents/document-key.ts";
+import { isDocumentKind, member } from "../documents/document-key.ts";
 import type { Selector } from "../documents/selector.ts";
 import { RequestRefusal, refusalBody } from "../request-refusal.ts";
 import type { ChangeSet, DocumentWrite, Store } from "../store/store.ts";
@@ -27,10 +27,9 @@ export interface WatchFilter {
 
 const running = new WeakMap<Store, Set<AbortController>>();
 
-export function isWatch({
-  query,
-}: FastifyRequest<{ Querystring: Readonly<Record<string, string | undefined>> }>): boolean {
-  return query["watch"] === "true" || query["watch"] === "1";
+export function isWatch({ query }: Pick<FastifyRequest, "query">): boolean {
+  const watch = member(query, "watch");
+  return watch === "true" || watch === "1";
 }
 
 /** Streams change sets until the reader goes. Throws STORE_COMPACTED (410) where the revision to go on from is gone. */
