@@ -371,6 +371,10 @@ export class Server {
         hosts: () => replica().hosts(),
         hostsChanged: (seen) => replica().hostsChanged(seen),
         agree: (candidate) => replica().agree(candidate),
+        shifts: () => this.#replica?.shifts() ?? [],
+        addShift: (shift) => replica().addShift(shift),
+        endShifts: (shifts) => replica().endShifts(shifts),
+        expireShifts: (shifts) => replica().expireShifts(shifts),
       },
     };
   }
@@ -382,7 +386,7 @@ export class Server {
       state: this.#state,
       logger: this.#logger.control,
       onContent: () => this.embedded.recompile(),
-      onState: () => undefined,
+      onShifts: () => this.embedded.followShifts(),
       onMayServe: (mayServe) => this.#gateway?.setServing(mayServe),
     });
   }

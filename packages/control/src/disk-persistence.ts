@@ -7,7 +7,7 @@ import type { Logger, Persistence, SectionFolder } from "./embedded-options.ts";
 import { reasonOf } from "@meridian/core";
 import { OverlayJournal } from "./overlay-journal.ts";
 import { readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
-import type { Shift } from "./shift-effects.ts";
+import { isShift, type Shift } from "./shift-effects.ts";
 import {
   SnapshotStore,
   writeDurably,
@@ -116,13 +116,4 @@ export class DiskPersistence implements Persistence {
   close(): void {
     this.journal.close();
   }
-}
-
-function isShift(raw: unknown): raw is Shift {
-  if (typeof raw !== "object" || raw === null) return false;
-  const field = (name: string): unknown => Reflect.get(raw, name);
-  return (
-    ["id", "target", "reason", "actor"].every((name) => typeof field(name) === "string") &&
-    ["percent", "createdAtMs", "expiresAtMs"].every((name) => Number.isFinite(field(name)))
-  );
 }

@@ -10,6 +10,7 @@ import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
 import type { HostAddresses } from "./host-state.ts";
 import type { Candidate } from "./replicas/publication-agreement.ts";
 import type { Shift } from "./shift-effects.ts";
+import type { SharedShifts } from "./running-shifts.ts";
 import type { CompiledSerial } from "./zone-history.ts";
 
 /** What an edge needs to serve a revision. Buffers are shared. */
@@ -62,7 +63,7 @@ export interface Logger {
 }
 
 /** How controls of one store come to publish the same; without it a control counts its own revisions. */
-export interface SharedPublication {
+export interface SharedPublication extends SharedShifts {
   /** Revision of the stored documents, as they are now. */
   contentRevision(): number;
   serials(): readonly CompiledSerial[];

@@ -227,6 +227,11 @@ export class Embedded implements Publisher {
     return this.#shifts.list();
   }
 
+  /** The shifts of all controls have changed elsewhere. */
+  followShifts(): void {
+    this.#shifts.follow("shifts of all controls");
+  }
+
   /** Resolves when answers follow it. */
   addShift(shift: Omit<Shift, "id" | "createdAtMs">): Promise<Shift> {
     return this.#shifts.add(shift);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The temporary moves of traffic that are in force: kept on disk, brought into the overlay, ended when they expire.
+// The temporary moves of traffic that are in force: kept on disk, or in the store of several controls; brought into the overlay, ended when
+// they expire.
 
 import { randomUUID } from "node:crypto";
 import { reasonOf, type Clock } from "@meridian/core";
@@ -17,8 +18,28 @@ export interface ShiftedSnapshot {
   readonly overlay: SharedOverlay;
 }
 
+/** Where shifts are that all controls of a store follow. */
+export interface SharedShifts {
+  shifts(): readonly Shift[];
+  /** Durable when it resolves. */
+  addShift(shift: Shift): Promise<void>;
+  /** Durable when it resolves. */
+  endShifts(shifts: readonly Shift[]): Promise<void>;
+  /** They count no more, here or elsewhere. */
+  expireShifts(shifts: readonly Shift[]): void;
+}
+
+/** Where shifts are kept. */
+export interface ShiftPlaces {
+  readonly persistence: Persistence;
+  readonly logger: Logger;
+  readonly shared?: SharedShifts | undefined;
+}
+
 export class RunningShifts {
   readonly #persistence: Persistence;
+  /** Those of all controls, where there are several. */
+  readonly #shared: SharedShifts | undefined;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #served: () => ShiftedSnapshot | undefined;
@@ -30,11 +51,12 @@ export class RunningShifts {
 
   /** `served` is undefined as long as there is nothing to shift. */
   constructor(
-    { persistence, logger }: { readonly persistence: Persistence; readonly logger: Logger },
+    { persistence, logger, shared }: ShiftPlaces,
     clock: Clock,
     served: () => ShiftedSnapshot | undefined,
   ) {
     this.#persistence = persistence;
+    this.#shared = shared;
     this.#clock = clock;
     this.#logger = logger;
     this.#served = served;
@@ -42,7 +64,7 @@ export class RunningShifts {
 
   /** Knows what the state folder holds; it takes effect with `follow()`. */
   restore(): void {
-    this.#shifts = [...this.#persistence.loadShifts()];
+    if (this.#shared === undefined) this.#shifts = [...this.#persistence.loadShifts()];
   }
 
   close(): void {
@@ -51,26 +73,33 @@ export class RunningShifts {
   }
 
   list(): readonly Shift[] {
-    return this.#shifts;
+    return this.#shared?.shifts() ?? this.#shifts;
   }
 
   /** Resolves when answers follow it. */
   async add(shift: Omit<Shift, "id" | "createdAtMs">): Promise<Shift> {
     const added = { ...shift, id: randomUUID().slice(0, 8), createdAtMs: this.#clock.wallMs() };
-    await this.#change(
-      [...this.#shifts, added],
-      `${shift.percent} % moved away from ${shift.target} by ${shift.actor}: ${shift.reason}`,
-    );
+    const text = `${shift.percent} % moved away from ${shift.target} by ${shift.actor}: ${shift.reason}`;
+    if (this.#shared === undefined) await this.#change([...this.#shifts, added], text);
+    else {
+      await this.#shared.addShift(added);
+      await this.#apply(text);
+    }
     return added;
   }
 
   /** Ends the shifts of a target (or one by id); resolves with those that were running, when answers follow. */
   async remove(targetOrId: string): Promise<Shift[]> {
-    const removed = this.#shifts.filter(
-      ({ id, target }) => id === targetOrId || target === targetOrId,
-    );
-    const rest = this.#shifts.filter((shift) => !removed.includes(shift));
-    if (removed.length > 0) await this.#change(rest, `shift of ${targetOrId} ended`);
+    const all = this.list();
+    const removed = all.filter(({ id, target }) => id === targetOrId || target === targetOrId);
+    if (removed.length === 0) return removed;
+    const text = `shift of ${targetOrId} ended`;
+    const rest = all.filter((shift) => !removed.includes(shift));
+    if (this.#shared === undefined) await this.#change(rest, text);
+    else {
+      await this.#shared.endShifts(removed);
+      await this.#apply(text);
+    }
     return removed;
   }
 
@@ -91,10 +120,12 @@ export class RunningShifts {
   /** Brings the overlay in line with the running shifts and comes back when the next one expires. */
   async #apply(text: string): Promise<void> {
     const nowMs = this.#clock.wallMs();
-    const running = this.#shifts.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
-    if (running.length < this.#shifts.length) {
+    const all = this.list();
+    const running = all.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
+    if (running.length < all.length) {
       this.#shifts = running;
-      this.#keepExpired(running);
+      if (this.#shared === undefined) this.#keepExpired(running);
+      else this.#shared.expireShifts(all.filter((shift) => !running.includes(shift)));
     }
     clearTimeout(this.#timer);
     if (running.length > 0 && !this.#isClosed) {

@@ -61,3 +61,13 @@ export function shiftChanges(
   }
   return changes;
 }
+
+/** Whether something read from disk or from a store is a shift. */
+export function isShift(raw: unknown): raw is Shift {
+  if (typeof raw !== "object" || raw === null) return false;
+  const field = (name: string): unknown => Reflect.get(raw, name);
+  return (
+    ["id", "target", "reason", "actor"].every((name) => typeof field(name) === "string") &&
+    ["percent", "createdAtMs", "expiresAtMs"].every((name) => Number.isFinite(field(name)))
+  );
+}

@@ -9,6 +9,7 @@ import type { DocumentService } from "../documents/document-service.ts";
 import type { Logger, SharedPublication } from "../embedded-options.ts";
 import type { HostAddresses } from "../host-state.ts";
 import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
+import { isShift, type Shift } from "../shift-effects.ts";
 import type { CompiledSerial } from "../zone-history.ts";
 import { Leadership } from "./leadership.ts";
 import { PublicationAgreement, serialsIn, type Candidate } from "./publication-agreement.ts";
@@ -23,8 +24,8 @@ export interface ControlReplicaOptions {
   readonly logger: Logger;
   /** The stored documents are others now. */
   readonly onContent: () => void;
-  /** State in the store, or who leads, is another now. */
-  readonly onState: () => void;
+  /** The shifts that are running are others now. */
+  readonly onShifts: () => void;
   /** What is published here may go to edges; `false` while another control published something else of the same documents. */
   readonly onMayServe: (mayServe: boolean) => void;
 }
@@ -38,6 +39,7 @@ export class ControlReplica implements SharedPublication {
   #content = -1;
   #seenHosts: ReadonlyMap<string, HostAddresses> | undefined;
   #isWritingHosts = false;
+  #shifts = "";
   #hosts: { readonly text: string; readonly addresses: ReadonlyMap<string, HostAddresses> } = {
     text: "",
     addresses: new Map(),
@@ -98,6 +100,35 @@ export class ControlReplica implements SharedPublication {
     return this.#hosts.addresses;
   }
 
+  shifts(): readonly Shift[] {
+    return [...this.#options.state.all("RunningShift")]
+      .map(({ text }): unknown => JSON.parse(text))
+      .filter(isShift)
+      .toSorted((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+  }
+
+  async addShift(shift: Shift): Promise<void> {
+    const { id, target, reason, actor } = shift;
+    const text = JSON.stringify(shift);
+    const write: StateWrite = { kind: "RunningShift", name: id, text };
+    await this.#options.state.write([write], "shift", { target, reason, actor });
+  }
+
+  async endShifts(shifts: readonly Shift[]): Promise<void> {
+    await this.#options.state.write(shifts.map(withoutShift), "unshift", {});
+  }
+
+  expireShifts(shifts: readonly Shift[]): void {
+    const { state, logger } = this.#options;
+    const { lease } = this.leadership;
+    if (lease === undefined) return;
+    state
+      .write(shifts.map(withoutShift), "expire", {}, lease)
+      .catch((error: unknown) =>
+        logger.warn({ reason: reasonOf(error) }, "Cannot clear shifts away that have expired"),
+      );
+  }
+
   hostsChanged(seen: ReadonlyMap<string, HostAddresses>): void {
     this.#seenHosts = seen;
     this.#writeHosts();
@@ -111,7 +142,11 @@ export class ControlReplica implements SharedPublication {
     }
     this.agreement.look();
     this.#writeHosts();
-    this.#options.onState();
+    const shifts = JSON.stringify(this.shifts());
+    if (shifts !== this.#shifts) {
+      this.#shifts = shifts;
+      this.#options.onShifts();
+    }
   }
 
   /** What the leader sees counts for all, so that all compile the same. */
@@ -135,6 +170,10 @@ export class ControlReplica implements SharedPublication {
         this.#isWritingHosts = false;
       });
   }
+}
+
+function withoutShift({ id }: Shift): StateWrite {
+  return { kind: "RunningShift", name: id, text: undefined };
 }
 
 function textOfHosts(hosts: ReadonlyMap<string, HostAddresses>): string {
