@@ -17,6 +17,8 @@ import { freePort, meridian, temporaryFolder, until } from "./process.ts";
 const LOOK_MS_MAX = 30_000;
 const ASK_PAUSE_MS = 20;
 
+type Row = Readonly<Record<string, unknown>>;
+
 interface Controls {
   readonly folder: string;
   readonly etcd: EtcdCluster;
@@ -38,6 +40,13 @@ metadata: { name: web }
 spec:
   members:
     one: { address: ${address} }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: { name: spare }
+spec:
+  members:
+    one: { address: 192.0.2.99 }
 ---
 apiVersion: meridian.dev/v1alpha1
 kind: Record
@@ -171,6 +180,46 @@ test(
     questions.allowed = new Set(["192.0.2.1"]);
     await change(2, "192.0.2.1", "192.0.2.2");
 
+    // Whoever is asked knows all controls and all edges, and what was drained at another.
+    const list = async (kind: string, control: number): Promise<Row[]> => {
+      const { stdout } = await meridian(
+        ...["get", kind, "--state", controls[control]?.stateDir ?? "", "-o", "json"],
+      );
+      const rows: unknown = JSON.parse(stdout);
+      assert.ok(Array.isArray(rows));
+      return rows.map((row: unknown) => Object.fromEntries(Object.entries(row ?? {})));
+    };
+    const roles = (await list("controls", 1)).map(({ name, role, standing }) => ({
+      name,
+      role,
+      standing,
+    }));
+    assert.deepEqual(
+      roles.map(({ name }) => name),
+      ["c0", "c1", "c2"],
+    );
+    assert.equal(roles.filter(({ role }) => role === "leader").length, 1);
+    assert.ok(roles.every(({ standing }) => standing === "agrees"));
+    const known = (await list("edges", 2)).map(({ name, connected }) => ({ name, connected }));
+    assert.deepEqual(known, [
+      { name: "eu-0", connected: true },
+      { name: "eu-1", connected: true },
+    ]);
+    const drained = await meridian(
+      ...["drain", "pool/default/spare", "--reason", "test", "--yes"],
+      ...["--state", controls[0]?.stateDir ?? ""],
+    );
+    assert.equal(drained.code, 0, drained.stderr);
+    const shifted = async (control: number): Promise<void> => {
+      await until(`the shift at control ${control}`, LOOK_MS_MAX, async () => {
+        const endpoint = (await list("endpoints", control)).find(({ endpoint: name }) =>
+          String(name).startsWith("endpoint/default/spare/"),
+        );
+        return endpoint?.["admin"] === "drained";
+      });
+    };
+    for (const control of controls.keys()) await shifted(control);
+
     // The leader dies; another leads, and edges that followed it go on to another control.
     const leader = controls.findIndex(({ log }) => /"msg":"Leads the controls/.test(log));
     assert.ok(leader >= 0);
@@ -195,6 +244,7 @@ test(
     await answered("192.0.2.4");
     await Promise.all(controls.map((control) => control.start(/"msg":"Serving edges"/)));
     await change(leader, "192.0.2.4", "192.0.2.5");
+    for (const control of controls.keys()) await shifted(control);
 
     await questions.end();
     assert.deepEqual(questions.failed, []);

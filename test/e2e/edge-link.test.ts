@@ -59,6 +59,8 @@ async function startControl(
   const control = { nowMs: Date.now() };
   const state = await stateOf(t, shared?.store);
   const gateway = await EdgeGateway.open({
+    name: "control",
+    control: () => Promise.reject(new Error("nobody asks")),
     state,
     keyPath: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),
     stateFolder: temporaryFolder(t),

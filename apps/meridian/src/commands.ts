@@ -229,6 +229,7 @@ export const commands: readonly CommandDefinition[] = [
           "shifts",
           "latches",
           "notifications",
+          "controls",
           "edges",
           "vantages",
           ...documentKinds,

@@ -29,6 +29,7 @@ import {
   consistencyKey,
   openStore,
   type ApiAccess,
+  type ControlView,
   type EdgeFigures,
   type EmbeddedOptions,
   type Store,
@@ -285,6 +286,7 @@ export class Server {
     await this.#readStore();
     await this.#startGateway();
     this.#replica?.start();
+    if (this.#replica !== undefined) void this.#gateway?.register();
     await Promise.all([edgeStarted, this.#startApi(), this.#startControl()]);
     await this.#startHandover();
   }
@@ -307,6 +309,7 @@ export class Server {
     this.#consistencyKey = await consistencyKeyOf(this.#options, this.#directory, this.#store);
     await this.#startGateway();
     this.#replica?.start();
+    if (this.#replica !== undefined) void this.#gateway?.register();
     await this.#startHandover();
     await Promise.all([this.#startApi(), isRestored ? this.#startControl() : undefined]);
   }
@@ -316,6 +319,8 @@ export class Server {
     if (listen === undefined) return;
     this.#gateway = await EdgeGateway.open({
       state: this.#state,
+      name: this.#options.name ?? hostname(),
+      control: () => this.#standing(),
       stateFolder: this.#directory.path,
       keyPath: keyPathOf(this.#options),
       listen,
@@ -326,6 +331,22 @@ export class Server {
       clock: systemClock,
     });
     await this.#gateway.start();
+  }
+
+  /** For `get controls`: what this one is among the controls of its store. */
+  async #standing(): Promise<Omit<ControlView, "name" | "address">> {
+    const replica = this.#replica;
+    const isLeader = replica === undefined || replica.leadership.isLeader;
+    const { revision, ageMs } = await this.#openStore().head({ stale: true });
+    return {
+      role: isLeader ? "leader" : "follower",
+      standing: replica?.agreement.standing ?? "agrees",
+      epoch: this.embedded.epoch,
+      revision: this.embedded.revision,
+      storeRevision: revision,
+      storeAgeMs: ageMs,
+      version: ownVersion(),
+    };
   }
 
   async #startHandover(): Promise<void> {

@@ -70,6 +70,7 @@ export { Notifier } from "./notifications/notifier.ts";
 export { EdgeHub, type EdgeStream } from "./edges/edge-hub.ts";
 export { EdgeGateway } from "./edges/edge-gateway.ts";
 export { DocumentSet } from "./documents/document-set.ts";
+export type { ControlView } from "./edges/control-peers.ts";
 export { ControlReplica } from "./replicas/control-replica.ts";
 export { StateDocuments } from "./state/state-documents.ts";
 export { sealingKey } from "./state/sealing-key.ts";

@@ -35,6 +35,7 @@ const needs: Readonly<Record<string, RouteNeed>> = {
   "GET /v1/reference": anyone,
   "GET /v1/whoami": anyone,
   "GET /v1/status": seen("Status"),
+  "GET /v1/controls": { verb: "list", kind: "Control" },
   "GET /v1/edges": { verb: "list", kind: "Edge" },
   "GET /v1/vantages": { verb: "list", kind: "Vantage" },
   "POST /v1/edges/invitations": { verb: "token", kind: "Edge" },

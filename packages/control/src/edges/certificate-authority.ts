@@ -82,6 +82,14 @@ export class CertificateAuthority {
     return { key: await pemOf(keys.privateKey), certificate };
   }
 
+  /** A new key and certificate with which a control asks another. */
+  async makePeer(nowMs: number): Promise<KeyPair> {
+    const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+    const spki = await webcrypto.subtle.exportKey("spki", keys.publicKey);
+    const certificate = await this.#sign(CONTROL_NAME, new Uint8Array(spki), CLIENT, nowMs);
+    return { key: await pemOf(keys.privateKey), certificate };
+  }
+
   async #sign(name: string, spki: Uint8Array, usage: string, nowMs: number): Promise<string> {
     const publicKey = await webcrypto.subtle.importKey(
       "spki",

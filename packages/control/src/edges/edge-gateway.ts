@@ -2,14 +2,17 @@
 
 // The edges of a control plane: who may join, who has, what they are sent, and where they come in.
 
+import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError, type Clock } from "@meridian/core";
 import type { ChangeSet, Roster } from "@meridian/health";
-import { LINK_SLOTS_MAX, TABLE_MS, type VantagePlace } from "@meridian/snapshot";
+import { CONTROL_NAME, LINK_SLOTS_MAX, TABLE_MS, type VantagePlace } from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView } from "./edge-hub.ts";
 import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster } from "./edge-roster.ts";
+import { ControlPeers, type ControlStatus, type ControlView } from "./control-peers.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
 import { StoreCopyFile } from "./store-copy-file.ts";
@@ -18,6 +21,8 @@ import type { PublicationView } from "./publication-state.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import { VantageHub } from "./vantage-hub.ts";
 
+/** Pause before a store that cannot be written is tried again. */
+const REGISTER_MS = 1000;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export interface EdgeGatewayOptions {
@@ -33,6 +38,10 @@ export interface EdgeGatewayOptions {
   readonly copyPath: string;
   /** A report of a vantage, as it came. */
   readonly hear: (from: VantagePlace, payload: Uint8Array) => void;
+  /** Of this control among others of its store. */
+  readonly name: string;
+  /** How this control stands, without its address. */
+  readonly control: () => Promise<Omit<ControlView, "name" | "address">>;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -53,7 +62,9 @@ export class EdgeGateway {
   readonly #vantages: VantageHub;
   readonly #plan: PlanSectionFile;
   readonly #listener: EdgeListener;
+  readonly #peers: ControlPeers;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
   /** `HOST:PORT` that is listened on. */
   address = "";
 
@@ -79,8 +90,17 @@ export class EdgeGateway {
       }),
       vantages: this.#vantages,
       section: (name) => this.#plan.section(name) ?? options.section(name),
+      status: () => this.#status(),
       logger,
       wallMs: () => clock.wallMs(),
+    });
+    this.#peers = new ControlPeers({
+      name: options.name,
+      address: () => this.#peerAddress(),
+      state,
+      authority: authority.certificate,
+      credentials: () => authority.makePeer(clock.wallMs()),
+      own: () => this.#status(),
     });
   }
 
@@ -136,6 +156,36 @@ export class EdgeGateway {
     return this.#roster.names().length;
   }
 
+  /** Tells other controls where this one is, as soon as the store can be written. */
+  async register(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        await this.#peers.register();
+        return;
+      } catch {
+        // Without a quorum; it shows elsewhere.
+        await sleep(REGISTER_MS, undefined, { ref: false });
+      }
+    }
+  }
+
+  /** This control and the others of its store, with the edges that each has. */
+  controls(): Promise<readonly ControlStatus[]> {
+    return this.#peers.all();
+  }
+
+  async #status(): Promise<ControlStatus> {
+    const { name, control } = this.#options;
+    const address = this.#peerAddress();
+    return { control: { name, address, ...(await control()) }, edges: this.views() };
+  }
+
+  /** An address that is any of this host's is none for others. */
+  #peerAddress(): string {
+    const { host, port } = splitAddress(this.address);
+    return host === "0.0.0.0" || host === "::" ? `${hostname()}:${port}` : this.address;
+  }
+
   views(): EdgeView[] {
     return this.#hub.views(this.#roster.names());
   }
@@ -147,7 +197,7 @@ export class EdgeGateway {
 
   /** Makes a token with which the edge `edge` may join once. Throws EDGE_INVITATION_INVALID. */
   async invite(edge: string, forMs: number): Promise<EdgeInvitation> {
-    if (!NAME.test(edge))
+    if (!NAME.test(edge) || edge === CONTROL_NAME)
       throw invalid(`the name is "${edge}", expected letters, digits and hyphens, at most 63`);
     if (!(forMs > 0 && forMs <= JOIN_MS_MAX))
       throw invalid(`it would hold for ${forMs} ms, expected 1 to ${JOIN_MS_MAX}`);
@@ -158,6 +208,7 @@ export class EdgeGateway {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     this.#hub.close();
     this.#vantages.close();

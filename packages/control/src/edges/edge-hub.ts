@@ -52,6 +52,8 @@ export interface EdgeView {
   readonly lastWordMs: number | undefined;
   readonly version: string | undefined;
   readonly address: string | undefined;
+  /** The control that it follows, where there are several. */
+  readonly control?: string;
 }
 
 interface KnownEdge {

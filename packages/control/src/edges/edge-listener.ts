@@ -15,6 +15,7 @@ import {
 import { TLSSocket } from "node:tls";
 import { MeridianError, reasonOf } from "@meridian/core";
 import {
+  CONTROL_NAME,
   FrameDecoder,
   FrameKind,
   LINK_PROTOCOL,
@@ -51,6 +52,8 @@ export interface EdgeListenerOptions {
   readonly tokens: JoinTokens;
   readonly roster: EdgeRoster;
   readonly hub: EdgeHub;
+  /** What other controls are told. */
+  readonly status: () => Promise<object>;
   readonly vantages: VantageHub;
   /** The bytes of a section that is served; undefined for any other. */
   readonly section: (name: string) => SharedArrayBuffer | undefined;
@@ -176,6 +179,8 @@ export class EdgeListener {
       else this.#withBody(stream, peer, (body) => this.#sign(edge, publicKeyIn(body)));
     } else if (peer.edge === undefined) {
       this.#refuse(stream, 403, peer, peer.refusal);
+    } else if (peer.edge === CONTROL_NAME && method === "GET" && path === LinkPath.status) {
+      void this.#status(stream, peer);
     } else if (!this.#options.roster.has(peer.edge)) {
       this.#refuse(stream, 403, peer, `this control plane has no edge "${peer.edge}"`);
     } else if (method === "POST" && path === LinkPath.link) {
@@ -192,6 +197,14 @@ export class EdgeListener {
       void this.#copy(stream, headers["if-none-match"]);
     } else {
       reply(stream, 404, "There is nothing here");
+    }
+  }
+
+  async #status(stream: ServerHttp2Stream, peer: Peer): Promise<void> {
+    try {
+      reply(stream, 200, JSON.stringify(await this.#options.status()));
+    } catch (error) {
+      this.#refuse(stream, 503, peer, reasonOf(error));
     }
   }
 

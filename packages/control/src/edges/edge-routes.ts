@@ -2,6 +2,7 @@
 import { MeridianError, reasonOf } from "@meridian/core";
 import type { FastifyInstance } from "fastify";
 import { pageOf, parsePageRequest } from "../page.ts";
+import { edgesOf } from "./control-peers.ts";
 import type { EdgeView } from "./edge-hub.ts";
 import type { EdgeGateway } from "./edge-gateway.ts";
 import type { PublicationView } from "./publication-state.ts";
@@ -26,8 +27,21 @@ export function addEdgeRoutes(
         .send({ error: `Parameter "revision" is "${text}", expected a whole number` });
     return publication(revision);
   });
-  server.get<{ Querystring: Record<string, string> }>("/v1/edges", ({ query }, reply) => {
-    const edges = gateway()?.views() ?? [ownEdge()];
+  server.get<{ Querystring: Record<string, string> }>("/v1/controls", async ({ query }, reply) => {
+    const statuses = (await gateway()?.controls()) ?? [];
+    const request = parsePageRequest(query);
+    return typeof request === "string"
+      ? reply.code(400).send({ error: request })
+      : pageOf(
+          statuses.map(({ control }) => control),
+          request,
+          ({ name }) => name,
+          (control) => control,
+        );
+  });
+  server.get<{ Querystring: Record<string, string> }>("/v1/edges", async ({ query }, reply) => {
+    const statuses = await gateway()?.controls();
+    const edges = statuses === undefined ? [ownEdge()] : edgesOf(statuses);
     const request = parsePageRequest(query);
     return typeof request === "string"
       ? reply.code(400).send({ error: request })

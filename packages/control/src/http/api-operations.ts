@@ -162,6 +162,7 @@ export const apiOperations: readonly ApiOperation[] = [
     answer: APPLIED,
   },
   view("/v1/status", "status", "Version, revision served, problems and conditions."),
+  view("/v1/controls", "controls", "Controls of the store, who leads, and how each stands."),
   view("/v1/edges", "edges", "Edges and what each serves."),
   {
     method: "get",

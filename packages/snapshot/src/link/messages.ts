@@ -22,6 +22,7 @@ export const LinkPath = {
   link: "/edge/v1/link",
   vantage: "/edge/v1/vantage",
   sections: "/edge/v1/sections/",
+  status: "/edge/v1/status",
   copy: "/edge/v1/copy",
 } as const;
 /** Control sends the whole table this often. */

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the controls of one store say of themselves and of the edges that follow them, asked by any of them when somebody wants to know. Each has put its
+// address into the store; they know one another by the authority of their edges.
+
+import { connect } from "node:http2";
+import { CONTROL_NAME, LinkPath } from "@meridian/snapshot";
+import { member } from "../documents/document-key.ts";
+import type { Standing } from "../replicas/publication-agreement.ts";
+import type { StateDocuments } from "../state/state-documents.ts";
+import type { KeyPair } from "./certificate-authority.ts";
+import type { EdgeView } from "./edge-hub.ts";
+
+/** A control that says nothing for this long counts as away. */
+const ANSWER_MS_MAX = 1500;
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
+/** One control as `get controls` shows it. */
+export interface ControlView {
+  readonly name: string;
+  readonly role: "leader" | "follower" | "away";
+  /** Whether it publishes what the leader has recorded; `differs` publishes nothing. */
+  readonly standing: Standing | undefined;
+  readonly epoch: number | undefined;
+  /** That edges are given. */
+  readonly revision: number | undefined;
+  /** Of the store, as far as it has seen it. */
+  readonly storeRevision: number | undefined;
+  /** How long ago that was known to be the newest. */
+  readonly storeAgeMs: number | undefined;
+  readonly version: string | undefined;
+  readonly address: string;
+}
+
+/** What a control answers to another. */
+export interface ControlStatus {
+  readonly control: ControlView;
+  readonly edges: readonly EdgeView[];
+}
+
+export interface ControlPeersOptions {
+  readonly name: string;
+  /** `HOST:PORT` at which other controls find this one. */
+  readonly address: () => string;
+  readonly state: StateDocuments;
+  readonly authority: string;
+  readonly credentials: () => Promise<KeyPair>;
+  readonly own: () => Promise<ControlStatus>;
+}
+
+export class ControlPeers {
+  readonly #options: ControlPeersOptions;
+
+  constructor(options: ControlPeersOptions) {
+    this.#options = options;
+  }
+
+  /** Tells the others where this one is. Rejects where the store cannot be written now. */
+  async register(): Promise<void> {
+    const { state, name } = this.#options;
+    const address = this.#options.address();
+    const text = JSON.stringify({ address });
+    if (state.get("Replica", name)?.text === text) return;
+    await state.write([{ kind: "Replica", name, text }], "register", { control: name, address });
+  }
+
+  /** This control and the others, by name; one that does not answer is `away`. */
+  async all(): Promise<readonly ControlStatus[]> {
+    const { state, name, own } = this.#options;
+    const others = [...state.all("Replica")].filter((other) => other.name !== name);
+    const credentials = others.length === 0 ? undefined : await this.#options.credentials();
+    const asked = others.map(async (other): Promise<ControlStatus> => {
+      const address = addressIn(other.text);
+      const away = { ...awayControl, name: other.name, address };
+      if (credentials === undefined) return { control: away, edges: [] };
+      try {
+        return statusIn(await ask(address, this.#options.authority, credentials));
+      } catch {
+        return { control: away, edges: [] };
+      }
+    });
+    const all = await Promise.all([own(), ...asked]);
+    return all.toSorted((a, b) => (a.control.name < b.control.name ? -1 : 1));
+  }
+}
+
+/** Each edge once: as the control sees it that has it now, or had it last. */
+export function edgesOf(statuses: readonly ControlStatus[]): EdgeView[] {
+  const newest = new Map<string, EdgeView>();
+  for (const { control, edges } of statuses) {
+    for (const edge of edges) {
+      const known = newest.get(edge.name);
+      if (known === undefined || isFresher(edge, known))
+        newest.set(edge.name, { ...edge, ...(edge.connected ? { control: control.name } : {}) });
+    }
+  }
+  return [...newest.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+const awayControl = {
+  role: "away",
+  standing: undefined,
+  epoch: undefined,
+  revision: undefined,
+  storeRevision: undefined,
+  storeAgeMs: undefined,
+  version: undefined,
+} as const;
+
+function isFresher(a: EdgeView, b: EdgeView): boolean {
+  if (a.connected !== b.connected) return a.connected;
+  return (a.lastWordMs ?? 0) > (b.lastWordMs ?? 0);
+}
+
+function addressIn(text: string): string {
+  const address = member(JSON.parse(text), "address");
+  return typeof address === "string" ? address : "";
+}
+
+async function ask(address: string, authority: string, pair: KeyPair): Promise<unknown> {
+  const session = connect(`https://${address}`, {
+    servername: CONTROL_NAME,
+    minVersion: "TLSv1.3",
+    ca: authority,
+    cert: pair.certificate,
+    key: pair.key,
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const timer = setTimeout(() => reject(new Error("it does not answer")), ANSWER_MS_MAX);
+  session.on("error", reject);
+  const stream = session.request({ ":method": "GET", ":path": LinkPath.status });
+  let text = "";
+  stream.setEncoding("utf8");
+  stream.on("data", (chunk: string) => {
+    text += chunk;
+    if (text.length > ANSWER_BYTES_MAX) reject(new Error("its answer is too long"));
+  });
+  stream.on("error", reject);
+  stream.on("end", () => resolve(text));
+  try {
+    return JSON.parse(await promise);
+  } finally {
+    clearTimeout(timer);
+    session.destroy();
+  }
+}
+
+/** From a control of the same authority: what it says is believed, but for its shape. */
+function statusIn(raw: unknown): ControlStatus {
+  if (isStatus(raw)) return raw;
+  throw new TypeError("it says something else than its status");
+}
+
+function isStatus(raw: unknown): raw is ControlStatus {
+  const control = member(raw, "control");
+  const edges = member(raw, "edges");
+  return (
+    typeof member(control, "name") === "string" &&
+    typeof member(control, "role") === "string" &&
+    Array.isArray(edges) &&
+    edges.every((edge: unknown) => typeof member(edge, "name") === "string")
+  );
+}
