@@ -9,7 +9,12 @@
 // A change of files is all or nothing: with any error the last good revision stays, and the problems are a condition.
 
 import { systemClock, type Clock } from "@meridian/core";
-import { VerdictThread, type SharedOverlay, type Transition } from "@meridian/health";
+import {
+  echoesUnavailable,
+  VerdictThread,
+  type SharedOverlay,
+  type Transition,
+} from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import { isLater, type World } from "@meridian/snapshot";
 import { AdoptedModel } from "./adopted-model.ts";
@@ -317,7 +322,8 @@ export class Embedded implements Publisher {
     const revision = shared?.contentRevision();
     const stored = this.#stored();
     const serials = shared?.serials();
-    const icmpUnavailable = probing ? await this.verdicts.echoesUnavailable() : undefined;
+    if (probing) this.verdicts.prepare();
+    const icmpUnavailable = probing ? await echoesUnavailable() : undefined;
     const { accepted, ...outcome } = await this.#compiler.load({
       nowMs: this.#clock.wallMs(),
       seed: this.#served.seed,

@@ -51,7 +51,7 @@ export type {
 } from "./runner-options.ts";
 export type { Transition } from "./transition.ts";
 export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
-export { findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
+export { echoesUnavailable, findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
 export {
   defaultCapacityRule,
   initialCapacity,

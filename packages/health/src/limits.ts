@@ -62,6 +62,18 @@ export const RESTART_DELAY_MS_MAX = 5000;
 /** How long a verdict thread may take to end by itself. */
 export const CLOSE_MS_MAX = 2000;
 
+/** How often the verdict thread gives a sign of life. */
+export const BEAT_MS = 1000;
+
+/** After so many missing ones the thread is no more urgent than others. */
+export const BEATS_MISSED_CALM = 2;
+
+/** Signs of life that may be missing in a row before the thread is taken to hang: taking in a million targets takes seconds. */
+export const BEATS_MISSED_MAX = 10;
+
+/** As above, before the first: a busy machine may take long to start a thread. */
+export const FIRST_BEAT_MISSED_MAX = 60;
+
 /** Slice that the verdict thread asks for: the least that the kernel grants. */
 export const SLICE_NS = 100_000;
 

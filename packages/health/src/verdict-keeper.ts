@@ -128,11 +128,6 @@ export class VerdictKeeper {
         this.#answer("figures", id, { counters, targetCount, vantages });
         return;
       }
-      case "echoes": {
-        const { icmp } = this.#options;
-        this.#answer("echoes", id, icmp.available ? undefined : icmp.reason);
-        return;
-      }
       case "close":
         void this.close().then(() => this.#answer("close", id, true));
         return;

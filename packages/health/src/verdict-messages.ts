@@ -45,7 +45,6 @@ export type VerdictQuestion =
   | { readonly kind: "failback"; readonly node: string }
   | { readonly kind: "states"; readonly keys: readonly string[] }
   | { readonly kind: "figures" }
-  | { readonly kind: "echoes" }
   | { readonly kind: "close" };
 
 /** Answers by kind of question. */
@@ -60,8 +59,6 @@ export interface VerdictAnswers {
   /** Parts come in `states` reports before. */
   readonly states: true;
   readonly figures: VerdictFigures;
-  /** Why ICMP checks cannot run, or undefined where they can. */
-  readonly echoes: string | undefined;
   readonly close: true;
 }
 

@@ -10,7 +10,7 @@ import { defaultHttpFields, defaultTiming, type ProbeTarget } from "./check.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
 import type { SharedOverlay } from "./shared-overlay.ts";
 import { listen } from "./testing/probe-run.ts";
-import { VerdictThread } from "./verdict-thread.ts";
+import { VerdictThread, type VerdictThreadOptions } from "./verdict-thread.ts";
 
 const timing = {
   ...defaultTiming,
@@ -71,7 +71,10 @@ interface Running {
   readonly deaths: string[];
 }
 
-function makeThread(context: TestContext): Running {
+function makeThread(
+  context: TestContext,
+  more: Pick<VerdictThreadOptions, "program" | "beatMs"> = {},
+): Running {
   const sets: ChangeSet[] = [];
   const deaths: string[] = [];
   const recorded = new Map<bigint, number>();
@@ -85,6 +88,7 @@ function makeThread(context: TestContext): Running {
     onTransitions: () => {},
     recorded: () => KeyedSlots.of(recorded),
     onDeath: (reason) => deaths.push(reason),
+    ...more,
   });
   context.after(() => thread.close());
   return { thread, sets, deaths };
@@ -195,6 +199,22 @@ test("a thread that dies is started anew and goes on with the overlay as it is",
   server.closeAllConnections();
   await until(() => verdictOf(overlay, 0) === Verdict.unhealthy, "m0 is unhealthy");
   await until(() => sets.at(-1)?.sequence === overlay.sequence, "all change sets are told");
+});
+
+test("a thread that hangs is ended and started anew, and what was asked meanwhile is answered", async (context) => {
+  const program = new URL("./testing/hanging-verdict-worker.ts", import.meta.url);
+  const { thread, deaths } = makeThread(context, { program, beatMs: 100 });
+  const overlay = await thread.adopt(worldOf(1), first);
+  thread.setPlan({ targets: [pushTarget("m0")], rules: [] });
+  const key = "endpoint/default/web/m0";
+  const status = { check: "default/push", key, status: "healthy", reason: "" } as const;
+  assert.equal(await thread.push(status), true);
+  await until(() => verdictOf(overlay, 0) === Verdict.healthy, "m0 is healthy");
+  await thread.failback("hang");
+  assert.equal(await thread.failback("another"), false);
+  assert.ok(deaths.includes("it hung, and was ended"));
+  assert.ok(thread.restarts >= 1);
+  assert.equal(verdictOf(overlay, 0), Verdict.healthy);
 });
 
 test("5,000 targets are adopted, and an equal plan costs nothing", async (context) => {

@@ -15,7 +15,9 @@ import {
 import type { ProbeTarget, Verdict } from "./check.ts";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
+import { HeartbeatWatch, heartbeatWords } from "./heartbeat.ts";
 import {
+  BEAT_MS,
   CLOSE_MS_MAX,
   FIRST_ANSWERS_MS,
   RESTART_DELAY_MS,
@@ -59,7 +61,10 @@ export interface VerdictThreadOptions {
   /** Other vantages report to it; alone where absent. Asked for whenever the thread is started. */
   readonly quorum?: () => QuorumSettings;
   readonly onRoster?: (roster: Roster) => void;
-  /** The thread has died; another one is on its way. */
+  /** What the thread runs, and how often it gives a sign of life, for tests of what it may do wrong. */
+  readonly program?: URL;
+  readonly beatMs?: number;
+  /** The thread has died, or hung; another one is on its way. */
   readonly onDeath: (reason: string) => void;
 }
 
@@ -83,6 +88,7 @@ interface Judged {
   readonly overlay: SharedOverlay;
 }
 
+const verdictProgram = new URL("./verdict-worker.ts", import.meta.url);
 const WORDS: readonly Verdict[] = ["unknown", "healthy", "unhealthy", "unknown"];
 
 /** Commands the verdict thread and keeps it alive. */
@@ -185,9 +191,10 @@ export class VerdictThread {
       : this.#ask({ kind: "figures" });
   }
 
-  /** Why ICMP checks cannot run here, or undefined where they can. */
-  echoesUnavailable(): Promise<string | undefined> {
-    return this.#ask({ kind: "echoes" });
+  /** Has the thread come up meanwhile, where nothing else sees to it: something to probe is on its way. */
+  prepare(): void {
+    if (this.#isClosed || this.#restartTimer !== undefined) return;
+    this.#running();
   }
 
   /** The verdict of every target by its check: those of slots as they are now, others as they were told. */
@@ -239,21 +246,29 @@ export class VerdictThread {
 
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const { vantage, quorum } = this.#options;
+    const { vantage, quorum, program = verdictProgram, beatMs = BEAT_MS } = this.#options;
     const start: VerdictWorkerStart = {
       vantage,
       ...(quorum === undefined ? {} : { quorum: quorum() }),
+      beatMs,
+      heartbeat: heartbeatWords(),
     };
-    const worker = new Worker(new URL("./verdict-worker.ts", import.meta.url), {
-      name: "verdicts",
-      workerData: start,
-    });
+    const worker = new Worker(program, { name: "verdicts", workerData: start });
     let reason = "it was stopped";
+    const watch = new HeartbeatWatch(start.heartbeat, beatMs, () => {
+      reason = "it hung, and was ended";
+      // What hangs in the kernel cannot be ended there; where it comes back it does not get further.
+      setTimeout(() => this.#ended(worker, reason), CLOSE_MS_MAX).unref();
+      void worker.terminate();
+    });
     worker.on("message", (report: VerdictReport<never>) => this.#take(report));
     worker.on("error", (error) => {
       reason = error instanceof Error ? error.message : String(error);
     });
-    worker.on("exit", () => this.#ended(worker, reason));
+    worker.on("exit", () => {
+      watch.close();
+      this.#ended(worker, reason);
+    });
     this.#worker = worker;
     this.#startedAtMs = performance.now();
     return worker;

@@ -8,6 +8,7 @@ import { loadNative } from "@meridian/native";
 import type { Dialer } from "./dial/dialer.ts";
 import { NativeDialer } from "./dial/native-dialer.ts";
 import { SocketDialer } from "./dial/socket-dialer.ts";
+import { beat } from "./heartbeat.ts";
 import { SLICE_NS } from "./limits.ts";
 import { findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
 import { ReportOutbox } from "./report-outbox.ts";
@@ -20,6 +21,9 @@ import type { VerdictCommand } from "./verdict-messages.ts";
 export interface VerdictWorkerStart {
   readonly vantage: string;
   readonly quorum?: QuorumSettings;
+  /** How often the heartbeat's word moves. */
+  readonly beatMs: number;
+  readonly heartbeat: Int32Array<SharedArrayBuffer>;
 }
 
 const data: unknown = workerData;
@@ -27,6 +31,7 @@ assert(parentPort !== null && isStart(data), "The verdict worker runs only in a 
 const port = parentPort;
 const load = loadNative();
 wakeSoon();
+beat(data.heartbeat, data.beatMs);
 const urgency = new Urgency();
 const outbox = new ReportOutbox((report) => port.postMessage(report));
 const keeper = new VerdictKeeper({
@@ -75,5 +80,5 @@ function wakeSoon(): void {
 }
 
 function isStart(raw: unknown): raw is VerdictWorkerStart {
-  return typeof raw === "object" && raw !== null && "vantage" in raw;
+  return typeof raw === "object" && raw !== null && "vantage" in raw && "heartbeat" in raw;
 }

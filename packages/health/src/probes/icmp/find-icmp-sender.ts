@@ -21,6 +21,21 @@ export async function findIcmpSender(): Promise<IcmpAvailability> {
   return icmpAvailability();
 }
 
+/** Why ICMP checks cannot run in this process, or undefined where they can. Takes microseconds where the add-on may open its socket. */
+export async function echoesUnavailable(): Promise<string | undefined> {
+  const load = loadNative();
+  if (load.kind === "loaded") {
+    try {
+      load.native.closeSocket(load.native.openIcmp(4).fd);
+      return undefined;
+    } catch {
+      // As above.
+    }
+  }
+  const availability = await icmpAvailability();
+  return availability.available ? undefined : availability.reason;
+}
+
 function openOptional(open: () => IcmpPinger): IcmpPinger | undefined {
   try {
     return open();
