@@ -47,6 +47,8 @@ export class QueryState {
   served: ServedSnapshot;
   /** The packet, and where the client's address lies. Valid during `handle` only. */
   input: Uint8Array = new Uint8Array(0);
+  /** `input`, to be read four bytes at a time. */
+  inputView: DataView = new DataView(this.input.buffer);
   source: Uint8Array = new Uint8Array(0);
   sourceStart: number = 0;
   family: number = 4;
@@ -83,7 +85,11 @@ export class QueryState {
     family: number,
     isTcp: boolean,
   ): void {
-    this.input = input;
+    // A transport has one buffer for all packets of its life, or of a connection's.
+    if (this.input !== input) {
+      this.input = input;
+      this.inputView = new DataView(input.buffer, input.byteOffset, input.byteLength);
+    }
     this.source = source;
     this.sourceStart = sourceStart;
     this.family = family;

@@ -7,7 +7,7 @@ const POINTER = 0xc000;
 const NO_CUT = 0xff;
 /** Owner pointer, type, class, TTL, rdata length. */
 const FIXED_BYTES = 12;
-const CLASS_IN_LOW = 1;
+const CLASS_IN = 1;
 /** Records of one set whose rdata positions are kept for glue. */
 const RDATA_OFFSETS_MAX = 64;
 
@@ -15,6 +15,8 @@ export const Section = { answer: 0, authority: 1, additional: 2 } as const;
 
 export class ResponseWriter {
   output: Uint8Array = new Uint8Array(0);
+  /** `output`, to be written four bytes at a time. */
+  outputView: DataView = new DataView(this.output.buffer);
   start: number = 0;
   /** Next byte to write. */
   at: number = 0;
@@ -32,7 +34,10 @@ export class ResponseWriter {
 
   /** Starts behind the header and question, which the caller has copied. */
   begin(output: Uint8Array, start: number, at: number, end: number): void {
-    this.output = output;
+    if (this.output !== output) {
+      this.output = output;
+      this.outputView = new DataView(output.buffer, output.byteOffset, output.byteLength);
+    }
     this.start = start;
     this.at = at;
     this.end = end;
@@ -94,23 +99,16 @@ export class ResponseWriter {
 
   /** Writes the fixed part of a record with at most `rdataMax` bytes of rdata. Where they do not fit, undoes the set: false. */
   beginRecord(owner: number, type: number, ttl: number, rdataMax: number): boolean {
-    const { output } = this;
+    const { outputView } = this;
     let at = this.at;
     if (at + FIXED_BYTES + rdataMax > this.end) {
       this.at = this.#rollback;
       this.isTruncated = true;
       return false;
     }
-    output[at] = (POINTER | owner) >>> 8;
-    output[at + 1] = owner;
-    output[at + 2] = type >>> 8;
-    output[at + 3] = type;
-    output[at + 4] = 0;
-    output[at + 5] = CLASS_IN_LOW;
-    output[at + 6] = ttl >>> 24;
-    output[at + 7] = ttl >>> 16;
-    output[at + 8] = ttl >>> 8;
-    output[at + 9] = ttl;
+    outputView.setInt32(at, ((POINTER | owner) << 16) | type);
+    outputView.setInt16(at + 4, CLASS_IN);
+    outputView.setInt32(at + 6, ttl | 0);
     at += FIXED_BYTES;
     this.at = at;
     this.#rdataStart = at;

@@ -14,6 +14,8 @@ const LABEL_BYTES_MAX = 63;
  */
 export class QueryName {
   readonly bytes: Uint8Array = new Uint8Array(NAME_BYTES_MAX + 1);
+  /** `bytes`, to be read four at a time. */
+  readonly view: DataView = new DataView(this.bytes.buffer);
   readonly starts: Uint8Array = new Uint8Array(LABELS_MAX + 1);
   /** Signed, so that a value always fits a small integer. */
   readonly hashes: Int32Array = new Int32Array(LABELS_MAX + 1);
