@@ -44,7 +44,7 @@ export function explainRequest(
 
 type TimedView = ExplainView & { readonly nowSeconds: number };
 
-function viewNow({ embedded }: ApiOptions): TimedView | string {
+function viewNow({ embedded, transitions }: ApiOptions): TimedView | string {
   const { world } = embedded;
   if (world === undefined) return "Nothing is served yet";
   return {
@@ -54,7 +54,20 @@ function viewNow({ embedded }: ApiOptions): TimedView | string {
     revision: embedded.revision,
     nowSeconds: Math.floor(Date.now() / 1000),
     failbackOf: (name) => failbackText(embedded, name),
+    causeOf: (endpoint) => causeText(transitions, endpoint, Date.now()),
   };
+}
+
+/** The newest change of a verdict until then, in words: `since 2026-11-22T19:00:00Z: 2 of 3 vantages: connection refused (eu-1, us-1)`. */
+function causeText(
+  transitions: ApiOptions["transitions"],
+  endpoint: string,
+  atMs: number,
+): string | undefined {
+  const last = transitions.newest(endpoint, atMs);
+  if (last === undefined) return undefined;
+  const since = new Date(last.atMs).toISOString().replace(/\.\d+Z$/, "Z");
+  return `since ${since}: ${last.reason} (${last.vantage})`;
 }
 
 /** When a failover with `failback: hold` goes back, in words. */
@@ -91,6 +104,7 @@ function viewAt(options: ApiOptions, text: string): TimedView | string {
     revision,
     sequence: past.last?.sequence ?? 0,
     nowSeconds: Math.floor(atMs / 1000),
+    causeOf: (endpoint) => causeText(options.transitions, endpoint, atMs),
   };
 }
 

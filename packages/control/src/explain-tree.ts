@@ -87,6 +87,8 @@ export interface NodeWords {
   readonly placeOf: (node: number) => string | undefined;
   /** When the failover `NAMESPACE/POLICY/NODE` goes back to its first tier by itself; undefined where it does not, or nobody knows. */
   readonly failbackOf: (name: string) => string | undefined;
+  /** Why an endpoint has the verdict that it has, who said so and since when; undefined where nobody knows any more. */
+  readonly causeOf: (endpoint: string) => string | undefined;
 }
 
 export function buildTree(
@@ -268,7 +270,10 @@ class TreeBuilder {
         : serve === Serve.always
           ? "serve: always"
           : word;
-    if (verdict !== Verdict.healthy) return word;
+    if (verdict !== Verdict.healthy) {
+      const cause = this.#words.causeOf(this.#world.endpointName(endpoint));
+      return cause === undefined ? word : `${word} ${cause}`;
+    }
     return (packed & 0xf_ffff) === 0
       ? "weight 0, others serve"
       : "a better priority serves, or too few are healthy";

@@ -80,6 +80,8 @@ export interface ExplainView {
   readonly sequence: number;
   /** When the failover `NAMESPACE/POLICY/NODE` goes back to its first tier by itself, in words. */
   readonly failbackOf?: (name: string) => string | undefined;
+  /** Why an endpoint has its verdict, who said so and since when. */
+  readonly causeOf?: (endpoint: string) => string | undefined;
 }
 
 /** Explains one question; undefined where the name is none. */
@@ -190,6 +192,7 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     tree: buildTree(world, slots, events, {
       placeOf: (node) => placeText(world, node, client),
       failbackOf: view.failbackOf ?? (() => undefined),
+      causeOf: view.causeOf ?? (() => undefined),
     }),
     chances,
     answer: answerTexts(world, selector, outcome, bound, question.type, ttl),

@@ -19,6 +19,11 @@ export class TransitionHistory {
       this.#kept.splice(0, this.#kept.length - TRANSITIONS_MAX);
   }
 
+  /** The last one of an endpoint until `atMs`, wall time. */
+  newest(key: string, atMs: number): Transition | undefined {
+    return this.#kept.findLast((each) => each.key === key && each.atMs <= atMs);
+  }
+
   /** Those of endpoints whose key starts with `prefix`, the newest `count`. */
   list(prefix: string, count: number): Transition[] {
     return this.#kept.filter(({ key }) => key.startsWith(prefix)).slice(-count);
