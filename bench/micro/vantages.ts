@@ -68,7 +68,7 @@ async function measure({ name: day, isFlipping }: Day): Promise<Cost> {
   const live = names.map((name) => ({ name, site: name }));
   for (const vantage of vantages) {
     vantage.setPlan({ targets, rules: [] }, () => undefined);
-    vantage.setLive(live);
+    vantage.setLive("control", live);
     vantage.start();
   }
   for (let ms = STEP_MS; ms <= seconds * 1000; ms += STEP_MS) {

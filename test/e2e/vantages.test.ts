@@ -123,7 +123,7 @@ async function blindVantage(t: TestContext, place: JoinPlace): Promise<() => num
     logger: SILENT_LOGGER,
     onOpen: () => vantage.tick(),
     onPlan: ({ plan, live }, fetch) => {
-      if (live !== undefined) vantage.setLive(live);
+      if (live !== undefined) vantage.setLive(place.url, live);
       if (plan === undefined || vantage.targets.size > 0) return;
       void fetch(plan.name, plan.bytes).then((content) => {
         const found = probePlanIn(new TextDecoder().decode(new Uint8Array(content).slice()));

@@ -36,8 +36,8 @@ export interface ControlLinkOptions {
   readonly version: string;
   readonly replica: EdgeReplica;
   readonly logger: EdgeLogger;
-  /** Control has said something. */
-  readonly onWord: () => void;
+  /** The control at this URL has said something. */
+  readonly onWord: (url: string) => void;
 }
 
 export class ControlLink {
@@ -116,6 +116,7 @@ export class ControlLink {
         refusal = (refusal + chunk.toString("utf8")).slice(0, REFUSAL_BYTES_MAX);
         return;
       }
+      this.#options.onWord(url);
       const frames = decoder.push(chunk);
       if (typeof frames === "string") fail(frames);
       else for (const frame of frames) this.#take(frame, fetch, fail);
@@ -131,8 +132,7 @@ export class ControlLink {
   }
 
   #take({ kind, payload }: Frame, fetch: FetchSection, fail: (reason: string) => void): void {
-    const { replica, onWord, logger } = this.#options;
-    onWord();
+    const { replica, logger } = this.#options;
     switch (kind) {
       case FrameKind.manifest: {
         const refused = replica.offer(decodeManifestText(payload), fetch);

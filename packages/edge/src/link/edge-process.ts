@@ -113,9 +113,9 @@ export class EdgeProcess {
       version,
       replica: this.#replica,
       logger,
-      onWord: () => {
+      onWord: (url) => {
         this.#state.heard();
-        this.#isolation.heard();
+        this.#isolation.heard(url);
       },
     });
   }
@@ -149,7 +149,7 @@ export class EdgeProcess {
       restored: (key) => this.#verdictOf(key),
       onPlan: ({ latches = [] }) => this.#isolation.planned(new Map(latches)),
       onTransitions: (batch) => this.#isolation.transitions(batch),
-      onSettled: () => this.#isolation.settled(),
+      onSettled: (url) => this.#isolation.settled(url),
     });
     this.#agent = agent;
     if (this.#isClosed) {

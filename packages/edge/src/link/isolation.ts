@@ -47,6 +47,7 @@ export class Isolation {
   #declared: ReadonlyMap<string, DeclaredLatch> = new Map();
   #served: { readonly world: World; readonly mirror: OverlayMirror } | undefined;
   #lastWordMs: number;
+  #followed = "";
   #isIsolated = false;
 
   constructor(options: IsolationOptions) {
@@ -59,15 +60,16 @@ export class Isolation {
     return this.#isIsolated;
   }
 
-  /** The control that is followed has said something. */
-  heard(): void {
+  /** The control that is followed, at this URL, has said something. */
+  heard(url: string): void {
     this.#lastWordMs = this.#options.nowMs();
+    this.#followed = url;
   }
 
-  /** A control counts what this edge says, and has heard enough to judge. */
-  settled(): void {
+  /** The control at this URL counts what this edge says, and has heard enough to judge. */
+  settled(url: string): void {
     const isHeard = this.#options.nowMs() - this.#lastWordMs < ISOLATION_AFTER_MS;
-    if (!this.#isIsolated || !isHeard) return;
+    if (!this.#isIsolated || !isHeard || url !== this.#followed) return;
     this.#isIsolated = false;
     this.#recent.clear();
     this.#latched.clear();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A vantage as a part of a process: it probes what controls say, and reports to all of them. What they say of the plan is the same where
-// they serve the same revision; who the live vantages are is what the one says that spoke last.
+// they serve the same revision; each has live vantages of its own, as each counts itself.
 
 import { Pcg32, reasonOf, systemClock } from "@meridian/core";
 import {
@@ -29,8 +29,8 @@ export interface VantageAgentOptions {
   readonly restored: (key: string) => Verdict | undefined;
   readonly onPlan: (plan: ProbePlan) => void;
   readonly onTransitions: (batch: readonly Transition[]) => void;
-  /** A control counts what this vantage says, and has heard enough to judge. */
-  readonly onSettled: () => void;
+  /** The control at this URL counts what this vantage says, and has heard enough to judge. */
+  readonly onSettled: (url: string) => void;
 }
 
 export class VantageAgent {
@@ -95,11 +95,11 @@ export class VantageAgent {
   #hear(url: string, { plan, isSettled, live }: VantagePlan, fetch: FetchSection): void {
     const name = this.#options.identity().edge;
     if (live !== undefined) {
-      this.vantage.setLive(live);
+      this.vantage.setLive(url, live);
       if (live.some((each) => each.name === name)) this.#listed.add(url);
       else this.#listed.delete(url);
     }
-    if (isSettled && this.#listed.has(url)) this.#options.onSettled();
+    if (isSettled && this.#listed.has(url)) this.#options.onSettled(url);
     if (plan !== undefined && plan.name !== this.#planName) this.#fetch(plan, fetch);
   }
 

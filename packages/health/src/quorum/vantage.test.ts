@@ -59,7 +59,7 @@ async function run(
     },
   });
   vantage.setPlan({ targets: targetsOf(count), rules: [] }, () => undefined);
-  vantage.setLive([{ name: "eu-1", site: "eu" }]);
+  vantage.setLive("control", [{ name: "eu-1", site: "eu" }]);
   vantage.start();
   for (let ms = STEP_MS; ms <= seconds * 1000; ms += STEP_MS) {
     clock.advance(STEP_MS);

@@ -20,7 +20,7 @@ import type { IcmpSender } from "../probes/icmp/icmp-sender.ts";
 import { HealthRunner } from "../runner.ts";
 import type { Opinion } from "../runner-options.ts";
 import type { Transition } from "../transition.ts";
-import { candidateOf, chooseVantages } from "./choose-vantages.ts";
+import { candidateOf, chooseVantages, type Candidate } from "./choose-vantages.ts";
 import { OwnOpinions } from "./own-opinions.ts";
 import { PaceKeeper } from "./pace-keeper.ts";
 import { TargetOrder } from "./target-order.ts";
@@ -51,7 +51,8 @@ export class Vantage {
   readonly #session: number;
   #order = TargetOrder.of([]);
   #own = new OwnOpinions(this.#order);
-  #live: readonly VantagePlace[] = [];
+  /** Live vantages as each control has them. */
+  readonly #live = new Map<string, readonly Candidate[]>();
   #sequence = 0;
   /** Places with opinions that no report has told yet. */
   readonly #untold = new Set<number>();
@@ -111,9 +112,10 @@ export class Vantage {
     this.tick();
   }
 
-  /** The live vantages, this one among them or not. */
-  setLive(live: readonly VantagePlace[]): void {
-    this.#live = live;
+  /** The live vantages as `control` has them. What any control has chosen this one for is probed at full pace. */
+  setLive(control: string, live: readonly VantagePlace[]): void {
+    const candidates = live.map(candidateOf).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    this.#live.set(control, candidates);
     this.#follow();
   }
 
@@ -127,13 +129,18 @@ export class Vantage {
   }
 
   #follow(): void {
-    const candidates = this.#live.map(candidateOf).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    const own = candidates.findIndex(({ name }) => name === this.#options.name);
     const { targets, hashes } = this.#order;
+    const lists = [...this.#live.values()].flatMap((candidates) => {
+      const own = candidates.findIndex(({ name }) => name === this.#options.name);
+      return own < 0 ? [] : [{ candidates, own }];
+    });
     this.#pace.follow(targets, (place) => {
       const check = targets[place]?.check;
-      if (check === undefined || own < 0) return false;
-      return chooseVantages(candidates, hashes[place] ?? 0, check).includes(own);
+      const hash = hashes[place] ?? 0;
+      return (
+        check !== undefined &&
+        lists.some(({ candidates, own }) => chooseVantages(candidates, hash, check).includes(own))
+      );
     });
   }
 
