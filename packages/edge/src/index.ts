@@ -60,7 +60,12 @@ export {
   type ReplicaState,
 } from "./link/edge-replica.ts";
 export { EdgeState } from "./link/edge-state.ts";
-export type { OverlayMirror } from "./link/overlay-mirror.ts";
-export { Isolation, type IsolationMode, type IsolationOptions } from "./link/isolation.ts";
+export { OverlayMirror } from "./link/overlay-mirror.ts";
+export {
+  ISOLATION_AFTER_MS,
+  Isolation,
+  type IsolationMode,
+  type IsolationOptions,
+} from "./link/isolation.ts";
 export { ProbeProcess, type ProbeProcessOptions } from "./vantage/probe-process.ts";
 export { ReportLink, type ReportLinkOptions } from "./vantage/report-link.ts";

@@ -2,12 +2,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { key64 } from "@meridian/core";
+import {
+  ISOLATION_AFTER_MS,
+  Isolation,
+  OverlayMirror,
+  SILENT_LOGGER,
+  type IsolationMode,
+} from "@meridian/edge";
 import type { SuspicionState, Transition } from "@meridian/health";
 import { SectionPack, Verdict, World } from "@meridian/snapshot";
 import { writePolicies, writePools, type EndpointInput } from "@meridian/snapshot/writer";
-import { SILENT_LOGGER } from "../edge-logger.ts";
-import { ISOLATION_AFTER_MS, Isolation, type IsolationMode } from "./isolation.ts";
-import { OverlayMirror } from "./overlay-mirror.ts";
 
 const A = "endpoint/default/web/a";
 const B = "endpoint/default/web/b";
