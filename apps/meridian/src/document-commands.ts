@@ -83,6 +83,12 @@ const reason: OptionDefinition = {
   summary: "Why; kept in the audit log.",
 };
 const dryRun: OptionDefinition = { flags: "--dry-run", summary: "Do everything but commit." };
+const publish: OptionDefinition = {
+  flags: "--publish <MODE>",
+  summary:
+    "To all edges at once, or to a few first, which check it; by what it changes unless given.",
+  choices: ["immediate", "progressive"],
+};
 const wait: OptionDefinition = {
   flags: "--wait",
   summary: "Wait until every edge that is there serves it.",
@@ -96,7 +102,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "apply",
     summary: "Write documents by the API as one change: all of them or none.",
     arguments: [],
-    options: [file, reason, dryRun, wait, ...target, output],
+    options: [file, reason, dryRun, publish, wait, ...target, output],
     examples: ["meridian apply -f pools.yaml --reason 'one more region' --wait"],
     run: async (input) => (await import("./commands/documents.ts")).apply(input),
   },
@@ -116,7 +122,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "edit",
     summary: "Change a document in $VISUAL or $EDITOR; what others wrote meanwhile is not lost.",
     arguments: [document],
-    options: [reason, dryRun, wait, ...target, output],
+    options: [reason, dryRun, publish, wait, ...target, output],
     examples: ["meridian edit Pool/default/web"],
     run: async (input) => (await import("./commands/documents.ts")).edit(input),
   },
@@ -128,6 +134,7 @@ export const documentCommands: readonly CommandDefinition[] = [
       { flags: "--cascade", summary: "Delete what names them, too, after showing it." },
       reason,
       dryRun,
+      publish,
       wait,
       yes,
       ...target,
@@ -167,7 +174,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "rollback",
     summary: "Make the documents what they were at a revision, as a new one.",
     arguments: [{ name: "<REVISION>", summary: "Revision, as history shows it." }],
-    options: [reason, dryRun, wait, yes, ...target, output],
+    options: [reason, dryRun, publish, wait, yes, ...target, output],
     examples: ["meridian rollback 41 --reason 'the new pool is slow'"],
     run: async (input) => (await import("./commands/documents.ts")).rollback(input),
   },

@@ -47,6 +47,7 @@ import {
 import { formatProblem } from "@meridian/model";
 import { loadNative } from "@meridian/native";
 import { CommandError, ExitCode } from "./exit-code.ts";
+import { ChangeAssessment } from "./change-assessment.ts";
 import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
 import { whileShown } from "./progress.ts";
 import type { LogLevel } from "./log-level.ts";
@@ -116,6 +117,7 @@ export class Server {
   readonly #queryLog: QueryLogFile | undefined;
   readonly #logger: ReturnType<typeof processLogger>;
   #gateway: EdgeGateway | undefined;
+  readonly #assessment = new ChangeAssessment();
   #handover: HandoverServer | undefined;
   #httpAddress: string | undefined;
   #closing: Promise<void> | undefined;
@@ -327,6 +329,14 @@ export class Server {
       section: (name) => this.embedded.section(name),
       copyPath: join(this.#directory.path, "edges-copy.jsonl"),
       hear: (from, payload) => this.embedded.verdicts.hear(from, payload),
+      storedSection: (name) => {
+        const found = this.#persistence.store.readSection(name);
+        return typeof found === "string" ? undefined : found;
+      },
+      events: {
+        onSettled: () => this.#documents.settled(),
+        onHalted: (revision, reason) => this.#takeBack(revision, reason),
+      },
       logger: this.#logger.control,
       clock: systemClock,
     });
@@ -347,6 +357,20 @@ export class Server {
       storeAgeMs: ageMs,
       version: ownVersion(),
     };
+  }
+
+  /** Edges found a revision bad: what was before is served again, as a new one. */
+  #takeBack(revision: number, reason: string): void {
+    this.#logger.control.error({ revision, reason }, "A revision is taken back");
+    const work = async (): Promise<void> => {
+      const isShared = this.#replica !== undefined;
+      const before = await this.#documents.beforeUnsettled(isShared ? revision : undefined);
+      if (!(await this.embedded.withdraw(revision, reason)) || before === undefined) return;
+      await this.#documents.undo(before, `edges found it bad: ${reason}`);
+    };
+    work().catch((error: unknown) =>
+      this.#logger.control.error({ revision, reason: reasonOf(error) }, "Cannot take it back"),
+    );
   }
 
   async #startHandover(): Promise<void> {
@@ -491,7 +515,8 @@ export class Server {
       this.#gatherer.published(publication.revision, world);
       this.#queryLog?.published(publication.revision, world);
     }
-    this.#gateway?.publish(publication);
+    const gateway = this.#gateway;
+    gateway?.publish(publication, this.#assessment.stagingOf(publication, gateway.hasEdges));
     const { manifest: _, ...message } = publication;
     this.#edge?.post({ kind: "snapshot", ...message });
   }

@@ -19,7 +19,7 @@ import { withAddresses, type CompileProblem } from "./compile.ts";
 import { compileAddresses, knownAddresses, type ResolvedMember } from "./compile-addresses.ts";
 import type { CompilerProcess } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
-import type { EmbeddedOptions } from "./embedded-options.ts";
+import type { EmbeddedOptions, PublishMode } from "./embedded-options.ts";
 import type { AcceptedLoad } from "./file-compiler.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
@@ -54,6 +54,16 @@ export interface VersionedLoad extends AcceptedLoad {
   readonly revision?: number | undefined;
   /** What was held of the model when it was asked for. */
   readonly base: HeldParts | undefined;
+  /** As who changed the documents wishes. */
+  readonly publish?: PublishMode | undefined;
+}
+
+/** A model with what hangs on it. */
+interface Adoption {
+  readonly model: ServedModel | undefined;
+  readonly resolvedMembers: readonly ResolvedMember[];
+  readonly zoneProblems: readonly CompileProblem[];
+  readonly sections: readonly ManifestSection[];
 }
 
 export class AdoptedModel {
@@ -69,6 +79,16 @@ export class AdoptedModel {
   #latches: ReadonlyMap<string, DeclaredLatch> = new Map();
   #resolvedMembers: readonly ResolvedMember[] = [];
   #zoneProblems: readonly CompileProblem[] = [];
+  /** What was adopted before, where edges find bad what is. */
+  #before: Adoption | undefined;
+  /** What edges found bad, as long as the documents say so. */
+  #withdrawn:
+    | {
+        readonly revision: number;
+        readonly reason: string;
+        readonly sections: readonly ManifestSection[];
+      }
+    | undefined;
   /** Revisions come one after the other, as each is on disk before the next is made. */
   #lastTurn: Promise<unknown> = Promise.resolve();
   readonly #firstServed: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -100,7 +120,17 @@ export class AdoptedModel {
 
   /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
   conditions(): readonly CompileProblem[] {
-    return [...this.#zoneProblems, ...this.#hosts.conditions()];
+    const withdrawn = this.#withdrawn;
+    const refused =
+      withdrawn === undefined
+        ? []
+        : [
+            {
+              subject: "publication",
+              message: `Revision ${withdrawn.revision} was taken back: ${withdrawn.reason}`,
+            },
+          ];
+    return [...refused, ...this.#zoneProblems, ...this.#hosts.conditions()];
   }
 
   /** Active tier (from 1) of each failover node that holds a latch. */
@@ -153,12 +183,23 @@ export class AdoptedModel {
         world === undefined ? undefined : knownAddresses(members, world),
       );
       const sections = withAddresses(compiled, this.#addresses(members));
+      const { publish, revision } = accepted;
+      if (publish === undefined && isListed(sections, this.#withdrawn?.sections)) {
+        this.#options.logger.error(
+          { reason: this.#withdrawn?.reason },
+          "The documents are still those that edges found bad: what was served before stays",
+        );
+        return false;
+      }
+      this.#withdrawn = undefined;
       const isSame =
         served.isSame(sections) &&
-        (accepted.revision ?? served.revision) === served.revision &&
+        (revision ?? served.revision) === served.revision &&
         served.nextEpoch === served.epoch;
-      if (!isSame) await served.replace(sections, "Compiled the files", accepted.revision);
+      const adoption = this.#adoption(served.sections);
+      if (!isSame) await served.replace(sections, "Compiled the files", { revision, publish });
       if (this.#isClosed) return false;
+      if (!isSame) this.#before = adoption;
       this.#resolvedMembers = members;
       this.#zoneProblems = accepted.zoneProblems;
       for (const { subject, message } of accepted.zoneProblems)
@@ -173,6 +214,42 @@ export class AdoptedModel {
       this.#parts.onServed();
       return !isSame;
     });
+  }
+
+  /** As `Embedded.withdraw`. */
+  withdraw(revision: number, reason: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { served } = this.#parts;
+      const { sections: refused } = served;
+      const before = this.#before;
+      // Of several controls: the documents are rolled back, and that comes to all of them.
+      if (this.#options.shared !== undefined) return served.revision === revision;
+      if (before === undefined || served.revision !== revision || this.#isClosed) return false;
+      const sections = await served.read(before.sections);
+      await served.replace(sections, `Took revision ${revision} back: ${reason}`, {
+        publish: "immediate",
+      });
+      if (this.#isClosed) return false;
+      this.#before = undefined;
+      this.#withdrawn = { revision, reason, sections: refused };
+      this.#resolvedMembers = before.resolvedMembers;
+      this.#zoneProblems = before.zoneProblems;
+      // The compiler has gone on: it sends all of the model with what comes next.
+      this.held = undefined;
+      this.model = before.model;
+      if (before.model !== undefined) {
+        this.#latch(before.model);
+        this.#retarget(before.model);
+      }
+      this.#parts.onServed();
+      return true;
+    });
+  }
+
+  #adoption(sections: readonly ManifestSection[]): Adoption {
+    const { model } = this;
+    const [resolvedMembers, zoneProblems] = [this.#resolvedMembers, this.#zoneProblems];
+    return { model, resolvedMembers, zoneProblems, sections };
   }
 
   #addresses(members: readonly ResolvedMember[]): LoadedSection | undefined {
@@ -283,4 +360,14 @@ export class AdoptedModel {
     if (!isKept && !this.#isClosed) persistence.saveProbes(plan);
     if (!this.#isClosed) this.#options.onPlanKept?.();
   }
+}
+
+function isListed(
+  sections: readonly ManifestSection[],
+  others: readonly ManifestSection[] | undefined,
+): boolean {
+  return (
+    sections.length === others?.length &&
+    sections.every(({ name }, index) => name === others[index]?.name)
+  );
 }

@@ -20,7 +20,12 @@ export interface Publication {
   readonly world: SharedWorld;
   readonly overlay: SharedArrayBuffer;
   readonly slotCount: number;
+  /** As who changed the documents wishes; undefined leaves it to what the change does. */
+  readonly publish?: PublishMode;
 }
+
+/** To all edges at once, or to a few first, which check it. */
+export type PublishMode = "immediate" | "progressive";
 
 /** The edges that this control plane feeds; the application wires it. */
 export interface EdgeLink {

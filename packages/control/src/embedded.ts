@@ -21,7 +21,7 @@ import { AdoptedModel } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
 import type { FileDocument, Proposal, Publisher } from "./documents/document-service.ts";
-import type { EmbeddedOptions, Reload } from "./embedded-options.ts";
+import type { EmbeddedOptions, PublishMode, Reload } from "./embedded-options.ts";
 import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { RunningShifts } from "./running-shifts.ts";
@@ -210,8 +210,14 @@ export class Embedded implements Publisher {
   propose(
     documents: readonly InputFile[],
     commit: ((proposal: Proposal) => Promise<number>) | undefined,
+    mode?: PublishMode,
   ): Promise<Proposal> {
-    return this.#reloads.propose(documents, commit);
+    return this.#reloads.propose(documents, commit, mode);
+  }
+
+  /** Serves what was served before a revision that edges found bad, as a new one; false where there is another one by now. */
+  withdraw(revision: number, reason: string): Promise<boolean> {
+    return this.#adopted.withdraw(revision, reason);
   }
 
   documentOfFile(key: DocumentKey): Promise<FileDocument | undefined> {

@@ -6,7 +6,7 @@
 import { reasonOf } from "@meridian/core";
 import type { InputFile, Problem } from "@meridian/model";
 import type { Proposal } from "./documents/document-service.ts";
-import type { Logger, Reload } from "./embedded-options.ts";
+import type { Logger, PublishMode, Reload } from "./embedded-options.ts";
 import type { VersionedLoad } from "./adopted-model.ts";
 import type { LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import { FileWatcher } from "./file-watcher.ts";
@@ -102,6 +102,7 @@ export class FileReloads {
   async propose(
     stored: readonly InputFile[],
     commit: ((proposal: Proposal) => Promise<number>) | undefined,
+    mode?: PublishMode,
   ): Promise<Proposal> {
     return this.#oneLoad(async () => {
       const { problems, errors, accepted } = await this.#steps.compile({
@@ -126,9 +127,9 @@ export class FileReloads {
       this.problems = problems;
       this.errors = errors;
       // The serials are in the store now, with the documents.
-      const committed = { ...accepted, revision, serials: [] };
-      if (!this.#isClosed)
-        await this.#steps.adopt(accepted.revision === undefined ? accepted : committed);
+      const committed = accepted.revision === undefined ? {} : { revision, serials: [] };
+      const publish = mode === undefined ? {} : { publish: mode };
+      if (!this.#isClosed) await this.#steps.adopt({ ...accepted, ...committed, ...publish });
       return proposal;
     });
   }

@@ -67,7 +67,7 @@ export { consistencyKey, sharedConsistencyKey } from "./http/consistency-key.ts"
 export { DocumentService } from "./documents/document-service.ts";
 export { renderApiReference } from "./http/reference-page.ts";
 export { Notifier } from "./notifications/notifier.ts";
-export { EdgeHub, type EdgeStream } from "./edges/edge-hub.ts";
+export { EdgeHub, type EdgeStream, type Staging } from "./edges/edge-hub.ts";
 export { EdgeGateway } from "./edges/edge-gateway.ts";
 export { DocumentSet } from "./documents/document-set.ts";
 export type { ControlView } from "./edges/control-peers.ts";

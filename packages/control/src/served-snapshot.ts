@@ -16,7 +16,7 @@ import {
 } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { CompilerProcess } from "./compiler-process.ts";
-import type { EmbeddedOptions } from "./embedded-options.ts";
+import type { EmbeddedOptions, PublishMode } from "./embedded-options.ts";
 import type { CompiledSection } from "./file-compiler.ts";
 
 /** Sections that are read at once. */
@@ -25,6 +25,13 @@ const SECTION_READS_MAX = 8;
 /** A section to be served; with its bytes where the sections that are served do not have it. */
 export interface LoadedSection extends ManifestSection {
   readonly buffer?: SharedArrayBuffer;
+}
+
+/** Of what takes the place of what is served. */
+export interface ReplacementOptions {
+  /** The next one where it is left out. */
+  readonly revision?: number | undefined;
+  readonly publish?: PublishMode | undefined;
 }
 
 /** World, revision and overlay belong together and change at once. */
@@ -125,7 +132,7 @@ export class ServedSnapshot {
   async replace(
     sections: readonly LoadedSection[],
     text: string,
-    revision: number = this.revision + 1,
+    { revision = this.revision + 1, publish }: ReplacementOptions = {},
   ): Promise<void> {
     const world = this.#load(sections, this.seed, true);
     if (typeof world === "string")
@@ -135,12 +142,12 @@ export class ServedSnapshot {
     if (this.#isClosed) return;
     this.epoch = epoch;
     await this.#take(world, revision, sections, undefined);
-    if (this.isPublished && !this.#isClosed) this.publish();
+    if (this.isPublished && !this.#isClosed) this.publish(publish);
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
   }
 
   /** From now on edges follow what is served. */
-  publish(): void {
+  publish(mode?: PublishMode): void {
     if (this.world === undefined) return;
     this.isPublished = true;
     this.#compiler.yieldToAnswers();
@@ -150,6 +157,7 @@ export class ServedSnapshot {
       world: this.world.share(),
       overlay: this.overlay.buffer,
       slotCount: this.overlay.slotCount,
+      ...(mode === undefined ? {} : { publish: mode }),
     });
   }
 

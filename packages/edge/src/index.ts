@@ -33,6 +33,13 @@ export {
   counterShape,
 } from "./counter-layout.ts";
 export type { CounterShape } from "./counter-layout.ts";
+export {
+  answersDigest,
+  compareAnswers,
+  objectionTo,
+  type AnswerComparison,
+  type AskedPair,
+} from "./answer-comparison.ts";
 export { WorkerCounters } from "./counters.ts";
 export { openWorld } from "./handler.ts";
 export type { HandlerData, HandlerReport, SnapshotMessage } from "./handler.ts";

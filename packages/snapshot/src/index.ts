@@ -60,6 +60,7 @@ export { NO_TARGET, type NamesChunk, type ResolveTarget } from "./zone/names-chu
 export { readPublishedZone, type PublishedZone } from "./zone/published-zone.ts";
 export { QueryName } from "./zone/query-name.ts";
 export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone/zone-format.ts";
+export { sampleOwners } from "./zone/owner-names.ts";
 export { ZoneTable, type LoadedZone } from "./zone/zone-table.ts";
 export {
   encodeManifest,
@@ -115,5 +116,13 @@ export {
   type VantagePlace,
   type VantagePlan,
 } from "./link/vantage-plan.ts";
+export {
+  decodeStage,
+  decodeStatus,
+  encodeStage,
+  encodeStatus,
+  type Stage,
+  type StageStatus,
+} from "./link/stage.ts";
 export { joinStatement, parseJoinToken, type JoinRequest, type JoinToken } from "./link/join.ts";
 export type { KeyRun } from "./key-runs.ts";

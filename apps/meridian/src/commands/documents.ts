@@ -284,6 +284,7 @@ function keyOf(raw: unknown): string {
 function writeQuery(input: CommandInput): Readonly<Record<string, string | undefined>> {
   return {
     reason: input.text("reason"),
+    publish: input.text("publish"),
     ...(input.flag("dryRun") ? { dryRun: "true" } : {}),
   };
 }

@@ -37,6 +37,11 @@ async function waitUntilLive(api: ApiClient, snapshot: number): Promise<ExitCode
         complain(`Snapshot ${snapshot} is live on ${edges(serving)}${silentText(silent)}`);
         return ExitCode.done;
       }
+      if (memberOf(seen, "state") === "withdrawn") {
+        progress.close();
+        complain(`Snapshot ${snapshot} was taken back: ${String(memberOf(seen, "reason"))}`);
+        return ExitCode.refused;
+      }
       if (performance.now() > endMs) {
         progress.close();
         complain(`Snapshot ${snapshot} is not live yet: waiting for ${waiting}`);

@@ -9,7 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError } from "@meridian/core";
 import { FIRST_EPOCH } from "@meridian/snapshot";
 import { isKind, type InputFile, type Problem, type TokenDocument } from "@meridian/model";
-import type { Caller } from "../access/caller.ts";
+import type { PublishMode } from "../embedded-options.ts";
+import { Caller, builtinRoles } from "../access/caller.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type {
   DocumentKey,
@@ -45,6 +46,8 @@ const ATTEMPTS_MAX = 5;
 /** Rounds in which a cascade finds referrers of referrers. */
 const CASCADE_ROUNDS_MAX = 32;
 const WARNINGS_MAX = 100;
+/** Change sets among which the one to undo is looked for: state of controls lies between those of documents. */
+const UNDO_LOOKS_BACK_MAX = 100;
 /** Pause before a store that cannot be watched on is read again. */
 const AGAIN_MS = 500;
 
@@ -70,6 +73,7 @@ export interface Publisher {
   propose(
     documents: readonly InputFile[],
     commit: ((proposal: Proposal) => Promise<number>) | undefined,
+    mode?: PublishMode,
   ): Promise<Proposal>;
   /** The document of a file, where one has the key. */
   documentOfFile(key: DocumentKey): Promise<FileDocument | undefined>;
@@ -92,6 +96,8 @@ export interface ChangeOptions {
   readonly isDiff?: boolean;
   /** A change set with this id is committed once, however often it is sent. */
   readonly id?: string;
+  /** How it goes to edges. */
+  readonly publish?: PublishMode;
   /** On behalf of whom, in the caller's own words. */
   readonly actor?: string;
 }
@@ -120,6 +126,8 @@ export class DocumentService {
   readonly #tenancy = new Tenancy();
   #set: DocumentSet = DocumentSet.empty;
   #last: Promise<unknown> = Promise.resolve();
+  /** The revision of the store before a change that not all edges have yet. */
+  #unsettled: number | undefined;
 
   /** `open` gives the store, which may be another one after a handover. */
   constructor(open: () => Store, publisher: Publisher) {
@@ -269,6 +277,32 @@ export class DocumentService {
     });
   }
 
+  /** What was changed goes to all edges: nothing of it is undone any more. */
+  settled(): void {
+    this.#unsettled = undefined;
+  }
+
+  /**
+   * The revision before the change that brought a snapshot which not all edges have; undefined where files did. `revision` is that of the
+   * documents of the snapshot, where snapshots have it.
+   */
+  async beforeUnsettled(revision: number | undefined): Promise<number | undefined> {
+    return revision === undefined ? this.#unsettled : this.#revisionBefore(revision);
+  }
+
+  /** Makes the documents what they were, on behalf of control itself. */
+  async undo(before: number, reason: string): Promise<void> {
+    const caller = new Caller("meridian", undefined, "", builtinRoles["admin"] ?? []);
+    await this.rollback(before, { caller, reason, publish: "immediate" });
+  }
+
+  /** Before the newest change up to a revision, unless there is another one behind it. */
+  async #revisionBefore(revision: number): Promise<number | undefined> {
+    const sets = await this.store.history({ newestFirst: true, limit: UNDO_LOOKS_BACK_MAX });
+    const newest = sets.find(({ writes }) => writes.some(({ key }) => isKind(key.kind)));
+    return newest === undefined || newest.revision > revision ? undefined : newest.revision - 1;
+  }
+
   /** A document of the store as it is now or was; of a file where the store has none. */
   async get(key: DocumentKey, revision?: number): Promise<StoredDocument | FileDocument> {
     const stored = await this.store.get(key, revision === undefined ? {} : { revision });
@@ -347,6 +381,7 @@ export class DocumentService {
     refuseUngranted(plan.writes, set, wanted);
     const commit = async (state: readonly Write[]): Promise<number> => {
       const { revision } = await this.#commitAfter(verb, options, plan, { set, state });
+      if (plan.writes.some(({ key }) => isKind(key.kind))) this.#unsettled = set.revision;
       const seen = revision === wanted.revision ? wanted : this.#set.with(plan.writes, revision);
       this.#see(state.length === 0 ? seen : seen.with(state, revision));
       return revision;
@@ -357,6 +392,7 @@ export class DocumentService {
     }
     const candidate = wanted.compilerFiles();
     const check = (proposal: Proposal): void => refuseClaims(proposal.claims, plan, options);
+    const { newestRevision: served } = this.#publisher;
     const proposal = await this.#publisher.propose(
       candidate.files,
       isDryRun
@@ -365,7 +401,10 @@ export class DocumentService {
             check(proposed);
             return commit(proposed.state);
           },
+      options.publish,
     );
+    // It changed nothing that edges see.
+    if (this.#publisher.newestRevision === served) this.settled();
     if (!proposal.isAccepted) throw refusalOf(proposal, candidate, plan, options.caller);
     check(proposal);
     const warnings = proposal.problems

@@ -9,7 +9,7 @@ import type { ChangeSet, Roster } from "@meridian/health";
 import { CONTROL_NAME, LINK_SLOTS_MAX, TABLE_MS, type VantagePlace } from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
-import { EdgeHub, type EdgeView } from "./edge-hub.ts";
+import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./edge-hub.ts";
 import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster } from "./edge-roster.ts";
 import { ControlPeers, type ControlStatus, type ControlView } from "./control-peers.ts";
@@ -42,6 +42,9 @@ export interface EdgeGatewayOptions {
   readonly name: string;
   /** How this control stands, without its address. */
   readonly control: () => Promise<Omit<ControlView, "name" | "address">>;
+  /** A section of an earlier revision, which some edges are still sent. */
+  readonly storedSection?: (name: string) => SharedArrayBuffer | undefined;
+  readonly events?: PublicationEvents;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -74,7 +77,7 @@ export class EdgeGateway {
     this.#authority = authority;
     this.#tokens = new JoinTokens(state);
     this.#roster = new EdgeRoster(state);
-    this.#hub = new EdgeHub(clock);
+    this.#hub = new EdgeHub(clock, options.events);
     this.#vantages = new VantageHub(options.hear);
     this.#plan = new PlanSectionFile(options.stateFolder);
     this.#listener = new EdgeListener({
@@ -89,7 +92,7 @@ export class EdgeGateway {
         monotonicMs: () => clock.monotonicMs(),
       }),
       vantages: this.#vantages,
-      section: (name) => this.#plan.section(name) ?? options.section(name),
+      section: (name) => this.#plan.section(name) ?? this.#section(name),
       status: () => this.#status(),
       logger,
       wallMs: () => clock.wallMs(),
@@ -123,9 +126,15 @@ export class EdgeGateway {
     }, TABLE_MS).unref();
   }
 
-  publish(publication: Publication): void {
+  /** Whether some edge has been heard of just now. */
+  get hasEdges(): boolean {
+    return this.views().some(({ standing }) => standing !== "silent");
+  }
+
+  /** A revision for all edges; with `staging` for a few of them first. */
+  publish(publication: Publication, staging?: Staging): void {
     const { slotCount, revision } = publication;
-    if (slotCount <= LINK_SLOTS_MAX) this.#hub.publish(publication);
+    if (slotCount <= LINK_SLOTS_MAX) this.#hub.publish(publication, staging);
     else
       this.#options.logger.error(
         { revision, slotCount, slotCountMax: LINK_SLOTS_MAX },
@@ -193,6 +202,12 @@ export class EdgeGateway {
   /** How far a revision has come. */
   publication(revision: number): PublicationView {
     return this.#hub.publication(revision, this.#roster.names());
+  }
+
+  #section(name: string): SharedArrayBuffer | undefined {
+    const { section, storedSection } = this.#options;
+    const served = section(name);
+    return served === undefined && this.#hub.isSent(name) ? storedSection?.(name) : served;
   }
 
   /** Makes a token with which the edge `edge` may join once. Throws EDGE_INVITATION_INVALID. */

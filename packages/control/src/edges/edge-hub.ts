@@ -5,15 +5,11 @@
 // is sent does not depend on what happens.
 
 import {
-  OverlayObserver,
-  encodeChanges,
-  encodeManifest,
-  encodeManifestMessage,
-  encodeTable,
+  encodeStage,
   isLater,
   type Hello,
-  type Manifest,
   type Position,
+  type StageStatus,
 } from "@meridian/snapshot";
 import type { Clock } from "@meridian/core";
 import type { ChangeSet } from "@meridian/health";
@@ -24,6 +20,9 @@ import {
   type EdgeMoment,
   type PublicationView,
 } from "./publication-state.ts";
+
+import { PublicationStage, chooseCanaries } from "./publication-stage.ts";
+import { RevisionLane } from "./revision-lane.ts";
 
 /** An edge that has more than this still to be sent gets nothing until it has not: the next table has it all. */
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
@@ -69,24 +68,44 @@ interface KnownEdge {
   tables: number | undefined;
 }
 
-interface Served {
-  readonly manifest: Manifest;
-  readonly manifestMessage: Uint8Array;
-  readonly overlay: OverlayObserver;
+/** How a revision goes out. */
+export interface Staging {
+  /** What its answers hash to; see `answersDigest` of the edge. */
+  readonly digest: string;
 }
+
+/** What became of a revision. */
+export interface PublicationEvents {
+  /** All edges are sent it. */
+  readonly onSettled?: () => void;
+  /** It was found bad by one of those that it went to first. */
+  readonly onHalted?: (revision: number, reason: string) => void;
+}
+
+/** Revisions that were taken back and are remembered. */
+const WITHDRAWN_MAX = 100;
 
 export class EdgeHub {
   readonly #edges = new Map<string, KnownEdge>();
   readonly #clock: Clock;
-  #served: Served | undefined;
+  readonly #events: PublicationEvents;
+  #newest: RevisionLane | undefined;
+  /** What edges are sent that do not go first, while `#stage` lasts. */
+  #kept: RevisionLane | undefined;
+  #stage: PublicationStage | undefined;
+  #stageMessage: Uint8Array | undefined;
+  /** Why, by revision. */
+  readonly #withdrawn = new Map<number, string>();
   #mayServe = true;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, events: PublicationEvents = {}) {
     this.#clock = clock;
+    this.#events = events;
   }
 
   /** To be called once in TABLE_MS. */
   tick(): void {
+    this.#stepStage();
     this.#tellAll();
   }
 
@@ -94,19 +113,24 @@ export class EdgeHub {
     for (const edge of this.#edges.values()) edge.stream?.end();
   }
 
-  publish({ manifest, overlay, slotCount }: Publication): void {
-    this.#served = {
-      manifest,
-      manifestMessage: encodeManifestMessage(encodeManifest(manifest)),
-      overlay: new OverlayObserver(overlay, slotCount),
-    };
+  /** A revision for all edges; with `staging` for a few of them first, which check it. */
+  publish(publication: Publication, staging?: Staging): void {
+    const lane = new RevisionLane(publication);
+    const before = this.#kept ?? this.#newest;
+    this.#newest = lane;
+    this.#kept = undefined;
+    this.#stage = undefined;
+    const fresh = this.#fresh().filter((name) => this.#edges.get(name)?.stream !== undefined);
+    if (staging !== undefined && before !== undefined && fresh.length > 0)
+      this.#begin(before, lane, fresh, staging);
     for (const edge of this.#edges.values()) edge.tables = undefined;
     this.#tellAll();
+    if (this.#stage === undefined) this.#events.onSettled?.();
   }
 
   /** Whether there is anything to send. */
   get isServing(): boolean {
-    return this.#served !== undefined && this.#mayServe;
+    return this.#newest !== undefined && this.#mayServe;
   }
 
   /** With `false` all edges are sent away. */
@@ -115,11 +139,31 @@ export class EdgeHub {
     if (!mayServe) for (const edge of this.#edges.values()) edge.stream?.end();
   }
 
+  /** Whether a section belongs to what some edge is sent or was sent just before. */
+  isSent(section: string): boolean {
+    return [this.#newest, this.#kept].some(
+      (lane) => lane?.manifest.sections.some(({ name }) => name === section) === true,
+    );
+  }
+
   changed({ revision, sequence, changes }: ChangeSet): void {
-    if (this.#served?.manifest.revision !== revision) return;
-    const { epoch } = this.#served.manifest;
-    const message = encodeChanges({ epoch, revision, sequence, changes });
-    for (const edge of this.#edges.values()) if (edge.tables !== undefined) send(edge, message);
+    if (this.#newest?.manifest.revision !== revision) return;
+    const messages = new Map<RevisionLane, Uint8Array>();
+    for (const [name, edge] of this.#edges) {
+      const lane = this.#laneOf(name, edge);
+      if (edge.tables === undefined || lane === undefined) continue;
+      const message = messages.get(lane) ?? lane.changes({ sequence, changes });
+      messages.set(lane, message);
+      send(edge, message);
+    }
+  }
+
+  /** A canary has found a revision good or bad. */
+  report(name: string, stream: EdgeStream, status: StageStatus): void {
+    const stage = this.#stage;
+    if (this.#edges.get(name)?.stream !== stream || stage?.revision !== status.revision) return;
+    stage.report(name, status);
+    this.#stepStage();
   }
 
   /** An edge has come; a stream that it had before is ended. */
@@ -135,8 +179,7 @@ export class EdgeHub {
       tables: undefined,
     };
     this.#edges.set(name, edge);
-    const { overlay } = this.#served ?? {};
-    if (overlay !== undefined) this.#tell(edge, this.#table());
+    this.#tell(name, edge, new Map());
   }
 
   acknowledge(name: string, stream: EdgeStream, position: Position): void {
@@ -154,7 +197,7 @@ export class EdgeHub {
 
   /** All of `names` and those that have come, by name. */
   views(names: readonly string[]): EdgeView[] {
-    const newest = this.#served?.manifest.revision ?? 0;
+    const newest = this.#newest?.manifest.revision ?? 0;
     return this.#moments(names).map((moment) => {
       const { name } = moment;
       const edge = this.#edges.get(name);
@@ -175,7 +218,13 @@ export class EdgeHub {
 
   /** How far a revision has come at all of `names` and those that have come. */
   publication(revision: number, names: readonly string[]): PublicationView {
-    return publicationOf(revision, this.#served?.manifest.revision ?? 0, this.#moments(names));
+    const published = this.#newest?.manifest.revision ?? 0;
+    const view = publicationOf(revision, published, this.#moments(names));
+    const withdrawn = this.#withdrawn.get(revision);
+    if (withdrawn !== undefined) return { ...view, state: "withdrawn", reason: withdrawn };
+    return this.#stage?.revision === revision
+      ? { ...view, canaries: [...this.#stage.canaries] }
+      : view;
   }
 
   #moments(names: readonly string[]): EdgeMoment[] {
@@ -193,37 +242,85 @@ export class EdgeHub {
 
   /** As far as it counts now: one of an epoch before is before all revisions. */
   #revisionOf(edge: KnownEdge | undefined): number {
-    if (edge === undefined || edge.position.epoch < (this.#served?.manifest.epoch ?? 0)) return 0;
+    if (edge === undefined || edge.position.epoch < (this.#newest?.manifest.epoch ?? 0)) return 0;
     return edge.position.revision;
   }
 
-  #tellAll(): void {
-    if (this.#served === undefined || this.#edges.size === 0) return;
-    const table = this.#table();
-    for (const edge of this.#edges.values()) this.#tell(edge, table);
+  #begin(
+    before: RevisionLane,
+    lane: RevisionLane,
+    fresh: readonly string[],
+    { digest }: Staging,
+  ): void {
+    const { epoch, revision } = lane.manifest;
+    before.follow(lane);
+    this.#kept = before;
+    const nowMs = this.#clock.monotonicMs();
+    this.#stage = new PublicationStage(revision, chooseCanaries(fresh, revision), nowMs);
+    this.#stageMessage = encodeStage({ epoch, revision, digest });
   }
 
-  #tell(edge: KnownEdge, table: Uint8Array): void {
+  #stepStage(): void {
+    const stage = this.#stage;
+    if (stage === undefined) return;
+    const silent = [...stage.canaries].filter((name) => !this.#fresh().includes(name));
+    stage.step(this.#clock.monotonicMs(), new Set(silent));
+    const { state } = stage;
+    if (state.kind === "checking") return;
+    this.#stage = undefined;
+    if (state.kind === "good") {
+      for (const [name, edge] of this.#edges)
+        if (this.#laneOf(name, edge) === this.#kept) edge.tables = undefined;
+      this.#kept = undefined;
+      this.#tellAll();
+      this.#events.onSettled?.();
+      return;
+    }
+    // What is kept goes on being sent until the revision that takes this one back comes.
+    this.#withdrawn.set(stage.revision, state.reason);
+    const [oldest] = this.#withdrawn.keys();
+    if (this.#withdrawn.size > WITHDRAWN_MAX && oldest !== undefined)
+      this.#withdrawn.delete(oldest);
+    this.#events.onHalted?.(stage.revision, state.reason);
+  }
+
+  #fresh(): string[] {
+    return this.#moments([])
+      .filter((moment) => isFresh(moment))
+      .map(({ name }) => name);
+  }
+
+  /** What an edge is sent: nobody who has served a later revision is sent the one that is kept. */
+  #laneOf(name: string, { position }: KnownEdge): RevisionLane | undefined {
+    const kept = this.#kept;
+    if (kept === undefined || this.#stage?.canaries.has(name) === true) return this.#newest;
+    return isLater(position, kept.manifest) ? this.#newest : kept;
+  }
+
+  #tellAll(): void {
+    const tables = new Map<RevisionLane, Uint8Array>();
+    for (const [name, edge] of this.#edges) this.#tell(name, edge, tables);
+  }
+
+  /** `tables` are those that others were just sent. */
+  #tell(name: string, edge: KnownEdge, tables: Map<RevisionLane, Uint8Array>): void {
     const { stream } = edge;
-    if (this.#served === undefined || stream === undefined) return;
+    const lane = this.#laneOf(name, edge);
+    if (lane === undefined || stream === undefined) return;
     if (stream.backlogBytes > BACKLOG_BYTES_MAX) return;
-    const { manifest, manifestMessage } = this.#served;
+    const { manifest, manifestMessage } = lane;
     // Once more to who has not taken it, as it may have been refused or lost: who is still fetching passes it over.
     const isLost = edge.tables === REPEAT_TABLES && isLater(manifest, edge.position);
     if (edge.tables === undefined || isLost) {
+      if (this.#stage?.canaries.has(name) === true && this.#stageMessage !== undefined)
+        stream.write(this.#stageMessage);
       stream.write(manifestMessage);
       edge.tables = 0;
     }
     edge.tables = Math.min(edge.tables + 1, REPEAT_TABLES);
+    const table = tables.get(lane) ?? lane.table();
+    tables.set(lane, table);
     stream.write(table);
-  }
-
-  #table(): Uint8Array {
-    if (this.#served === undefined) return new Uint8Array(0);
-    const { manifest, overlay } = this.#served;
-    const { sequence, slots } = overlay.moment();
-    const { epoch, revision } = manifest;
-    return encodeTable({ epoch, revision, sequence, slots });
   }
 }
 

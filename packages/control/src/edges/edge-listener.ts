@@ -23,6 +23,7 @@ import {
   SILENCE_MS_MAX,
   decodeAcknowledgement,
   decodeHello,
+  decodeStatus,
   joinStatement,
   type JoinRequest,
 } from "@meridian/snapshot";
@@ -281,7 +282,11 @@ export class EdgeListener {
       write: (bytes) => void stream.write(bytes),
       end: () => stream.close(),
     };
-    const decoder = new FrameDecoder([FrameKind.hello, FrameKind.acknowledgement]);
+    const decoder = new FrameDecoder([
+      FrameKind.hello,
+      FrameKind.acknowledgement,
+      FrameKind.status,
+    ]);
     let isGreeted = false;
     const fail = (reason: string): void => {
       logger.warn({ edge: name, address, reason }, "Cut an edge off");
@@ -308,6 +313,11 @@ export class EdgeListener {
             { edge: name, address, revision: hello.revision, sequence: hello.sequence },
             "An edge is connected",
           );
+          continue;
+        }
+        const status = kind === FrameKind.status ? decodeStatus(payload) : undefined;
+        if (status !== undefined) {
+          hub.report(name, link, status);
           continue;
         }
         const position =

@@ -26,7 +26,11 @@ export interface EdgeBehind {
 /** How far a revision has come. */
 export interface PublicationView {
   readonly revision: number;
-  readonly state: "live" | "pending";
+  readonly state: "live" | "pending" | "withdrawn";
+  /** Why it was taken back. */
+  readonly reason?: string;
+  /** Edges that it went to first, while they check it. */
+  readonly canaries?: readonly string[];
   /** Edges that serve it or a later one and were heard of just now. */
   readonly serving: number;
   /** Edges that hold it up. */

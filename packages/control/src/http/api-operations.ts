@@ -36,6 +36,12 @@ const reading: readonly ApiParameter[] = [
 const writing: readonly ApiParameter[] = [
   { name: "dryRun", summary: "`true` or `All`: do everything but commit." },
   { name: "reason", summary: "Why, for the audit log." },
+  {
+    name: "publish",
+    summary:
+      "To all edges at once, or to a few first, which check it; by what it changes unless given.",
+    choices: ["immediate", "progressive"],
+  },
   { name: "owner", summary: "Whose the documents are: `api` or `operator:CLUSTER`." },
 ];
 const selecting: readonly ApiParameter[] = [

@@ -274,7 +274,7 @@ class Routes {
 
   #change(request: FastifyRequest<Shape>): ChangeOptions {
     const { query, headers } = request;
-    const { dryRun, owner, reason } = query;
+    const { dryRun, owner, reason, publish } = query;
     const id = headers["idempotency-key"];
     const actor = headers["meridian-actor"];
     if (owner !== undefined && !/^(api|operator:[a-z0-9-]{1,63})$/.test(owner))
@@ -282,8 +282,14 @@ class Routes {
         "REQUEST_INVALID",
         `Cannot apply: owner is "${owner}", expected api or operator:CLUSTER`,
       );
+    if (publish !== undefined && publish !== "immediate" && publish !== "progressive")
+      throw new RequestRefusal(
+        "REQUEST_INVALID",
+        `Cannot apply: publish is "${publish}", expected immediate or progressive`,
+      );
     return {
       caller: this.#keeper.callerOf(request),
+      ...(publish === undefined ? {} : { publish }),
       isDryRun: dryRun === "true" || dryRun === "All",
       ...(owner === undefined ? {} : { owner }),
       ...(reason === undefined ? {} : { reason: reason.slice(0, 1024) }),

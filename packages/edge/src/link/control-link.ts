@@ -12,10 +12,13 @@ import {
   SILENCE_MS_MAX,
   decodeChanges,
   decodeManifestText,
+  decodeStage,
   decodeTable,
   encodeAcknowledgement,
   encodeHello,
+  encodeStatus,
   type Frame,
+  type StageStatus,
 } from "@meridian/snapshot";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { EdgeIdentity } from "./edge-identity.ts";
@@ -67,6 +70,12 @@ export class ControlLink {
       stream.write(encodeAcknowledgement(this.#options.replica.position));
   }
 
+  /** A revision that control had checked here was found good or bad. */
+  report(status: StageStatus): void {
+    const stream = this.#stream;
+    if (stream?.writable === true) stream.write(encodeStatus(status));
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -97,7 +106,12 @@ export class ControlLink {
       },
       { endStream: false },
     );
-    const decoder = new FrameDecoder([FrameKind.manifest, FrameKind.table, FrameKind.changes]);
+    const decoder = new FrameDecoder([
+      FrameKind.manifest,
+      FrameKind.table,
+      FrameKind.changes,
+      FrameKind.stage,
+    ]);
     const fetch: FetchSection = (name, bytes) => fetchSection(session, name, bytes);
     let refusal: string | undefined;
     const fail = (reason: string): void => {
@@ -162,6 +176,13 @@ export class ControlLink {
         else replica.takeChanges(changes);
         return;
       }
+      case FrameKind.stage: {
+        const stage = decodeStage(payload);
+        if (stage === undefined) fail("a stage is malformed");
+        else replica.expect(stage);
+        return;
+      }
+      case FrameKind.status:
       case FrameKind.hello:
       case FrameKind.acknowledgement:
       case FrameKind.reports:

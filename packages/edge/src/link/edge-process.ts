@@ -94,6 +94,7 @@ export class EdgeProcess {
         this.#served = { world, mirror };
         this.#isolation.served(world, mirror);
       },
+      onChecked: (status) => this.#link.report(status),
       ...(onSlab === undefined ? {} : { onSlab }),
     });
     this.#renewal = new CertificateRenewal({

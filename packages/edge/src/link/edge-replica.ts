@@ -24,7 +24,10 @@ import {
   type Position,
   type SlotChanges,
   type SlotTable,
+  type Stage,
+  type StageStatus,
 } from "@meridian/snapshot";
+import { answersDigest, compareAnswers, objectionTo } from "../answer-comparison.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { SnapshotMessage } from "../handler.ts";
 import type { EdgeState, RestoredPair } from "./edge-state.ts";
@@ -65,6 +68,8 @@ export interface EdgeReplicaOptions {
   readonly serve: (message: SnapshotMessage) => void;
   /** What is served has changed. */
   readonly onPosition: (position: Position) => void;
+  /** A revision that control had checked here was found good or bad. */
+  readonly onChecked?: (status: StageStatus) => void;
   readonly onSlab?: (slab: SharedArrayBuffer) => void;
   /** Another overlay begins; workers have not seen it yet. */
   readonly onMirror?: (world: World, mirror: OverlayMirror) => void;
@@ -81,6 +86,8 @@ export class EdgeReplica {
   /** The revision that control serves, where it is not served here yet, and its newest table. */
   #wanted: Manifest | undefined;
   #wantedTable: SlotTable | undefined;
+  /** What is to be checked before it is served. */
+  #stage: Stage | undefined;
   #isAdopting = false;
   /** The control that is followed has not sent a table yet. */
   #isFirstTable = false;
@@ -111,6 +118,14 @@ export class EdgeReplica {
   /** Another connection: what a control says is understood from its first table on. */
   begin(): void {
     this.#isFirstTable = true;
+  }
+
+  /** This revision is to be checked before it is served, and control to be told what came of it. */
+  expect(stage: Stage): void {
+    this.#stage = stage;
+    const served = this.#served?.manifest;
+    if (served?.epoch === stage.epoch && served.revision === stage.revision)
+      this.#options.onChecked?.({ ...stage, isGood: true, reason: "" });
   }
 
   /** Control serves this from now on. A text says why it is not taken. */
@@ -217,11 +232,30 @@ export class EdgeReplica {
     const { epoch, revision, sequence, slots } = this.#wantedTable;
     if (slots.length !== loaded.world.slotCount)
       throw new TypeError(`Table has ${slots.length} slots, expected ${loaded.world.slotCount}`);
-    this.#options.state.keep(manifest);
+    const stage = isStaged(this.#stage, manifest) ? this.#stage : undefined;
+    const wrong = stage === undefined ? undefined : this.#check(stage, loaded.world, slots);
     this.#wanted = undefined;
     this.#wantedTable = undefined;
+    if (wrong !== undefined) {
+      this.#options.logger.error("Refused a revision", { revision, reason: wrong });
+      this.#options.onChecked?.({ epoch, revision, isGood: false, reason: wrong });
+      return;
+    }
+    this.#options.state.keep(manifest);
     this.#serve(manifest, loaded, { epoch, revision, sequence, slots });
+    if (stage !== undefined)
+      this.#options.onChecked?.({ epoch, revision, isGood: true, reason: "" });
     this.#options.logger.info("Serving a new revision", { revision, sequence });
+  }
+
+  /** What speaks against a revision that is to be checked; undefined for nothing. */
+  #check(stage: Stage, world: World, slots: Uint32Array): string | undefined {
+    if (answersDigest(world) !== stage.digest)
+      return "it answers otherwise here than at control, with every endpoint in its first state";
+    const served = this.#served;
+    if (served === undefined) return undefined;
+    const before = { world: served.world, slots: served.mirror.copy() };
+    return objectionTo(compareAnswers(before, { world, slots }));
   }
 
   #load(manifest: Manifest, sections: readonly NamedSection[]): LoadedRevision | string {
@@ -285,6 +319,10 @@ export class EdgeReplica {
 
 function isOf(position: Position, { epoch, revision }: Manifest): boolean {
   return position.epoch === epoch && position.revision === revision;
+}
+
+function isStaged(stage: Stage | undefined, { epoch, revision }: Manifest): boolean {
+  return stage?.epoch === epoch && stage.revision === revision;
 }
 
 function shown({ epoch, revision, hash }: Manifest): string {

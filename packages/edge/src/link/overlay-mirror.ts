@@ -126,6 +126,11 @@ export class OverlayMirror {
     }
   }
 
+  /** Every slot, as workers read it. */
+  copy(): Uint32Array {
+    return this.#writer.current().slice();
+  }
+
   /** A worker died: its acknowledgement must not hold a bank. */
   forget(worker: number): void {
     this.#writer.forget(worker);

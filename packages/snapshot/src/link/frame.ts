@@ -11,10 +11,12 @@ export const FrameKind = {
   hello: 1,
   acknowledgement: 2,
   reports: 3,
+  status: 4,
   manifest: 16,
   table: 17,
   changes: 18,
   plan: 19,
+  stage: 20,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
@@ -28,10 +30,12 @@ export const FRAME_BYTES_MAX: Readonly<Record<FrameKind, number>> = {
   [FrameKind.hello]: 4096,
   [FrameKind.acknowledgement]: 64,
   [FrameKind.reports]: 16 * MEBIBYTE,
+  [FrameKind.status]: 4096,
   [FrameKind.manifest]: 64 * MEBIBYTE,
   [FrameKind.table]: 16 * MEBIBYTE,
   [FrameKind.changes]: 64 * MEBIBYTE,
   [FrameKind.plan]: MEBIBYTE,
+  [FrameKind.stage]: 4096,
 };
 
 /** One message as it travels. */

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Whether a revision goes to all edges at once or to a few first: by what it does to answers, unless who made it has said so.
+
+import type { Publication, Staging } from "@meridian/control";
+import { answersDigest, compareAnswers, type AskedPair } from "@meridian/edge";
+import { OverlayObserver, World } from "@meridian/snapshot";
+
+/** Share of all names that one revision may change, and of a zone's names that it may remove, before it goes to a few edges first. */
+const CHANGED_SHARE_MAX = 0.01;
+const REMOVED_SHARE_MAX = 0.2;
+
+export class ChangeAssessment {
+  #before: Publication | undefined;
+
+  /** How `publication`, which follows the one before, goes out; undefined for to all at once. `hasEdges`: there is somebody to ask. */
+  stagingOf(publication: Publication, hasEdges: boolean): Staging | undefined {
+    const before = this.#before;
+    this.#before = publication;
+    const { publish } = publication;
+    if (before === undefined || !hasEdges || publish === "immediate") return undefined;
+    const after = World.open(publication.world);
+    if (publish === "progressive" || isLarge(before, publication))
+      return { digest: answersDigest(after) };
+    return undefined;
+  }
+}
+
+function isLarge(before: Publication, publication: Publication): boolean {
+  const [old, now] = [pairOf(before), pairOf(publication)];
+  if (removesMuch(old.world, now.world)) return true;
+  const { asked, changed, emptiedCount, failedCount } = compareAnswers(old, now);
+  return emptiedCount + failedCount > 0 || changed > asked * CHANGED_SHARE_MAX;
+}
+
+function removesMuch(before: World, after: World): boolean {
+  const counts = new Map(after.zones.zones.map(({ key, ownerCount }) => [key, ownerCount]));
+  return before.zones.zones.some(({ key, ownerCount }) => {
+    const left = counts.get(key) ?? 0;
+    return left < ownerCount * (1 - REMOVED_SHARE_MAX);
+  });
+}
+
+function pairOf({ world, overlay, slotCount }: Publication): AskedPair {
+  const { slots } = new OverlayObserver(overlay, slotCount).moment();
+  return { world: World.open(world), slots };
+}

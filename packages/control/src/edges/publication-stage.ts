@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A revision that goes to some edges first. Each asks itself before it serves it; when all have found it good, it goes to all. One that
+// finds it bad, that falls silent or that says nothing in time halts it. A pure state machine: time comes with each call.
+
+import { hash32 } from "@meridian/core";
+
+/** Share of the edges that go first, and at least one. */
+const CANARY_SHARE = 0.1;
+/** Longest time for a canary to fetch, check and serve a revision. */
+const CANARY_MS_MAX = 60_000;
+
+/** How a staged revision stands. */
+export type StageState =
+  | { readonly kind: "checking" }
+  | { readonly kind: "good" }
+  | { readonly kind: "halted"; readonly reason: string };
+
+/** The edges that go first: other ones for each revision, the same ones wherever it is asked. */
+export function chooseCanaries(names: readonly string[], revision: number): Set<string> {
+  const count = Math.max(1, Math.ceil(names.length * CANARY_SHARE));
+  const ranked = names.map((name) => ({ name, rank: rankOf(`${revision}/${name}`) }));
+  const chosen = ranked.toSorted((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1));
+  return new Set(chosen.slice(0, count).map(({ name }) => name));
+}
+
+export class PublicationStage {
+  readonly revision: number;
+  readonly canaries: ReadonlySet<string>;
+  readonly #startedMs: number;
+  readonly #good = new Set<string>();
+  #reason: string | undefined;
+
+  constructor(revision: number, canaries: ReadonlySet<string>, nowMs: number) {
+    this.revision = revision;
+    this.canaries = canaries;
+    this.#startedMs = nowMs;
+  }
+
+  get state(): StageState {
+    if (this.#reason !== undefined) return { kind: "halted", reason: this.#reason };
+    return { kind: this.#good.size === this.canaries.size ? "good" : "checking" };
+  }
+
+  /** A canary has found it good or bad. */
+  report(edge: string, { isGood, reason }: { isGood: boolean; reason: string }): void {
+    if (!this.canaries.has(edge) || this.#reason !== undefined) return;
+    if (isGood) this.#good.add(edge);
+    else this.#reason = `edge "${edge}" refused it: ${reason}`;
+  }
+
+  /** Time has passed; `silent` are edges of which nothing is heard. */
+  step(nowMs: number, silent: ReadonlySet<string>): void {
+    if (this.state.kind !== "checking") return;
+    const waiting = [...this.canaries].filter((name) => !this.#good.has(name));
+    const lost = waiting.find((name) => silent.has(name));
+    if (lost !== undefined) this.#reason = `edge "${lost}" fell silent when it was sent it`;
+    else if (nowMs - this.#startedMs > CANARY_MS_MAX)
+      this.#reason = `edge "${waiting[0] ?? ""}" has not served it within ${CANARY_MS_MAX / 1000} s`;
+  }
+}
+
+function rankOf(text: string): number {
+  const bytes = new TextEncoder().encode(text);
+  return hash32(bytes, 0, bytes.length, 0);
+}

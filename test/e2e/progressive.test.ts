@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A change that takes its answers from a name: an edge that gets it first refuses it, the others never see it, and the documents go back.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { udpClient } from "../conformance/dns-client.ts";
+import { ask } from "./ask.ts";
+import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
+import { freePort, meridian, temporaryFolder, until } from "./process.ts";
+
+const LOOK_MS_MAX = 15_000;
+
+test("a revision that empties a name is taken back before it has gone to all edges", async (t) => {
+  const folder = temporaryFolder(t);
+  const files = join(folder, "site.yaml");
+  writeFileSync(
+    files,
+    "apiVersion: meridian.dev/v1alpha1\nkind: Site\nmetadata: {name: eu}\nspec: {}\n",
+  );
+  const controlPort = await freePort();
+  const url = `https://127.0.0.1:${controlPort}`;
+  const control = new PlaneProcess(t, join(folder, "control"), [
+    ...["control", "-f", files, "--edges", `127.0.0.1:${controlPort}`, "--http", "none"],
+  ]);
+  await control.start(/"msg":"Serving edges"/);
+  const ports = [await freePort(), await freePort()];
+  const edges = await Promise.all(
+    ports.map((port, index) => joinedEdge(t, { folder, control, url }, `eu-${index}`, port)),
+  );
+  await Promise.all(edges.map((edge) => edge.start(/"msg":"Serving a new revision"/)));
+  const clients = await Promise.all(ports.map((port) => udpClient("127.0.0.1", port)));
+  t.after(() => clients.forEach((client) => client.close()));
+  const answers = async (): Promise<string> => {
+    const found = await Promise.all(clients.map((client) => ask(client, "www.e2e.example", "A")));
+    return found.map((addresses) => addresses.join("+")).join(" ");
+  };
+  const apply = async (
+    records: string,
+    ...more: readonly string[]
+  ): Promise<{ readonly code: number | null; readonly stderr: string }> => {
+    const path = join(folder, "zone.yaml");
+    writeFileSync(path, zoneDocument(records));
+    return meridian("apply", "-f", path, "--wait", "--state", control.stateDir, ...more);
+  };
+
+  const first = await apply('{name: www, type: A, values: ["192.0.2.1"]}');
+  assert.match(first.stderr, /is live on 2 edges/);
+  assert.equal(await answers(), "192.0.2.1 192.0.2.1");
+
+  // What every name changes goes to one edge first, which finds it good.
+  const second = await apply('{name: www, type: A, values: ["192.0.2.2"]}');
+  assert.match(second.stderr, /is live on 2 edges/);
+  assert.equal(await answers(), "192.0.2.2 192.0.2.2");
+
+  // The name is there still, and has nothing that anybody asks for.
+  const bad = await apply('{name: www, type: SRV, values: ["0 0 1 ns.e2e.example."]}');
+  assert.equal(bad.code, 3);
+  assert.match(
+    bad.stderr,
+    /was taken back: edge "eu-[01]" refused it: no answers any more for www\.e2e\.example/,
+  );
+  assert.equal(await answers(), "192.0.2.2 192.0.2.2");
+  await until("the documents of before", LOOK_MS_MAX, async () => {
+    const shown = await meridian("describe", "Zone/e2e.example", "--state", control.stateDir);
+    return shown.stdout.includes("192.0.2.2");
+  });
+  const history = await meridian("history", "--state", control.stateDir);
+  assert.match(history.stdout, /rollback .*meridian/);
+
+  // Who means it says so.
+  const meant = await apply(
+    '{name: www, type: SRV, values: ["0 0 1 ns.e2e.example."]}',
+    ...["--publish", "immediate"],
+  );
+  assert.match(meant.stderr, /is live on 2 edges/);
+  assert.equal(await answers(), " ");
+});
+
+function zoneDocument(records: string): string {
+  return `apiVersion: meridian.dev/v1alpha1
+kind: Zone
+metadata: {name: e2e.example}
+spec:
+  origin: e2e.example
+  nameServers: [{name: ns.e2e.example, addresses: [127.0.0.1]}]
+  records: [${records}]
+`;
+}
