@@ -8,6 +8,7 @@ import { request as requestHttps } from "node:https";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { CommandError, ExitCode } from "./exit-code.ts";
+import type { PathOf, QueryOf } from "./api-requests.ts";
 import { rowsOf, type Row } from "./output.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -44,6 +45,8 @@ const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
 };
 
 type Query = Readonly<Record<string, string | undefined>>;
+/** A query may be left out where nothing in it is required. */
+type QueryArguments<Wanted> = {} extends Wanted ? [query?: Wanted] : [query: Wanted];
 
 /** The API refused; `body` is all that it said. */
 export class ApiRefusal extends CommandError {
@@ -62,15 +65,21 @@ export class ApiClient {
     this.#target = target;
   }
 
-  get(path: string, query: Query = {}): Promise<unknown> {
-    return this.#ask("GET", path, query);
+  get<Path extends PathOf<"get">>(
+    path: Path,
+    ...[query]: QueryArguments<QueryOf<"get", Path>>
+  ): Promise<unknown> {
+    return this.#ask("GET", path, { ...query });
   }
 
   /** Every item of a list, page by page. */
-  async list(path: string, query: Query = {}): Promise<Row[]> {
+  async list<Path extends PathOf<"get">>(
+    path: Path,
+    ...[query]: QueryArguments<QueryOf<"get", Path>>
+  ): Promise<Row[]> {
     const rows: Row[] = [];
     for (let token: string | undefined = ""; token !== undefined;) {
-      const page = await this.get(path, {
+      const page = await this.#ask("GET", path, {
         ...query,
         limit: String(PAGE_ITEMS),
         ...(token === "" ? {} : { continue: token }),
@@ -82,18 +91,29 @@ export class ApiClient {
     return rows;
   }
 
-  post(path: string, body: object, query: Query = {}): Promise<unknown> {
-    return this.#ask("POST", path, query, JSON.stringify(body));
+  post<Path extends PathOf<"post">>(
+    path: Path,
+    body: object,
+    ...[query]: QueryArguments<QueryOf<"post", Path>>
+  ): Promise<unknown> {
+    return this.#ask("POST", path, { ...query }, JSON.stringify(body));
   }
 
-  put(path: string, body: object, query: Query = {}): Promise<unknown> {
-    return this.#ask("PUT", path, query, JSON.stringify(body));
+  put<Path extends PathOf<"put">>(
+    path: Path,
+    body: object,
+    ...[query]: QueryArguments<QueryOf<"put", Path>>
+  ): Promise<unknown> {
+    return this.#ask("PUT", path, { ...query }, JSON.stringify(body));
   }
 
   /** What comes of a path that never ends, in pieces as they come. */
-  async *stream(path: string, query: Query): AsyncGenerator<string> {
+  async *stream<Path extends PathOf<"get">>(
+    path: Path,
+    query: QueryOf<"get", Path>,
+  ): AsyncGenerator<string> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const asked = this.#request("GET", withQuery(path, query), {});
+    const asked = this.#request("GET", withQuery(path, { ...query }), {});
     asked.on("response", resolve);
     asked.on("error", (error) => reject(this.#unreachable(error)));
     asked.end();
@@ -107,8 +127,11 @@ export class ApiClient {
     if (response.statusCode !== 200) throw refusalOf(response.statusCode ?? 0, text);
   }
 
-  delete(path: string, query: Query): Promise<unknown> {
-    return this.#ask("DELETE", path, query);
+  delete<Path extends PathOf<"delete">>(
+    path: Path,
+    ...[query]: QueryArguments<QueryOf<"delete", Path>>
+  ): Promise<unknown> {
+    return this.#ask("DELETE", path, { ...query });
   }
 
   /** Throws an ApiRefusal with the API's own words. */

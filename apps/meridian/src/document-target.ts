@@ -22,18 +22,15 @@ export const documentKinds = [
 ] as const;
 
 /** The path of the document that `KIND/NAMESPACE/NAME`, `KIND/NAME` of the default namespace, or `KIND/NAME` of a cluster-wide kind means. */
-export function documentPath(target: string): string {
+export function documentPath(target: string): `/v1/documents/${string}/${string}` {
   const [kind = "", first = "", second, ...rest] = target.split("/");
   if (first === "" || rest.length > 0 || !documentKinds.some((each) => each === kind))
     throw new CommandError(
       ExitCode.invalid,
       `Target is "${target}", expected KIND/NAMESPACE/NAME such as Pool/default/web, KIND of ${documentKinds.join(", ")}`,
     );
-  const isCluster = clusterKinds.has(kind);
-  const parts = isCluster
-    ? [kind, first]
-    : second === undefined
-      ? [kind, "default", first]
-      : [kind, first, second];
-  return `/v1/documents/${parts.map(encodeURIComponent).join("/")}`;
+  const [place, name] = second === undefined ? ["default", first] : [first, second];
+  return clusterKinds.has(kind)
+    ? `/v1/documents/${kind}/${encodeURIComponent(first)}`
+    : `/v1/documents/${kind}/${encodeURIComponent(place)}/${encodeURIComponent(name)}`;
 }

@@ -165,6 +165,7 @@ export class Server {
     if (options.store !== undefined) this.#replica = this.#makeReplica();
     this.#notifier = new Notifier({
       embedded: this.embedded,
+      isLeader: () => this.#replica?.leadership.isLeader !== false,
       documents: () => this.#documents.documents,
       transitions,
       edges: () => this.#gateway?.views() ?? [],

@@ -65,6 +65,7 @@ export type {
 export { RefusalLog } from "./access/refusal-log.ts";
 export { consistencyKey, sharedConsistencyKey } from "./http/consistency-key.ts";
 export { DocumentService } from "./documents/document-service.ts";
+export { renderClientTypes } from "./http/client-types.ts";
 export { renderApiReference } from "./http/reference-page.ts";
 export { Notifier } from "./notifications/notifier.ts";
 export { EdgeHub, type EdgeStream, type Staging } from "./edges/edge-hub.ts";

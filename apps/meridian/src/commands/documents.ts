@@ -174,7 +174,7 @@ export async function rollback(input: CommandInput): Promise<ExitCode> {
 /** Prints changes as they come, until it is interrupted. */
 export async function watch(input: CommandInput): Promise<ExitCode> {
   const kind = input.argument(0);
-  const path = kind === "" ? "/v1/documents" : `/v1/documents/${kind}`;
+  const path = kind === "" ? "/v1/documents" : (`/v1/documents/${kind}` as const);
   const events = clientOf(input).stream(path, {
     watch: "true",
     revision: input.text("revision"),
@@ -203,7 +203,8 @@ export async function getDocuments(input: CommandInput): Promise<ExitCode> {
     else print(yamlText(document).trimEnd());
     return ExitCode.done;
   }
-  const path = `/v1/documents/${kind}${namespace === undefined ? "" : `/${namespace}`}`;
+  const place = namespace === undefined ? kind : `${kind}/${namespace}`;
+  const path = `/v1/documents/${place}` as const;
   const documents = await api.list(path, {
     labelSelector: input.text("selector"),
     fieldSelector: input.text("fieldSelector"),

@@ -22,12 +22,8 @@ export async function explain(input: CommandInput): Promise<ExitCode> {
   const name = input.argument(0);
   if (name === "")
     throw new CommandError(ExitCode.invalid, "Cannot explain: no name is given, nor --replay LINE");
-  const query: Record<string, string> = { name };
-  for (const option of asked) {
-    const value = input.text(option);
-    if (value !== undefined) query[option] = value;
-  }
-  const answer = await api.get("/v1/explain", query);
+  const query = Object.fromEntries(asked.map((option) => [option, input.text(option)]));
+  const answer = await api.get("/v1/explain", { name, ...query });
   show(input, answer);
   const isFound =
     typeof answer !== "object" ||

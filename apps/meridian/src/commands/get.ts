@@ -44,13 +44,28 @@ async function ask(
     return { answer: await api.get("/v1/top/names", { count: String(count) }), columns };
   }
   const columns = columnsOf(kind, Date.now());
-  if (columns === undefined)
+  const path = listPaths.find((each) => each === `/v1/${kind}`);
+  if (columns === undefined || path === undefined)
     throw new CommandError(
       ExitCode.invalid,
       "Cannot get: nothing is named, expected a kind such as endpoints, or --top names",
     );
-  return { answer: await api.list(`/v1/${kind}`), columns };
+  return { answer: await api.list(path), columns };
 }
+
+const listPaths = [
+  "/v1/endpoints",
+  "/v1/sites",
+  "/v1/pools",
+  "/v1/records",
+  "/v1/policies",
+  "/v1/health",
+  "/v1/vantages",
+  "/v1/shifts",
+  "/v1/latches",
+  "/v1/notifications",
+  "/v1/edges",
+] as const;
 
 /** How each kind is shown; ages count from `nowMs`. */
 function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {

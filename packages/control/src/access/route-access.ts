@@ -81,6 +81,9 @@ const needs: Readonly<Record<string, RouteNeed>> = {
   "DELETE /v1/tokens/:name": { verb: "token", kind: "Token" },
 };
 
+/** Every route that is listed, as `METHOD PATTERN`. */
+export const listedRoutes: readonly string[] = Object.keys(needs);
+
 /** What a route needs; undefined for one that is not listed. */
 export function routeNeed(method: string, pattern: string): RouteNeed | undefined {
   return needs[`${method === "HEAD" ? "GET" : method} ${pattern}`];

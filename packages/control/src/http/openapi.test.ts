@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { routeNeed } from "../access/route-access.ts";
+import { listedRoutes, routeNeed } from "../access/route-access.ts";
 import { ApiFixture } from "../testing/api-fixture.ts";
 import { apiOperations } from "./api-operations.ts";
 import { openApi } from "./openapi.ts";
@@ -14,6 +14,18 @@ test("the description is OpenAPI 3.1, by a validator of others", async () => {
   const { valid, errors } = await validator.validate({ ...openApi("0.1.0") });
   assert.deepEqual([valid, errors], [true, undefined]);
   assert.equal(validator.version, "3.1");
+});
+
+test("every route under /v1 is described", () => {
+  const described = new Set(
+    apiOperations.map(
+      ({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{([a-z]+)\}/g, ":$1")}`,
+    ),
+  );
+  const describing = new Set(["GET /v1/openapi.json", "GET /v1/reference"]);
+  const served = listedRoutes.filter((route) => route.includes(" /v1/"));
+  const missing = served.filter((route) => !described.has(route) && !describing.has(route));
+  assert.deepEqual(missing, []);
 });
 
 test("docs/reference/api.md is what the operations say", () => {

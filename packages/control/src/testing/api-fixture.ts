@@ -16,6 +16,7 @@ import { SnapshotStore } from "@meridian/snapshot/disk";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
 import { TransitionHistory } from "../transition-history.ts";
+import { LatencySamples } from "../latency-samples.ts";
 import { MemoryPersistence, silent } from "./control-fixture.ts";
 import { makeNotifier } from "./notifier-fixture.ts";
 
@@ -109,6 +110,7 @@ export class ApiFixture {
   readonly store: Store;
   readonly notifier: Notifier;
   readonly #api: Api;
+  readonly #latency: LatencySamples;
   #address = "";
 
   private constructor(folder: string, store: Store, probing: boolean, access: ApiAccess) {
@@ -128,6 +130,7 @@ export class ApiFixture {
     });
     this.documents = new DocumentService(() => store, this.embedded);
     this.notifier = makeNotifier(this.embedded, this.documents, transitions, folder);
+    this.#latency = new LatencySamples({ folder: join(folder, "latency"), onChange: () => {} });
     this.#api = new Api({
       embedded: this.embedded,
       documents: this.documents,
@@ -143,6 +146,7 @@ export class ApiFixture {
       journal: new OverlayJournal(join(folder, "journal"), Date.now, () => {}),
       store: new SnapshotStore(join(folder, "snapshots")),
       version: "0.0.0",
+      latency: this.#latency,
       http: "127.0.0.1:0",
       ...access,
       socketPath: join(folder, "meridian.sock"),
@@ -200,6 +204,7 @@ export class ApiFixture {
 
   async #close(): Promise<void> {
     await this.#api.close();
+    this.#latency.close();
     await this.notifier.close();
     await this.embedded.close();
     await this.store.close();
