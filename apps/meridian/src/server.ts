@@ -162,7 +162,8 @@ export class Server {
     });
     this.#documents = new DocumentService(() => this.#openStore(), this.embedded);
     this.#state = new StateDocuments(this.#documents);
-    if (options.store !== undefined) this.#replica = this.#makeReplica();
+    const replica = options.store === undefined ? undefined : this.#makeReplica();
+    this.#replica = replica;
     this.#notifier = new Notifier({
       embedded: this.embedded,
       isLeader: () => this.#replica?.leadership.isLeader !== false,
@@ -183,6 +184,7 @@ export class Server {
       consistencyKey: () => this.#consistencyKey,
       edge: this.#gatherer,
       gateway: () => this.#gateway,
+      ...(replica === undefined ? {} : { replica: () => replica }),
       transitions,
       journal: this.#persistence.journal,
       store: this.#persistence.store,

@@ -26,6 +26,7 @@ import { policyCounts } from "./policy-counts.ts";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "@meridian/snapshot/disk";
 import type { TransitionHistory } from "./transition-history.ts";
+import type { ControlReplica } from "./replicas/control-replica.ts";
 import type { RefusalLog } from "./access/refusal-log.ts";
 import type { DocumentService } from "./documents/document-service.ts";
 import { addAccessRoutes } from "./http/access-routes.ts";
@@ -54,6 +55,8 @@ export interface ApiOptions extends ApiAccess {
   readonly edge: EdgeFiguresSource;
   /** The edges that this process feeds, where it does. */
   readonly gateway?: () => EdgeGateway | undefined;
+  /** This control among those of its store, where it shares one. */
+  readonly replica?: () => ControlReplica;
   readonly notifier: Notifier;
   readonly transitions: TransitionHistory;
   readonly journal: OverlayJournal;

@@ -70,6 +70,20 @@ const metrics: readonly Metric[] = [
     read: ({ options }) => [[[], options.embedded.sequence]],
   },
   {
+    name: "meridian_control_leads",
+    type: "gauge",
+    help: "Whether this control leads those of its store; 1 for one that shares none.",
+    labels: [],
+    read: ({ options }) => [[[], Number(options.replica?.().leadership.isLeader ?? true)]],
+  },
+  {
+    name: "meridian_control_differs",
+    type: "gauge",
+    help: "Whether this control publishes nothing, as it compiled something else of the documents than the leader.",
+    labels: [],
+    read: ({ options }) => [[[], Number(options.replica?.().agreement.standing === "differs")]],
+  },
+  {
     name: "meridian_publication_live",
     type: "gauge",
     help: "Whether every edge that was heard of in the last 3 s serves the newest revision.",
