@@ -292,7 +292,8 @@ export class Server {
     await this.#startGateway();
     this.#replica?.start();
     if (this.#replica !== undefined) void this.#gateway?.register();
-    await Promise.all([edgeStarted, this.#startApi(), this.#startControl()]);
+    await this.#startApi();
+    await Promise.all([edgeStarted, this.#startControl()]);
     await this.#startHandover();
   }
 
@@ -316,7 +317,8 @@ export class Server {
     this.#replica?.start();
     if (this.#replica !== undefined) void this.#gateway?.register();
     await this.#startHandover();
-    await Promise.all([this.#startApi(), isRestored ? this.#startControl() : undefined]);
+    await this.#startApi();
+    if (isRestored) await this.#startControl();
   }
 
   async #startGateway(): Promise<void> {
