@@ -61,6 +61,7 @@ export type ApiRequest =
       readonly query: {
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
+        readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
     }
@@ -70,6 +71,7 @@ export type ApiRequest =
       readonly query: {
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
+        readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
     }
@@ -79,6 +81,7 @@ export type ApiRequest =
       readonly query: {
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
+        readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
@@ -90,6 +93,7 @@ export type ApiRequest =
       readonly query: {
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
+        readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
@@ -101,6 +105,7 @@ export type ApiRequest =
       readonly query: {
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
+        readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
     }
@@ -133,12 +138,21 @@ export type ApiRequest =
         readonly revision: string;
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
+        readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
     }
   | {
       readonly method: "get";
       readonly path: "/v1/status";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/controls";
       readonly query: {
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
