@@ -202,6 +202,26 @@ test("changes wait while a worker reads the spare bank, later values win, and al
   driver.close();
 });
 
+test("waiting for a bank leaves the core to the worker that reads it", async () => {
+  const world = worldWith({ a: 2 });
+  const { driver } = start(world);
+  const worker = new OverlayReader(driver.buffer, driver.slotCount, 0);
+  worker.enter();
+  driver.apply([{ slot: 0, value: GOOD }], cause);
+  driver.apply([{ slot: 1, value: GOOD }], cause);
+  const deadline = performance.now() + 100;
+  let turns = 0;
+  while (performance.now() < deadline) {
+    turns++;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  // One every 50 µs at most; without a pause there are tens of thousands.
+  assert.ok(driver.isWaiting && turns < 3000, `${turns} turns`);
+  worker.leave();
+  while (driver.isWaiting) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(driver.read(1), GOOD);
+});
+
 test("changes that wait for a bank when another snapshot comes are in its overlay and in the journal", () => {
   const before = worldWith({ a: 2 });
   const { driver, sets } = start(before);

@@ -46,6 +46,8 @@ export interface OverlayDriverOptions {
 
 /** Longest time for which a change set waits for readers of the spare bank, before the driver gives up on a worker that hangs. */
 const SPARE_WAIT_MS_MAX = 1000;
+/** Sleep between two looks: the reader may need this very core, and this thread may have the right to keep it from it. */
+const SPARE_NAP_MS = 0.05;
 
 export class OverlayDriver {
   readonly #options: OverlayDriverOptions;
@@ -56,6 +58,8 @@ export class OverlayDriver {
   #pendingCause: Cause = { kind: "restore", text: "" };
   #waitingSinceMs: number | undefined;
   #retry: NodeJS.Immediate | undefined;
+  /** Nobody wakes who sleeps on it. */
+  readonly #nap = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(options: OverlayDriverOptions) {
     this.#options = options;
@@ -170,6 +174,7 @@ export class OverlayDriver {
       if (nowMs - this.#waitingSinceMs < SPARE_WAIT_MS_MAX) {
         this.#retry ??= setImmediate(() => {
           this.#retry = undefined;
+          Atomics.wait(this.#nap, 0, 0, SPARE_NAP_MS);
           if (this.#pending.size > 0) this.#publish();
         });
         return;
