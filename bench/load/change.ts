@@ -19,8 +19,8 @@ import type { Stage, RunningServer, StageOptions } from "./stage.ts";
 // time, that is as the file says.
 
 const ANSWER_TIMEOUT_MS = 120_000;
-/** Four names: each is asked every 0.2 ms, which is how exact the times are. */
-const WATCH_RATE = 20_000;
+/** Six names: each is asked every 0.2 ms, which is how exact the times are. */
+const WATCH_RATE = 30_000;
 const PAUSE_MS = 150;
 /** With many names a change takes seconds: after this no further one is begun. */
 const CHANGES_MS_MAX = 240_000;
@@ -64,11 +64,11 @@ async function changeServer(
   const end = performance.now() + CHANGES_MS_MAX;
   for (let index = 0; index < count && performance.now() < end; index += 1) {
     const kind = changeKinds[index % changeKinds.length] ?? "record weight";
-    const next = applyChange(state, kind);
+    const next = applyChange(state, kind, origin);
     ({ state } = next);
     const seenBefore = watch.changes.length;
     const at = writeChangeFile(server.serving, state);
-    const name = `${next.label}.${origin}.`;
+    const name = `${next.name}.`;
     const seen = await watch.change(
       seenBefore,
       (each) => each.name === name && each.addresses[0] === next.address,

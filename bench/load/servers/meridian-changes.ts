@@ -15,6 +15,7 @@ export const changeKinds = [
   "new name",
   "new policy",
   "deleted name",
+  "new zone",
 ] as const;
 
 /** One of them. */
@@ -28,6 +29,8 @@ export interface ChangeState {
   readonly hasName: boolean;
   /** Serial of the policy that the policy's name is bound to; even ones lead to the first pool. */
   readonly policy: number;
+  /** Serial of the zone beside the plan's; it replaces the one before. */
+  readonly zone: number;
 }
 
 /** What the file says at first. */
@@ -36,42 +39,58 @@ export const initialState: ChangeState = {
   member: "198.51.100.3",
   hasName: false,
   policy: 0,
+  zone: 0,
 };
 
 const FIRST = "198.51.100.1";
 const SECOND = "198.51.100.2";
 const OTHER_MEMBER = "198.51.100.4";
 
-/** The state after a change, the label of the name whose answer differs, and the one address that it has then, if any. */
+/** The state after a change, the name whose answer differs, and the one address that it has then, if any. */
 export function applyChange(
   state: ChangeState,
   kind: ChangeKind,
-): { readonly state: ChangeState; readonly label: string; readonly address: string | undefined } {
+  origin: string,
+): { readonly state: ChangeState; readonly name: string; readonly address: string | undefined } {
   switch (kind) {
     case "record weight": {
       const prefersSecond = !state.prefersSecond;
       const address = prefersSecond ? SECOND : FIRST;
-      return { state: { ...state, prefersSecond }, label: "change-weight", address };
+      return { state: { ...state, prefersSecond }, name: `change-weight.${origin}`, address };
     }
     case "pool member": {
       const member = state.member === OTHER_MEMBER ? initialState.member : OTHER_MEMBER;
-      return { state: { ...state, member }, label: "change-member", address: member };
+      return { state: { ...state, member }, name: `change-member.${origin}`, address: member };
     }
     case "new name":
-      return { state: { ...state, hasName: true }, label: "change-name", address: FIRST };
+      return { state: { ...state, hasName: true }, name: `change-name.${origin}`, address: FIRST };
     case "deleted name":
-      return { state: { ...state, hasName: false }, label: "change-name", address: undefined };
+      return {
+        state: { ...state, hasName: false },
+        name: `change-name.${origin}`,
+        address: undefined,
+      };
     case "new policy": {
       const policy = state.policy + 1;
       const address = policy % 2 === 0 ? FIRST : SECOND;
-      return { state: { ...state, policy }, label: "change-policy", address };
+      return { state: { ...state, policy }, name: `change-policy.${origin}`, address };
+    }
+    case "new zone": {
+      const zone = state.zone + 1;
+      return { state: { ...state, zone }, name: `www.${zoneOrigin(zone)}`, address: FIRST };
     }
   }
 }
 
 /** The names that are watched, below a zone. */
 export function changedNames(origin: string): readonly string[] {
-  return ["weight", "member", "name", "policy"].map((label) => `change-${label}.${origin}`);
+  const labels = ["weight", "member", "name", "policy"].map((label) => `change-${label}.${origin}`);
+  return [...labels, ...[0, 1].map((serial) => `www.${zoneOrigin(serial)}`)];
+}
+
+/** Two take turns, so that each that comes is new. */
+function zoneOrigin(serial: number): string {
+  return `change-${serial % 2}.example`;
 }
 
 /** Replaces the file; written beside and renamed, so the change is applied at one moment, which it gives (nanoseconds as `hrtime`). */
@@ -108,6 +127,13 @@ function* changeDocuments(origin: string, state: ChangeState): Generator<string>
   yield record("change-member", { pool: "change-member" });
   if (state.hasName) yield record("change-name", { pool: "change-first" });
   yield record("change-policy", { policy: last });
+  const zone = zoneOrigin(state.zone);
+  yield document("Zone", zone, { origin: zone, nameServers: [{ name: `ns1.${origin}` }] });
+  yield document("Record", `www.${zone}`, {
+    name: `www.${zone}`,
+    types: ["A"],
+    pool: "change-first",
+  });
 }
 
 function policyDocument(

@@ -59,9 +59,10 @@ test("changePlan() rebinds one name in a hundred and changes the addresses of on
 
 test("each small change leaves documents that load, and says which name it concerns", () => {
   const serving = configure(meridian, "weighted");
+  const origin = serving.plan.origins[0] ?? "";
   let state = initialState;
   for (const kind of changeKinds) {
-    const next = applyChange(state, kind);
+    const next = applyChange(state, kind, origin);
     assert.notDeepEqual(next.state, state, kind);
     ({ state } = next);
     const before = Number(process.hrtime.bigint());
@@ -70,8 +71,7 @@ test("each small change leaves documents that load, and says which name it conce
     const errors = problems.filter(({ severity }) => severity === "error");
     assert.deepEqual(errors.map(formatProblem), [], kind);
     const names = [...(model?.records ?? [])].map((record) => record.spec.name);
-    const name = `${next.label}.${serving.plan.origins[0] ?? ""}`;
-    assert.equal(names.includes(name), next.address !== undefined, kind);
+    assert.equal(names.includes(next.name), next.address !== undefined, kind);
   }
 });
 

@@ -189,14 +189,17 @@ export class World {
         : {
             records: previous.zones.names.records,
             sections: previous.zones.chunks,
-            hasSameTargets:
-              hasSameKeys(previous.pools.section, pools, PoolsTable.poolKeys) &&
-              hasSameKeys(previous.policies.section, policies, PoliciesTable.policyKeys),
+            policies: movesOf(previous.policies.section, policies, PoliciesTable.policyKeys),
+            pools: movesOf(previous.pools.section, pools, PoolsTable.poolKeys),
           },
       isVerified,
     );
     if ("error" in zones) return zones;
     const others = sections.filter(({ kind }) => kind !== SectionKind.names);
+    if (previous !== undefined && hasSameShared(previous.#parts.sections, others)) {
+      const links = { ...previous.#parts.links, names: zones.names.records };
+      return new World({ seed, sections: others, slabs, links, zones }, pools, policies);
+    }
     const links = resolveLinks(others, pools, policies, poolKeys, zones);
     const world = new World({ seed, sections: others, slabs, links, zones }, pools, policies);
     const dangling = danglingLink(world, ofKind(others, SectionKind.classifier));
@@ -420,16 +423,26 @@ function resolveLinks(
   };
 }
 
-/** Whether a table of keys is the same in both, so that the same key has the same index. */
-function hasSameKeys(a: Section, b: Section, table: number): boolean {
-  if (a === b) return true;
-  const length = a.count(table) * 2;
-  if (b.count(table) * 2 !== length) return false;
-  const baseA = a.wordBase(table);
-  const baseB = b.wordBase(table);
-  for (let word = 0; word < length; word++)
-    if (a.words[baseA + word] !== b.words[baseB + word]) return false;
-  return true;
+/** Where each entry of a table is in the snapshot after it, −1 where it is gone; undefined where all are where they were. */
+function movesOf(before: Section, after: Section, table: number): Int32Array | undefined {
+  const count = before.count(table);
+  const runs = keyRuns(before, after, table);
+  const [first] = runs;
+  const isSame = first === undefined ? count === 0 : first.length === count && first.to === 0;
+  if (isSame && runs.length <= 1) return undefined;
+  const moves = new Int32Array(count).fill(-1);
+  for (const { from, to, length } of runs)
+    for (let at = 0; at < length; at++) moves[from + at] = to + at;
+  return moves;
+}
+
+/** Whether two snapshots differ in their zones alone, so that all other links lead where they led. */
+function hasSameShared(before: readonly Section[], after: readonly Section[]): boolean {
+  const shared = (sections: readonly Section[]): Section[] =>
+    sections.filter(({ kind }) => kind !== SectionKind.zone);
+  const old = shared(before);
+  const now = shared(after);
+  return old.length === now.length && now.every((section, index) => section === old[index]);
 }
 
 /** Why the first section that cannot be read by index cannot, or undefined. Zones look at theirs when they are opened. */

@@ -14,6 +14,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -28,7 +29,7 @@ import {
 import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
-import { writeDurably } from "./state-dir.ts";
+import { syncFolder, writeDurably, writeSynced } from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
 export interface StoredRevision {
@@ -92,7 +93,7 @@ export class SnapshotStore {
     const path = this.#sectionPath(name);
     if (this.#whole.has(name) && existsSync(path)) return;
     // Of its own name: a compiler whose parent died may be writing the same section still. What it leaves is pruned.
-    writeDurably(path, content, `${path}.${process.pid}.new`);
+    writeSynced(path, content, `${path}.${process.pid}.new`);
     this.#whole.add(name);
   }
 
@@ -103,10 +104,15 @@ export class SnapshotStore {
       throw new Error(
         `Cannot keep revision ${manifest.revision}: section ${missing.name} is not there`,
       );
+    // Their names, for all of them at once and whoever wrote them.
+    syncFolder(join(this.#folder, "sections"));
     this.#rotate();
     const encoded = encodeManifest(manifest);
     writeDurably(this.#path(MANIFEST_NAMES[0]), encoded);
-    writeDurably(this.#path(join("history", `manifest-${manifest.revision}.json`)), encoded);
+    // The history is worth no wait: where power is lost, its newest may be missing.
+    const history = this.#path(join("history", `manifest-${manifest.revision}.json`));
+    writeFileSync(`${history}.new`, encoded, { mode: 0o600 });
+    renameSync(`${history}.new`, history);
   }
 
   /** The newest manifest whose sections are all there and whole. */

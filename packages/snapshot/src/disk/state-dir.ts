@@ -157,12 +157,18 @@ export class StateDir {
   }
 }
 
-/** Replaces a file so that after a crash it has either its old or its new content: write, fsync, rename, fsync of the folder. */
+/** Replaces a file: whoever reads it finds the old or the new content, whole, also after the machine has lost power. */
 export function writeDurably(
   path: string,
   content: string | Uint8Array,
   temporary = `${path}.new`,
 ): void {
+  writeSynced(path, content, temporary);
+  syncFolder(dirname(path));
+}
+
+/** The same but for the folder: the content is on disk, its name only when `syncFolder` has returned. For several files at once. */
+export function writeSynced(path: string, content: string | Uint8Array, temporary: string): void {
   const handle = openSync(temporary, "w", 0o600);
   try {
     writeFileSync(handle, content);
@@ -171,7 +177,6 @@ export function writeDurably(
     closeSync(handle);
   }
   renameSync(temporary, path);
-  syncFolder(dirname(path));
 }
 
 export function syncFolder(path: string): void {

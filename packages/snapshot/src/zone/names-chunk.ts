@@ -9,7 +9,7 @@
 
 import { SharedTable, type Section, type SectionError, type Slab } from "../section.ts";
 import { namesError } from "./names-check.ts";
-import { NamesTableId, PROBES_MAX, SHAPE_WORDS } from "./zone-format.ts";
+import { NamesTableId, PROBES_MAX, SHAPE_WORDS, TargetKind } from "./zone-format.ts";
 
 /** Index of the policy or pool (`TargetKind`) with this key, or -1. */
 export type ResolveTarget = (targetKind: number, keyLow: number, keyHigh: number) => number;
@@ -90,8 +90,9 @@ export interface NamesTable {
 export interface NamesBefore {
   readonly records: Int32Array;
   readonly sections: readonly Section[];
-  /** Whether policies and pools have the same keys in the same order, so that links lead to the same indices. */
-  readonly hasSameTargets: boolean;
+  /** Where policies and pools are now, by index; −1 where one is gone, undefined where all are where they were. */
+  readonly policies: Int32Array | undefined;
+  readonly pools: Int32Array | undefined;
 }
 
 /**
@@ -130,9 +131,11 @@ export function resolveNames(
     records[at + ChunkWord.heapBase] = section.table(SharedTable.heap).offset;
     records[at + ChunkWord.targetBase] = targetBase;
     records[at + ChunkWord.linkCount] = linkCount;
-    const old = before?.hasSameTargets === true ? known.get(section) : undefined;
-    if (old === undefined) resolveLinks(section, records, targetBase, resolveTarget);
-    else copyTargets(before!.records, old, records, targetBase);
+    const old = known.get(section);
+    if (before === undefined || old === undefined)
+      resolveLinks(section, records, targetBase, resolveTarget);
+    else if (!copyTargets(before, old, records, targetBase))
+      resolveLinks(section, records, targetBase, resolveTarget);
     targetBase += linkCount;
   }
   return { slabs, records };
@@ -163,10 +166,28 @@ function resolveLinks(
   }
 }
 
-function copyTargets(from: Int32Array, chunk: number, to: Int32Array, targetBase: number): void {
+/** Takes over what the links of a section led to; false where one led nowhere, and may lead somewhere now. */
+function copyTargets(
+  { records: from, policies, pools }: NamesBefore,
+  chunk: number,
+  to: Int32Array,
+  targetBase: number,
+): boolean {
   const start = from[chunk * CHUNK_WORDS + ChunkWord.targetBase]!;
   const count = from[chunk * CHUNK_WORDS + ChunkWord.linkCount]!;
-  to.set(from.subarray(start, start + count), targetBase);
+  if (policies === undefined && pools === undefined) {
+    to.set(from.subarray(start, start + count), targetBase);
+    return true;
+  }
+  for (let link = 0; link < count; link++) {
+    const target = from[start + link]!;
+    if (target < 0) return false;
+    const kind = target & 1;
+    const moves = kind === TargetKind.policy ? policies : pools;
+    const index = moves === undefined ? target >> 1 : moves[target >> 1]!;
+    to[targetBase + link] = index < 0 ? NO_TARGET : index * 2 + kind;
+  }
+  return true;
 }
 
 /** Offsets of the labels of a wire name, root label not included. */
