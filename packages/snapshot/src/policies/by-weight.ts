@@ -26,16 +26,21 @@ export function selectByWeight(
   const weights = selector.weights;
   const base = selector.depth * CANDIDATES_MAX;
   let weighty = 0;
+  let total = 0;
   for (let index = 0; index < count; index++) {
     const weight = weightOf(selector, first + index, mode);
     weights[base + index] = weight;
-    if (weight > 0) weighty++;
+    if (weight > 0) {
+      weighty++;
+      total += weight;
+    }
   }
   const salt = selector.world.policies.nodeWord(node, NodeWord.salt) | 0;
   let usable = weighty > 0 && mode === Mode.open ? weighty : count;
   let result: number = Status.unhealthy;
   for (let step = 0; usable > 0; step++, usable--) {
-    const total = weighty > 0 ? totalWeight(weights, base, count) : usable;
+    if (weighty === 0) total = usable;
+    else if (step > 0) total = totalWeight(weights, base, count);
     const picked = pick(
       weights,
       base,
