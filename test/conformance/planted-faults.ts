@@ -83,7 +83,11 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "ecs.sourcePrefix > 0 &&",
     replace: "ecs.sourcePrefix >= 0 &&",
   },
-  { file: `${edge}/response-writer.ts`, find: "this.at = this.#rollback;", replace: "" },
+  {
+    file: `${edge}/response-writer.ts`,
+    find: "this.at = this.#rollback;\n      this.isTruncated",
+    replace: "this.isTruncated",
+  },
   {
     file: `${edge}/query-bound.ts`,
     find: "Math.max(least, Math.min(most,",
@@ -101,7 +105,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "!(isParentSide && label === 0)",
     replace: "!(isParentSide && label === 99)",
   },
-  { file: `${zone}/zone-writer.ts`, find: "Math.min(minimum,", replace: "Math.max(minimum," },
+  { file: `${zone}/zone-section.ts`, find: "Math.min(minimum,", replace: "Math.max(minimum," },
   {
     file: `${edge}/response-writer.ts`,
     find: "from = cutB + originBytes;",
