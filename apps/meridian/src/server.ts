@@ -170,6 +170,7 @@ export class Server {
       documents: () => this.#documents.documents,
       transitions,
       edges: () => this.#gateway?.views() ?? [],
+      withdrawn: (revision) => this.#gateway?.publication(revision).reason,
       stateFolder: directory.path,
       logger: logger.control,
       nowMs: Date.now,

@@ -124,7 +124,7 @@ test("a tenant sees nothing of another's, and every attempt is refused and audit
 test("quotas bound what a tenant holds, in all its namespaces; what was there may shrink", async (context) => {
   const api = await ApiFixture.start(context, {});
   const apply = (...body: object[]) => api.local("POST", "/v1/apply", { body });
-  const quotas = { names: 3, endpoints: 4, documents: { Pool: 2 } };
+  const quotas = { names: 3, endpoints: 4, documents: { Pool: 2, Notification: 1 } };
   await apply(tenant("shop", { namespaces: ["shop", "shop-test"], quotas }));
   const first = await apply(pool("shop", "a", 2), pool("shop-test", "b", 2));
   assert.equal(first.status, 200, first.text);
@@ -142,6 +142,10 @@ test("quotas bound what a tenant holds, in all its namespaces; what was there ma
   const named = (name: string) => record("shop", `${name}.shop.example.org`, { pool: "a" });
   assert.equal((await apply(named("x"))).status, 200);
   assert.equal((await apply(named("y"))).body.code, "QUOTA_EXCEEDED");
+  const hook = (name: string) =>
+    document("Notification", "shop", name, { webhook: { url: "http://192.0.2.1/" } });
+  assert.equal((await apply(hook("a"))).status, 200);
+  assert.equal((await apply(hook("b"))).body.code, "QUOTA_EXCEEDED");
 
   await apply(tenant("shop", { namespaces: ["shop", "shop-test"], quotas: { endpoints: 1 } }));
   assert.equal((await apply(pool("shop", "a", 1))).status, 200, "less than before is no excess");

@@ -128,7 +128,8 @@ export class DocumentSet {
 
   /** Everything that is held. */
   *all(): Generator<Entry["document"]> {
-    for (const { document } of this.#entries.values()) yield document;
+    for (const entries of [this.#entries, this.#others])
+      for (const { document } of entries.values()) yield document;
   }
 
   /** All documents of a kind. */

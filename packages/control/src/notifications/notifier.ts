@@ -41,6 +41,8 @@ export interface NotifierOptions {
   readonly documents: () => DocumentSet;
   readonly transitions: TransitionHistory;
   readonly edges: () => readonly EdgeView[];
+  /** Why a revision was taken back from edges; undefined where it was not. */
+  readonly withdrawn?: (revision: number) => string | undefined;
   readonly stateFolder: string;
   readonly logger: Logger;
   readonly nowMs: () => number;
@@ -170,7 +172,11 @@ export class Notifier {
   #look(nowMs: number): readonly SeenAlert[] {
     const { embedded, transitions, edges } = this.#options;
     const { unknown, healthy, unhealthy } = transitions.counts;
+    const withdrawn = this.#options.withdrawn?.(embedded.revision);
     const refused = [
+      ...(withdrawn === undefined
+        ? []
+        : [`revision ${embedded.revision} was taken back from edges: ${withdrawn}`]),
       ...embedded.fileErrors,
       ...embedded.problems
         .filter(({ severity }) => severity === "error")
