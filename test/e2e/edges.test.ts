@@ -10,7 +10,14 @@ import { udpClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
 import { failoverDocuments, type Pair } from "./documents.ts";
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
-import { EndpointProcess, freePort, meridian, temporaryFolder, until } from "./process.ts";
+import {
+  EndpointProcess,
+  busyFactor,
+  freePort,
+  meridian,
+  temporaryFolder,
+  until,
+} from "./process.ts";
 
 const LOOK_MS_MAX = 15_000;
 const OVERLAY_MS_MAX = 1000;
@@ -124,7 +131,7 @@ async function clientsOf(
 }
 
 async function untilAll(askAll: () => Promise<string[][]>, address: string): Promise<void> {
-  await until(`the answer ${address} of all`, LOOK_MS_MAX, async () =>
+  await until(`the answer ${address} of all`, LOOK_MS_MAX * busyFactor(), async () =>
     (await askAll()).every((found) => found.join(" ") === address),
   );
 }

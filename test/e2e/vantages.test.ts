@@ -14,7 +14,14 @@ import { udpClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
 import { latchedDocuments, type Pair } from "./documents.ts";
 import { PlaneProcess, joinedEdge, joinedFolder, type JoinPlace } from "./edge-processes.ts";
-import { EndpointProcess, freePort, meridian, temporaryFolder, until } from "./process.ts";
+import {
+  EndpointProcess,
+  busyFactor,
+  freePort,
+  meridian,
+  temporaryFolder,
+  until,
+} from "./process.ts";
 
 const LOOK_MS_MAX = 30_000;
 
@@ -153,7 +160,7 @@ async function clientsOf(t: TestContext, ports: readonly number[]): Promise<Clie
   return {
     all,
     until: (name, address): Promise<number> =>
-      until(`the answer ${address} of all`, LOOK_MS_MAX, async () =>
+      until(`the answer ${address} of all`, LOOK_MS_MAX * busyFactor(), async () =>
         (await all(name)).every((found) => found.join(" ") === address),
       ),
   };
@@ -191,7 +198,7 @@ async function vantagesOf({ stateDir }: PlaneProcess): Promise<Listed[]> {
 }
 
 async function untilStates(control: PlaneProcess, { live }: { live: number }): Promise<void> {
-  await until(`${live} live vantages`, LOOK_MS_MAX, async () => {
+  await until(`${live} live vantages`, LOOK_MS_MAX * busyFactor(), async () => {
     const listed = await vantagesOf(control);
     return listed.filter(({ state }) => state === "live").length === live;
   });
