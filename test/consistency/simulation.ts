@@ -6,13 +6,14 @@
 
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ManualClock, MeridianError, Pcg32 } from "@meridian/core";
+import { MeridianError, Pcg32 } from "@meridian/core";
 import type { DocumentKey, StoredChangeSet } from "@meridian/control";
 import {
   BackedStore,
   SqliteBackend,
   type StoreBackend,
 } from "../../packages/control/src/testing/store-parts.ts";
+import { EventTime } from "./event-time.ts";
 import type { History } from "./operation.ts";
 import { HistoryList, Recorder } from "./recorder.ts";
 import { Client, recordWatch, type SessionAnswer, type StorePort } from "./workload.ts";
@@ -41,22 +42,14 @@ export interface Plant {
   readonly mayAnswer?: (applied: number, wanted: number) => boolean;
 }
 
-interface Event {
-  readonly atMs: number;
-  readonly order: number;
-  readonly run: () => void;
-}
-
 export class StoreSimulation {
   readonly #random: Pcg32;
-  readonly #clock = new ManualClock(1_700_000_000_000);
+  readonly #time = new EventTime();
   readonly #plant: Plant;
   readonly #root: string;
   readonly #list = new HistoryList();
   readonly #recorder: Recorder;
   readonly #applied: number[] = Array.from({ length: REPLICAS }, () => 0);
-  readonly #events: Event[] = [];
-  #ordered = 0;
   #ticks = 0;
   #deaths = 0;
   #server: StoreBackend;
@@ -88,13 +81,13 @@ export class StoreSimulation {
       new Client(this.#options(`c${index}`)).run(ACTIONS, PAUSE_MS),
     );
     this.#planDeath();
-    await this.#until(Promise.all(clients));
+    await this.#time.until(Promise.all(clients));
     this.#isFaulty = false;
     // What is left when everything is still.
     const last = new Client(this.#options("last"));
-    await this.#until(this.#sleep(2 * LATE_MS).then(() => last.list()));
+    await this.#time.until(this.#time.sleep(2 * LATE_MS).then(() => last.list()));
     ended.abort();
-    await this.#until(Promise.all(watches));
+    await this.#time.until(Promise.all(watches));
     await this.#server.close();
     this.#recorder.close();
     return this.#list.operations;
@@ -104,43 +97,8 @@ export class StoreSimulation {
     return {
       ...{ name, from: 0, recorder: this.#recorder, port: this.#port },
       random: new Pcg32(this.#random.next32()),
-      sleep: (ms: number) => this.#sleep(ms),
+      sleep: (ms: number) => this.#time.sleep(ms),
     };
-  }
-
-  /** Lets events happen, one after the other, until `done` is. */
-  async #until(done: Promise<unknown>): Promise<void> {
-    let isDone = false;
-    const end = (): unknown => (isDone = true);
-    done.then(end, end);
-    await settled();
-    while (!isDone) {
-      const event = this.#nextEvent();
-      if (event === undefined) throw new Error("The simulation stands still");
-      this.#clock.advance(Math.max(0, event.atMs - this.#clock.wallMs()));
-      event.run();
-      await settled();
-    }
-    await done;
-  }
-
-  #nextEvent(): Event | undefined {
-    let first = 0;
-    for (const [at, event] of this.#events.entries()) {
-      const best = this.#events[first];
-      if (best === undefined) break;
-      const isEarlier = event.atMs < best.atMs;
-      if (isEarlier || (event.atMs === best.atMs && event.order < best.order)) first = at;
-    }
-    return this.#events.splice(first, 1)[0];
-  }
-
-  #after(ms: number, run: () => void): void {
-    this.#events.push({ atMs: this.#clock.wallMs() + ms, order: this.#ordered++, run });
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((done) => this.#after(ms, done));
   }
 
   #below(limit: number): number {
@@ -162,12 +120,12 @@ export class StoreSimulation {
   ): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const none = (): void => reject(unavailable());
-    if (timeoutMs !== undefined) this.#after(timeoutMs, none);
+    if (timeoutMs !== undefined) this.#time.after(timeoutMs, none);
     const reply = (deliver: () => void): void => {
-      for (const ms of this.#copies()) this.#after(ms, deliver);
+      for (const ms of this.#copies()) this.#time.after(ms, deliver);
     };
     for (const ms of this.#copies())
-      this.#after(ms, () => {
+      this.#time.after(ms, () => {
         const server = this.#server;
         // Where the process is gone by then, its answer is, too.
         const answered = (deliver: () => void): void =>
@@ -195,7 +153,7 @@ export class StoreSimulation {
           );
       },
     });
-    const store = new BackedStore(this.#clock, wire);
+    const store = new BackedStore(this.#time.clock, wire);
     return {
       head: async () => (await store.head()).revision,
       get: (key) => store.get(key),
@@ -226,7 +184,7 @@ export class StoreSimulation {
   }
 
   #planDeath(): void {
-    this.#after(1 + this.#below(2 * DEATH_MS), () => {
+    this.#time.after(1 + this.#below(2 * DEATH_MS), () => {
       if (!this.#isFaulty) return;
       this.#die();
       this.#planDeath();
@@ -259,7 +217,7 @@ export class StoreSimulation {
 
   #open(): StoreBackend {
     const backend = new SqliteBackend({
-      clock: this.#clock,
+      clock: this.#time.clock,
       path: this.#path,
       isReadOnly: false,
       report: (message) => {
@@ -273,9 +231,4 @@ export class StoreSimulation {
 
 function unavailable(): MeridianError {
   return new MeridianError("STORE_UNAVAILABLE", "system", "Cannot ask the store: no answer came");
-}
-
-/** Until everything that an event has set off has been done: promises, and nothing that takes time. */
-function settled(): Promise<void> {
-  return new Promise((done) => setImmediate(done));
 }

@@ -27,7 +27,7 @@ import type {
 import { unavailable } from "../store-error.ts";
 import { verifyDatabase } from "../verify-database.ts";
 import { EtcdCompaction } from "./etcd-compaction.ts";
-import { EtcdConnection, isUnavailable } from "./etcd-connection.ts";
+import { EtcdConnection, isUnavailable, type EtcdWire } from "./etcd-connection.ts";
 import { EtcdLayout, type EtcdHead, type Staged } from "./etcd-layout.ts";
 import { EtcdLeases } from "./etcd-leases.ts";
 import { EtcdLoad } from "./etcd-load.ts";
@@ -41,7 +41,7 @@ const COMMIT_TIMEOUT_MS = 15_000;
 
 export class EtcdBackend implements StoreBackend {
   readonly #clock: Clock;
-  readonly #connection: EtcdConnection;
+  readonly #connection: EtcdWire;
   readonly #log: EtcdLog;
   readonly #leases: EtcdLeases;
   readonly #mirror: EtcdMirror;
@@ -51,17 +51,17 @@ export class EtcdBackend implements StoreBackend {
   /** Commits of this replica come one after another; with those of others they compete for head. */
   #lastCommit: Promise<unknown> = Promise.resolve();
 
-  private constructor(clock: Clock, location: EtcdLocation) {
+  private constructor(clock: Clock, location: EtcdLocation, connection: EtcdWire) {
     this.#clock = clock;
     const layout = new EtcdLayout(location.prefix);
     const path = location.mirrorPath ?? ":memory:";
-    const connection = new EtcdConnection(clock, location);
     this.#connection = connection;
     this.#log = new EtcdLog(connection, layout, location.isReadOnly);
     this.#leases = new EtcdLeases(connection, layout);
     this.#mirror = new EtcdMirror({
       clock,
       log: this.#log,
+      sleep: (ms, signal) => connection.sleep(ms, signal),
       layout,
       database: new StoreDatabase(openDatabaseFile({ path, isDurable: false, isReadOnly: false })),
     });
@@ -76,8 +76,12 @@ export class EtcdBackend implements StoreBackend {
   }
 
   /** Rejects with STORE_UNAVAILABLE where neither etcd can be asked nor a mirror from before is there. */
-  static async open(clock: Clock, location: EtcdLocation): Promise<EtcdBackend> {
-    const backend = new EtcdBackend(clock, location);
+  static async open(
+    clock: Clock,
+    location: EtcdLocation,
+    wire: EtcdWire = new EtcdConnection(clock, location),
+  ): Promise<EtcdBackend> {
+    const backend = new EtcdBackend(clock, location, wire);
     try {
       await backend.#mirror.catchUp();
     } catch (error) {

@@ -37,7 +37,40 @@ const channelOptions = {
   "grpc.enable_http_proxy": 0,
 };
 
-export class EtcdConnection {
+/** A stream of requests and responses with one member. Its errors are those of gRPC. */
+export interface EtcdStream<Request, Response> {
+  on(event: "data", take: (response: Response) => void): unknown;
+  on(event: "error", take: (error: Error) => void): unknown;
+  on(event: "end", take: () => void): unknown;
+  write(request: Request): unknown;
+  cancel(): void;
+}
+
+/** The way to etcd: a connection, or what a simulation has in its place. */
+export interface EtcdWire {
+  /** Asks until a member answers, in which case the request may have been done twice. */
+  repeat<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response>;
+  /** Asks one member; where that fails with STORE_UNAVAILABLE, the request may have been done, and the next one asks another member. */
+  once<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+    request: Request,
+  ): Promise<Response>;
+  stream<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+  ): Promise<EtcdStream<Request, Response>>;
+  /** The next request goes to another member. */
+  turn(): void;
+  /** After what a stream ended with: the next one logs in anew. */
+  forgetToken(): void;
+  /** Resolves after `ms`, or as soon as `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export class EtcdConnection implements EtcdWire {
   readonly #clock: Clock;
   readonly #location: EtcdLocation;
   readonly #clients: readonly Client[];
@@ -52,24 +85,13 @@ export class EtcdConnection {
     this.#clients = location.endpoints.map((endpoint) => clientOf(location, endpoint));
   }
 
-  /** Asks until a member answers, in which case the request may have been done twice. */
   async repeat<Request, Response>(
     method: EtcdMethod<Request, Response>,
     request: Request,
   ): Promise<Response> {
-    const untilMs = this.#clock.monotonicMs() + REQUEST_TIMEOUT_MS;
-    for (;;) {
-      try {
-        return await this.once(method, request);
-      } catch (error) {
-        const leftMs = untilMs - this.#clock.monotonicMs();
-        if (!isUnavailable(error) || leftMs < PAUSE_MS || this.#isClosed) throw error;
-        await sleep(PAUSE_MS);
-      }
-    }
+    return repeatOver(this, this.#clock, () => this.#isClosed, { method, request });
   }
 
-  /** Asks one member; where that fails with STORE_UNAVAILABLE, the request may have been done, and the next one asks another member. */
   async once<Request, Response>(
     method: EtcdMethod<Request, Response>,
     request: Request,
@@ -82,7 +104,6 @@ export class EtcdConnection {
     }
   }
 
-  /** A stream of requests and responses with one member. Its errors are those of gRPC. */
   async stream<Request, Response>(
     method: EtcdMethod<Request, Response>,
   ): Promise<ClientDuplexStream<Request, Response>> {
@@ -97,14 +118,16 @@ export class EtcdConnection {
     );
   }
 
-  /** The next request goes to another member. */
   turn(): void {
     this.#current = (this.#current + 1) % this.#clients.length;
   }
 
-  /** After what a stream ended with: the next one logs in anew. */
   forgetToken(): void {
     this.#token = undefined;
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }
 
   close(): void {
@@ -186,6 +209,25 @@ export class EtcdConnection {
     if (code === status.INVALID_ARGUMENT || code === status.NOT_FOUND) return error;
     if (this.#current === member) this.turn();
     return unavailable(`Cannot ask etcd at ${endpoint}: ${details}`, error);
+  }
+}
+
+/** `repeat` by `once`: until a member answers, the time is over or it is closed. */
+export async function repeatOver<Request, Response>(
+  wire: EtcdWire,
+  clock: Clock,
+  isClosed: () => boolean,
+  asked: { readonly method: EtcdMethod<Request, Response>; readonly request: Request },
+): Promise<Response> {
+  const untilMs = clock.monotonicMs() + REQUEST_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await wire.once(asked.method, asked.request);
+    } catch (error) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (!isUnavailable(error) || leftMs < PAUSE_MS || isClosed()) throw error;
+      await wire.sleep(PAUSE_MS);
+    }
   }
 }
 

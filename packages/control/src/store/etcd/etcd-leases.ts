@@ -3,20 +3,19 @@
 // The store's leases in etcd: a key that goes with an etcd lease. The term is the etcd revision that made the key: it grows with each holder, and a
 // transaction can demand it.
 
-import { setTimeout as sleep } from "node:timers/promises";
 import type { HeldLease } from "../store-backend.ts";
 import { unavailable } from "../store-error.ts";
-import { isServiceError, REQUEST_TIMEOUT_MS, type EtcdConnection } from "./etcd-connection.ts";
+import { isServiceError, REQUEST_TIMEOUT_MS, type EtcdWire } from "./etcd-connection.ts";
 import type { EtcdLayout } from "./etcd-layout.ts";
 import { CompareTarget, etcdMethods } from "./etcd-messages.ts";
 
 export class EtcdLeases {
-  readonly #connection: EtcdConnection;
+  readonly #connection: EtcdWire;
   readonly #layout: EtcdLayout;
   /** etcd's id of each lease held here, by name and term. */
   readonly #ids = new Map<string, string>();
 
-  constructor(connection: EtcdConnection, layout: EtcdLayout) {
+  constructor(connection: EtcdWire, layout: EtcdLayout) {
     this.#connection = connection;
     this.#layout = layout;
   }
@@ -75,7 +74,7 @@ export class EtcdLeases {
           );
           stream.write({ id });
         }),
-        sleep(REQUEST_TIMEOUT_MS / 2, undefined, { signal: ended.signal }).then(() => {
+        this.#connection.sleep(REQUEST_TIMEOUT_MS / 2, ended.signal).then(() => {
           throw unavailable("Cannot renew a lease: etcd does not answer");
         }),
       ]);

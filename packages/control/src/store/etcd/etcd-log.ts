@@ -6,7 +6,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { headOf } from "../change-set.ts";
 import { genesisHash, type ChangeSet, type Head, type StoredDocument } from "../store.ts";
 import { corrupt, fenced, foreign, tooLarge, unavailable } from "../store-error.ts";
-import { isServiceError, type EtcdConnection } from "./etcd-connection.ts";
+import { isServiceError, type EtcdWire } from "./etcd-connection.ts";
 import {
   checkFormat,
   decodeChangeSet,
@@ -49,11 +49,11 @@ export interface Fence {
 }
 
 export class EtcdLog {
-  readonly #connection: EtcdConnection;
+  readonly #connection: EtcdWire;
   readonly #layout: EtcdLayout;
   readonly #isReadOnly: boolean;
 
-  constructor(connection: EtcdConnection, layout: EtcdLayout, isReadOnly: boolean) {
+  constructor(connection: EtcdWire, layout: EtcdLayout, isReadOnly: boolean) {
     this.#connection = connection;
     this.#layout = layout;
     this.#isReadOnly = isReadOnly;

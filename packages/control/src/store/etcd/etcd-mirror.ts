@@ -5,7 +5,6 @@
 // A strong read asks etcd's quorum for head alone, waits until the mirror has it, and reads here: so it costs one small request, however many documents it
 // lists, and several that come at once share that. A stale read says how long ago the mirror was last known to have head.
 
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "@meridian/core";
 import { ChangeWaiters } from "../change-waiters.ts";
 import type { StoreDatabase } from "../store-database.ts";
@@ -21,6 +20,8 @@ const HEARTBEAT_MS = 1000;
 export interface EtcdMirrorOptions {
   readonly clock: Clock;
   readonly log: EtcdLog;
+  /** Resolves after `ms`, or as soon as `signal` aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly layout: EtcdLayout;
   readonly database: StoreDatabase;
 }
@@ -41,12 +42,12 @@ export class EtcdMirror {
   #catchingUp: Promise<EtcdHead> | undefined;
   #queued: Promise<EtcdHead> | undefined;
 
-  constructor({ clock, log, layout, database }: EtcdMirrorOptions) {
+  constructor({ clock, log, layout, database, sleep }: EtcdMirrorOptions) {
     this.#clock = clock;
     this.#log = log;
     this.#layout = layout;
     this.database = database;
-    this.#beating = this.#beat();
+    this.#beating = this.#beat(sleep);
   }
 
   reading(isStale: boolean): HeadReading {
@@ -104,10 +105,10 @@ export class EtcdMirror {
     this.database.close();
   }
 
-  async #beat(): Promise<void> {
+  async #beat(sleep: EtcdMirrorOptions["sleep"]): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      await sleep(HEARTBEAT_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(HEARTBEAT_MS, signal);
       if (!signal.aborted && this.#ageMs() >= HEARTBEAT_MS)
         await this.catchUp().catch(() => undefined);
     }

@@ -3,15 +3,14 @@
 // News of change sets, as etcd pushes them. Only news: what is missing is read from the log, so a stream that breaks, a member that restarts and an etcd
 // that compacted its own history lose nothing. Each time a stream begins, `onGap` says that something may have been missed before.
 
-import { setTimeout as sleep } from "node:timers/promises";
-import type { EtcdConnection } from "./etcd-connection.ts";
+import type { EtcdWire } from "./etcd-connection.ts";
 import { endOf, type EtcdLayout } from "./etcd-layout.ts";
 import { etcdMethods, type KeyValue, type WatchResponse } from "./etcd-messages.ts";
 
 const PAUSE_MS = 200;
 
 export interface EtcdWatchOptions {
-  readonly connection: EtcdConnection;
+  readonly connection: EtcdWire;
   readonly layout: EtcdLayout;
   /** A new entry of the log. */
   readonly onEntry: (entry: KeyValue) => void;
@@ -43,7 +42,7 @@ export class EtcdWatch {
         this.#options.connection.forgetToken();
         this.#options.connection.turn();
       }
-      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      await this.#options.connection.sleep(PAUSE_MS, signal);
     }
   }
 
