@@ -64,6 +64,7 @@ const listPaths = [
   "/v1/shifts",
   "/v1/latches",
   "/v1/notifications",
+  "/v1/controls",
   "/v1/edges",
 ] as const;
 

@@ -7,13 +7,10 @@ export { EtcdBackend } from "../store/etcd/etcd-backend.ts";
 export { repeatOver, type EtcdStream, type EtcdWire } from "../store/etcd/etcd-connection.ts";
 export {
   etcdMethods,
-  type EtcdMethod,
   type KeyValue,
   type RangeRequest,
   type RequestOp,
   type TxnRequest,
-  type WatchRequest,
-  type WatchResponse,
 } from "../store/etcd/etcd-messages.ts";
 export { SqliteBackend } from "../store/sqlite-backend.ts";
 export type { StoreBackend } from "../store/store-backend.ts";
