@@ -16,6 +16,7 @@ import {
   SILENT_LOGGER,
   joinControl,
   readIdentity,
+  type EdgeIdentity,
 } from "@meridian/edge";
 import { LinkPath, encodeManifest, makeManifest, type SlotTable } from "@meridian/snapshot";
 import { manifestSection } from "@meridian/snapshot/disk";
@@ -296,4 +297,51 @@ function revisionOf(
   const sections = [writePools([pool]), writePolicies([])];
   const text = encodeManifest(makeManifest(revision, 7, sections.map(manifestSection), epoch));
   return { sections, text, table: { epoch, revision, sequence: 1, slots: new Uint32Array(1) } };
+}
+
+test("a revoked edge is cut off and refused at every control, and its certificate for good", async (t) => {
+  const control = await startControl(t);
+  const join = async (): Promise<EdgeIdentity> =>
+    joinControl((await control.gateway.invite("eu-1", 60_000)).token, control.url);
+  const before = await join();
+  const status = (identity: EdgeIdentity): Promise<unknown> => sectionStatus(t, control, identity);
+  assert.equal(await status(before), 404);
+  control.nowMs += 2000;
+  assert.equal(await control.gateway.revoke("eu-2"), false);
+  assert.equal(await control.gateway.revoke("eu-1"), true);
+  assert.equal(await status(before), 403);
+  assert.deepEqual(
+    control.gateway.views().map(({ name, standing }) => ({ name, standing })),
+    [{ name: "eu-1", standing: "revoked" }],
+  );
+  // Renewing it does not help either; joining with a new token does, and the old certificate is refused still.
+  const renewal = new CertificateRenewal({
+    controls: [control.url],
+    stateFolder: temporaryFolder(t),
+    identity: before,
+    logger: SILENT_LOGGER,
+    wallMs: () => Date.now() + 17 * 3_600_000,
+  });
+  await renewal.renewIfDue();
+  assert.equal(renewal.identity, before);
+  control.nowMs += 2000;
+  const after = await join();
+  assert.equal(await status(after), 404);
+  assert.equal(await status(before), 403);
+});
+
+/** What is said to an edge that asks for a section that nobody has. */
+async function sectionStatus(
+  t: TestContext,
+  control: Control,
+  { certificate, key }: EdgeIdentity,
+): Promise<unknown> {
+  const session = connect(control.url, { cert: certificate, key, rejectUnauthorized: false });
+  t.after(() => session.destroy());
+  const stream = session.request({ ":path": `${LinkPath.sections}${"0".repeat(64)}` });
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  stream.on("response", (headers) => resolve(headers[":status"]));
+  stream.on("error", reject);
+  stream.end();
+  return promise;
 }

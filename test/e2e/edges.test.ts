@@ -111,6 +111,14 @@ test("two edges answer what control says, and go on without it", async (t) => {
     () => existsSync(manifest) && readFileSync(manifest, "utf8").includes('"revision": 5,'),
   );
   await untilAll(askAll, pair.primary);
+
+  // A revoked edge is cut off; it goes on with what it has, and is shown as what it is.
+  const revoked = await meridian("edge", "revoke", "eu-1", "--yes", "--state", control.stateDir);
+  assert.equal(revoked.code, 0, revoked.stderr);
+  await last.whenLogged(/has revoked its certificate/);
+  const after = await meridian("get", "edges", "--state", control.stateDir);
+  assert.match(after.stdout, /eu-1 +false +revoked/);
+  assert.deepEqual(await askAll(), [[pair.primary], [pair.primary]]);
 });
 
 const poolDocument = `apiVersion: meridian.dev/v1alpha1

@@ -166,6 +166,7 @@ export type ApiRequest =
         readonly continue?: string | undefined;
       };
     }
+  | { readonly method: "delete"; readonly path: `/v1/edges/${string}`; readonly query: {} }
   | {
       readonly method: "get";
       readonly path: "/v1/publication";

@@ -182,6 +182,14 @@ export const commands: readonly CommandDefinition[] = [
     run: async (input) => (await import("./commands/edge.ts")).join(input),
   },
   {
+    name: "edge revoke",
+    summary: "Refuse an edge from now on, at every control, until it joins with a new token.",
+    arguments: [{ name: "<EDGE>", summary: "As get edges shows it." }],
+    options: [yes, ...target, output],
+    examples: ["meridian edge revoke eu-1"],
+    run: async (input) => (await import("./commands/edge.ts")).revoke(input),
+  },
+  {
     name: "check",
     summary: "Validate and lint files, and show every problem with its place.",
     arguments: [{ name: "<PATH...>", summary: "Files and folders of documents." }],

@@ -17,7 +17,7 @@ enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
 
 const [command = "", ...rest] = process.argv.slice(2);
 const isHelpOrGroup = (text: string): boolean =>
-  text === "-h" || text === "--help" || text === "join";
+  text === "-h" || text === "--help" || text === "join" || text === "revoke";
 const isOwnProcess = command === "edge" || command === "probe";
 if (isOwnProcess && !rest.slice(0, 1).some(isHelpOrGroup)) {
   // The process of an edge holds no third-party module, not even the one that reads the command line.

@@ -108,6 +108,13 @@ function asked(folder: string, token: string): readonly Asked[] {
       needs: [["token", "Token"]],
     },
     { name: "token create", words: ["eu-1"], options: { edge: true }, needs: [["token", "Edge"]] },
+    {
+      name: "edge revoke",
+      words: ["eu-1"],
+      options: { yes },
+      needs: [["token", "Edge"]],
+      exitCode: ExitCode.notFound,
+    },
     { name: "token revoke", words: [token], needs: [["token", "Token"]] },
     { name: "audit list", options: { count: "5" }, needs: [["audit", "Audit"]] },
     { name: "audit list", options: { refusals: true }, needs: [["audit", "Audit"]] },

@@ -2,10 +2,22 @@
 
 import { mkdirSync } from "node:fs";
 import { joinControl, writeIdentity } from "@meridian/edge";
+import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
+import { confirm } from "../confirm.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { print } from "../output.ts";
+import { print, printJson } from "../output.ts";
 import { stateDirOf } from "../server-settings.ts";
+
+/** Refuses an edge from now on, and ends its connections. */
+export async function revoke(input: CommandInput): Promise<ExitCode> {
+  const name = input.argument(0);
+  await confirm(`Refuse edge "${name}" until it joins again?`, input.flag("yes"));
+  const answer = await clientOf(input).delete(`/v1/edges/${encodeURIComponent(name)}`, {});
+  if (input.isJson()) printJson(answer);
+  else print(`Edge "${name}" is revoked; what it serves now it goes on serving, alone`);
+  return ExitCode.done;
+}
 
 /** Makes a key, has it certified by control, and keeps both in the state folder. */
 export async function join(input: CommandInput): Promise<ExitCode> {

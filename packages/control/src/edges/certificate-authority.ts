@@ -11,13 +11,11 @@ import { member } from "../documents/document-key.ts";
 import { SealedText } from "../http/sealed-text.ts";
 import { foreignKey, sealingKey } from "../state/sealing-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
-import { CERTIFICATE_MS } from "./limits.ts";
+import { CERTIFICATE_MS, SKEW_MS } from "./limits.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const AUTHORITY_YEARS = 10;
 const YEAR_MS = 365 * 24 * 3_600_000;
-/** Clocks of edges may be this much behind. */
-const SKEW_MS = 24 * 3_600_000;
 const SERIAL_BYTES = 16;
 /** Its name in the store. */
 const NAME = "edges";

@@ -121,6 +121,7 @@ export class EdgeGateway {
     const port = await this.#listener.start();
     this.address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
     this.#timer = setInterval(() => {
+      this.#cutRevoked();
       this.#hub.tick();
       this.#vantages.tick();
     }, TABLE_MS).unref();
@@ -196,7 +197,20 @@ export class EdgeGateway {
   }
 
   views(): EdgeView[] {
-    return this.#hub.views(this.#roster.names());
+    return [...this.#hub.views(this.#roster.names()), ...this.#roster.revoked().map(revokedView)];
+  }
+
+  /** Refuses an edge from now on, at every control of the store; false where there is none of that name. */
+  async revoke(edge: string): Promise<boolean> {
+    const isRevoked = await this.#roster.revoke(edge, this.#options.clock.wallMs());
+    this.#cutRevoked();
+    return isRevoked;
+  }
+
+  /** Also those that another control has revoked. */
+  #cutRevoked(): void {
+    for (const name of this.#roster.revoked()) this.#hub.forget(name);
+    this.#listener.cutRevoked();
   }
 
   /** How far a revision has come. */
@@ -229,6 +243,20 @@ export class EdgeGateway {
     this.#vantages.close();
     await this.#listener.close();
   }
+}
+
+function revokedView(name: string): EdgeView {
+  return {
+    name,
+    connected: false,
+    standing: "revoked",
+    epoch: undefined,
+    revision: undefined,
+    sequence: undefined,
+    lastWordMs: undefined,
+    version: undefined,
+    address: undefined,
+  };
 }
 
 function invalid(reason: string): MeridianError {

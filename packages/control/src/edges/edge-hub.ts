@@ -37,7 +37,7 @@ export interface EdgeStream {
 }
 
 /** Whether an edge serves the newest revision; `silent` if nothing was heard of it for 3 s. */
-export type EdgeStanding = "serving" | "behind" | "silent";
+export type EdgeStanding = "serving" | "behind" | "silent" | "revoked";
 
 /** One edge as `get edges` shows it. */
 export interface EdgeView {
@@ -193,6 +193,12 @@ export class EdgeHub {
   leave(name: string, stream: EdgeStream): void {
     const edge = this.#edges.get(name);
     if (edge?.stream === stream) edge.stream = undefined;
+  }
+
+  /** An edge may not come any more. */
+  forget(name: string): void {
+    this.#edges.get(name)?.stream?.end();
+    this.#edges.delete(name);
   }
 
   /** All of `names` and those that have come, by name. */

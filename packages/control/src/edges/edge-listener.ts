@@ -8,6 +8,7 @@ import {
   constants,
   createSecureServer,
   type Http2SecureServer,
+  type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -35,7 +36,7 @@ import type { JoinTokens } from "./join-tokens.ts";
 import type { StoreCopyFile } from "./store-copy-file.ts";
 import type { VantageHub } from "./vantage-hub.ts";
 import { serveVantage } from "./vantage-stream.ts";
-import { CERTIFICATE_MS, RENEWAL_GRACE_MS } from "./limits.ts";
+import { CERTIFICATE_MS, RENEWAL_GRACE_MS, SKEW_MS } from "./limits.ts";
 
 const BODY_BYTES_MAX = 8192;
 const CONNECTIONS_MAX = 4096;
@@ -67,6 +68,8 @@ interface Peer {
   readonly address: string;
   /** Whose certificate it showed; undefined without one of this control plane. */
   readonly edge: string | undefined;
+  /** When the certificate was made, wall time; 0 where it is not known. */
+  readonly issuedAtMs: number;
   /** Whose certificate of this control plane it showed, though it has expired: it may be renewed. */
   readonly expired?: string;
   /** Why the certificate that it showed is not taken. */
@@ -76,6 +79,11 @@ interface Peer {
 export class EdgeListener {
   readonly #options: EdgeListenerOptions;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Whose those are that have asked for more than a certificate. */
+  readonly #linked = new Map<
+    Http2Session,
+    { readonly edge: string; readonly issuedAtMs: number }
+  >();
   #server: Http2SecureServer | undefined;
   #renewal: NodeJS.Timeout | undefined;
 
@@ -154,12 +162,22 @@ export class EdgeListener {
       );
   }
 
+  /** Ends every connection of edges that may not be connected. */
+  cutRevoked(): void {
+    const { roster } = this.#options;
+    for (const [session, peer] of this.#linked)
+      if (!roster.admits(peer.edge, peer.issuedAtMs)) session.destroy();
+  }
+
   #session(session: ServerHttp2Session): void {
     this.#sessions.add(session);
     session.setLocalWindowSize(WINDOW_BYTES);
     session.on("stream", (stream, headers) => this.#stream(stream, headers));
     session.setTimeout(IDLE_MS_MAX, () => session.destroy());
-    session.on("close", () => this.#sessions.delete(session));
+    session.on("close", () => {
+      this.#sessions.delete(session);
+      this.#linked.delete(session);
+    });
     session.on("error", () => session.destroy());
   }
 
@@ -175,19 +193,26 @@ export class EdgeListener {
       this.#withBody(stream, peer, (body) => this.#join(body, peer));
     } else if (method === "POST" && path === LinkPath.renew) {
       const edge = peer.edge ?? peer.expired;
-      if (edge === undefined || !this.#options.roster.has(edge))
+      if (edge === undefined || !this.#options.roster.admits(edge, peer.issuedAtMs))
         this.#refuse(stream, 403, peer, peer.refusal);
       else this.#withBody(stream, peer, (body) => this.#sign(edge, publicKeyIn(body)));
     } else if (peer.edge === undefined) {
       this.#refuse(stream, 403, peer, peer.refusal);
     } else if (peer.edge === CONTROL_NAME && method === "GET" && path === LinkPath.status) {
       void this.#status(stream, peer);
-    } else if (!this.#options.roster.has(peer.edge)) {
-      this.#refuse(stream, 403, peer, `this control plane has no edge "${peer.edge}"`);
+    } else if (!this.#options.roster.admits(peer.edge, peer.issuedAtMs)) {
+      this.#refuse(
+        stream,
+        403,
+        peer,
+        `this control plane has no edge "${peer.edge}", or has revoked its certificate; join with a new token`,
+      );
     } else if (method === "POST" && path === LinkPath.link) {
+      this.#remember(stream, peer.edge, peer.issuedAtMs);
       if (this.#options.hub.isServing) this.#link(stream, peer, peer.edge);
       else reply(stream, 503, "it has nothing to serve yet");
     } else if (method === "POST" && path === LinkPath.vantage) {
+      this.#remember(stream, peer.edge, peer.issuedAtMs);
       const { vantages, logger } = this.#options;
       serveVantage(stream, { name: peer.edge, address: peer.address }, vantages, logger);
     } else if (method === "GET" && path.startsWith(LinkPath.sections)) {
@@ -199,6 +224,10 @@ export class EdgeListener {
     } else {
       reply(stream, 404, "There is nothing here");
     }
+  }
+
+  #remember({ session }: ServerHttp2Stream, edge: string, issuedAtMs: number): void {
+    if (session !== undefined) this.#linked.set(session, { edge, issuedAtMs });
   }
 
   async #status(stream: ServerHttp2Stream, peer: Peer): Promise<void> {
@@ -341,15 +370,19 @@ function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Pe
   const socket = stream.session?.socket;
   const address = `${socket?.remoteAddress ?? ""}:${socket?.remotePort ?? ""}`;
   if (!(socket instanceof TLSSocket))
-    return { address, edge: undefined, refusal: "it uses no TLS" };
-  const { subject } = socket.getPeerCertificate();
+    return { address, edge: undefined, issuedAtMs: 0, refusal: "it uses no TLS" };
+  const { subject, valid_from: validFrom } = socket.getPeerCertificate();
+  const fromMs = Date.parse(validFrom);
+  const issuedAtMs = Number.isFinite(fromMs) ? fromMs + SKEW_MS : 0;
   const name: unknown = subject?.CN;
-  if (socket.authorized && typeof name === "string") return { address, edge: name, refusal: "" };
+  if (socket.authorized && typeof name === "string")
+    return { address, edge: name, issuedAtMs, refusal: "" };
   const expired = expiredName(socket, authority, nowMs);
   const shown = typeof name === "string" ? `of "${name}" is not taken` : "is missing";
   return {
     address,
     edge: undefined,
+    issuedAtMs,
     ...(expired === undefined ? {} : { expired }),
     refusal: `the certificate ${shown}: ${String(socket.authorizationError)}; join with a token of this control plane`,
   };

@@ -52,6 +52,17 @@ export function addEdgeRoutes(
           (edge) => edge,
         );
   });
+  server.delete<{ Params: Record<string, string> }>(
+    "/v1/edges/:name",
+    async ({ params }, reply) => {
+      const edges = gateway();
+      if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });
+      const name = params["name"] ?? "";
+      return (await edges.revoke(name))
+        ? { revoked: name }
+        : reply.code(404).send({ error: `No edge "${name}" has joined` });
+    },
+  );
   server.post("/v1/edges/invitations", async ({ body }, reply) => {
     const edges = gateway();
     if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });

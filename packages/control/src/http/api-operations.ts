@@ -175,6 +175,14 @@ export const apiOperations: readonly ApiOperation[] = [
   view("/v1/controls", "controls", "Controls of the store, who leads, and how each stands."),
   view("/v1/edges", "edges", "Edges and what each serves."),
   {
+    method: "delete",
+    path: "/v1/edges/{name}",
+    id: "revokeEdge",
+    summary: "Refuse an edge from now on, until it joins with a new token.",
+    query: [],
+    answer: "Which one.",
+  },
+  {
     method: "get",
     path: "/v1/publication",
     id: "publication",
