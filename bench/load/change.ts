@@ -62,8 +62,9 @@ async function changeServer(
   let missed = 0;
   let state = initialState;
   const end = performance.now() + CHANGES_MS_MAX;
-  for (let index = 0; index < count && performance.now() < end; index += 1) {
-    const kind = changeKinds[index % changeKinds.length] ?? "record weight";
+  // One more before the others: it finds a compiler that has given its memory back, and is told apart.
+  for (let index = -1; index < count && performance.now() < end; index += 1) {
+    const kind = changeKinds[Math.max(0, index) % changeKinds.length] ?? "record weight";
     const next = applyChange(state, kind, origin);
     ({ state } = next);
     const seenBefore = watch.changes.length;
@@ -74,8 +75,11 @@ async function changeServer(
       (each) => each.name === name && each.addresses[0] === next.address,
       ANSWER_TIMEOUT_MS,
     );
-    if (seen === undefined) missed += 1;
-    else changes.push({ kind, ms: Math.round((seen.ns - at) / 1000) / 1000 });
+    const ms = seen === undefined ? undefined : Math.round((seen.ns - at) / 1000) / 1000;
+    if (index < 0)
+      console.log(`  ${server.adapter.name}: the first change took ${ms ?? "too many"} ms`);
+    else if (ms === undefined) missed += 1;
+    else changes.push({ kind, ms });
     await sleep(PAUSE_MS);
   }
   watch.finish();
