@@ -426,6 +426,9 @@ export class Server {
         addShift: (shift) => replica().addShift(shift),
         endShifts: (shifts) => replica().endShifts(shifts),
         expireShifts: (shifts) => replica().expireShifts(shifts),
+        latch: (node, declared) => this.#replica?.latch(node, declared) ?? {},
+        latchesMoved: (latches) => this.#replica?.latchesMoved(latches),
+        failback: (latch) => replica().failback(latch),
       },
     };
   }
@@ -438,6 +441,7 @@ export class Server {
       logger: this.#logger.control,
       onContent: () => this.embedded.recompile(),
       onShifts: () => this.embedded.followShifts(),
+      onLatches: () => this.embedded.followLatches(),
       onMayServe: (mayServe) => this.#gateway?.setServing(mayServe),
     });
   }

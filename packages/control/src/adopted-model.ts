@@ -19,7 +19,7 @@ import { withAddresses, type CompileProblem } from "./compile.ts";
 import { compileAddresses, knownAddresses, type ResolvedMember } from "./compile-addresses.ts";
 import type { CompilerProcess } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
-import type { EmbeddedOptions, PublishMode } from "./embedded-options.ts";
+import type { EmbeddedOptions, LatchPosition, PublishMode } from "./embedded-options.ts";
 import type { AcceptedLoad } from "./file-compiler.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
@@ -77,6 +77,8 @@ export class AdoptedModel {
   readonly #parts: AdoptedModelParts;
   readonly #targets = new ProbeTargets();
   #latches: ReadonlyMap<string, DeclaredLatch> = new Map();
+  /** The same as the verdict thread has them. */
+  #judged: ReadonlyMap<string, DeclaredLatch> = new Map();
   #resolvedMembers: readonly ResolvedMember[] = [];
   #zoneProblems: readonly CompileProblem[] = [];
   /** What was adopted before, where edges find bad what is. */
@@ -131,6 +133,28 @@ export class AdoptedModel {
             },
           ];
     return [...refused, ...this.#zoneProblems, ...this.#hosts.conditions()];
+  }
+
+  /** The latches that are declared, with what is recorded of them for all controls. */
+  followLatches(): void {
+    const { shared } = this.#options;
+    const latches = new Map(
+      [...this.#latches].map(([name, latch]) => [
+        name,
+        { ...latch, ...shared?.latch(name, latch.declared) },
+      ]),
+    );
+    if (this.#isClosed || isDeepStrictEqual(latches, this.#judged)) return;
+    this.#judged = latches;
+    this.#parts.verdicts.setLatches(latches);
+  }
+
+  /** Where the latches that are declared are now. */
+  latchPositions(): LatchPosition[] {
+    return this.activeTiers().flatMap(({ name, tier }) => {
+      const latch = this.#latches.get(name);
+      return latch === undefined ? [] : [{ name, tier, declared: latch.declared }];
+    });
   }
 
   /** Active tier (from 1) of each failover node that holds a latch. */
@@ -307,10 +331,10 @@ export class AdoptedModel {
   /** Takes the latches that the model declares; true where they are others. */
   #latch(model: ServedModel): boolean {
     const latches = declaredLatches(model);
-    if (isDeepStrictEqual(latches, this.#latches)) return false;
+    const isSame = isDeepStrictEqual(latches, this.#latches);
     this.#latches = latches;
-    this.#parts.verdicts.setLatches(latches);
-    return true;
+    this.followLatches();
+    return !isSame;
   }
 
   /** Whether what is probed is the same after a change of pools that nothing judges: of 100,000 targets a comparison takes 50 ms. */

@@ -3,7 +3,14 @@
 // What the embedded control plane is given, and what it gives.
 
 import type { Clock } from "@meridian/core";
-import type { ChangeSet, ProbePlan, QuorumSettings, Roster, Transition } from "@meridian/health";
+import type {
+  ChangeSet,
+  DeclaredLatch,
+  ProbePlan,
+  QuorumSettings,
+  Roster,
+  Transition,
+} from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import type { Manifest, OnSlab, SharedWorld, StoredSlots } from "@meridian/snapshot";
 import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
@@ -67,6 +74,16 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
+/** A failover node that holds a latch, and the tier that is active. */
+export interface LatchPosition {
+  /** `NAMESPACE/POLICY/NODE`. */
+  readonly name: string;
+  /** From 1. */
+  readonly tier: number;
+  /** Its part of the document. */
+  readonly declared: string;
+}
+
 /** How controls of one store come to publish the same; without it a control counts its own revisions. */
 export interface SharedPublication extends SharedShifts {
   /** Revision of the stored documents, as they are now. */
@@ -76,6 +93,12 @@ export interface SharedPublication extends SharedShifts {
   hosts(): ReadonlyMap<string, HostAddresses>;
   /** This control sees host names resolve to something else. */
   hostsChanged(seen: ReadonlyMap<string, HostAddresses>): void;
+  /** What is recorded of a latch that is declared like this; only the leader lets one return to an earlier tier. */
+  latch(node: string, declared: string): Pick<DeclaredLatch, "recorded" | "isDownOnly">;
+  /** These latches are at these tiers here. */
+  latchesMoved(latches: readonly LatchPosition[]): void;
+  /** Records that a node is at its first tier, for all controls. */
+  failback(latch: LatchPosition): Promise<void>;
   /** Resolves to true when it may be published, to false when it never will. */
   agree(candidate: Candidate): Promise<boolean>;
 }

@@ -21,7 +21,12 @@ import { AdoptedModel } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
 import type { FileDocument, Proposal, Publisher } from "./documents/document-service.ts";
-import type { EmbeddedOptions, PublishMode, Reload } from "./embedded-options.ts";
+import type {
+  EmbeddedOptions,
+  PublishMode,
+  Reload,
+  SharedPublication,
+} from "./embedded-options.ts";
 import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { RunningShifts } from "./running-shifts.ts";
@@ -54,6 +59,8 @@ export class Embedded implements Publisher {
       wallMs: () => this.#clock.wallMs(),
       onChangeSet: (changeSet) => {
         options.onChangeSet?.(changeSet);
+        if (changeSet.cause.kind === "latch")
+          options.shared?.latchesMoved(this.#adopted.latchPositions());
         options.persistence.recordChangeSet(changeSet);
       },
       onTransitions: (batch) => this.#transitions(batch),
@@ -255,7 +262,20 @@ export class Embedded implements Publisher {
 
   /** Goes back to the first tier of a failover node by command; false where it holds no latch. */
   failback(node: string): Promise<boolean> {
-    return this.verdicts.failback(node);
+    const { shared } = this.#options;
+    return shared === undefined ? this.verdicts.failback(node) : this.#failbackForAll(shared, node);
+  }
+
+  async #failbackForAll(shared: SharedPublication, node: string): Promise<boolean> {
+    const latch = this.#adopted.latchPositions().find(({ name }) => name === node);
+    if (latch === undefined) return false;
+    await shared.failback({ ...latch, tier: 1 });
+    return true;
+  }
+
+  /** What is recorded of latches, or who leads, has changed. */
+  followLatches(): void {
+    this.#adopted.followLatches();
   }
 
   #restored: Promise<boolean> | undefined;

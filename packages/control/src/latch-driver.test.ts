@@ -67,3 +67,46 @@ test("a hold goes on over a reload of something else, and starts anew where the 
   latches.close();
   overlay.close();
 });
+
+test("a latch that another control decides on goes down at once, and back only as recorded", () => {
+  let nowMs = 0;
+  const overlay = new OverlayDriver({
+    wallMs: () => 0,
+    onChangeSet: ({ cause }) => {
+      if (cause.kind === "health") latches.step();
+    },
+  });
+  const latches = new LatchDriver(overlay, () => nowMs);
+  const model = modelOf(documents("60s", "m: {address: 192.0.2.2}"));
+  const world = worldOf(compileModel(model).sections, 1);
+  assert.ok(typeof world === "object");
+  const record = (tier: number, revision: number): void => {
+    const declared = [...declaredLatches(model)].map(
+      ([name, latch]) =>
+        [name, { ...latch, isDownOnly: true, recorded: { tier, revision } }] as const,
+    );
+    latches.adopt(world, new Map(declared));
+  };
+  const set = (slot: number, value: number): void => {
+    overlay.apply([{ slot, value }], { kind: "health", text: "" });
+  };
+  const tier = (): number => overlay.read(world.failoverNodes()[0]?.slot ?? -1);
+  overlay.adopt(world, 1);
+  // What was recorded before this one started counts.
+  record(2, 7);
+  set(0, GOOD);
+  set(1, GOOD);
+  assert.equal(tier(), 2);
+  nowMs = 120_000;
+  latches.step();
+  assert.equal(tier(), 2, "only the leader ends a hold");
+  record(1, 8);
+  assert.equal(tier(), 0);
+  set(0, BAD);
+  assert.equal(tier(), 2, "a failure is not waited with");
+  // No news: what was recorded before the failure does not count again.
+  record(1, 8);
+  assert.equal(tier(), 2);
+  latches.close();
+  overlay.close();
+});

@@ -82,7 +82,12 @@ export {
 } from "./verdict-thread.ts";
 export type { PushedStatus, SnapshotToJudge, VerdictFigures } from "./verdict-messages.ts";
 export { keepLastKnown } from "./last-known.ts";
-export { LatchDriver, type DeclaredLatch, type LatchOverlay } from "./latch-driver.ts";
+export {
+  LatchDriver,
+  type DeclaredLatch,
+  type LatchOverlay,
+  type RecordedLatch,
+} from "./latch-driver.ts";
 export {
   FRESH_MS,
   Quorum,

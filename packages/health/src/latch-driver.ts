@@ -15,6 +15,18 @@ export interface DeclaredLatch {
   readonly rule: LatchRule;
   /** Its part of the document: with another one, tiers are others. */
   readonly declared: string;
+  /** Where several controls keep one latch: what is recorded of it, which counts as soon as it is news. */
+  readonly recorded?: RecordedLatch | undefined;
+  /** Whether it is only moved to later tiers here, as another control decides on the way back. */
+  readonly isDownOnly?: boolean;
+}
+
+/** A latch in the store. */
+export interface RecordedLatch {
+  /** Active tier, from 1. */
+  readonly tier: number;
+  /** Of the store when it was written. */
+  readonly revision: number;
 }
 
 interface Latched {
@@ -22,6 +34,8 @@ interface Latched {
   readonly name: string;
   readonly declared: string;
   readonly rule: LatchRule;
+  readonly recordedRevision: number;
+  readonly isDownOnly: boolean;
   state: LatchState;
 }
 
@@ -59,13 +73,32 @@ export class LatchDriver {
       const name = `${policy}/${world.policies.nodeName(failover.node)}`;
       const latch = latches.get(name);
       if (latch === undefined) return [];
-      const { rule, declared } = latch;
+      const { rule, declared, recorded, isDownOnly = false } = latch;
       const before = this.#before.get(name);
       const held = before?.declared === declared ? before.state : unlatched;
-      const state = { ...held, latch: this.#overlay.read(failover.slot) };
-      return [{ failover, name, declared, rule, state }];
+      const known = before?.recordedRevision ?? 0;
+      const recordedRevision = Math.max(known, recorded?.revision ?? 0);
+      const own = this.#overlay.read(failover.slot);
+      const isNews = recorded !== undefined && recordedRevision > known;
+      const state = { ...held, latch: isNews ? latchOf(recorded.tier) : own };
+      return [{ failover, name, declared, rule, recordedRevision, isDownOnly, state }];
     });
+    this.#takeRecorded();
     this.step();
+  }
+
+  /** Brings slots in line with what is recorded elsewhere. */
+  #takeRecorded(): void {
+    const others = this.#nodes.filter(
+      ({ failover, state }) => this.#overlay.read(failover.slot) !== state.latch,
+    );
+    if (others.length === 0) return;
+    const changes = others.map(({ failover, state }) => ({
+      slot: failover.slot,
+      value: state.latch,
+    }));
+    const moved = others.map(({ name, state }) => `${name} to tier ${Math.max(1, state.latch)}`);
+    this.#overlay.apply(changes, { kind: "latch", text: `${moved.join(", ")}, as recorded` });
   }
 
   /** Looks at health as it is now; called after every change of verdicts and when a hold ends. */
@@ -85,7 +118,9 @@ export class LatchDriver {
       )
         continue;
       const before = entry.state.latch;
-      entry.state = stepLatch(entry.state, entry.rule, healthy, nowMs);
+      const next = stepLatch(entry.state, entry.rule, healthy, nowMs);
+      const isReturn = next.latch < before;
+      entry.state = isReturn && entry.isDownOnly ? { ...next, latch: before } : next;
       if (entry.state.latch === before) continue;
       changes.push({ slot: entry.failover.slot, value: entry.state.latch });
       moved.push(`${entry.name} to tier ${Math.max(1, entry.state.latch)}`);
@@ -117,9 +152,16 @@ export class LatchDriver {
 
   #arm(nowMs: number): void {
     clearTimeout(this.#timer);
-    const ends = this.#nodes.flatMap(({ state, rule }) => nextLatchMs(state, rule) ?? []);
+    const ends = this.#nodes.flatMap(({ state, rule, isDownOnly }) =>
+      isDownOnly ? [] : (nextLatchMs(state, rule) ?? []),
+    );
     if (ends.length === 0) return;
     this.#timer = setTimeout(() => this.step(), Math.max(1, Math.min(...ends) - nowMs));
     this.#timer.unref();
   }
+}
+
+/** The value of a slot whose active tier is this one, from 1. */
+function latchOf(tier: number): number {
+  return tier <= 1 ? 0 : tier;
 }

@@ -3,15 +3,17 @@
 // One control of several on one store: sees what the others write, leads or follows, and publishes what all of them agree on.
 
 import { reasonOf } from "@meridian/core";
+import type { DeclaredLatch } from "@meridian/health";
 import { addressBytes, formatAddress } from "@meridian/model";
 import { member } from "../documents/document-key.ts";
 import type { DocumentService } from "../documents/document-service.ts";
-import type { Logger, SharedPublication } from "../embedded-options.ts";
+import type { LatchPosition, Logger, SharedPublication } from "../embedded-options.ts";
 import type { HostAddresses } from "../host-state.ts";
 import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
 import { isShift, type Shift } from "../shift-effects.ts";
 import type { CompiledSerial } from "../zone-history.ts";
 import { Leadership } from "./leadership.ts";
+import { SharedLatches } from "./shared-latches.ts";
 import { PublicationAgreement, serialsIn, type Candidate } from "./publication-agreement.ts";
 
 const HOSTS = "hosts";
@@ -26,6 +28,8 @@ export interface ControlReplicaOptions {
   readonly onContent: () => void;
   /** The shifts that are running are others now. */
   readonly onShifts: () => void;
+  /** What is recorded of latches, or who leads, may be another now. */
+  readonly onLatches: () => void;
   /** What is published here may go to edges; `false` while another control published something else of the same documents. */
   readonly onMayServe: (mayServe: boolean) => void;
 }
@@ -34,12 +38,14 @@ export class ControlReplica implements SharedPublication {
   readonly leadership: Leadership;
   readonly agreement: PublicationAgreement;
   readonly #options: ControlReplicaOptions;
+  readonly #latches: SharedLatches;
   readonly #closing = new AbortController();
   #following: Promise<void> | undefined;
   #content = -1;
   #seenHosts: ReadonlyMap<string, HostAddresses> | undefined;
   #isWritingHosts = false;
   #shifts = "";
+  #wasLeader = false;
   #hosts: { readonly text: string; readonly addresses: ReadonlyMap<string, HostAddresses> } = {
     text: "",
     addresses: new Map(),
@@ -54,6 +60,7 @@ export class ControlReplica implements SharedPublication {
       logger,
       () => this.#changed(),
     );
+    this.#latches = new SharedLatches(state, this.leadership, logger);
     this.agreement = new PublicationAgreement(state, this.leadership, logger, (standing) =>
       options.onMayServe(standing !== "differs"),
     );
@@ -118,6 +125,18 @@ export class ControlReplica implements SharedPublication {
     await this.#options.state.write(shifts.map(withoutShift), "unshift", {});
   }
 
+  latch(node: string, declared: string): Pick<DeclaredLatch, "recorded" | "isDownOnly"> {
+    return this.#latches.latch(node, declared);
+  }
+
+  latchesMoved(latches: readonly LatchPosition[]): void {
+    this.#latches.moved(latches);
+  }
+
+  failback(latch: LatchPosition): Promise<void> {
+    return this.#latches.order(latch);
+  }
+
   expireShifts(shifts: readonly Shift[]): void {
     const { state, logger } = this.#options;
     const { lease } = this.leadership;
@@ -142,6 +161,10 @@ export class ControlReplica implements SharedPublication {
     }
     this.agreement.look();
     this.#writeHosts();
+    const { isLeader } = this.leadership;
+    if (isLeader && !this.#wasLeader) this.#latches.record();
+    this.#wasLeader = isLeader;
+    this.#options.onLatches();
     const shifts = JSON.stringify(this.shifts());
     if (shifts !== this.#shifts) {
       this.#shifts = shifts;
