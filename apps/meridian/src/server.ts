@@ -465,8 +465,19 @@ export class Server {
     }
   }
 
+  /** Resolves when answers come from a snapshot: where they come from disk already, the files are read behind them. */
+  #startControl(): Promise<void> {
+    const isAnswering = this.embedded.isReady;
+    const started = this.#loadFiles();
+    if (!isAnswering) return started;
+    started.catch((error: unknown) => {
+      this.#logger.control.error({ reason: reasonOf(error) }, "Cannot read the files");
+    });
+    return Promise.resolve();
+  }
+
   /** Starts the control plane; where the files give it nothing to serve, the error shows each problem with its place. */
-  async #startControl(): Promise<void> {
+  async #loadFiles(): Promise<void> {
     try {
       await whileShown(
         (passed) => `Reading and compiling the files: ${passed} s`,

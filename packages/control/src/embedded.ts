@@ -293,7 +293,11 @@ export class Embedded implements Publisher {
     const { persistence, logger } = this.#options;
     this.#shifts.restore();
     const overlay = persistence.loadOverlay();
-    if (!(await this.#served.restore(overlay)) || this.#isClosed) return false;
+    if (!(await this.#served.restore(overlay)) || this.#isClosed) {
+      // Nothing is answered before it has compiled.
+      this.#compiler.start();
+      return false;
+    }
     if (overlay !== undefined) this.#served.publish();
     logger.info({ revision: this.revision }, "Serving the stored revision");
     return overlay !== undefined;
@@ -312,6 +316,7 @@ export class Embedded implements Publisher {
       return await this.reload();
     } catch (error) {
       if (this.world === undefined) throw error;
+      if (this.#isClosed) return { changed: false, problems: [], errors: [] };
       return this.#reloads.failed(error);
     }
   }
