@@ -228,7 +228,8 @@ export class ControlLoop {
       const before = words[was & 3] ?? "unknown";
       const verdict = this.#vantages.judge(key, before);
       if (verdict === before) return [];
-      if (verdict === "unhealthy") this.#checkLoss(key);
+      // What is new and was healthy for nobody is not lost when the first one to look cannot reach it.
+      if (before === "healthy" && verdict === "unhealthy") this.#checkLoss(key);
       this.#note("verdict", `${key} ${verdict}`);
       return [{ slot, value: ((was & ~3) | Verdict[verdict]) >>> 0 }];
     });
