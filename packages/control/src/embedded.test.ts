@@ -250,3 +250,35 @@ async function until(isDone: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+test("one of several folders that loses its files is refused, also while documents come by the API", async (context) => {
+  const folders = ["a", "b"].map(() => mkdtempSync(join(tmpdir(), "meridian-folder-")));
+  context.after(() =>
+    folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })),
+  );
+  const [first = "", second = ""] = folders;
+  writeFileSync(join(first, "model.yaml"), pool("a: {address: 192.0.2.1}"));
+  const spare = pool("b: {address: 192.0.2.2}").replace(/name: [a-z]+/, "name: spare");
+  writeFileSync(join(second, "model.yaml"), spare);
+  const embedded = new Embedded({
+    files: folders,
+    edge: { publish: () => {} },
+    logger: silent,
+    persistence: new StoredOverlay(),
+    probing: false,
+    allowEmpty: false,
+    vantage: "test",
+  });
+  context.after(() => embedded.close());
+  await embedded.start();
+  assert.equal(embedded.world?.pools.poolCount, 2);
+  rmSync(join(second, "model.yaml"));
+  await embedded.reload();
+  assert.equal(embedded.world.pools.poolCount, 2);
+  assert.match(embedded.fileErrors.join(), /meridian-folder-.*" has no files any more/);
+  const { isAccepted, errors } = await embedded.propose([], undefined);
+  assert.deepEqual([isAccepted, errors.length], [false, 1]);
+  writeFileSync(join(second, "model.yaml"), spare);
+  await embedded.reload();
+  assert.deepEqual(embedded.fileErrors, []);
+});

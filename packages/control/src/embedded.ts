@@ -49,6 +49,8 @@ export class Embedded implements Publisher {
   readonly #adopted: AdoptedModel;
   readonly #reloads: FileReloads;
   readonly #shifts: RunningShifts;
+  /** Of the paths of files, those that had some when they were last good. */
+  #filled: readonly string[] = [];
   #isClosed = false;
 
   constructor(options: EmbeddedOptions) {
@@ -367,8 +369,10 @@ export class Embedded implements Publisher {
       held: base,
       icmpUnavailable,
       serials,
+      filled: allowEmpty ? [] : this.#filled,
       ...load,
     });
+    if (accepted !== undefined && outcome.filled !== undefined) this.#filled = outcome.filled;
     return accepted === undefined
       ? outcome
       : { ...outcome, accepted: { ...accepted, base, revision } };

@@ -5,6 +5,7 @@
 // leaves it is small: names of sections, and the documents that have changed since the last load.
 
 import { hash, randomUUID } from "node:crypto";
+import { sep } from "node:path";
 import { MeridianError } from "@meridian/core";
 import { probePlanText } from "@meridian/health";
 import {
@@ -73,6 +74,8 @@ export interface LoadRequest {
   /** Zones, pools and policies that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
   readonly servedCount: number;
   readonly allowEmpty: boolean;
+  /** Of the paths that were given, those that had files when they were last good and may not lose all of them. */
+  readonly filled?: readonly string[];
   /** Only to see what comes of it: what is known of the documents stays as it was. */
   readonly isTrial: boolean;
   /** Documents of the store, as files of lines: they are read after those on disk. */
@@ -87,6 +90,8 @@ export interface LoadRequest {
 
 /** What came of a load: problems always, the rest only where the files are good. */
 export interface LoadOutcome {
+  /** Of the paths that were given, those with files. */
+  readonly filled?: readonly string[];
   readonly problems: readonly Problem[];
   readonly errors: readonly string[];
   /** Every file that was read, and where files were looked for. */
@@ -148,7 +153,11 @@ export class FileCompiler {
 
   /** All or nothing: with any error only problems, errors and the files to watch come back. */
   load(request: LoadRequest): LoadOutcome {
-    const listed = this.#list(request.stored);
+    const found = this.#list(request.stored);
+    const listed = {
+      ...found,
+      errors: [...found.errors, ...refuseLosing(found.filled, request.filled)],
+    };
     return this.#loadChange(listed, request) ?? this.#loadWhole(listed, request);
   }
 
@@ -188,7 +197,8 @@ export class FileCompiler {
       this.#last = { ...last, id, state, accepted, problems, files: changed.next };
       this.#sections = new Map(sections.map((section) => [section.name, section]));
     }
-    return { problems, errors: [], watched: [...listed.watched, ...last.files.named], accepted };
+    const watched = [...listed.watched, ...last.files.named];
+    return { problems, errors: [], watched, accepted, filled: listed.filled };
   }
 
   #patchedState(
@@ -218,7 +228,8 @@ export class FileCompiler {
       return { problems, errors, watched };
     try {
       const { accepted, state, sections } = this.#compile(model, request);
-      if (request.isTrial) return { problems, errors, watched, accepted };
+      const { filled } = listed;
+      if (request.isTrial) return { problems, errors, watched, accepted, filled };
       this.#patched = state.patched;
       this.#print = accepted.parts.print;
       this.#sections = new Map(sections.map((section) => [section.name, section]));
@@ -230,7 +241,7 @@ export class FileCompiler {
       this.#last = isComplete
         ? { id, state, accepted, problems, files, seed, icmpUnavailable }
         : undefined;
-      return { problems, errors, watched, accepted };
+      return { problems, errors, watched, accepted, filled };
     } catch (error) {
       // A data set that cannot be read, two names with one key: the files' fault. All else is a fault of this program.
       if (!(error instanceof MeridianError)) throw error;
@@ -313,6 +324,7 @@ export class FileCompiler {
     const unreadable = errors.map(({ file }) => file);
     const found = [...folders, ...files.map(({ path }) => path), ...unreadable];
     return {
+      filled: this.#paths.filter((given) => files.some(({ path }) => isWithin(path, given))),
       files: [...files, ...stored],
       watched: [...new Set([...this.#paths, ...found])],
       errors: errors.map(({ message }) => message),
@@ -415,6 +427,8 @@ export class FileCompiler {
 }
 
 interface ListedFiles {
+  /** Of the paths that were given, those with files. */
+  readonly filled: readonly string[];
   /** With those of the store. */
   readonly files: readonly InputFile[];
   readonly watched: readonly string[];
@@ -457,6 +471,20 @@ function refuseEmptying(documents: number, { servedCount, allowEmpty }: LoadRequ
   return [
     `Cannot apply the files: they declare nothing, while zones, pools and policies (${servedCount}) are served; start with --allow-empty to mean it`,
   ];
+}
+
+/** One of several folders that has lost its files: a disk that is not mounted, a checkout that went wrong. */
+function refuseLosing(found: readonly string[], filled: readonly string[] = []): string[] {
+  return filled
+    .filter((path) => !found.includes(path))
+    .map(
+      (path) =>
+        `Cannot apply the files: "${path}" has no files any more; start with --allow-empty to mean it`,
+    );
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 function refuseIcmp(model: Model, unavailable: string | undefined): string[] {
