@@ -246,6 +246,16 @@ test(
     await change(leader, "192.0.2.4", "192.0.2.5");
     for (const control of controls.keys()) await shifted(control);
 
+    // A store is restored to what it was: its revisions are lower, its epoch is later, and edges follow.
+    const backup = join(folder, "backup.jsonl");
+    const store = `etcd://${etcd.endpoints()}/controls`;
+    assert.equal((await meridian("store", "backup", backup, "--store", store)).code, 0);
+    await change(leader, "192.0.2.5", "192.0.2.6");
+    const restored = await meridian("store", "restore", backup, "--store", store, "--force");
+    assert.equal(restored.code, 0, restored.stderr);
+    await answered("192.0.2.5");
+    await change(other, "192.0.2.5", "192.0.2.7");
+
     await questions.end();
     assert.deepEqual(questions.failed, []);
     assert.ok(questions.count > 100);

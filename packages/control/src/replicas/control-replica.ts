@@ -17,6 +17,8 @@ import { SharedLatches } from "./shared-latches.ts";
 import { PublicationAgreement, serialsIn, type Candidate } from "./publication-agreement.ts";
 
 const HOSTS = "hosts";
+/** How often it is looked whether the store was restored. */
+const EPOCH_MS = 1000;
 
 export interface ControlReplicaOptions {
   /** Of this control, for the lease. */
@@ -41,7 +43,8 @@ export class ControlReplica implements SharedPublication {
   readonly #latches: SharedLatches;
   readonly #closing = new AbortController();
   #following: Promise<void> | undefined;
-  #content = -1;
+  #content = "";
+  #timer: NodeJS.Timeout | undefined;
   #seenHosts: ReadonlyMap<string, HostAddresses> | undefined;
   #isWritingHosts = false;
   #shifts = "";
@@ -69,7 +72,8 @@ export class ControlReplica implements SharedPublication {
   /** The store has been read. */
   start(): void {
     const { documents, logger } = this.#options;
-    this.#content = this.contentRevision();
+    this.#content = this.#contentPosition();
+    this.#timer = setInterval(() => void this.#lookAtEpoch(), EPOCH_MS).unref();
     this.#following = documents.follow(
       this.#closing.signal,
       () => this.#changed(),
@@ -83,6 +87,7 @@ export class ControlReplica implements SharedPublication {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#timer);
     this.#closing.abort();
     this.agreement.close();
     await this.leadership.close();
@@ -153,8 +158,26 @@ export class ControlReplica implements SharedPublication {
     this.#writeHosts();
   }
 
+  #contentPosition(): string {
+    return `${this.#options.documents.epoch} ${this.contentRevision()}`;
+  }
+
+  /** A store that was restored at the revision that was seen last tells of no change. */
+  async #lookAtEpoch(): Promise<void> {
+    const { documents, logger } = this.#options;
+    try {
+      const { epoch } = await documents.store.head({ stale: true });
+      if (epoch === documents.epoch || this.#closing.signal.aborted) return;
+      logger.warn({ epoch }, "Reads the store anew: it was restored");
+      await documents.start({ stale: true });
+      this.#changed();
+    } catch {
+      // A store that cannot be read is looked at again.
+    }
+  }
+
   #changed(): void {
-    const content = this.contentRevision();
+    const content = this.#contentPosition();
     if (content !== this.#content) {
       this.#content = content;
       this.#options.onContent();
