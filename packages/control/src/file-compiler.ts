@@ -292,7 +292,8 @@ export class FileCompiler {
     const known = this.#known(nowMs, stored);
     return known === undefined
       ? { items: [] }
-      : recordViews(known.model, request, known.allRecords());
+      : // A page goes through them twice.
+        recordViews(known.model, request, { [Symbol.iterator]: () => known.allRecords() });
   }
 
   /** A document that a file holds. */
