@@ -94,7 +94,19 @@ test(`every edge answers from one revision whole, and never goes back, over ${se
   const text = [...counts].map(([what, count]) => `${count} ${what}`).join(", ");
   t.diagnostic(`seeds ${seeds[0]} to ${seeds.at(-1)}: ${text}`);
   if (seeds.length < 50) return;
-  for (const what of ["publish", "flip", "crash", "cut", "control down", "lag", "pause", "clock"])
+  for (const what of [
+    "publish",
+    "flip",
+    "crash",
+    "cut",
+    "control down",
+    "lag",
+    "pause",
+    "clock",
+    "stage",
+    "bad stage",
+    "taken back",
+  ])
     assert.ok((counts.get(what) ?? 0) > seeds.length / 4, `${what}: ${counts.get(what) ?? 0}`);
 });
 

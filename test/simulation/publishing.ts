@@ -13,22 +13,24 @@ import {
   worldOf,
   type Publication,
 } from "@meridian/control";
-import {
-  OverlayWriter,
-  TABLE_MS,
-  SectionPack,
-  makeManifest,
-  type Manifest,
-  type World,
-} from "@meridian/snapshot";
+import { OverlayWriter, TABLE_MS, SectionPack, makeManifest, type World } from "@meridian/snapshot";
 import { manifestSection } from "@meridian/snapshot/disk";
-import type { LoadedRevision } from "@meridian/edge";
+import { answersDigest, type LoadedRevision } from "@meridian/edge";
 import { below, firstDraft, modelOf, nextDraft, oneOf, type ModelDraft } from "./random-model.ts";
 import { SimulatedEdge, slotsHash, type Surroundings } from "./simulated-edge.ts";
 import type { Weather } from "./simulated-wire.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
+/** A revision as edges may be sent it, with its slots. */
+interface Tracked {
+  readonly revision: number;
+  readonly world: World;
+  readonly values: Uint32Array;
+}
+
 const SEED = 1;
+/** Revisions whose slots are followed: no edge is sent an older one. */
+const TRACKED_MAX = 8;
 const HOUR_MS = 3_600_000;
 /** A control that starts anew goes on behind every sequence that may have been seen. */
 const SEQUENCES_SKIPPED = 65_536;
@@ -48,8 +50,12 @@ export class Publishing implements Surroundings {
   readonly slots = new Map<string, number>();
   readonly #sections = new Map<string, SharedArrayBuffer>();
   readonly #publications: Publication[] = [];
-  #served: Manifest | undefined;
+  /** Revisions that edges are to find bad and nobody may serve. */
+  readonly refused = new Set<number>();
+  /** The newest revisions with their slots, which follow the newest of all. */
+  #tracked: Tracked[] = [];
   #draft: ModelDraft;
+  #goodDraft: ModelDraft;
   #hub: EdgeHub | undefined;
   #writer = new OverlayWriter(new Uint32Array(0));
   #world: World | undefined;
@@ -62,6 +68,7 @@ export class Publishing implements Surroundings {
   constructor(seed: number, edgeCount: number, weather: Weather) {
     this.random = new Pcg32(seed);
     this.#draft = firstDraft(this.random);
+    this.#goodDraft = this.#draft;
     this.edges = Array.from(
       { length: edgeCount },
       (_, at) => new SimulatedEdge(`e${at}`, this, weather),
@@ -90,9 +97,7 @@ export class Publishing implements Surroundings {
 
   /** A section that control serves; it holds no other. */
   section(name: string): SharedArrayBuffer | undefined {
-    return this.#served?.sections.some((section) => section.name === name) === true
-      ? this.#sections.get(name)
-      : undefined;
+    return this.#hub?.isSent(name) === true ? this.#sections.get(name) : undefined;
   }
 
   /** The bytes of a section as they were published. */
@@ -100,12 +105,18 @@ export class Publishing implements Surroundings {
     return this.#sections.get(name);
   }
 
-  /** Other documents: a revision more. */
+  /** Other documents: a revision more; now and then to a few edges first, which may find it bad. */
   publish(): void {
+    const before = this.#draft;
     // Half of them with the slots that there were, so that a table of another revision would fit.
     const isLike = below(this.random, 2) === 0;
     const kind = oneOf(this.random, ["weighted", "roundRobin", "sticky"] as const);
     this.#draft = isLike ? { ...this.#draft, kind } : nextDraft(this.random, this.#draft);
+    this.#newest(this.#compileNext(), before);
+    this.note("publish", `revision ${this.revision}`);
+  }
+
+  #compileNext(): Publication {
     const classify = classifierCompiler(new DataSets());
     const { sections } = compile(modelOf(this.#draft), { seed: SEED, classify });
     const world = worldOf(sections, SEED);
@@ -133,8 +144,7 @@ export class Publishing implements Surroundings {
       slotCount,
     };
     this.#publications.push(publication);
-    this.#serve(publication);
-    this.note("publish", `revision ${this.revision} with ${sections.length} sections`);
+    return publication;
   }
 
   /** Some verdicts change. */
@@ -164,10 +174,12 @@ export class Publishing implements Surroundings {
 
   startControl(): void {
     if (this.#hub !== undefined) return;
-    this.#hub = new EdgeHub({
+    const clock = {
       wallMs: () => this.time.nowMs + this.#skewMs,
       monotonicMs: () => this.time.nowMs,
-    });
+    };
+    const onHalted = (revision: number): void => this.time.after(0, () => this.#takeBack(revision));
+    this.#hub = new EdgeHub(clock, { onHalted });
     const [before, newest] = this.#publications.slice(-2);
     const last = newest ?? before;
     assert.ok(before !== undefined && last !== undefined, "something was published");
@@ -195,9 +207,34 @@ export class Publishing implements Surroundings {
     this.#serve(newest);
   }
 
+  #newest(publication: Publication, before: ModelDraft): void {
+    this.#goodDraft = before;
+    if (below(this.random, 3) !== 0 || this.#publications.length < 2) {
+      this.#serve(publication);
+      return;
+    }
+    const isBad = below(this.random, 3) === 0;
+    const world = this.#world;
+    assert.ok(world !== undefined, "a world is served");
+    this.note(isBad ? "bad stage" : "stage", `revision ${this.revision}`);
+    // With nobody there to ask, it goes to all who come.
+    const hasEdges = this.#hub?.views([]).some(({ connected }) => connected) === true;
+    if (isBad && hasEdges) this.refused.add(this.revision);
+    this.#hub?.publish(publication, { digest: isBad ? "another" : answersDigest(world) });
+  }
+
+  /** What was before comes back as a new revision. */
+  #takeBack(revision: number): void {
+    if (revision !== this.revision) return;
+    this.note("taken back", `revision ${revision}`);
+    this.#draft = this.#goodDraft;
+    this.#serve(this.#compileNext());
+  }
+
   #serve(publication: Publication): void {
+    // Whoever has not found it bad yet may serve it now: it goes to all.
+    this.refused.delete(publication.revision);
     this.#hub?.publish(publication);
-    this.#served = publication.manifest;
   }
 
   /** Control is stopped as a machine is that is moved, and goes on. */
@@ -236,15 +273,22 @@ export class Publishing implements Surroundings {
   }
 
   #remember(): void {
-    const world = this.#world;
+    const [world, { sequence }] = [this.#world, this.#writer];
     assert.ok(world !== undefined, "a world is served");
-    const { poolEpochSlots, branchSlots } = world;
-    const values: { readonly low: number; readonly high: number; readonly value: number }[] = [];
-    for (let slot = 0; slot < world.slotCount; slot++) {
-      if (slot >= poolEpochSlots && slot < branchSlots) continue;
-      const [low, high] = [world.slotKeyLow(slot), world.slotKeyHigh(slot)];
-      values.push({ low, high, value: this.#writer.read(slot) });
+    if (this.#tracked[0]?.revision !== this.revision) {
+      const own = { revision: this.revision, world, values: new Uint32Array(world.slotCount) };
+      this.#tracked = [own, ...this.#tracked].slice(0, TRACKED_MAX);
     }
-    this.slots.set(`${this.revision}:${this.#writer.sequence}`, slotsHash(values));
+    for (const { revision, world: old, values } of this.#tracked) {
+      const found: { readonly low: number; readonly high: number; readonly value: number }[] = [];
+      for (let slot = 0; slot < old.slotCount; slot++) {
+        if (slot >= old.poolEpochSlots && slot < old.branchSlots) continue;
+        const [low, high] = [old.slotKeyLow(slot), old.slotKeyHigh(slot)];
+        const now = world.slotOfHalves(low, high);
+        if (now >= 0) values[slot] = this.#writer.read(now);
+        found.push({ low, high, value: values[slot] ?? 0 });
+      }
+      this.slots.set(`${revision}:${sequence}`, slotsHash(found));
+    }
   }
 }

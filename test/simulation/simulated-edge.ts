@@ -14,8 +14,11 @@ import {
   decodeAcknowledgement,
   decodeChanges,
   decodeManifestText,
+  decodeStage,
+  decodeStatus,
   decodeTable,
   encodeAcknowledgement,
+  encodeStatus,
   type Manifest,
   type NamedSection,
   type Position,
@@ -28,7 +31,7 @@ import type { VirtualTime } from "./virtual-time.ts";
 const RETRY_MS = 200;
 /** Less than an edge waits, as here every second fetch among datagrams may be lost. */
 const FETCH_MS_MAX = 1000;
-const FRAME_KINDS = [FrameKind.manifest, FrameKind.table, FrameKind.changes];
+const FRAME_KINDS = [FrameKind.manifest, FrameKind.table, FrameKind.changes, FrameKind.stage];
 
 /** What an edge is in. */
 export interface Surroundings {
@@ -46,6 +49,8 @@ export interface Surroundings {
   section(name: string): SharedArrayBuffer | undefined;
   /** The bytes of a section as they were published. */
   published(name: string): SharedArrayBuffer | undefined;
+  /** Revisions that nobody may serve. */
+  readonly refused: ReadonlySet<number>;
   /** Takes note of what must not be. */
   check(isTrue: boolean, text: string): void;
 }
@@ -99,6 +104,7 @@ export class SimulatedEdge {
       load: (manifest, sections, before) => this.#load(manifest, sections, before),
       serve: ({ revision }) => this.#serving(revision),
       onPosition: (position) => this.#answering(position),
+      onChecked: (status) => this.#connection?.up.send(encodeStatus(status)),
     });
     this.#replica.restore();
     this.#dial(this.#life);
@@ -179,9 +185,15 @@ export class SimulatedEdge {
   /** Something of this edge has reached control. */
   #heard(connection: Connection, bytes: Uint8Array): void {
     if (connection !== this.#connection) return;
-    const frames = new FrameDecoder([FrameKind.acknowledgement]).push(bytes);
+    const kinds = [FrameKind.acknowledgement, FrameKind.status];
+    const frames = new FrameDecoder(kinds).push(bytes);
     assert.ok(typeof frames === "object", "an edge says what it may");
-    for (const { payload } of frames) {
+    for (const { kind, payload } of frames) {
+      const status = kind === FrameKind.status ? decodeStatus(payload) : undefined;
+      if (status !== undefined) {
+        this.#system.hub?.report(this.name, connection.stream, status);
+        continue;
+      }
       const position = decodeAcknowledgement(payload);
       assert.ok(position !== undefined, "an acknowledgement is one");
       this.#system.hub?.acknowledge(this.name, connection.stream, position);
@@ -202,6 +214,10 @@ export class SimulatedEdge {
         assert.ok(table !== undefined, "a table is one");
         replica.takeTable(table, fetch);
         connection.up.send(encodeAcknowledgement(replica.position));
+      } else if (kind === FrameKind.stage) {
+        const stage = decodeStage(payload);
+        assert.ok(stage !== undefined, "a stage is one");
+        replica.expect(stage);
       } else {
         const changes = decodeChanges(payload);
         assert.ok(changes !== undefined, "a change set is one");
@@ -261,6 +277,12 @@ export class SimulatedEdge {
       revision >= this.#revisionMin,
       `${this.name} went back to revision ${revision}`,
     );
+    // Among datagrams the word that it is to be checked may be lost.
+    if (this.#weather.kind === "stream")
+      this.#system.check(
+        !this.#system.refused.has(revision),
+        `${this.name} serves revision ${revision}, which is bad`,
+      );
     if (revision > this.#revisionMin) this.servingSinceMs = this.#system.time.nowMs;
     this.#revisionMin = revision;
   }

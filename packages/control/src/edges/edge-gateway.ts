@@ -127,9 +127,9 @@ export class EdgeGateway {
     }, TABLE_MS).unref();
   }
 
-  /** Whether some edge has been heard of just now. */
+  /** Whether some edge is connected. */
   get hasEdges(): boolean {
-    return this.views().some(({ standing }) => standing !== "silent");
+    return this.views().some(({ connected }) => connected);
   }
 
   /** A revision for all edges; with `staging` for a few of them first. */

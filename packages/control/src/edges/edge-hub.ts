@@ -120,9 +120,9 @@ export class EdgeHub {
     this.#newest = lane;
     this.#kept = undefined;
     this.#stage = undefined;
-    const fresh = this.#fresh().filter((name) => this.#edges.get(name)?.stream !== undefined);
-    if (staging !== undefined && before !== undefined && fresh.length > 0)
-      this.#begin(before, lane, fresh, staging);
+    const first = this.#candidates();
+    if (staging !== undefined && before !== undefined && first.length > 0)
+      this.#begin(before, lane, first, staging);
     for (const edge of this.#edges.values()) edge.tables = undefined;
     this.#tellAll();
     if (this.#stage === undefined) this.#events.onSettled?.();
@@ -269,7 +269,8 @@ export class EdgeHub {
   #stepStage(): void {
     const stage = this.#stage;
     if (stage === undefined) return;
-    const silent = [...stage.canaries].filter((name) => !this.#fresh().includes(name));
+    const fresh = new Set(this.#fresh());
+    const silent = [...stage.canaries].filter((name) => !fresh.has(name));
     stage.step(this.#clock.monotonicMs(), new Set(silent));
     const { state } = stage;
     if (state.kind === "checking") return;
@@ -288,6 +289,16 @@ export class EdgeHub {
     if (this.#withdrawn.size > WITHDRAWN_MAX && oldest !== undefined)
       this.#withdrawn.delete(oldest);
     this.#events.onHalted?.(stage.revision, state.reason);
+  }
+
+  /** Connected edges that were heard of just now; all that are connected where control itself was stopped for a while. */
+  #candidates(): string[] {
+    const connected = [...this.#edges].flatMap(([name, edge]) =>
+      edge.stream === undefined ? [] : [name],
+    );
+    const fresh = new Set(this.#fresh());
+    const heard = connected.filter((name) => fresh.has(name));
+    return heard.length > 0 ? heard : connected;
   }
 
   #fresh(): string[] {
@@ -323,6 +334,9 @@ export class EdgeHub {
       stream.write(manifestMessage);
       edge.tables = 0;
     }
+    // Its word may have been lost with a connection.
+    else if (this.#stageMessage !== undefined && this.#stage?.waitsFor(name) === true)
+      stream.write(this.#stageMessage);
     edge.tables = Math.min(edge.tables + 1, REPEAT_TABLES);
     const table = tables.get(lane) ?? lane.table();
     tables.set(lane, table);

@@ -50,9 +50,11 @@ test("a canary that falls silent or takes too long halts a stage; one that was g
     return stage;
   };
   const silent = start();
-  silent.step(2000, new Set(["a"]));
+  silent.step(4001, new Set(["a"]));
   assert.equal(silent.state.kind, "checking");
-  silent.step(2000, new Set(["b"]));
+  silent.step(4000, new Set(["b"]));
+  assert.equal(silent.state.kind, "checking");
+  silent.step(4001, new Set(["b"]));
   assert.deepEqual(silent.state, {
     kind: "halted",
     reason: 'edge "b" fell silent when it was sent it',

@@ -4,6 +4,7 @@
 // finds it bad, that falls silent or that says nothing in time halts it. A pure state machine: time comes with each call.
 
 import { hash32 } from "@meridian/core";
+import { FRESH_MS_MAX } from "./publication-state.ts";
 
 /** Share of the edges that go first, and at least one. */
 const CANARY_SHARE = 0.1;
@@ -42,6 +43,11 @@ export class PublicationStage {
     return { kind: this.#good.size === this.canaries.size ? "good" : "checking" };
   }
 
+  /** Whether this canary has not said anything yet. */
+  waitsFor(edge: string): boolean {
+    return this.canaries.has(edge) && !this.#good.has(edge) && this.#reason === undefined;
+  }
+
   /** A canary has found it good or bad. */
   report(edge: string, { isGood, reason }: { isGood: boolean; reason: string }): void {
     if (!this.canaries.has(edge) || this.#reason !== undefined) return;
@@ -53,9 +59,10 @@ export class PublicationStage {
   step(nowMs: number, silent: ReadonlySet<string>): void {
     if (this.state.kind !== "checking") return;
     const waiting = [...this.canaries].filter((name) => !this.#good.has(name));
-    const lost = waiting.find((name) => silent.has(name));
+    const sinceMs = nowMs - this.#startedMs;
+    const lost = sinceMs > FRESH_MS_MAX ? waiting.find((name) => silent.has(name)) : undefined;
     if (lost !== undefined) this.#reason = `edge "${lost}" fell silent when it was sent it`;
-    else if (nowMs - this.#startedMs > CANARY_MS_MAX)
+    else if (sinceMs > CANARY_MS_MAX)
       this.#reason = `edge "${waiting[0] ?? ""}" has not served it within ${CANARY_MS_MAX / 1000} s`;
   }
 }

@@ -38,6 +38,9 @@ const FETCHES_MAX = 4;
 /** Largest snapshot that is taken, sections together. */
 const SNAPSHOT_BYTES_MAX = 8 * 1024 ** 3;
 
+/** What speaks against a revision whose digest is another one. */
+const UNEQUAL = "it answers otherwise here than at control, with every endpoint in its first state";
+
 /** Fetches a section from the control that named it; rejects where it cannot. */
 export type FetchSection = (name: string, bytes: number) => Promise<SharedArrayBuffer>;
 
@@ -123,9 +126,11 @@ export class EdgeReplica {
   /** This revision is to be checked before it is served, and control to be told what came of it. */
   expect(stage: Stage): void {
     this.#stage = stage;
-    const served = this.#served?.manifest;
-    if (served?.epoch === stage.epoch && served.revision === stage.revision)
-      this.#options.onChecked?.({ ...stage, isGood: true, reason: "" });
+    const served = this.#served;
+    if (served === undefined || !isStaged(stage, served.manifest)) return;
+    const { epoch, revision } = stage;
+    const isGood = answersDigest(served.world) === stage.digest;
+    this.#options.onChecked?.({ epoch, revision, isGood, reason: isGood ? "" : UNEQUAL });
   }
 
   /** Control serves this from now on. A text says why it is not taken. */
@@ -250,8 +255,7 @@ export class EdgeReplica {
 
   /** What speaks against a revision that is to be checked; undefined for nothing. */
   #check(stage: Stage, world: World, slots: Uint32Array): string | undefined {
-    if (answersDigest(world) !== stage.digest)
-      return "it answers otherwise here than at control, with every endpoint in its first state";
+    if (answersDigest(world) !== stage.digest) return UNEQUAL;
     const served = this.#served;
     if (served === undefined) return undefined;
     const before = { world: served.world, slots: served.mirror.copy() };
