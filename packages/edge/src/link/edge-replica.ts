@@ -120,6 +120,8 @@ export class EdgeReplica {
 
   /** Another connection: what a control says is understood from its first table on. */
   begin(): void {
+    // A control that began anew may send to all what this edge was to check: it says so again if it still is.
+    this.#stage = undefined;
     this.#isFirstTable = true;
   }
 
