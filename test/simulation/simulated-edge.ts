@@ -166,6 +166,8 @@ export class SimulatedEdge {
     const replica = this.#replica;
     if (connection !== this.#connection || replica === undefined) return;
     replica.begin();
+    // Sequences are of the control that is followed: one that lags may have earlier ones.
+    this.#last = { ...this.#last, sequence: 0 };
     const { hub } = this.#system;
     const hello = { protocol: LINK_PROTOCOL, version: "0", ...replica.position };
     hub?.join(this.name, hello, connection.stream, "simulated");
