@@ -329,7 +329,8 @@ export class EdgeHub {
     // Once more to who has not taken it, as it may have been refused or lost: who is still fetching passes it over.
     const isLost = edge.tables === REPEAT_TABLES && isLater(manifest, edge.position);
     if (edge.tables === undefined || isLost) {
-      if (this.#stage?.canaries.has(name) === true && this.#stageMessage !== undefined)
+      // Also to one that is no canary, but ahead of what is kept.
+      if (this.#stage !== undefined && lane === this.#newest && this.#stageMessage !== undefined)
         stream.write(this.#stageMessage);
       stream.write(manifestMessage);
       edge.tables = 0;
