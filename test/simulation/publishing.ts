@@ -13,7 +13,14 @@ import {
   worldOf,
   type Publication,
 } from "@meridian/control";
-import { OverlayWriter, TABLE_MS, SectionPack, makeManifest, type World } from "@meridian/snapshot";
+import {
+  OverlayObserver,
+  OverlayWriter,
+  TABLE_MS,
+  SectionPack,
+  makeManifest,
+  type World,
+} from "@meridian/snapshot";
 import { manifestSection } from "@meridian/snapshot/disk";
 import { answersDigest, type LoadedRevision } from "@meridian/edge";
 import { below, firstDraft, modelOf, nextDraft, oneOf, type ModelDraft } from "./random-model.ts";
@@ -54,6 +61,8 @@ export class Publishing implements Surroundings {
   readonly refused = new Set<number>();
   /** The newest revisions with their slots, which follow the newest of all. */
   #tracked: Tracked[] = [];
+  /** What control serves while it has not caught up with what it published before it died. */
+  #lagging: Publication | undefined;
   #draft: ModelDraft;
   #goodDraft: ModelDraft;
   #hub: EdgeHub | undefined;
@@ -134,6 +143,7 @@ export class Publishing implements Surroundings {
     }
     this.#world = world;
     this.#writer = new OverlayWriter(initial, this.#writer.sequence + 1);
+    this.#forgetUnseen();
     this.#remember();
     const { buffer: overlay, slotCount } = this.#writer;
     const publication = {
@@ -186,6 +196,7 @@ export class Publishing implements Surroundings {
     if (newest !== undefined && below(this.random, 3) === 0) {
       // It has not caught up with what it published before it died.
       this.#serve(before);
+      this.#lagging = before;
       const hub = this.#hub;
       this.note("lag", `revision ${before.revision}`);
       this.time.after(below(this.random, 4000), () => {
@@ -200,6 +211,7 @@ export class Publishing implements Surroundings {
   #catchUp(): void {
     const newest = this.#publications.at(-1);
     assert.ok(newest !== undefined, "something was published");
+    this.#lagging = undefined;
     if (this.trace.length > 1) {
       this.#writer.publish([], this.#writer.sequence + SEQUENCES_SKIPPED);
       this.#remember();
@@ -270,6 +282,16 @@ export class Publishing implements Surroundings {
   #tick(): void {
     this.time.after(TABLE_MS, () => this.#tick());
     this.whenRunning(() => this.#hub?.tick());
+  }
+
+  /** A control that lags goes on from the slots that it has: verdicts of the time between are none that it knows. */
+  #forgetUnseen(): void {
+    const lagging = this.#lagging;
+    this.#lagging = undefined;
+    if (lagging === undefined) return;
+    const { slots } = new OverlayObserver(lagging.overlay, lagging.slotCount).moment();
+    for (const { revision, values } of this.#tracked)
+      if (revision === lagging.revision) values.set(slots);
   }
 
   #remember(): void {
