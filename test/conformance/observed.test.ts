@@ -120,6 +120,17 @@ test("queries are counted by transport, rcode, zone, target and endpoint", () =>
   assert.equal(words[layout.endpointBase + eu], 2);
 });
 
+test("an answer without a record is counted as empty, a referral or a name that is not there is none", () => {
+  const server = new TestServer(boundModel);
+  const fixed = new Uint32Array(server.counters.fixedBuffer);
+  server.ask("lone.example.org.", RRType.A);
+  server.ask("nowhere.example.org.", RRType.A);
+  server.ask("example.com.", RRType.A);
+  assert.equal(fixed[FixedCounter.empty], 0);
+  server.ask("lone.example.org.", RRType.MX);
+  assert.equal(fixed[FixedCounter.empty], 1);
+});
+
 test("answers are counted by node, branch and audience, once a query", () => {
   const server = new TestServer(boundModel);
   const { world } = server;

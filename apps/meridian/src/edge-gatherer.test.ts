@@ -50,7 +50,13 @@ function begin(gatherer: EdgeGatherer, worker: number, revision: number): Worker
     log: undefined,
   });
   counters.reshape({ zones: 1, policies: 0, pools: 1, endpoints: 2 });
-  gatherer.take({ kind: "serving", worker, revision, counters: counters.snapshotBuffer });
+  gatherer.take({
+    kind: "serving",
+    worker,
+    revision,
+    counters: counters.snapshotBuffer,
+    countedBefore: [0, 0, 0],
+  });
   return counters;
 }
 

@@ -219,13 +219,3 @@ function classifierOf(world: World, node: number): bigint | undefined {
   const link = world.policies.nodeWord(node, NodeWord.classifier);
   return world.classifiers[world.classifierOfLink[link] ?? -1]?.key;
 }
-
-/** True for what Meridian's own handler posts. */
-export function isHandlerReport(message: unknown): message is HandlerReport {
-  return (
-    typeof message === "object" &&
-    message !== null &&
-    "kind" in message &&
-    (message.kind === "buffers" || message.kind === "serving" || message.kind === "refused")
-  );
-}

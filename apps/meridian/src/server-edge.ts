@@ -9,6 +9,7 @@ import {
   Edge,
   HandoverServer,
   formatEdgeAddress,
+  isHandlerReport,
   queryHandlerModule,
   type EdgeLogger,
   type EdgeStatus,
@@ -17,7 +18,7 @@ import {
   type Takeover,
 } from "@meridian/edge";
 import type { World } from "@meridian/snapshot";
-import { EdgeGatherer, isHandlerReport } from "./edge-gatherer.ts";
+import { EdgeGatherer } from "./edge-gatherer.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { ownVersion } from "./version.ts";

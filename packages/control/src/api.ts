@@ -311,6 +311,8 @@ export class Api {
       revision,
       sequence,
       lastWordMs: Date.now(),
+      staleMs: 0,
+      answers: undefined,
       version,
       address: edge.figures().addresses[0],
     };

@@ -20,6 +20,8 @@ export const FixedCounter = {
   answerBytes: 8,
   edns: 9,
   logged: 10,
+  /** Authoritative NOERROR without a record. */
+  empty: 11,
   firstRcode: 16,
 } as const;
 

@@ -3,6 +3,7 @@
 // The handler module of the edge's workers (packet-handler.ts): it opens the world it is sent and answers from it. Counters, top names and log live in shared buffers, which it makes and posts to the main thread.
 
 import { OverlayReader, World, type SharedWorld } from "@meridian/snapshot";
+import { wordsOf } from "./answer-counter.ts";
 import { WorkerCounters } from "./counters.ts";
 import type { HandlerBinding, HandlerContext, PacketHandler } from "./packet-handler.ts";
 import { QueryHandler } from "./query-handler.ts";
@@ -51,6 +52,8 @@ export type HandlerReport =
       readonly revision: number;
       /** Laid out by `SnapshotCounters` for that revision. */
       readonly counters: SharedArrayBuffer;
+      /** What it had counted until then (`wordsOf`). */
+      readonly countedBefore: readonly number[];
     }
   | {
       readonly kind: "refused";
@@ -148,6 +151,7 @@ class QueryWorker implements PacketHandler {
       world,
       new OverlayReader(message.overlay, message.slotCount, index),
     );
+    const countedBefore = wordsOf(new Uint32Array(this.#counters.fixedBuffer));
     if (this.#handler === undefined) this.#handler = this.#makeHandler(served);
     else this.#handler.serve(served);
     this.#post({
@@ -155,6 +159,7 @@ class QueryWorker implements PacketHandler {
       worker: index,
       revision,
       counters: this.#counters.snapshotBuffer,
+      countedBefore,
     });
   }
 
@@ -206,6 +211,16 @@ function answerUnready(
 
 function isHandlerData(data: unknown): data is HandlerData {
   return typeof data === "object" && data !== null && "kind" in data && data.kind === "query";
+}
+
+/** True for what Meridian's own handler posts. */
+export function isHandlerReport(message: unknown): message is HandlerReport {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    (message.kind === "buffers" || message.kind === "serving" || message.kind === "refused")
+  );
 }
 
 function isSnapshotMessage(message: unknown): message is SnapshotMessage {

@@ -8,6 +8,7 @@ export type {
   EdgeStatus,
   EdgeWorkerStatus,
 } from "./edge.ts";
+export { AnswerCounter, wordsOf, type AnswerTotals } from "./answer-counter.ts";
 export { SILENT_LOGGER } from "./edge-logger.ts";
 export type { EdgeLogger } from "./edge-logger.ts";
 export { HandoverServer, takeOver } from "./handover.ts";
@@ -41,7 +42,7 @@ export {
   type AskedPair,
 } from "./answer-comparison.ts";
 export { WorkerCounters } from "./counters.ts";
-export { openWorld } from "./handler.ts";
+export { isHandlerReport, openWorld } from "./handler.ts";
 export type { HandlerData, HandlerReport, SnapshotMessage } from "./handler.ts";
 export { formatLogLine } from "./query-log-line.ts";
 export type { LogLine } from "./query-log-line.ts";

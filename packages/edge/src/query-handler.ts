@@ -330,6 +330,7 @@ export class QueryHandler implements PacketHandler {
     const counters = this.#counters;
     counters.rcode(rcode);
     counters.addBytes(FixedCounter.answerBytes, bytes);
+    if (rcode === Rcode.NOERROR && isEmpty(output, outputStart)) counters.add(FixedCounter.empty);
     if (query.message.edns.isPresent) counters.add(FixedCounter.edns);
     if (query.response.isTruncated) counters.add(FixedCounter.truncated);
     if (query.zoneIndex >= 0) counters.zone(query.zoneIndex);
@@ -389,6 +390,12 @@ export class QueryHandler implements PacketHandler {
       this.#counters.add(FixedCounter.logged);
     }
   }
+}
+
+/** Authoritative and without a record in its answer section: no referral, and nothing of the type that was asked. */
+function isEmpty(output: Uint8Array, start: number): boolean {
+  const answerCount = output[start + 6]! | output[start + 7]!;
+  return answerCount === 0 && (output[start + 2]! & 4) !== 0;
 }
 
 function putU16(bytes: Uint8Array, at: number, value: number): void {

@@ -71,6 +71,7 @@ export {
   type Manifest,
   type ManifestSection,
 } from "./manifest.ts";
+export { decodeAnswerCounts, encodeAnswerCounts, type AnswerCounts } from "./link/answer-counts.ts";
 export { FrameDecoder, FrameKind, encodeFrame, type Frame } from "./link/frame.ts";
 export {
   CONTROL_NAME,

@@ -48,7 +48,7 @@ async function ask(
   if (columns === undefined || path === undefined)
     throw new CommandError(
       ExitCode.invalid,
-      "Cannot get: nothing is named, expected a kind such as endpoints, or --top names",
+      `Cannot get: ${kind === "" ? "nothing is named" : `"${kind}" is no kind that is listed`}, expected ${listPaths.map((each) => each.slice("/v1/".length)).join(", ")}, a kind of document such as Pool, or --top names`,
     );
   return { answer: await api.list(path), columns };
 }
@@ -176,6 +176,10 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("REVISION", "revision", true),
       field("SEQUENCE", "sequence", true),
       ageField("LAST WORD", "lastWordMs", nowMs),
+      seconds("STALE", "staleMs"),
+      answered("QUERIES/S", "queriesPerSecond", String),
+      answered("SERVFAIL", "servfailShare", shareText),
+      answered("EMPTY", "emptyShare", shareText),
       field("VERSION", "version"),
       field("ADDRESS", "address"),
     ],
@@ -200,6 +204,20 @@ function witnessesOf(value: unknown): string {
 function percent(title: string, name: string, scale: number): Column {
   const value = (row: Row): string => `${Math.round(Number(row[name]) * scale)} %`;
   return { title, isNumber: true, value };
+}
+
+/** A column of what an edge said of its answers. */
+function answered(title: string, name: string, shown: (value: number) => string): Column {
+  const value = ({ answers }: Row): string => {
+    const found: unknown =
+      typeof answers === "object" && answers !== null ? Reflect.get(answers, name) : undefined;
+    return typeof found === "number" ? shown(found) : "";
+  };
+  return { title, isNumber: true, value };
+}
+
+function shareText(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
 }
 
 function seconds(title: string, name: string): Column {

@@ -254,6 +254,8 @@ function revokedView(name: string): EdgeView {
     revision: undefined,
     sequence: undefined,
     lastWordMs: undefined,
+    staleMs: undefined,
+    answers: undefined,
     version: undefined,
     address: undefined,
   };

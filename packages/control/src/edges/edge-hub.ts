@@ -7,6 +7,7 @@
 import {
   encodeStage,
   isLater,
+  type AnswerCounts,
   type Hello,
   type Position,
   type StageStatus,
@@ -22,6 +23,7 @@ import {
 } from "./publication-state.ts";
 
 import { PublicationStage, chooseCanaries } from "./publication-stage.ts";
+import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
 import { RevisionLane } from "./revision-lane.ts";
 
 /** An edge that has more than this still to be sent gets nothing until it has not: the next table has it all. */
@@ -51,6 +53,10 @@ export interface EdgeView {
   readonly lastWordMs: number | undefined;
   readonly version: string | undefined;
   readonly address: string | undefined;
+  /** Milliseconds since it last said that it serves the newest revision; undefined for one that never did so here. */
+  readonly staleMs: number | undefined;
+  /** How it answered lately. */
+  readonly answers: AnswerRate | undefined;
   /** The control that it follows, where there are several. */
   readonly control?: string;
 }
@@ -62,6 +68,9 @@ interface KnownEdge {
   lastWordMs: number;
   /** Of a clock that never goes back. */
   heardAtMs: number;
+  /** When it last said that it serves the newest revision. */
+  currentAtMs: number | undefined;
+  readonly answers: EdgeAnswers;
   readonly version: string;
   readonly address: string;
   /** Tables since the manifest was sent; undefined while that is still to be done. */
@@ -168,9 +177,12 @@ export class EdgeHub {
 
   /** An edge has come; a stream that it had before is ended. */
   join(name: string, hello: Hello, stream: EdgeStream, address: string): void {
-    this.#edges.get(name)?.stream?.end();
+    const before = this.#edges.get(name);
+    before?.stream?.end();
     const edge: KnownEdge = {
       stream,
+      currentAtMs: before?.currentAtMs,
+      answers: before?.answers ?? new EdgeAnswers(),
       position: hello,
       lastWordMs: this.#clock.wallMs(),
       heardAtMs: this.#clock.monotonicMs(),
@@ -188,6 +200,19 @@ export class EdgeHub {
     edge.position = position;
     edge.lastWordMs = this.#clock.wallMs();
     edge.heardAtMs = this.#clock.monotonicMs();
+    if (this.#revisionOf(edge) >= (this.#newest?.manifest.revision ?? 0))
+      edge.currentAtMs = edge.heardAtMs;
+  }
+
+  /** How an edge has answered from what it serves since it last said so. */
+  count(name: string, stream: EdgeStream, counts: AnswerCounts): void {
+    const edge = this.#edges.get(name);
+    if (edge?.stream === stream) edge.answers.take(counts);
+  }
+
+  /** How an edge answers from the revision that it serves, and from the one before; undefined for one that has not come. */
+  answersOf(name: string): EdgeAnswers | undefined {
+    return this.#edges.get(name)?.answers;
   }
 
   leave(name: string, stream: EdgeStream): void {
@@ -204,6 +229,7 @@ export class EdgeHub {
   /** All of `names` and those that have come, by name. */
   views(names: readonly string[]): EdgeView[] {
     const newest = this.#newest?.manifest.revision ?? 0;
+    const nowMs = this.#clock.monotonicMs();
     return this.#moments(names).map((moment) => {
       const { name } = moment;
       const edge = this.#edges.get(name);
@@ -216,6 +242,8 @@ export class EdgeHub {
         revision: edge?.position.revision,
         sequence: edge?.position.sequence,
         lastWordMs: edge?.lastWordMs,
+        staleMs: edge?.currentAtMs === undefined ? undefined : Math.round(nowMs - edge.currentAtMs),
+        answers: edge?.stream === undefined ? undefined : edge.answers.rate,
         version: edge?.version,
         address: edge?.address,
       };

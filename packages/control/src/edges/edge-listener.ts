@@ -23,6 +23,7 @@ import {
   LinkPath,
   SILENCE_MS_MAX,
   decodeAcknowledgement,
+  decodeAnswerCounts,
   decodeHello,
   decodeStatus,
   joinStatement,
@@ -315,6 +316,7 @@ export class EdgeListener {
       FrameKind.hello,
       FrameKind.acknowledgement,
       FrameKind.status,
+      FrameKind.counts,
     ]);
     let isGreeted = false;
     const fail = (reason: string): void => {
@@ -347,6 +349,11 @@ export class EdgeListener {
         const status = kind === FrameKind.status ? decodeStatus(payload) : undefined;
         if (status !== undefined) {
           hub.report(name, link, status);
+          continue;
+        }
+        const counts = kind === FrameKind.counts ? decodeAnswerCounts(payload) : undefined;
+        if (counts !== undefined) {
+          hub.count(name, link, counts);
           continue;
         }
         const position =

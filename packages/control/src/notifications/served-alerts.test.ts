@@ -98,6 +98,8 @@ test("certificates, shifts that end, refused files and edges that are away are t
     revision: 1,
     sequence: 1,
     lastWordMs: nowMs - 16_000,
+    staleMs: 16_000,
+    answers: undefined,
     version: "1",
     address: "192.0.2.9",
   };

@@ -15,8 +15,10 @@ import {
   decodeStage,
   decodeTable,
   encodeAcknowledgement,
+  encodeAnswerCounts,
   encodeHello,
   encodeStatus,
+  type AnswerCounts,
   type Frame,
   type StageStatus,
 } from "@meridian/snapshot";
@@ -41,6 +43,8 @@ export interface ControlLinkOptions {
   readonly logger: EdgeLogger;
   /** The control at this URL has said something. */
   readonly onWord: (url: string) => void;
+  /** How it was answered since the last call. */
+  readonly counts: () => AnswerCounts;
 }
 
 export class ControlLink {
@@ -168,6 +172,7 @@ export class ControlLink {
         replica.takeTable(table, fetch);
         // With or without news: it is how control knows that the edge is there.
         this.acknowledge();
+        this.#count();
         return;
       }
       case FrameKind.changes: {
@@ -183,6 +188,7 @@ export class ControlLink {
         return;
       }
       case FrameKind.status:
+      case FrameKind.counts:
       case FrameKind.hello:
       case FrameKind.acknowledgement:
       case FrameKind.reports:
@@ -190,6 +196,11 @@ export class ControlLink {
         fail("a message goes the wrong way");
         return;
     }
+  }
+
+  #count(): void {
+    const stream = this.#stream;
+    if (stream?.writable === true) stream.write(encodeAnswerCounts(this.#options.counts()));
   }
 
   #ended(url: string, reason: string): void {

@@ -5,11 +5,12 @@
 import { key64, reasonOf } from "@meridian/core";
 import type { Verdict as VerdictWord } from "@meridian/health";
 import { loadNative } from "@meridian/native";
-import { Verdict, type World } from "@meridian/snapshot";
+import { Verdict, type AnswerCounts, type World } from "@meridian/snapshot";
 import { StateDir } from "@meridian/snapshot/disk";
+import { AnswerCounter, type AnswerTotals } from "../answer-counter.ts";
 import { Edge, formatEdgeAddress } from "../edge.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
-import type { HandlerData } from "../handler.ts";
+import { isHandlerReport, type HandlerData } from "../handler.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
 import { ControlCopy } from "./control-copy.ts";
 import { ControlLink } from "./control-link.ts";
@@ -46,6 +47,9 @@ export class EdgeProcess {
   readonly #edge: Edge;
   readonly #options: EdgeProcessOptions;
   readonly #isolation: Isolation;
+  readonly #answers = new AnswerCounter();
+  /** What control was last told of how it is answered here. */
+  #told: AnswerTotals & { readonly revision: number; readonly atMs: number };
   #served: { readonly world: World; readonly mirror: OverlayMirror } | undefined;
   #agent: VantageAgent | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -55,6 +59,7 @@ export class EdgeProcess {
   /** Holds the state folder from now on. Throws EDGE_NOT_JOINED, STATE_LOCKED, STATE_UNUSABLE. */
   constructor(options: EdgeProcessOptions, handlerModule: URL) {
     this.#options = options;
+    this.#told = { revision: 0, atMs: performance.now(), queries: 0, servfail: 0, empty: 0 };
     const { logger, stateFolder, version, listen, workers, transport, controls } = options;
     const identity = readIdentity(stateFolder);
     this.#directory = new StateDir(stateFolder);
@@ -118,6 +123,7 @@ export class EdgeProcess {
         this.#state.heard();
         this.#isolation.heard(url);
       },
+      counts: () => this.#countedSince(),
     });
   }
 
@@ -197,11 +203,29 @@ export class EdgeProcess {
     this.#directory.unlock();
   }
 
+  /** How it was answered from what is served now since control was last told. */
+  #countedSince(): AnswerCounts {
+    const { epoch, revision } = this.#replica.position;
+    const totals = this.#answers.of(revision);
+    const nowMs = performance.now();
+    const { atMs, ...told } = this.#told;
+    const before = told.revision === revision ? told : { queries: 0, servfail: 0, empty: 0 };
+    this.#told = { ...totals, revision, atMs: nowMs };
+    return {
+      epoch,
+      revision,
+      elapsedMs: Math.round(nowMs - atMs),
+      queries: totals.queries - before.queries,
+      servfail: totals.servfail - before.servfail,
+      empty: totals.empty - before.empty,
+    };
+  }
+
   #report(message: unknown): void {
-    if (typeof message !== "object" || message === null) return;
-    if (Reflect.get(message, "kind") !== "refused") return;
-    const fields = Object.fromEntries(Object.entries(message));
-    this.#options.logger.error("A worker refused a snapshot", fields);
+    if (!isHandlerReport(message)) return;
+    this.#answers.take(message);
+    if (message.kind === "refused")
+      this.#options.logger.error("A worker refused a snapshot", { ...message });
   }
 }
 
