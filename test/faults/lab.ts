@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { needs } from "../needs.ts";
+import { needs, programPath } from "../needs.ts";
 
 /** Each process that tests has a network of its own. */
 const NETWORK = `10.${192 + (process.pid & 31)}.${(process.pid >>> 5) & 255}`;
@@ -152,10 +152,14 @@ export class Machine {
     given: readonly string[],
     environment: Readonly<Record<string, string>> = {},
   ): Program {
-    const child = spawn("ip", ["netns", "exec", this.#namespace, command, ...given], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...environment },
-    });
+    const child = spawn(
+      "ip",
+      ["netns", "exec", this.#namespace, programPath(command) ?? command, ...given],
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, ...environment },
+      },
+    );
     const program = new Program(child, join(this.folder, "output.log"), () =>
       this.#programs.delete(program),
     );
@@ -170,7 +174,7 @@ export class Machine {
   }
 
   #inside(command: string, ...given: readonly string[]): void {
-    ip("netns", "exec", this.#namespace, command, ...given);
+    ip("netns", "exec", this.#namespace, programPath(command) ?? command, ...given);
   }
 
   #nft(rules: string): void {
@@ -248,7 +252,9 @@ function ip(...given: readonly string[]): void {
 }
 
 function run(command: string, ...given: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(command, given, { encoding: "utf8" });
+  const { status, stderr, error } = spawnSync(programPath(command) ?? command, given, {
+    encoding: "utf8",
+  });
   if (status !== 0)
     throw new Error(`Cannot run ${command} ${given.join(" ")}: ${error?.message ?? stderr}`);
 }

@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { test, type TestContext } from "node:test";
 import { RRType } from "@meridian/dns";
 import { tcpClient, type DnsClient } from "../conformance/dns-client.ts";
+import { busyFactor } from "../e2e/process.ts";
 import { misdeeds, type Misdeed } from "./misbehaving-handler.ts";
 import { nowMs } from "./poller-data.ts";
 import { System, documents, pause, query, until } from "./system.ts";
@@ -127,7 +128,9 @@ async function misbehave(
   const deadMs = nowMs();
   first.send(query(`${misdeed}.proof.test.`, RRType.A));
   await until(() => restarts() > before, 5000, `the worker's end by ${misdeed}`);
-  await pause(AGAIN_MS_MAX);
+  // Others may take the processors meanwhile: the load is allowed for.
+  const againMsMax = AGAIN_MS_MAX * busyFactor();
+  await pause(againMsMax);
   clearInterval(timer);
   await pause(300);
   let againMs = 0;
@@ -144,7 +147,7 @@ async function misbehave(
     source.open.clear();
   }
   context.diagnostic(`answers again after ${againMs.toFixed(0)} ms; its own clients lost ${lost}`);
-  assert.ok(againMs <= AGAIN_MS_MAX, `again after ${againMs} ms, expected ≤ ${AGAIN_MS_MAX} ms`);
+  assert.ok(againMs <= againMsMax, `again after ${againMs} ms, expected ≤ ${againMsMax} ms`);
   for (const source of sources) source.answered.length = 0;
 }
 
@@ -185,7 +188,7 @@ test("a TCP worker that dies is replaced, and UDP loses nothing", async (context
   doomed.close();
   clearInterval(timer);
   await pause(300);
-  assert.ok(againMs <= AGAIN_MS_MAX, `again after ${againMs} ms`);
+  assert.ok(againMs <= AGAIN_MS_MAX * busyFactor(), `again after ${againMs} ms`);
   context.diagnostic(`answers again after ${againMs.toFixed(0)} ms`);
   for (const source of sources) assert.equal(source.open.size, 0, `${source.name} lost queries`);
 });

@@ -41,10 +41,12 @@ test(
   { skip: process.platform !== "linux" },
   () => {
     const before = readCpu([process.pid]);
-    const end = performance.now() + 30;
-    while (performance.now() < end);
-    const spent = cpuBetween(before, readCpu([process.pid]));
-    assert.ok(spent.total > 5000, `spent ${spent.total} µs`);
+    // A busy machine gives this thread little of its time: as long as it takes, within reason.
+    const end = performance.now() + 10_000;
+    let total = 0;
+    while (total <= 5000 && performance.now() < end)
+      ({ total } = cpuBetween(before, readCpu([process.pid])));
+    assert.ok(total > 5000, `spent ${total} µs`);
     assert.ok(processTree(process.pid).includes(process.pid));
   },
 );
