@@ -82,7 +82,6 @@ function explainNow(
     {
       world,
       ...embedded.overlay.moment(),
-      model: undefined,
       revision: embedded.revision,
     },
     {

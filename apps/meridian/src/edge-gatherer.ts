@@ -39,6 +39,7 @@ const fixedNames = {
   answer_bytes: FixedCounter.answerBytes,
   edns: FixedCounter.edns,
   logged: FixedCounter.logged,
+  empty: FixedCounter.empty,
 } as const;
 
 /** What one worker handed over when it began. */

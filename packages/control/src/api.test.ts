@@ -13,13 +13,13 @@ import { DocumentService } from "./documents/document-service.ts";
 import { consistencyKey } from "./http/consistency-key.ts";
 import { openStore } from "./store/open-store.ts";
 import { DiskPersistence } from "./disk-persistence.ts";
-import type { EdgeFigures } from "./edge-figures.ts";
+import type { EdgeFigures } from "@meridian/snapshot/surface";
 import { Embedded } from "./embedded.ts";
 import type { Shift } from "./shift-effects.ts";
 import { StateDir } from "@meridian/snapshot/disk";
 import { silent } from "./testing/control-fixture.ts";
 import { makeNotifier } from "./testing/notifier-fixture.ts";
-import { TransitionHistory } from "./transition-history.ts";
+import { TransitionHistory } from "@meridian/health";
 
 const POOLS = 5;
 const documents = Array.from(

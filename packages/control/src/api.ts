@@ -10,7 +10,6 @@ import { decodeMessage, formatMessage } from "@meridian/dns";
 import { limits } from "@meridian/model";
 import type { FastifyInstance } from "fastify";
 import { boundedServer } from "./bounded-server.ts";
-import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
 import { addLatencyRoute } from "./latency-route.ts";
 import type { EdgeGateway } from "./edges/edge-gateway.ts";
@@ -22,10 +21,10 @@ import type { LatencySamples } from "./latency-samples.ts";
 import type { Notifier } from "./notifications/notifier.ts";
 import { Metrics } from "./metrics.ts";
 import type { OverlayJournal } from "./overlay-journal.ts";
-import { policyCounts } from "./policy-counts.ts";
+import { METRICS_TYPE, explainRequest, policyCounts, type EdgeFiguresSource } from "@meridian/snapshot/surface";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "@meridian/snapshot/disk";
-import type { TransitionHistory } from "./transition-history.ts";
+import type { TransitionHistory } from "@meridian/health";
 import type { ControlReplica } from "./replicas/control-replica.ts";
 import type { RefusalLog } from "./access/refusal-log.ts";
 import type { DocumentService } from "./documents/document-service.ts";
@@ -38,7 +37,7 @@ import { Oidc, type OidcOptions } from "./access/oidc.ts";
 import { Gatekeeper, isLoopback } from "./http/gatekeeper.ts";
 import { WriteAudit } from "./http/write-audit.ts";
 import type { Store } from "./store/store.ts";
-import { explainRequest } from "./explain-request.ts";
+import { explainSource } from "./explain-source.ts";
 
 /** Who may come in over HTTP, and how. */
 export interface ApiAccess {
@@ -175,7 +174,7 @@ export class Api {
       return typeof top === "string"
         ? reply.code(400).send({ error: top })
         : reply
-            .type("text/plain; version=0.0.4; charset=utf-8")
+            .type(METRICS_TYPE)
             .send(await this.#metrics.text(top));
     });
     server.get("/v1/status", () => this.#status());
@@ -210,7 +209,7 @@ export class Api {
         : edge.topNames(count);
     });
     server.get<{ Querystring: Record<string, string> }>("/v1/explain", async ({ query }, reply) => {
-      const answer = explainRequest(this.#options, query);
+      const answer = explainRequest(explainSource(this.#options), query);
       return "error" in answer
         ? reply.code(answer.status).send({ error: answer.error })
         : answer.explanation;

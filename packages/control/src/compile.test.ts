@@ -5,7 +5,7 @@ import { MeridianError } from "@meridian/core";
 import { SectionKind } from "@meridian/snapshot";
 import fc from "fast-check";
 import { compile } from "./compile.ts";
-import { worldOf } from "./world-of.ts";
+import { worldOf } from "@meridian/snapshot";
 import { changedSections, compileModel, modelOf } from "./testing/control-fixture.ts";
 
 const header = "apiVersion: meridian.dev/v1alpha1\nkind:";

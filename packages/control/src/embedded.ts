@@ -28,7 +28,7 @@ import type {
   SharedPublication,
 } from "./embedded-options.ts";
 import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
-import type { Page, PageRequest } from "./page.ts";
+import type { Page, PageRequest } from "@meridian/snapshot/surface";
 import { RunningShifts } from "./running-shifts.ts";
 import type { ServedModel } from "./served-model.ts";
 import { ServedSnapshot } from "./served-snapshot.ts";

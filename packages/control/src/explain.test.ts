@@ -7,10 +7,9 @@ import { endpointSlot, type World } from "@meridian/snapshot";
 import { compile } from "./compile.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
-import { worldOf } from "./world-of.ts";
-import { parseClient } from "./explain-request.ts";
-import { explainText } from "./explain-text.ts";
-import { explain, type Explanation } from "./explain.ts";
+import { worldOf } from "@meridian/snapshot";
+import { explain, explainText, parseClient, type Explanation } from "@meridian/snapshot/surface";
+import { budgetOf } from "./explain-source.ts";
 
 const documents = `
 apiVersion: meridian.dev/v1alpha1
@@ -93,7 +92,7 @@ function ask(
   const resolver = parseClient("127.0.0.1");
   assert.ok(subnet !== undefined && resolver !== undefined);
   const explanation = explain(
-    { world, slots, model, revision: 3, sequence: 9 },
+    { world, slots, budgetOf: budgetOf(model), revision: 3, sequence: 9 },
     { name, type, client: subnet, resolver, nowSeconds: 1_000_000 },
   );
   assert.ok(explanation !== undefined);

@@ -38,7 +38,7 @@ import { zoneClaims, type ZoneClaim } from "./documents/zone-claims.ts";
 import { readBounded, readDocumentFiles, versionAt } from "./file-loader.ts";
 import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
-import type { Page, PageRequest } from "./page.ts";
+import type { Page, PageRequest } from "@meridian/snapshot/surface";
 import { LoadedFiles, type ChangedFiles } from "./loaded-files.ts";
 import { compiledState, patchedState, sectionsOf, type CompiledState } from "./compiled-state.ts";
 import { changedParts, smallChange, type HeldParts, type PartsChange } from "./served-model.ts";

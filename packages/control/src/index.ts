@@ -8,7 +8,7 @@ export {
 } from "./compile.ts";
 export type { ClassifierCompiler, CompiledClassifier } from "./compile-policies.ts";
 export { Embedded } from "./embedded.ts";
-export { worldOf } from "./world-of.ts";
+export { worldOf } from "@meridian/snapshot";
 export type {
   EdgeLink,
   EmbeddedOptions,
@@ -21,7 +21,7 @@ export { readDocumentFiles } from "./file-loader.ts";
 export { declaredLatches } from "./declared-latches.ts";
 export { shiftChanges, type Shift } from "./shift-effects.ts";
 export { DiskPersistence } from "./disk-persistence.ts";
-export { OverlayJournal, type JournalEntry, type Moment } from "./overlay-journal.ts";
+export { OverlayJournal, type JournalEntry } from "./overlay-journal.ts";
 export { SnapshotStore, StateDir } from "@meridian/snapshot/disk";
 export { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 export { classifierCompiler } from "./data-sets/classifier-compiler.ts";
@@ -38,9 +38,9 @@ export {
   type ReportedLatency,
 } from "./latency-samples.ts";
 export { Api, type ApiAccess, type ApiOptions, type ReplayedLine } from "./api.ts";
-export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
-export { TransitionHistory } from "./transition-history.ts";
-export { explain, type Explanation } from "./explain.ts";
+export type { EdgeFigures, EdgeFiguresSource } from "@meridian/snapshot/surface";
+export { TransitionHistory } from "@meridian/health";
+export { explain, type Explanation } from "@meridian/snapshot/surface";
 export { readBackup, writeBackup } from "./store/backup-file.ts";
 export { copyOf, loadCopy, type CopyProgress } from "./store/store-copy.ts";
 export { openStore } from "./store/open-store.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Admin, PER_MILLE, Verdict, endpointSlot } from "@meridian/snapshot";
 import { declaredLatches } from "./declared-latches.ts";
-import { worldOf } from "./world-of.ts";
+import { worldOf } from "@meridian/snapshot";
 import { LatchDriver } from "@meridian/health";
 import { OverlayDriver } from "@meridian/health";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";

@@ -11,7 +11,7 @@ import { readLatencyCsv } from "./data-sets/latency-table.ts";
 import { LatencySamples, RECOMPILE_MS_MIN, REPORT_ROWS_MAX } from "./latency-samples.ts";
 import { clientOf, orderOf } from "./policies/classify-sample.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
-import { worldOf } from "./world-of.ts";
+import { worldOf } from "@meridian/snapshot";
 
 const nowMs = Date.UTC(2026, 0, 2);
 

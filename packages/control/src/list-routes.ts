@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { EdgeFiguresSource } from "./edge-figures.ts";
 import type { Embedded } from "./embedded.ts";
 import type { Notifier } from "./notifications/notifier.ts";
-import { pageOf, parsePageRequest, type Page, type PageRequest } from "./page.ts";
+import {
+  pageOf,
+  parsePageRequest,
+  type EdgeFiguresSource,
+  type Page,
+  type PageRequest,
+} from "@meridian/snapshot/surface";
 import { endpointViews, healthViews, policyViews, poolViews, siteViews } from "./views.ts";
 
 /** The lists of the API, each in pages: `GET /v1/KIND?limit=N&continue=TOKEN` gives `{items, continue?}`. */

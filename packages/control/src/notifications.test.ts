@@ -9,7 +9,7 @@ import { Secrets } from "./notifications/secrets.ts";
 import { ApiFixture } from "./testing/api-fixture.ts";
 import { makeNotifier } from "./testing/notifier-fixture.ts";
 import { httpReceiver, mailReceiver } from "./testing/receivers.ts";
-import { TransitionHistory } from "./transition-history.ts";
+import { TransitionHistory } from "@meridian/health";
 
 const apiVersion = "meridian.dev/v1alpha1";
 

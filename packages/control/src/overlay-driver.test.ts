@@ -16,7 +16,7 @@ import {
 } from "@meridian/snapshot";
 import fc from "fast-check";
 import { declaredLatches } from "./declared-latches.ts";
-import { worldOf } from "./world-of.ts";
+import { worldOf } from "@meridian/snapshot";
 import { LatchDriver } from "@meridian/health";
 import { OverlayDriver, adoptionChangeSet, type ChangeSet } from "@meridian/health";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";

@@ -19,6 +19,7 @@ import { join } from "node:path";
 import type { ChangeSet } from "@meridian/health";
 import { keyHigh, keyLow, reasonOf } from "@meridian/core";
 import { KeyedSlots, type StoredSlots } from "@meridian/snapshot";
+import type { Moment } from "@meridian/snapshot/surface";
 import {
   decodeOverlay,
   encodeOverlay,
@@ -55,11 +56,6 @@ export interface JournalEntry {
   /** Keys in hex, and values. */
   readonly changes: readonly (readonly [string, number])[];
 }
-
-/** A moment to go back to: wall time, or a revision and optionally a sequence. */
-export type Moment =
-  | { readonly atMs: number }
-  | { readonly revision: number; readonly sequence?: number };
 
 export class OverlayJournal {
   readonly #folder: string;

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client, SelectionCounts, SelectionLayout, Selector, TargetKind } from "@meridian/snapshot";
-import { worldOf } from "./world-of.ts";
-import { policyCounts } from "./policy-counts.ts";
+import { worldOf } from "@meridian/snapshot";
+import { policyCounts } from "@meridian/snapshot/surface";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
 const documents = `

@@ -12,7 +12,7 @@ import {
   type World,
 } from "@meridian/snapshot";
 import fc from "fast-check";
-import { worldOf } from "./world-of.ts";
+import { worldOf } from "@meridian/snapshot";
 import { OverlayDriver } from "@meridian/health";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";

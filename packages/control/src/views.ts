@@ -3,7 +3,6 @@
 // What `get` and the API show, as plain values: one builder a kind, all of them from the model, the world and the newest overlay.
 
 import type { EndpointState, Witness } from "@meridian/health";
-import type { EdgeFigures } from "./edge-figures.ts";
 import {
   failoverBudget,
   indexKey,
@@ -15,7 +14,7 @@ import {
 import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, type World } from "@meridian/snapshot";
 import { key64, parseDuration } from "@meridian/core";
 import type { Embedded } from "./embedded.ts";
-import { pageOf, type Page, type PageRequest } from "./page.ts";
+import { pageOf, type EdgeFigures, type Page, type PageRequest } from "@meridian/snapshot/surface";
 
 export interface EndpointView {
   readonly endpoint: string;

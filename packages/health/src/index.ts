@@ -50,6 +50,7 @@ export type {
   ProbeReport,
 } from "./runner-options.ts";
 export type { Transition } from "./transition.ts";
+export { TransitionHistory } from "./transition-history.ts";
 export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
 export { echoesUnavailable, findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
 export {

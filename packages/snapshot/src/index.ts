@@ -72,6 +72,7 @@ export {
   type ManifestSection,
 } from "./manifest.ts";
 export { decodeAnswerCounts, encodeAnswerCounts, type AnswerCounts } from "./link/answer-counts.ts";
+export { worldOf } from "./world-of.ts";
 export { FrameDecoder, FrameKind, encodeFrame, type Frame } from "./link/frame.ts";
 export {
   CONTROL_NAME,

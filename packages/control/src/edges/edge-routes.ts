@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { MeridianError, reasonOf } from "@meridian/core";
 import type { FastifyInstance } from "fastify";
-import { pageOf, parsePageRequest } from "../page.ts";
+import { pageOf, parsePageRequest } from "@meridian/snapshot/surface";
 import { edgesOf } from "./control-peers.ts";
 import type { EdgeView } from "./edge-hub.ts";
 import type { EdgeGateway } from "./edge-gateway.ts";

@@ -21,7 +21,7 @@ import { plainDocument } from "../documents/document-text.ts";
 import type { EdgeView } from "../edges/edge-hub.ts";
 import type { Embedded } from "../embedded.ts";
 import type { Logger } from "../embedded-options.ts";
-import type { TransitionHistory } from "../transition-history.ts";
+import type { TransitionHistory } from "@meridian/health";
 import { alertKey, RaisedAlerts, type AlertBoard, type SeenAlert } from "./alert.ts";
 import { deliver } from "./delivery.ts";
 import { NotificationQueue } from "./notification-queue.ts";

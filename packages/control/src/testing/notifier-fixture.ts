@@ -2,7 +2,7 @@
 import type { DocumentService } from "../documents/document-service.ts";
 import type { Embedded } from "../embedded.ts";
 import { Notifier } from "../notifications/notifier.ts";
-import type { TransitionHistory } from "../transition-history.ts";
+import type { TransitionHistory } from "@meridian/health";
 import { silent } from "./control-fixture.ts";
 
 /** A notifier that looks when it is told to. */

@@ -16,7 +16,7 @@ import {
   nodeKindName,
   type TraceEvent,
   type World,
-} from "@meridian/snapshot";
+} from "../index.ts";
 
 /** A member of a pool and what stood for or against it. */
 export interface ExplainMember {

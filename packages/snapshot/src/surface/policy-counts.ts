@@ -8,7 +8,7 @@ import {
   SelectionLayout,
   nodeKindName,
   type World,
-} from "@meridian/snapshot";
+} from "../index.ts";
 import type { EdgeFigures } from "./edge-figures.ts";
 
 /** Answers that came through one branch. */

@@ -4,7 +4,6 @@
 // chances beside it come from the slow twin, which follows every way that the draw did not take.
 
 import { RRType, formatIpv4, formatIpv6, formatName, parseName, typeFromText } from "@meridian/dns";
-import { targetBudget, type BudgetModel, type FailoverBudget } from "@meridian/model";
 import {
   Client,
   ClientLocation,
@@ -24,8 +23,8 @@ import {
   type LoadedZone,
   type TraceEvent,
   type World,
-} from "@meridian/snapshot";
-import { formatPrefix } from "@meridian/snapshot/writer";
+} from "../index.ts";
+import { formatPrefix } from "../location/prefix.ts";
 import { buildTree, type ExplainTree } from "./explain-tree.ts";
 
 /** An address as bytes and what is known of it. */
@@ -44,6 +43,15 @@ export interface ExplainQuestion {
   /** Who asks. */
   readonly resolver: ExplainClient;
   readonly nowSeconds: number;
+}
+
+/** The parts of a failover in milliseconds, each at its worst. */
+export interface ExplainBudget {
+  readonly detectionMs: number;
+  readonly decisionMs: number;
+  readonly publishMs: number;
+  readonly ttlMs: number;
+  readonly totalMs: number;
 }
 
 /** What is known about one answer. */
@@ -67,15 +75,15 @@ export interface Explanation {
   /** Chance of each outcome over all draws, for this client, of the first answer. */
   readonly chances?: readonly { readonly outcome: string; readonly chance: number }[];
   readonly answer: readonly string[];
-  readonly budget?: FailoverBudget;
+  readonly budget?: ExplainBudget;
 }
 
 /** What is explained: a snapshot and an overlay, now or of old. */
 export interface ExplainView {
   readonly world: World;
   readonly slots: Uint32Array;
-  /** The documents behind it, from which the failover budget is made; undefined where they are not there any more. */
-  readonly model: BudgetModel | undefined;
+  /** The failover budget of `pool/NAMESPACE/NAME` or `policy/NAMESPACE/NAME`, where the documents behind it are known. */
+  readonly budgetOf?: ((target: string, ttlMs: number) => ExplainBudget | undefined) | undefined;
   readonly revision: number;
   readonly sequence: number;
   /** When the failover `NAMESPACE/POLICY/NODE` goes back to its first tier by itself, in words. */
@@ -173,7 +181,7 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     targetKind === TargetKind.pool
       ? `pool/${world.pools.poolName(target)}`
       : `policy/${world.policies.policyName(target)}`;
-  const budget = budgetOf(view, targetName, field(Shape.ttlMax));
+  const budget = view.budgetOf?.(targetName, field(Shape.ttlMax) * 1000);
   return {
     ...bound.base,
     zone: bound.zoneName,
@@ -198,17 +206,6 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     answer: answerTexts(world, selector, outcome, bound, question.type, ttl),
     ...(budget === undefined ? {} : { budget }),
   };
-}
-
-function budgetOf(
-  { model }: ExplainView,
-  target: string,
-  ttlSeconds: number,
-): FailoverBudget | undefined {
-  if (model === undefined) return undefined;
-  const [kind, namespace = "", name = ""] = target.split("/");
-  const leads = kind === "pool" ? { namespace, pool: name } : { namespace, policy: name };
-  return targetBudget(model, leads, ttlSeconds * 1000);
 }
 
 /** Whom the decision is for, by the rules of the query path (RFC 7871, design §5). */

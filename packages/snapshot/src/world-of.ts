@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { World, openSection, type Section } from "@meridian/snapshot";
+import { openSection, type Section } from "./section.ts";
+import { World } from "./world.ts";
 
 /** Opens and loads sections; the reason where the reader refuses them. */
 export function worldOf(

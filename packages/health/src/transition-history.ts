@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Transition } from "@meridian/health";
+import type { Transition } from "./transition.ts";
 
 /** Transitions that are kept in memory; older ones are in the journal. */
 const TRANSITIONS_MAX = 10_000;
