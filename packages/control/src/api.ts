@@ -21,7 +21,12 @@ import type { LatencySamples } from "./latency-samples.ts";
 import type { Notifier } from "./notifications/notifier.ts";
 import { Metrics } from "./metrics.ts";
 import type { OverlayJournal } from "./overlay-journal.ts";
-import { METRICS_TYPE, explainRequest, policyCounts, type EdgeFiguresSource } from "@meridian/snapshot/surface";
+import {
+  METRICS_TYPE,
+  explainRequest,
+  policyCounts,
+  type EdgeFiguresSource,
+} from "@meridian/snapshot/surface";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "@meridian/snapshot/disk";
 import type { TransitionHistory } from "@meridian/health";
@@ -173,9 +178,7 @@ export class Api {
       const top = countOf(query, "top", 0);
       return typeof top === "string"
         ? reply.code(400).send({ error: top })
-        : reply
-            .type(METRICS_TYPE)
-            .send(await this.#metrics.text(top));
+        : reply.type(METRICS_TYPE).send(await this.#metrics.text(top));
     });
     server.get("/v1/status", () => this.#status());
     addListRoutes(server, embedded, edge, this.#options.notifier);
