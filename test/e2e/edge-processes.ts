@@ -49,6 +49,11 @@ export class PlaneProcess {
     });
   }
 
+  /** Stops it as a machine is that is moved; SIGCONT takes that back. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(signal);
+  }
+
   /** Ends it as a crash would. */
   async kill(): Promise<void> {
     const child = this.#child;

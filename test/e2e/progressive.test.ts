@@ -5,15 +5,25 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { udpClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
-import { freePort, meridian, temporaryFolder, until } from "./process.ts";
+import { freePort, meridian, temporaryFolder, until, type Ended } from "./process.ts";
 
 const LOOK_MS_MAX = 15_000;
 
-test("a revision that empties a name is taken back before it has gone to all edges", async (t) => {
+/** A control, two edges that follow it, and what is done with them. */
+interface Plane {
+  readonly control: PlaneProcess;
+  readonly edges: readonly PlaneProcess[];
+  /** What the edges answer for the name, each. */
+  readonly answers: () => Promise<string>;
+  /** Applies the zone with these records. */
+  readonly apply: (records: string, ...more: readonly string[]) => Promise<Ended>;
+}
+
+async function startPlane(t: TestContext): Promise<Plane> {
   const folder = temporaryFolder(t);
   const files = join(folder, "site.yaml");
   writeFileSync(
@@ -37,14 +47,19 @@ test("a revision that empties a name is taken back before it has gone to all edg
     const found = await Promise.all(clients.map((client) => ask(client, "www.e2e.example", "A")));
     return found.map((addresses) => addresses.join("+")).join(" ");
   };
-  const apply = async (
-    records: string,
-    ...more: readonly string[]
-  ): Promise<{ readonly code: number | null; readonly stderr: string }> => {
+  const apply = async (records: string, ...more: readonly string[]): Promise<Ended> => {
     const path = join(folder, "zone.yaml");
     writeFileSync(path, zoneDocument(records));
-    return meridian("apply", "-f", path, "--wait", "--state", control.stateDir, ...more);
+    return meridian("apply", "-f", path, "--state", control.stateDir, ...more);
   };
+  return { control, edges, answers, apply };
+}
+
+test("a revision that empties a name is taken back before it has gone to all edges", async (t) => {
+  const plane = await startPlane(t);
+  const { control, answers } = plane;
+  const apply = (records: string, ...more: readonly string[]): Promise<Ended> =>
+    plane.apply(records, "--wait", ...more);
 
   const first = await apply('{name: www, type: A, values: ["192.0.2.1"]}');
   assert.match(first.stderr, /is live on 2 edges/);
@@ -77,6 +92,31 @@ test("a revision that empties a name is taken back before it has gone to all edg
   );
   assert.match(meant.stderr, /is live on 2 edges/);
   assert.equal(await answers(), " ");
+});
+
+test("a control that is killed while edges check a revision goes on with that", async (t) => {
+  const { control, edges, answers, apply } = await startPlane(t);
+  await apply('{name: www, type: A, values: ["192.0.2.1"]}', "--wait");
+  assert.equal(await answers(), "192.0.2.1 192.0.2.1");
+  // The edge that goes first says nothing about it until control is gone.
+  for (const edge of edges) edge.signal("SIGSTOP");
+  const bad = await apply('{name: www, type: SRV, values: ["0 0 1 ns.e2e.example."]}');
+  assert.equal(bad.code, 0, bad.stderr);
+  await control.kill();
+  for (const edge of edges) edge.signal("SIGCONT");
+  await control.start(/"msg":"Serving edges"/);
+  await until("the revision to be taken back", LOOK_MS_MAX, async () => {
+    assert.equal(await answers(), "192.0.2.1 192.0.2.1");
+    return /A revision is taken back/.test(control.log);
+  });
+  assert.match(control.log, /refused it: no answers any more for www\.e2e\.example/);
+  await until("the documents of before", LOOK_MS_MAX, async () => {
+    const shown = await meridian("describe", "Zone/e2e.example", "--state", control.stateDir);
+    return shown.stdout.includes("192.0.2.1");
+  });
+  const next = await apply('{name: www, type: A, values: ["192.0.2.2"]}', "--wait");
+  assert.match(next.stderr, /is live on 2 edges/);
+  assert.equal(await answers(), "192.0.2.2 192.0.2.2");
 });
 
 function zoneDocument(records: string): string {

@@ -37,7 +37,7 @@ interface Tracked {
 
 const SEED = 1;
 /** Revisions whose slots are followed: no edge is sent an older one. */
-const TRACKED_MAX = 8;
+const TRACKED_MAX = 14;
 const HOUR_MS = 3_600_000;
 /** A control that starts anew goes on behind every sequence that may have been seen. */
 const SEQUENCES_SKIPPED = 65_536;
@@ -57,8 +57,12 @@ export class Publishing implements Surroundings {
   readonly slots = new Map<string, number>();
   readonly #sections = new Map<string, SharedArrayBuffer>();
   readonly #publications: Publication[] = [];
-  /** Revisions that edges are to find bad and nobody may serve. */
+  /** Revisions that edges are to find bad and nobody may serve, however often control is started anew. */
   readonly refused = new Set<number>();
+  /** What edges that go first are told of revisions that not all edges were sent yet. */
+  readonly #staged = new Map<number, string>();
+  /** What all edges were sent last, as control knows it after it was started anew. */
+  #settled: Publication | undefined;
   /** The newest revisions with their slots, which follow the newest of all. */
   #tracked: Tracked[] = [];
   /** What control serves while it has not caught up with what it published before it died. */
@@ -189,13 +193,16 @@ export class Publishing implements Surroundings {
       monotonicMs: () => this.time.nowMs,
     };
     const onHalted = (revision: number): void => this.time.after(0, () => this.#takeBack(revision));
-    this.#hub = new EdgeHub(clock, { onHalted });
+    const onSettled = (revision: number): void => this.#settle(revision);
+    this.#hub = new EdgeHub(clock, { onHalted, onSettled });
     const [before, newest] = this.#publications.slice(-2);
     const last = newest ?? before;
     assert.ok(before !== undefined && last !== undefined, "something was published");
-    if (newest !== undefined && below(this.random, 3) === 0) {
+    // What was not found good is nothing that it has published.
+    const mayLag = newest !== undefined && !this.#staged.has(before.revision);
+    if (mayLag && below(this.random, 3) === 0) {
       // It has not caught up with what it published before it died.
-      this.#serve(before);
+      this.#hub.publish(before);
       this.#lagging = before;
       const hub = this.#hub;
       this.note("lag", `revision ${before.revision}`);
@@ -216,23 +223,28 @@ export class Publishing implements Surroundings {
       this.#writer.publish([], this.#writer.sequence + SEQUENCES_SKIPPED);
       this.#remember();
     }
-    this.#serve(newest);
+    const digest = this.#staged.get(newest.revision);
+    if (digest === undefined) this.#hub?.publish(newest);
+    else this.#hub?.publish(newest, { digest, before: this.#kept(), gathers: true });
   }
 
   #newest(publication: Publication, before: ModelDraft): void {
     this.#goodDraft = before;
     if (below(this.random, 3) !== 0 || this.#publications.length < 2) {
-      this.#serve(publication);
+      this.#hub?.publish(publication);
       return;
     }
     const isBad = below(this.random, 3) === 0;
     const world = this.#world;
     assert.ok(world !== undefined, "a world is served");
     this.note(isBad ? "bad stage" : "stage", `revision ${this.revision}`);
-    // With nobody there to ask, it goes to all who come.
-    const hasEdges = this.#hub?.views([]).some(({ connected }) => connected) === true;
-    if (isBad && hasEdges) this.refused.add(this.revision);
-    this.#hub?.publish(publication, { digest: isBad ? "another" : answersDigest(world) });
+    const digest = isBad ? "another" : answersDigest(world);
+    // With nobody there to ask, it goes to all who come; of a control that is down, it is what it has when it is started anew.
+    const hub = this.#hub;
+    const isAsked = hub?.views([]).some(({ connected }) => connected) !== false;
+    if (isAsked) this.#staged.set(this.revision, digest);
+    if (isBad && isAsked) this.refused.add(this.revision);
+    hub?.publish(publication, { digest });
   }
 
   /** What was before comes back as a new revision. */
@@ -240,13 +252,21 @@ export class Publishing implements Surroundings {
     if (revision !== this.revision) return;
     this.note("taken back", `revision ${revision}`);
     this.#draft = this.#goodDraft;
-    this.#serve(this.#compileNext());
+    this.#hub?.publish(this.#compileNext());
   }
 
-  #serve(publication: Publication): void {
-    // Whoever has not found it bad yet may serve it now: it goes to all.
-    this.refused.delete(publication.revision);
-    this.#hub?.publish(publication);
+  #settle(revision: number): void {
+    this.#settled = this.#publications.find((each) => each.revision === revision);
+    this.#staged.delete(revision);
+  }
+
+  /** What all edges were sent last, with its slots as they were recorded last. */
+  #kept(): Publication | undefined {
+    const settled = this.#settled;
+    const found = this.#tracked.find(({ revision }) => revision === settled?.revision);
+    if (settled === undefined || found === undefined) return undefined;
+    const { buffer: overlay, slotCount } = new OverlayWriter(found.values);
+    return { ...settled, overlay, slotCount };
   }
 
   /** Control is stopped as a machine is that is moved, and goes on. */

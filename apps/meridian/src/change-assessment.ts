@@ -2,28 +2,18 @@
 
 // Whether a revision goes to all edges at once or to a few first: by what it does to answers, unless who made it has said so.
 
-import type { Publication, Staging } from "@meridian/control";
-import { answersDigest, compareAnswers, type AskedPair } from "@meridian/edge";
+import type { Publication } from "@meridian/control";
+import { compareAnswers, type AskedPair } from "@meridian/edge";
 import { OverlayObserver, World } from "@meridian/snapshot";
 
 /** Share of all names that one revision may change, and of a zone's names that it may remove, before it goes to a few edges first. */
 const CHANGED_SHARE_MAX = 0.01;
 const REMOVED_SHARE_MAX = 0.2;
 
-export class ChangeAssessment {
-  #before: Publication | undefined;
-
-  /** How `publication`, which follows the one before, goes out; undefined for to all at once. `hasEdges`: there is somebody to ask. */
-  stagingOf(publication: Publication, hasEdges: boolean): Staging | undefined {
-    const before = this.#before;
-    this.#before = publication;
-    const { publish } = publication;
-    if (before === undefined || !hasEdges || publish === "immediate") return undefined;
-    const after = World.open(publication.world);
-    if (publish === "progressive" || isLarge(before, publication))
-      return { digest: answersDigest(after) };
-    return undefined;
-  }
+/** Whether `publication` goes to a few edges first, where all serve `before`. */
+export function isProgressive(before: Publication, publication: Publication): boolean {
+  const { publish } = publication;
+  return publish === undefined ? isLarge(before, publication) : publish === "progressive";
 }
 
 function isLarge(before: Publication, publication: Publication): boolean {

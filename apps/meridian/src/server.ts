@@ -31,12 +31,12 @@ import { takeOver, type Takeover } from "@meridian/edge";
 import { formatProblem } from "@meridian/model";
 import { loadNative } from "@meridian/native";
 import { CommandError, ExitCode } from "./exit-code.ts";
-import { ChangeAssessment } from "./change-assessment.ts";
 import { DocumentStore, keyPathOf } from "./document-store.ts";
 import { predecessorEnded } from "./predecessor.ts";
 import { processLogger } from "./process-logger.ts";
 import { whileShown } from "./progress.ts";
 import { replayLine } from "./replay.ts";
+import { RollOuts } from "./roll-outs.ts";
 import { ServerEdge, handoverPath, serverTexts } from "./server-edge.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { sharedPublication } from "./shared-control.ts";
@@ -58,7 +58,7 @@ export class Server {
   readonly #latency: LatencySamples;
   readonly #logger: ReturnType<typeof processLogger>;
   #gateway: EdgeGateway | undefined;
-  readonly #assessment = new ChangeAssessment();
+  readonly #rollOuts: RollOuts;
   #httpAddress: string | undefined;
   #closing: Promise<void> | undefined;
 
@@ -110,6 +110,16 @@ export class Server {
     this.#state = new StateDocuments(this.#documents);
     const replica = options.store === undefined ? undefined : this.#makeReplica();
     this.#replica = replica;
+    this.#rollOuts = new RollOuts({
+      stateFolder: directory.path,
+      persistence: this.#persistence,
+      embedded: this.embedded,
+      documents: this.#documents,
+      state: this.#state,
+      replica,
+      gateway: () => this.#gateway,
+      logger: logger.control,
+    });
     this.#notifier = new Notifier({
       embedded: this.embedded,
       isLeader: () => this.#replica?.leadership.isLeader !== false,
@@ -283,8 +293,8 @@ export class Server {
         return typeof found === "string" ? undefined : found;
       },
       events: {
-        onSettled: () => this.#documents.settled(),
-        onHalted: (revision, reason) => this.#takeBack(revision, reason),
+        onSettled: (revision) => this.#rollOuts.settled(revision),
+        onHalted: (revision, reason) => this.#rollOuts.halted(revision, reason),
       },
       logger: this.#logger.control,
       clock: systemClock,
@@ -306,20 +316,6 @@ export class Server {
       storeAgeMs: ageMs,
       version: ownVersion(),
     };
-  }
-
-  /** Edges found a revision bad: what was before is served again, as a new one. */
-  #takeBack(revision: number, reason: string): void {
-    this.#logger.control.error({ revision, reason }, "A revision is taken back");
-    const work = async (): Promise<void> => {
-      const isShared = this.#replica !== undefined;
-      const before = await this.#documents.beforeUnsettled(isShared ? revision : undefined);
-      if (!(await this.embedded.withdraw(revision, reason)) || before === undefined) return;
-      await this.#documents.undo(before, `edges found it bad: ${reason}`);
-    };
-    work().catch((error: unknown) =>
-      this.#logger.control.error({ revision, reason: reasonOf(error) }, "Cannot take it back"),
-    );
   }
 
   /** The process that had the store has ended: from now on it is written here. */
@@ -346,7 +342,10 @@ export class Server {
       logger: this.#logger.control,
       onContent: () => this.embedded.recompile(),
       onShifts: () => this.embedded.followShifts(),
-      onLatches: () => this.embedded.followLatches(),
+      onLatches: () => {
+        this.embedded.followLatches();
+        this.#rollOuts.look();
+      },
       onMayServe: (mayServe) => this.#gateway?.setServing(mayServe),
     });
   }
@@ -400,7 +399,7 @@ export class Server {
 
   #publish(publication: Publication): void {
     const gateway = this.#gateway;
-    gateway?.publish(publication, this.#assessment.stagingOf(publication, gateway.hasEdges));
+    if (gateway !== undefined) this.#rollOuts.publish(publication, gateway);
     this.#edge.serve(publication, this.embedded.world);
   }
 
@@ -408,6 +407,7 @@ export class Server {
     this.#edge.withdraw();
     await this.#api.close();
     await this.#notifier.close();
+    this.#rollOuts.close();
     await this.#gateway?.close();
     await this.#replica?.close();
     this.#latency.close();

@@ -241,11 +241,18 @@ export class AdoptedModel {
   }
 
   /** As `Embedded.withdraw`. */
-  withdraw(revision: number, reason: string): Promise<boolean> {
+  withdraw(
+    revision: number,
+    reason: string,
+    wanted: readonly ManifestSection[] | undefined,
+  ): Promise<boolean> {
     return this.#inTurn(async () => {
       const { served } = this.#parts;
       const { sections: refused } = served;
-      const before = this.#before;
+      const before =
+        wanted === undefined || isListed(wanted, this.#before?.sections)
+          ? this.#before
+          : adoptionOf(wanted);
       // Of several controls: the documents are rolled back, and that comes to all of them.
       if (this.#options.shared !== undefined) return served.revision === revision;
       if (before === undefined || served.revision !== revision || this.#isClosed) return false;
@@ -384,6 +391,11 @@ export class AdoptedModel {
     if (!isKept && !this.#isClosed) persistence.saveProbes(plan);
     if (!this.#isClosed) this.#options.onPlanKept?.();
   }
+}
+
+/** Of a process before this one, or of some changes ago: its model comes with the documents. */
+function adoptionOf(sections: readonly ManifestSection[]): Adoption {
+  return { model: undefined, resolvedMembers: [], zoneProblems: [], sections };
 }
 
 function isListed(

@@ -16,7 +16,7 @@ import {
   type Transition,
 } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
-import { isLater, type World } from "@meridian/snapshot";
+import { isLater, type ManifestSection, type World } from "@meridian/snapshot";
 import { AdoptedModel } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
@@ -224,9 +224,16 @@ export class Embedded implements Publisher {
     return this.#reloads.propose(documents, commit, mode);
   }
 
-  /** Serves what was served before a revision that edges found bad, as a new one; false where there is another one by now. */
-  withdraw(revision: number, reason: string): Promise<boolean> {
-    return this.#adopted.withdraw(revision, reason);
+  /**
+   * Serves what was served before a revision that edges found bad, as a new one: `sections`, which are in the state folder. False where
+   * another revision is served by now.
+   */
+  withdraw(
+    revision: number,
+    reason: string,
+    sections: readonly ManifestSection[] | undefined,
+  ): Promise<boolean> {
+    return this.#adopted.withdraw(revision, reason, sections);
   }
 
   documentOfFile(key: DocumentKey): Promise<FileDocument | undefined> {

@@ -46,8 +46,6 @@ const ATTEMPTS_MAX = 5;
 /** Rounds in which a cascade finds referrers of referrers. */
 const CASCADE_ROUNDS_MAX = 32;
 const WARNINGS_MAX = 100;
-/** Change sets among which the one to undo is looked for: state of controls lies between those of documents. */
-const UNDO_LOOKS_BACK_MAX = 100;
 /** Pause before a store that cannot be watched on is read again. */
 const AGAIN_MS = 500;
 
@@ -126,7 +124,7 @@ export class DocumentService {
   readonly #tenancy = new Tenancy();
   #set: DocumentSet = DocumentSet.empty;
   #last: Promise<unknown> = Promise.resolve();
-  /** The revision of the store before a change that not all edges have yet. */
+  /** The revision of the store before the first change that not all edges have yet. */
   #unsettled: number | undefined;
 
   /** `open` gives the store, which may be another one after a handover. */
@@ -282,25 +280,22 @@ export class DocumentService {
     this.#unsettled = undefined;
   }
 
-  /**
-   * The revision before the change that brought a snapshot which not all edges have; undefined where files did. `revision` is that of the
-   * documents of the snapshot, where snapshots have it.
-   */
-  async beforeUnsettled(revision: number | undefined): Promise<number | undefined> {
-    return revision === undefined ? this.#unsettled : this.#revisionBefore(revision);
+  /** The revision of the store before the first change that not all edges have; undefined where files alone have changed. */
+  get unsettled(): number | undefined {
+    return this.#unsettled;
   }
 
-  /** Makes the documents what they were, on behalf of control itself. */
-  async undo(before: number, reason: string): Promise<void> {
+  /** A process before this one has changed documents since `revision`, and not all edges have it. */
+  resumeUnsettled(revision: number): void {
+    if (this.#set.contentRevision > revision) this.#unsettled ??= revision;
+  }
+
+  /** Makes the documents what they were at `before`, on behalf of control itself, unless somebody has changed them since `seen`. */
+  async undo(before: number, seen: number, reason: string): Promise<void> {
     const caller = new Caller("meridian", undefined, "", builtinRoles["admin"] ?? []);
+    await this.refresh();
+    if (this.#set.contentRevision > seen) return;
     await this.rollback(before, { caller, reason, publish: "immediate" });
-  }
-
-  /** Before the newest change up to a revision, unless there is another one behind it. */
-  async #revisionBefore(revision: number): Promise<number | undefined> {
-    const sets = await this.store.history({ newestFirst: true, limit: UNDO_LOOKS_BACK_MAX });
-    const newest = sets.find(({ writes }) => writes.some(({ key }) => isKind(key.kind)));
-    return newest === undefined || newest.revision > revision ? undefined : newest.revision - 1;
   }
 
   /** A document of the store as it is now or was; of a file where the store has none. */
@@ -375,13 +370,14 @@ export class DocumentService {
   async #change(verb: string, options: ChangeOptions, plan: Plan): Promise<Applied> {
     const { isDryRun = false } = options;
     const set = this.#set;
+    const unsettled = this.#unsettled;
     if (plan.writes.length === 0) return this.#applied(plan, isDryRun, []);
     const wanted = set.with(plan.writes, set.revision + 1);
     this.#tenancy.refuse(plan.writes, set, wanted);
     refuseUngranted(plan.writes, set, wanted);
     const commit = async (state: readonly Write[]): Promise<number> => {
       const { revision } = await this.#commitAfter(verb, options, plan, { set, state });
-      if (plan.writes.some(({ key }) => isKind(key.kind))) this.#unsettled = set.revision;
+      if (plan.writes.some(({ key }) => isKind(key.kind))) this.#unsettled ??= set.revision;
       const seen = revision === wanted.revision ? wanted : this.#set.with(plan.writes, revision);
       this.#see(state.length === 0 ? seen : seen.with(state, revision));
       return revision;
@@ -404,7 +400,7 @@ export class DocumentService {
       options.publish,
     );
     // It changed nothing that edges see.
-    if (this.#publisher.newestRevision === served) this.settled();
+    if (this.#publisher.newestRevision === served) this.#unsettled = unsettled;
     if (!proposal.isAccepted) throw refusalOf(proposal, candidate, plan, options.caller);
     check(proposal);
     const warnings = proposal.problems

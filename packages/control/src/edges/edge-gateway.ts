@@ -143,6 +143,11 @@ export class EdgeGateway {
       );
   }
 
+  /** What another control has found of the revision that is staged: undefined for good, or why it is bad. */
+  decide(revision: number, reason: string | undefined): void {
+    this.#hub.decide(revision, reason);
+  }
+
   /** With `false` no edge is served here: those that are have to go to another control. */
   setServing(mayServe: boolean): void {
     this.#hub.setServing(mayServe);

@@ -9,6 +9,7 @@ import {
   isLater,
   type AnswerCounts,
   type Hello,
+  type Manifest,
   type Position,
   type StageStatus,
 } from "@meridian/snapshot";
@@ -22,7 +23,7 @@ import {
   type PublicationView,
 } from "./publication-state.ts";
 
-import { PublicationStage, chooseCanaries } from "./publication-stage.ts";
+import { PublicationStage } from "./publication-stage.ts";
 import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
 import { RevisionLane } from "./revision-lane.ts";
 
@@ -81,13 +82,17 @@ interface KnownEdge {
 export interface Staging {
   /** What its answers hash to; see `answersDigest` of the edge. */
   readonly digest: string;
+  /** What all edges were sent last, where this hub has not sent it itself. */
+  readonly before?: Publication | undefined;
+  /** Edges may still come: with nobody here it goes to nobody yet, instead of to all who come. */
+  readonly gathers?: boolean;
 }
 
 /** What became of a revision. */
 export interface PublicationEvents {
   /** All edges are sent it. */
-  readonly onSettled?: () => void;
-  /** It was found bad by one of those that it went to first. */
+  readonly onSettled?: (revision: number) => void;
+  /** It was found bad by one of those that it went to first, or by another control. */
   readonly onHalted?: (revision: number, reason: string) => void;
 }
 
@@ -99,8 +104,11 @@ export class EdgeHub {
   readonly #clock: Clock;
   readonly #events: PublicationEvents;
   #newest: RevisionLane | undefined;
-  /** What edges are sent that do not go first, while `#stage` lasts. */
-  #kept: RevisionLane | undefined;
+  /**
+   * While a revision is staged, and when it was found bad: what edges are sent that do not go first; no lane where that is not known here.
+   * They then get nothing.
+   */
+  #kept: { readonly lane: RevisionLane | undefined } | undefined;
   #stage: PublicationStage | undefined;
   #stageMessage: Uint8Array | undefined;
   /** Why, by revision. */
@@ -125,16 +133,33 @@ export class EdgeHub {
   /** A revision for all edges; with `staging` for a few of them first, which check it. */
   publish(publication: Publication, staging?: Staging): void {
     const lane = new RevisionLane(publication);
-    const before = this.#kept ?? this.#newest;
+    if (this.#kept !== undefined && isSame(this.#newest?.manifest, lane.manifest)) {
+      // Once more the one that is staged.
+      this.#newest = lane;
+      this.#kept.lane?.follow(lane);
+      return;
+    }
+    const before = this.#beforeStage(staging);
     this.#newest = lane;
     this.#kept = undefined;
     this.#stage = undefined;
-    const first = this.#candidates();
-    if (staging !== undefined && before !== undefined && first.length > 0)
-      this.#begin(before, lane, first, staging);
+    if (staging !== undefined) this.#begin(before, lane, staging);
     for (const edge of this.#edges.values()) edge.tables = undefined;
     this.#tellAll();
-    if (this.#stage === undefined) this.#events.onSettled?.();
+    if (this.#stage === undefined) this.#events.onSettled?.(lane.manifest.revision);
+  }
+
+  /** What another control has found of the revision that is staged: undefined for good, or why it is bad. */
+  decide(revision: number, reason: string | undefined): void {
+    if (this.#stage?.revision !== revision) return;
+    this.#stage.decide(reason);
+    this.#stepStage();
+  }
+
+  #beforeStage(staging: Staging | undefined): RevisionLane | undefined {
+    const before = this.#kept === undefined ? this.#newest : this.#kept.lane;
+    if (before !== undefined || staging?.before === undefined) return before;
+    return new RevisionLane(staging.before);
   }
 
   /** Whether there is anything to send. */
@@ -150,7 +175,7 @@ export class EdgeHub {
 
   /** Whether a section belongs to what some edge is sent or was sent just before. */
   isSent(section: string): boolean {
-    return [this.#newest, this.#kept].some(
+    return [this.#newest, this.#kept?.lane].some(
       (lane) => lane?.manifest.sections.some(({ name }) => name === section) === true,
     );
   }
@@ -280,23 +305,31 @@ export class EdgeHub {
     return edge.position.revision;
   }
 
-  #begin(
-    before: RevisionLane,
-    lane: RevisionLane,
-    fresh: readonly string[],
-    { digest }: Staging,
-  ): void {
+  #begin(before: RevisionLane | undefined, lane: RevisionLane, staging: Staging): void {
+    const { digest, gathers = false } = staging;
+    const first = gathers ? [] : this.#candidates();
+    const isKnown = before !== undefined && first.length > 0;
+    if (!isKnown && !gathers) return;
     const { epoch, revision } = lane.manifest;
-    before.follow(lane);
-    this.#kept = before;
+    before?.follow(lane);
+    this.#kept = { lane: before };
     const nowMs = this.#clock.monotonicMs();
-    this.#stage = new PublicationStage(revision, chooseCanaries(fresh, revision), nowMs);
+    this.#stage = new PublicationStage(revision, nowMs);
+    this.#stage.choose(first, nowMs);
     this.#stageMessage = encodeStage({ epoch, revision, digest });
+  }
+
+  #gather(stage: PublicationStage): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (!stage.isGathered(nowMs)) return;
+    stage.choose(this.#candidates(), nowMs);
+    for (const [name, edge] of this.#edges) if (stage.canaries.has(name)) edge.tables = undefined;
   }
 
   #stepStage(): void {
     const stage = this.#stage;
     if (stage === undefined) return;
+    this.#gather(stage);
     const fresh = new Set(this.#fresh());
     const silent = [...stage.canaries].filter((name) => !fresh.has(name));
     stage.step(this.#clock.monotonicMs(), new Set(silent));
@@ -305,10 +338,10 @@ export class EdgeHub {
     this.#stage = undefined;
     if (state.kind === "good") {
       for (const [name, edge] of this.#edges)
-        if (this.#laneOf(name, edge) === this.#kept) edge.tables = undefined;
+        if (this.#laneOf(name, edge) !== this.#newest) edge.tables = undefined;
       this.#kept = undefined;
       this.#tellAll();
-      this.#events.onSettled?.();
+      this.#events.onSettled?.(stage.revision);
       return;
     }
     // What is kept goes on being sent until the revision that takes this one back comes.
@@ -337,9 +370,13 @@ export class EdgeHub {
 
   /** What an edge is sent: nobody who has served a later revision is sent the one that is kept. */
   #laneOf(name: string, { position }: KnownEdge): RevisionLane | undefined {
-    const kept = this.#kept;
-    if (kept === undefined || this.#stage?.canaries.has(name) === true) return this.#newest;
-    return isLater(position, kept.manifest) ? this.#newest : kept;
+    const [newest, kept] = [this.#newest, this.#kept];
+    if (newest === undefined || kept === undefined || this.#stage?.canaries.has(name) === true)
+      return newest;
+    const { lane } = kept;
+    // Where nothing is kept, it is said to those alone who have the newest one.
+    if (lane === undefined) return isLater(newest.manifest, position) ? undefined : newest;
+    return isLater(position, lane.manifest) ? newest : lane;
   }
 
   #tellAll(): void {
@@ -371,6 +408,10 @@ export class EdgeHub {
     tables.set(lane, table);
     stream.write(table);
   }
+}
+
+function isSame(a: Manifest | undefined, b: Manifest): boolean {
+  return a?.epoch === b.epoch && a.revision === b.revision && a.hash === b.hash;
 }
 
 function send({ stream }: KnownEdge, message: Uint8Array): void {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A revision that goes to some edges first. Each asks itself before it serves it; when all have found it good, it goes to all. One that
-// finds it bad, that falls silent or that says nothing in time halts it. A pure state machine: time comes with each call.
+// finds it bad, that falls silent or that says nothing in time halts it. Until there are edges to choose from, nobody is sent it: those of
+// a control that was started anew come back one by one. A pure state machine: time comes with each call.
 
 import { hash32 } from "@meridian/core";
 import { FRESH_MS_MAX } from "./publication-state.ts";
@@ -10,6 +11,8 @@ import { FRESH_MS_MAX } from "./publication-state.ts";
 const CANARY_SHARE = 0.1;
 /** Longest time for a canary to fetch, check and serve a revision. */
 const CANARY_MS_MAX = 60_000;
+/** How long edges may come back before some of them are chosen. */
+const GATHER_MS = 3000;
 
 /** How a staged revision stands. */
 export type StageState =
@@ -27,39 +30,65 @@ export function chooseCanaries(names: readonly string[], revision: number): Set<
 
 export class PublicationStage {
   readonly revision: number;
-  readonly canaries: ReadonlySet<string>;
-  readonly #startedMs: number;
+  readonly #begunMs: number;
+  #canaries: ReadonlySet<string> = new Set();
+  /** When its canaries were chosen. */
+  #chosenMs = 0;
   readonly #good = new Set<string>();
   #reason: string | undefined;
+  #isFoundGood = false;
 
-  constructor(revision: number, canaries: ReadonlySet<string>, nowMs: number) {
+  constructor(revision: number, nowMs: number) {
     this.revision = revision;
-    this.canaries = canaries;
-    this.#startedMs = nowMs;
+    this.#begunMs = nowMs;
+  }
+
+  get canaries(): ReadonlySet<string> {
+    return this.#canaries;
   }
 
   get state(): StageState {
     if (this.#reason !== undefined) return { kind: "halted", reason: this.#reason };
-    return { kind: this.#good.size === this.canaries.size ? "good" : "checking" };
+    const { size } = this.#canaries;
+    const isGood = this.#isFoundGood || (size > 0 && this.#good.size === size);
+    return { kind: isGood ? "good" : "checking" };
+  }
+
+  /** Whether edges have had the time to come, and some are to be chosen. */
+  isGathered(nowMs: number): boolean {
+    return this.#canaries.size === 0 && nowMs - this.#begunMs >= GATHER_MS;
+  }
+
+  /** Some of these edges go first. */
+  choose(edges: readonly string[], nowMs: number): void {
+    this.#canaries = edges.length === 0 ? new Set() : chooseCanaries(edges, this.revision);
+    this.#chosenMs = nowMs;
+  }
+
+  /** Another control has found it good, or bad for this reason. */
+  decide(reason: string | undefined): void {
+    if (this.state.kind !== "checking") return;
+    this.#reason = reason;
+    this.#isFoundGood = reason === undefined;
   }
 
   /** Whether this canary has not said anything yet. */
   waitsFor(edge: string): boolean {
-    return this.canaries.has(edge) && !this.#good.has(edge) && this.#reason === undefined;
+    return this.#canaries.has(edge) && !this.#good.has(edge) && this.#reason === undefined;
   }
 
   /** A canary has found it good or bad. */
   report(edge: string, { isGood, reason }: { isGood: boolean; reason: string }): void {
-    if (!this.canaries.has(edge) || this.#reason !== undefined) return;
+    if (!this.#canaries.has(edge) || this.#reason !== undefined) return;
     if (isGood) this.#good.add(edge);
     else this.#reason = `edge "${edge}" refused it: ${reason}`;
   }
 
   /** Time has passed; `silent` are edges of which nothing is heard. */
   step(nowMs: number, silent: ReadonlySet<string>): void {
-    if (this.state.kind !== "checking") return;
-    const waiting = [...this.canaries].filter((name) => !this.#good.has(name));
-    const sinceMs = nowMs - this.#startedMs;
+    if (this.state.kind !== "checking" || this.#canaries.size === 0) return;
+    const waiting = [...this.#canaries].filter((name) => !this.#good.has(name));
+    const sinceMs = nowMs - this.#chosenMs;
     const lost = sinceMs > FRESH_MS_MAX ? waiting.find((name) => silent.has(name)) : undefined;
     if (lost !== undefined) this.#reason = `edge "${lost}" fell silent when it was sent it`;
     else if (sinceMs > CANARY_MS_MAX)

@@ -25,6 +25,7 @@ export type StateKind =
   | "Latch"
   | "Published"
   | "Replica"
+  | "RollOut"
   | "RunningShift";
 
 /** One change of state: a new text, or undefined to delete. */
