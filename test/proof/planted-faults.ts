@@ -205,7 +205,7 @@ const faults: readonly Fault[] = [
     "test/proof/journal.test.ts",
   ),
   fault(
-    `${health}/overlay-driver.ts`,
+    `${health}/last-known.ts`,
     "const keep = !isAnyLeft &&",
     "const keep =",
     `${control}/overlay-driver.test.ts`,
