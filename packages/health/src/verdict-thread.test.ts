@@ -4,11 +4,11 @@ import { createServer, type Server } from "node:http";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { key64 } from "@meridian/core";
-import { Admin, SectionPack, Verdict, World, KeyedSlots } from "@meridian/snapshot";
-import { writePolicies, writePools, type EndpointInput } from "@meridian/snapshot/writer";
+import { Admin, KeyedSlots, Verdict } from "@meridian/snapshot";
 import { defaultHttpFields, defaultTiming, type ProbeTarget } from "./check.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
 import type { SharedOverlay } from "./shared-overlay.ts";
+import { worldOf } from "./testing/pool-world.ts";
 import { listen } from "./testing/probe-run.ts";
 import { VerdictThread, type VerdictThreadOptions } from "./verdict-thread.ts";
 
@@ -21,37 +21,6 @@ const timing = {
 };
 const first = { revision: 1, lastSequence: 0 };
 const DRAIN = { mask: 7 << 2, value: Admin.drained << 2 };
-
-function member(name: string): EndpointInput {
-  return {
-    name,
-    ipv4: new Uint8Array([127, 0, 0, 1]),
-    resolve: false,
-    weight: 1,
-    priority: 0,
-    serve: 0,
-    isChecked: true,
-    unknownServes: false,
-    site: "here",
-    failureDomain: name,
-    capacity: 0,
-    port: 0,
-  };
-}
-
-/** A pool `default/web` of members m0, m1, …, or `poolCount` pools web, web1, … */
-function worldOf(count: number, poolCount = 1): World {
-  const members = Array.from({ length: count }, (_, at) => member(`m${at}`));
-  const pools = Array.from({ length: poolCount }, (_, at) => {
-    const name = `default/web${at === 0 ? "" : at}`;
-    return { name, members, answers: 0, dial: 1000, minHealthy: undefined };
-  });
-  const pack = SectionPack.make([writePools(pools), writePolicies([])]);
-  assert.ok(!("error" in pack));
-  const world = World.load(pack.sections, 1);
-  assert.ok(!("error" in world));
-  return world;
-}
 
 function httpTarget(name: string, port: number): ProbeTarget {
   const check = { ...timing, ...defaultHttpFields, kind: "http" } as const;

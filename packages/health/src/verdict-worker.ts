@@ -9,13 +9,14 @@ import type { Dialer } from "./dial/dialer.ts";
 import { NativeDialer } from "./dial/native-dialer.ts";
 import { SocketDialer } from "./dial/socket-dialer.ts";
 import { beat } from "./heartbeat.ts";
-import { SLICE_NS } from "./limits.ts";
+import { REHEARSAL_AFTER_MS, REHEARSAL_PROBES, SLICE_NS } from "./limits.ts";
 import { findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
+import { rehearse } from "./rehearsal.ts";
 import { ReportOutbox } from "./report-outbox.ts";
 import { Urgency } from "./urgency.ts";
 import type { QuorumSettings } from "./verdict-driver.ts";
 import { VerdictKeeper } from "./verdict-keeper.ts";
-import type { VerdictCommand } from "./verdict-messages.ts";
+import type { SnapshotToJudge, VerdictCommand } from "./verdict-messages.ts";
 
 /** What the thread is started with. */
 export interface VerdictWorkerStart {
@@ -34,9 +35,11 @@ wakeSoon();
 beat(data.heartbeat, data.beatMs);
 const urgency = new Urgency();
 const outbox = new ReportOutbox((report) => port.postMessage(report));
+const random = new Pcg32((Math.random() * 2 ** 32) >>> 0);
+let snapshot: SnapshotToJudge | undefined;
 const keeper = new VerdictKeeper({
   clock: systemClock,
-  random: new Pcg32((Math.random() * 2 ** 32) >>> 0),
+  random,
   vantage: data.vantage,
   dialer: findDialer(),
   icmp: await findIcmpSender(),
@@ -47,7 +50,17 @@ urgency.start();
 port.on("message", (command: VerdictCommand) => {
   if (isLong(command)) urgency.relax();
   keeper.take(command);
+  if (command.kind === "question" && command.question.kind === "adopt")
+    ({ snapshot } = command.question);
+  if (command.kind === "start") setTimeout(startRehearsal, REHEARSAL_AFTER_MS).unref();
 });
+
+/** What V8 makes of a few thousand flips is there before the first of them that counts. */
+function startRehearsal(): void {
+  if (snapshot === undefined) return;
+  const end = (): void => {};
+  rehearse({ clock: systemClock, random, snapshot, probes: REHEARSAL_PROBES, onEnd: end });
+}
 
 /** The add-on's connections, else those of node. */
 function findDialer(): Dialer {

@@ -26,7 +26,7 @@ export class NativeDialer implements Dialer {
   /** Closed, but not hung up yet. */
   readonly #leaving: NativeConnection[] = [];
 
-  constructor(native: Native) {
+  constructor(native: Pick<Native, "openDialer">) {
     this.#native = native.openDialer((count) => this.#tell(count));
     this.#events = new Int32Array(this.#native.events);
     this.#bytes = new Uint8Array(this.#native.bytes);
