@@ -8,8 +8,7 @@ import { request as requestHttps } from "node:https";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { CommandError, ExitCode } from "./exit-code.ts";
-import type { PathOf, QueryOf } from "./api-requests.ts";
-import { rowsOf, type Row } from "./output.ts";
+import type { AnswerOf, ItemOf, PathOf, QueryOf } from "./api-requests.ts";
 
 const TIMEOUT_MS = 60_000;
 /** Items asked for at once. */
@@ -44,6 +43,10 @@ const exitCodeOfStatus: Readonly<Record<number, ExitCode>> = {
   503: ExitCode.unreachable,
 };
 
+interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly continue?: string;
+}
 type Query = Readonly<Record<string, string | undefined>>;
 /** A query may be left out where nothing in it is required. */
 type QueryArguments<Wanted> = {} extends Wanted ? [query?: Wanted] : [query: Wanted];
@@ -68,7 +71,7 @@ export class ApiClient {
   get<Path extends PathOf<"get">>(
     path: Path,
     ...[query]: QueryArguments<QueryOf<"get", Path>>
-  ): Promise<unknown> {
+  ): Promise<AnswerOf<"get", Path>> {
     return this.#ask("GET", path, { ...query });
   }
 
@@ -76,17 +79,16 @@ export class ApiClient {
   async list<Path extends PathOf<"get">>(
     path: Path,
     ...[query]: QueryArguments<QueryOf<"get", Path>>
-  ): Promise<Row[]> {
-    const rows: Row[] = [];
+  ): Promise<ItemOf<Path>[]> {
+    const rows: ItemOf<Path>[] = [];
     for (let token: string | undefined = ""; token !== undefined;) {
-      const page = await this.#ask("GET", path, {
+      const page: Page<ItemOf<Path>> = await this.#ask("GET", path, {
         ...query,
         limit: String(PAGE_ITEMS),
         ...(token === "" ? {} : { continue: token }),
       });
-      for (const row of rowsOf(memberOf(page, "items"))) rows.push(row);
-      const next = memberOf(page, "continue");
-      token = typeof next === "string" ? next : undefined;
+      for (const row of page.items) rows.push(row);
+      token = page.continue;
     }
     return rows;
   }
@@ -95,7 +97,7 @@ export class ApiClient {
     path: Path,
     body: object,
     ...[query]: QueryArguments<QueryOf<"post", Path>>
-  ): Promise<unknown> {
+  ): Promise<AnswerOf<"post", Path>> {
     return this.#ask("POST", path, { ...query }, JSON.stringify(body));
   }
 
@@ -103,7 +105,7 @@ export class ApiClient {
     path: Path,
     body: object,
     ...[query]: QueryArguments<QueryOf<"put", Path>>
-  ): Promise<unknown> {
+  ): Promise<AnswerOf<"put", Path>> {
     return this.#ask("PUT", path, { ...query }, JSON.stringify(body));
   }
 
@@ -130,15 +132,23 @@ export class ApiClient {
   delete<Path extends PathOf<"delete">>(
     path: Path,
     ...[query]: QueryArguments<QueryOf<"delete", Path>>
-  ): Promise<unknown> {
+  ): Promise<AnswerOf<"delete", Path>> {
     return this.#ask("DELETE", path, { ...query });
   }
 
-  /** Throws an ApiRefusal with the API's own words. */
-  async #ask(method: string, path: string, query: Query, body?: string): Promise<unknown> {
+  /** Throws an ApiRefusal with the API's own words. What a server answers is as it describes it, to which its own tests hold it. */
+  async #ask<Answer>(method: string, path: string, query: Query, body?: string): Promise<Answer> {
     const { status, text } = await this.#exchange(method, withQuery(path, query), body);
     if (status >= 400) throw refusalOf(status, text);
-    return parseJson(text);
+    try {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where an answer gets its type
+      return JSON.parse(text) as Answer;
+    } catch {
+      throw new CommandError(
+        ExitCode.unreachable,
+        `Cannot read the answer: it is "${text.slice(0, 80)}", expected JSON; is this the API of Meridian?`,
+      );
+    }
   }
 
   #exchange(

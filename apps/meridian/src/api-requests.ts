@@ -2,6 +2,219 @@
 
 // Made from the description of the API (packages/control/src/http/client-types.ts); a test keeps it so.
 
+export type Documents = {
+  readonly revision: number;
+  readonly items: readonly Document[];
+  readonly continue?: string;
+};
+
+export type Document = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly resourceVersion?: string;
+    readonly creationRevision?: string;
+    readonly owner?: string;
+    readonly uid?: string;
+    readonly generation?: number;
+    readonly line?: number;
+  };
+  readonly spec: unknown;
+};
+
+export type Applied = {
+  readonly revision: number;
+  readonly snapshot: number;
+  readonly dryRun: boolean;
+  readonly changes: readonly Change[];
+  readonly warnings: readonly DocumentProblem[];
+  readonly publication: "live" | "pending" | "withdrawn";
+};
+
+export type Change = {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly change: "created" | "configured" | "unchanged" | "deleted";
+};
+
+export type DocumentProblem = {
+  readonly severity: "error" | "warning";
+  readonly code: string;
+  readonly document: string;
+  readonly path: string;
+  readonly message: string;
+  readonly found?: string;
+  readonly wanted?: string;
+  readonly suggestion?: string;
+};
+
+export type Difference = {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly change: "created" | "configured" | "unchanged" | "deleted";
+  readonly differences: readonly {
+    readonly path: string;
+    readonly before?: unknown;
+    readonly after?: unknown;
+  }[];
+};
+
+export type Who = {
+  readonly subject: string;
+  readonly token?: string;
+  readonly address?: string;
+  readonly actor?: string;
+};
+
+export type FileProblem = {
+  readonly severity: "error" | "warning";
+  readonly code: string;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly path: string;
+  readonly message: string;
+  readonly found?: string;
+  readonly wanted?: string;
+  readonly suggestion?: string;
+};
+
+export type Control = {
+  readonly name: string;
+  readonly role: "leader" | "follower" | "away";
+  readonly standing?: "agrees" | "waits" | "differs";
+  readonly epoch?: number;
+  readonly revision?: number;
+  readonly storeRevision?: number;
+  readonly storeAgeMs?: number;
+  readonly version?: string;
+  readonly address: string;
+};
+
+export type Edge = {
+  readonly name: string;
+  readonly connected: boolean;
+  readonly standing: "serving" | "behind" | "silent" | "revoked";
+  readonly epoch?: number;
+  readonly revision?: number;
+  readonly sequence?: number;
+  readonly lastWordMs?: number;
+  readonly version?: string;
+  readonly address?: string;
+  readonly staleMs?: number;
+  readonly answers?: {
+    readonly queriesPerSecond: number;
+    readonly servfailShare: number;
+    readonly emptyShare: number;
+  };
+  readonly control?: string;
+};
+
+export type EdgeBehind = {
+  readonly name: string;
+  readonly revision: number;
+  readonly silentMs?: number;
+};
+
+export type Endpoint = {
+  readonly endpoint: string;
+  readonly address: string;
+  readonly site: string;
+  readonly verdict: "unknown" | "healthy" | "unhealthy" | "unchecked";
+  readonly reason: string;
+  readonly sinceMs?: number;
+  readonly admin: string;
+  readonly dial: number;
+  readonly capacityFactor: number;
+  readonly changeSeconds: number;
+  readonly answers: number;
+};
+
+export type Witness = {
+  readonly vantage: string;
+  readonly verdict: "unknown" | "healthy" | "unhealthy";
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly counts: boolean;
+};
+
+export type RunningShift = {
+  readonly id: string;
+  readonly target: string;
+  readonly percent: number;
+  readonly reason: string;
+  readonly actor: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+};
+
+export type Explanation = {
+  readonly name: string;
+  readonly type: string;
+  readonly revision: number;
+  readonly sequence: number;
+  readonly at: string;
+  readonly zone?: string;
+  readonly outcome: string;
+  readonly target?: string;
+  readonly client?: { readonly prefix: string; readonly from: string };
+  readonly scope?: number;
+  readonly draw?: number;
+  readonly ttl?: number;
+  readonly ede?: number;
+  readonly tree?: {
+    readonly passes: readonly ExplainedNode[];
+    readonly pools: readonly ExplainedPool[];
+  };
+  readonly chances?: readonly { readonly outcome: string; readonly chance: number }[];
+  readonly answer: readonly string[];
+  readonly budget?: {
+    readonly detectionMs: number;
+    readonly decisionMs: number;
+    readonly publishMs: number;
+    readonly ttlMs: number;
+    readonly totalMs: number;
+  };
+  readonly text: string;
+};
+
+export type ExplainedNode = {
+  readonly node: string;
+  readonly kind: string;
+  readonly verdicts: string;
+  readonly audience?: number;
+  readonly place?: string;
+  readonly scope?: number;
+  readonly status: string;
+  readonly latch?: string;
+  readonly branches: readonly {
+    readonly target: string;
+    readonly result: string;
+    readonly weight?: number;
+    readonly of?: number;
+    readonly dial?: number;
+    readonly fence: boolean;
+    readonly node?: ExplainedNode;
+    readonly pool?: ExplainedPool;
+  }[];
+};
+
+export type ExplainedPool = {
+  readonly pool: string;
+  readonly status: string;
+  readonly members: readonly {
+    readonly endpoint: string;
+    readonly kept: boolean;
+    readonly why: string;
+    readonly weight: number;
+  }[];
+};
+
 /** Every request that the API describes. */
 export type ApiRequest =
   | {
@@ -17,6 +230,7 @@ export type ApiRequest =
         readonly consistency?: "strong" | "session" | "causal" | "bounded" | "eventual" | undefined;
         readonly maxStaleness?: string | undefined;
       };
+      readonly answer: Documents;
     }
   | {
       readonly method: "get";
@@ -31,6 +245,7 @@ export type ApiRequest =
         readonly consistency?: "strong" | "session" | "causal" | "bounded" | "eventual" | undefined;
         readonly maxStaleness?: string | undefined;
       };
+      readonly answer: Documents;
     }
   | {
       readonly method: "get";
@@ -45,6 +260,7 @@ export type ApiRequest =
         readonly consistency?: "strong" | "session" | "causal" | "bounded" | "eventual" | undefined;
         readonly maxStaleness?: string | undefined;
       };
+      readonly answer: Documents | Document;
     }
   | {
       readonly method: "get";
@@ -54,6 +270,7 @@ export type ApiRequest =
         readonly consistency?: "strong" | "session" | "causal" | "bounded" | "eventual" | undefined;
         readonly maxStaleness?: string | undefined;
       };
+      readonly answer: Document;
     }
   | {
       readonly method: "put";
@@ -64,6 +281,7 @@ export type ApiRequest =
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
+      readonly answer: Applied;
     }
   | {
       readonly method: "put";
@@ -74,6 +292,7 @@ export type ApiRequest =
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
+      readonly answer: Applied;
     }
   | {
       readonly method: "delete";
@@ -86,6 +305,7 @@ export type ApiRequest =
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
       };
+      readonly answer: Applied;
     }
   | {
       readonly method: "delete";
@@ -98,6 +318,7 @@ export type ApiRequest =
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
       };
+      readonly answer: Applied;
     }
   | {
       readonly method: "post";
@@ -108,8 +329,18 @@ export type ApiRequest =
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
+      readonly answer: Applied;
     }
-  | { readonly method: "post"; readonly path: "/v1/diff"; readonly query: {} }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/diff";
+      readonly query: {};
+      readonly answer: {
+        readonly revision: number;
+        readonly changes: readonly Difference[];
+        readonly warnings: readonly DocumentProblem[];
+      };
+    }
   | {
       readonly method: "get";
       readonly path: "/v1/diff";
@@ -118,6 +349,11 @@ export type ApiRequest =
         readonly to?: string | undefined;
         readonly consistency?: "strong" | "session" | "causal" | "bounded" | "eventual" | undefined;
         readonly maxStaleness?: string | undefined;
+      };
+      readonly answer: {
+        readonly from: number;
+        readonly to: number;
+        readonly changes: readonly Difference[];
       };
     }
   | {
@@ -130,6 +366,17 @@ export type ApiRequest =
         readonly consistency?: "strong" | "session" | "causal" | "bounded" | "eventual" | undefined;
         readonly maxStaleness?: string | undefined;
       };
+      readonly answer: {
+        readonly revision: number;
+        readonly items: readonly {
+          readonly revision: number;
+          readonly at: string;
+          readonly verb?: string;
+          readonly who?: Who;
+          readonly reason?: string;
+          readonly changes: readonly Change[];
+        }[];
+      };
     }
   | {
       readonly method: "post";
@@ -141,6 +388,7 @@ export type ApiRequest =
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly owner?: string | undefined;
       };
+      readonly answer: Applied;
     }
   | {
       readonly method: "get";
@@ -148,6 +396,25 @@ export type ApiRequest =
       readonly query: {
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
+      };
+      readonly answer: {
+        readonly version: string;
+        readonly ready: boolean;
+        readonly revision: number;
+        readonly overlaySequence: number;
+        readonly servedSinceMs?: number;
+        readonly problems: readonly FileProblem[];
+        readonly fileErrors: readonly string[];
+        readonly conditions: readonly { readonly subject: string; readonly message: string }[];
+        readonly edge: {
+          readonly transport: string;
+          readonly workers: readonly {
+            readonly index: number;
+            readonly role: string;
+            readonly state: string;
+          }[];
+          readonly addresses: readonly string[];
+        };
       };
     }
   | {
@@ -157,6 +424,7 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: { readonly items: readonly Control[]; readonly continue?: string };
     }
   | {
       readonly method: "get";
@@ -165,12 +433,27 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: { readonly items: readonly Edge[]; readonly continue?: string };
     }
-  | { readonly method: "delete"; readonly path: `/v1/edges/${string}`; readonly query: {} }
+  | {
+      readonly method: "delete";
+      readonly path: `/v1/edges/${string}`;
+      readonly query: {};
+      readonly answer: { readonly revoked: string };
+    }
   | {
       readonly method: "get";
       readonly path: "/v1/publication";
       readonly query: { readonly revision?: string | undefined };
+      readonly answer: {
+        readonly revision: number;
+        readonly state: "live" | "pending" | "withdrawn";
+        readonly reason?: string;
+        readonly canaries?: readonly string[];
+        readonly serving: number;
+        readonly waiting: readonly EdgeBehind[];
+        readonly silent: readonly EdgeBehind[];
+      };
     }
   | {
       readonly method: "get";
@@ -179,6 +462,7 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: { readonly items: readonly Endpoint[]; readonly continue?: string };
     }
   | {
       readonly method: "get";
@@ -186,6 +470,17 @@ export type ApiRequest =
       readonly query: {
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
+      };
+      readonly answer: {
+        readonly items: readonly {
+          readonly pool: string;
+          readonly members: number;
+          readonly healthy: number;
+          readonly drained: number;
+          readonly healthCheck: string;
+          readonly answers: number;
+        }[];
+        readonly continue?: string;
       };
     }
   | {
@@ -195,6 +490,17 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: {
+        readonly items: readonly {
+          readonly site: string;
+          readonly parent: string;
+          readonly endpoints: number;
+          readonly healthy: number;
+          readonly drained: number;
+          readonly answers: number;
+        }[];
+        readonly continue?: string;
+      };
     }
   | {
       readonly method: "get";
@@ -202,6 +508,15 @@ export type ApiRequest =
       readonly query: {
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
+      };
+      readonly answer: {
+        readonly items: readonly {
+          readonly policy: string;
+          readonly root: string;
+          readonly nodes: number;
+          readonly queries: number;
+        }[];
+        readonly continue?: string;
       };
     }
   | {
@@ -211,6 +526,17 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: {
+        readonly items: readonly {
+          readonly name: string;
+          readonly types: string;
+          readonly target: string;
+          readonly ttl: string;
+          readonly failoverBudgetMs?: number;
+          readonly objectiveMs?: number;
+        }[];
+        readonly continue?: string;
+      };
     }
   | {
       readonly method: "get";
@@ -218,6 +544,22 @@ export type ApiRequest =
       readonly query: {
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
+      };
+      readonly answer: {
+        readonly items: readonly {
+          readonly endpoint: string;
+          readonly check: string;
+          readonly kind: string;
+          readonly verdict: "unknown" | "healthy" | "unhealthy";
+          readonly reason: string;
+          readonly sinceMs: number;
+          readonly lastReason: string;
+          readonly lastProbeMs?: number;
+          readonly lastDurationMs?: number;
+          readonly condition: string;
+          readonly vantages?: readonly Witness[];
+        }[];
+        readonly continue?: string;
       };
     }
   | {
@@ -227,6 +569,20 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: {
+        readonly items: readonly {
+          readonly name: string;
+          readonly site: string;
+          readonly isOwn: boolean;
+          readonly state: "live" | "silent" | "suspect";
+          readonly ageMs: number;
+          readonly chosenCount: number;
+          readonly healthyCount: number;
+          readonly unhealthyCount: number;
+          readonly reports: number;
+        }[];
+        readonly continue?: string;
+      };
     }
   | {
       readonly method: "get";
@@ -235,19 +591,64 @@ export type ApiRequest =
         readonly endpoint?: string | undefined;
         readonly count?: string | undefined;
       };
+      readonly answer: readonly {
+        readonly key: string;
+        readonly verdict: "unknown" | "healthy" | "unhealthy";
+        readonly previous: "unknown" | "healthy" | "unhealthy";
+        readonly reason: string;
+        readonly vantage: string;
+        readonly atMs: number;
+        readonly earliestChangeMs: number;
+        readonly sequence: number;
+      }[];
     }
   | {
       readonly method: "get";
       readonly path: "/v1/policies/counts";
       readonly query: { readonly policy: string };
+      readonly answer: readonly {
+        readonly node: string;
+        readonly kind: string;
+        readonly answers: number;
+        readonly branches: readonly {
+          readonly index: number;
+          readonly target: string;
+          readonly answers: number;
+        }[];
+        readonly audiences: readonly {
+          readonly audience: number;
+          readonly branches: readonly number[];
+          readonly queries: number;
+        }[];
+      }[];
     }
   | {
       readonly method: "get";
       readonly path: "/v1/top/names";
       readonly query: { readonly count?: string | undefined };
+      readonly answer: readonly { readonly name: string; readonly queries: number }[];
     }
-  | { readonly method: "post"; readonly path: "/v1/edges/invitations"; readonly query: {} }
-  | { readonly method: "post"; readonly path: "/v1/replay"; readonly query: {} }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/edges/invitations";
+      readonly query: {};
+      readonly answer: {
+        readonly edge: string;
+        readonly token: string;
+        readonly expiresAtMs: number;
+      };
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/replay";
+      readonly query: {};
+      readonly answer: {
+        readonly equal: boolean;
+        readonly isCut: boolean;
+        readonly answer: string;
+        readonly text: string;
+      };
+    }
   | {
       readonly method: "post";
       readonly path: "/v1/push";
@@ -257,11 +658,13 @@ export type ApiRequest =
         readonly status: "healthy" | "unhealthy";
         readonly reason?: string | undefined;
       };
+      readonly answer: { readonly accepted: boolean };
     }
   | {
       readonly method: "post";
       readonly path: "/v1/latency";
       readonly query: { readonly dataSet: string };
+      readonly answer: { readonly accepted: number };
     }
   | {
       readonly method: "get";
@@ -270,6 +673,7 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: { readonly items: readonly RunningShift[]; readonly continue?: string };
     }
   | {
       readonly method: "get";
@@ -278,6 +682,10 @@ export type ApiRequest =
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
+      readonly answer: {
+        readonly items: readonly { readonly name: string; readonly tier: number }[];
+        readonly continue?: string;
+      };
     }
   | {
       readonly method: "get";
@@ -285,6 +693,20 @@ export type ApiRequest =
       readonly query: {
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
+      };
+      readonly answer: {
+        readonly items: readonly {
+          readonly name: string;
+          readonly receiver: string;
+          readonly state: "paused" | "failing" | "waiting" | "told";
+          readonly holds: number;
+          readonly waiting: number;
+          readonly sent: number;
+          readonly failed: number;
+          readonly lastSentMs?: number;
+          readonly lastError?: string;
+        }[];
+        readonly continue?: string;
       };
     }
   | {
@@ -297,19 +719,36 @@ export type ApiRequest =
         readonly resolver?: string | undefined;
         readonly at?: string | undefined;
       };
+      readonly answer: Explanation;
     }
-  | { readonly method: "post"; readonly path: "/v1/shifts"; readonly query: {} }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/shifts";
+      readonly query: {};
+      readonly answer: { readonly shift?: RunningShift; readonly reached: readonly string[] };
+    }
   | {
       readonly method: "delete";
       readonly path: "/v1/shifts";
       readonly query: { readonly target: string };
+      readonly answer: { readonly removed: readonly RunningShift[] };
     }
   | {
       readonly method: "post";
       readonly path: "/v1/failback";
       readonly query: { readonly node: string };
+      readonly answer: { readonly node: string };
     }
-  | { readonly method: "post"; readonly path: "/v1/reload"; readonly query: {} }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/reload";
+      readonly query: {};
+      readonly answer: {
+        readonly changed: boolean;
+        readonly problems: readonly FileProblem[];
+        readonly errors: readonly string[];
+      };
+    }
   | {
       readonly method: "get";
       readonly path: "/v1/audit";
@@ -318,13 +757,85 @@ export type ApiRequest =
         readonly to?: string | undefined;
         readonly texts?: string | undefined;
       };
+      readonly answer: readonly {
+        readonly revision: number;
+        readonly at: string;
+        readonly verb?: string;
+        readonly who?: Who;
+        readonly reason?: string;
+        readonly id: string;
+        readonly auditHash: string;
+        readonly changes: readonly {
+          readonly document: string;
+          readonly change: "created" | "configured" | "deleted";
+          readonly before?: unknown;
+          readonly after?: unknown;
+        }[];
+        readonly details?: Readonly<
+          Record<string, { readonly revision: number; readonly sha256: string }>
+        >;
+      }[];
     }
-  | { readonly method: "get"; readonly path: "/v1/audit/verify"; readonly query: {} }
-  | { readonly method: "get"; readonly path: "/v1/audit/refusals"; readonly query: {} }
-  | { readonly method: "get"; readonly path: "/v1/tokens"; readonly query: {} }
-  | { readonly method: "post"; readonly path: "/v1/tokens"; readonly query: {} }
-  | { readonly method: "delete"; readonly path: `/v1/tokens/${string}`; readonly query: {} }
-  | { readonly method: "get"; readonly path: "/v1/whoami"; readonly query: {} };
+  | {
+      readonly method: "get";
+      readonly path: "/v1/audit/verify";
+      readonly query: {};
+      readonly answer: { readonly ok: boolean; readonly problems: readonly string[] };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/audit/refusals";
+      readonly query: {};
+      readonly answer: readonly {
+        readonly atMs: number;
+        readonly subject: string;
+        readonly address: string;
+        readonly request: string;
+        readonly code: string;
+        readonly message: string;
+        readonly previous: string;
+        readonly hash: string;
+      }[];
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/tokens";
+      readonly query: {};
+      readonly answer: readonly {
+        readonly name: string;
+        readonly subject: string;
+        readonly roles: readonly string[];
+        readonly expiresAt: string;
+      }[];
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/tokens";
+      readonly query: {};
+      readonly answer: {
+        readonly name: string;
+        readonly subject: string;
+        readonly roles: readonly string[];
+        readonly expiresAt: string;
+        readonly token: string;
+      };
+    }
+  | {
+      readonly method: "delete";
+      readonly path: `/v1/tokens/${string}`;
+      readonly query: {};
+      readonly answer: { readonly revoked: string; readonly revision: number };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/whoami";
+      readonly query: {};
+      readonly answer: {
+        readonly subject: string;
+        readonly token?: string;
+        readonly isAdmin: boolean;
+      };
+    };
 
 /** Paths of a method. */
 export type PathOf<Method extends ApiRequest["method"]> = Extract<
@@ -337,6 +848,22 @@ export type QueryOf<Method extends ApiRequest["method"], Path> = Matching<
   Extract<ApiRequest, { readonly method: Method }>,
   Path
 >;
+
+/** What a request is answered. */
+export type AnswerOf<Method extends ApiRequest["method"], Path> = Answering<
+  Extract<ApiRequest, { readonly method: Method }>,
+  Path
+>;
+
+type Answering<Request extends ApiRequest, Path> = Request extends ApiRequest
+  ? Path extends Request["path"]
+    ? Request["answer"]
+    : never
+  : never;
+
+/** What a list is of. */
+export type ItemOf<Path> =
+  AnswerOf<"get", Path> extends { readonly items: readonly (infer Item)[] } ? Item : never;
 
 type Matching<Request extends ApiRequest, Path> = Request extends ApiRequest
   ? Path extends Request["path"]

@@ -7,7 +7,10 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createServer, request } from "node:http";
+import { buffer } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
+import { AnswerCheck } from "@meridian/control/testing";
 import type { RoleRule } from "@meridian/model";
 import { ApiClient, memberOf } from "./api-client.ts";
 import { CommandInput } from "./command.ts";
@@ -156,8 +159,10 @@ test("the table has every command", () => {
   );
 });
 
-test("each command works with a role that allows it alone, and without is refused and audited", async (t) => {
-  const { folder, admin, remote } = await running(t);
+test("each command works with a role that allows it alone, and without is refused and audited; every answer is as described", async (t) => {
+  const { folder, admin, remote: server } = await running(t);
+  const undescribed: string[] = [];
+  const remote = await checkedRelay(t, server, undescribed);
   process.env["EDITOR"] = "sed -i s/192.0.2.7/192.0.2.8/";
   t.after(() => delete process.env["EDITOR"]);
   await applyRole(admin, "given", [["token", "Token"]]);
@@ -190,6 +195,7 @@ test("each command works with a role that allows it alone, and without is refuse
   }
   silence.mock.restore();
   assert.deepEqual(problems, []);
+  assert.deepEqual(undescribed, []);
 });
 
 test("watch shows what a role allows, and is refused without", async (t) => {
@@ -205,6 +211,38 @@ test("watch shows what a role allows, and is refused without", async (t) => {
     if (piece.includes('"added"')) return;
   assert.fail("the watch ended");
 });
+
+/** The address of what stands before a server and holds each of its answers against its own description. */
+async function checkedRelay(t: TestContext, to: string, problems: string[]): Promise<string> {
+  const described: unknown = await (await fetch(`${to}/v1/openapi.json`)).json();
+  const check = new AnswerCheck(described);
+  const relay = createServer((asked, reply) => {
+    const { method = "", url: path = "", headers } = asked;
+    const onward = request(`${to}${path}`, { method, headers, agent: false }, (answer) => {
+      const { statusCode: status = 0 } = answer;
+      buffer(answer)
+        .then((bytes) => {
+          const contentType = answer.headers["content-type"] ?? "";
+          const text = bytes.toString();
+          const problem = check.problemOf({ method, path, status, contentType, text });
+          if (problem !== undefined) problems.push(problem);
+          reply.writeHead(status, answer.headers).end(bytes);
+        })
+        .catch(() => reply.destroy());
+    });
+    onward.on("error", () => reply.destroy());
+    asked.pipe(onward);
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  relay.listen(0, "127.0.0.1", resolve);
+  await promise;
+  t.after(() => {
+    relay.closeAllConnections();
+    relay.close();
+  });
+  const address = relay.address();
+  return `http://127.0.0.1:${typeof address === "object" ? (address?.port ?? 0) : 0}`;
+}
 
 interface Running {
   readonly folder: string;

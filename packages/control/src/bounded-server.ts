@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer } from "node:http";
+import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance } from "fastify";
 import { tlsServer, type ApiTls } from "./http/api-tls.ts";
 
@@ -18,6 +19,7 @@ export function boundedServer(tls?: ApiTls): FastifyInstance {
       tls === undefined ? createServer(listener) : tlsServer(tls, listener),
     bodyLimit: BODY_BYTES_MAX,
     forceCloseConnections: true,
+    clientErrorHandler: refuseUnreadable,
     // One value a name: the default parser makes a list of a name that stands twice.
     routerOptions: {
       querystringParser: (text) => Object.fromEntries(new URLSearchParams(text)),
@@ -34,6 +36,22 @@ export function boundedServer(tls?: ApiTls): FastifyInstance {
     reply.code(404).send({ error: `Nothing is at ${method} ${url.split("?")[0] ?? ""}` }),
   );
   return server;
+}
+
+/** What is no HTTP, or has too long a head, never becomes a request. */
+function refuseUnreadable(error: Error, socket: Socket): void {
+  const code = "code" in error ? error.code : undefined;
+  if (code === "ECONNRESET" || socket.destroyed) return;
+  const status =
+    code === "HPE_HEADER_OVERFLOW"
+      ? "431 Request Header Fields Too Large"
+      : code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "408 Request Timeout"
+        : "400 Bad Request";
+  const body = JSON.stringify({ error: `Cannot read the request: ${status.slice(4)}` });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 function refusal(parameters: readonly (readonly [string, unknown])[]): string | undefined {

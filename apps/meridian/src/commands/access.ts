@@ -3,21 +3,30 @@
 // Tokens, the audit log, and the contexts that name servers.
 
 import { parseDuration } from "@meridian/core";
-import { memberOf } from "../api-client.ts";
+import type { AnswerOf } from "../api-requests.ts";
 import { clientOf, contextFiles, readContexts, writeContexts } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import { field, hasColours, print, printJson, rowsOf, tableLines, type Column } from "../output.ts";
+import {
+  field,
+  hasColours,
+  print,
+  printJson,
+  rowsOf,
+  tableLines,
+  type Column,
+  type Row,
+} from "../output.ts";
 
 /** Makes a token, with which an edge may join once or somebody may use the API, and prints it, once. */
 export async function tokenCreate(input: CommandInput): Promise<ExitCode> {
   const answer = input.flag("edge") ? await inviteEdge(input) : await makeToken(input);
   if (input.isJson()) printJson(answer);
-  else print(String(memberOf(answer, "token")));
+  else print(answer.token);
   return ExitCode.done;
 }
 
-function makeToken(input: CommandInput): Promise<unknown> {
+function makeToken(input: CommandInput): Promise<AnswerOf<"post", "/v1/tokens">> {
   return clientOf(input).post("/v1/tokens", {
     subject: input.argument(0),
     roles: input.list("role"),
@@ -25,7 +34,7 @@ function makeToken(input: CommandInput): Promise<unknown> {
   });
 }
 
-function inviteEdge(input: CommandInput): Promise<unknown> {
+function inviteEdge(input: CommandInput): Promise<AnswerOf<"post", "/v1/edges/invitations">> {
   const text = input.text("for") ?? "10m";
   const forMs = parseDuration(text);
   if (input.list("role").length > 0)
@@ -74,8 +83,8 @@ export async function auditList(input: CommandInput): Promise<ExitCode> {
   const subject: Column = {
     title: "WHO",
     value: ({ who }) => {
-      const name = memberOf(who, "actor") ?? memberOf(who, "subject");
-      return typeof name === "string" ? name : "";
+      const [name = ""] = rowsOf([who]).map(({ actor, subject: itself }) => actor ?? itself);
+      return String(name);
     },
   };
   const time: Column = {
@@ -102,11 +111,10 @@ export async function auditList(input: CommandInput): Promise<ExitCode> {
 /** Walks the hash chains. */
 export async function auditVerify(input: CommandInput): Promise<ExitCode> {
   const answer = await clientOf(input).get("/v1/audit/verify");
-  const problems = memberOf(answer, "problems");
   if (input.isJson()) printJson(answer);
-  else if (memberOf(answer, "ok") === true) print("The audit chains are whole");
-  else if (Array.isArray(problems)) for (const problem of problems) print(String(problem));
-  return memberOf(answer, "ok") === true ? ExitCode.done : ExitCode.failed;
+  else if (answer.ok) print("The audit chains are whole");
+  else for (const problem of answer.problems) print(problem);
+  return answer.ok ? ExitCode.done : ExitCode.failed;
 }
 
 /** Prints every write as JSON lines, newest first, with the documents before and after. */
@@ -114,9 +122,9 @@ export async function auditExport(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   let to: string | undefined;
   for (;;) {
-    const rows = rowsOf(await api.get("/v1/audit", { limit: "500", texts: "true", to }));
+    const rows = await api.get("/v1/audit", { limit: "500", texts: "true", to });
     for (const row of rows) print(JSON.stringify(row));
-    const oldest = Number(rows.at(-1)?.["revision"] ?? 1);
+    const oldest = rows.at(-1)?.revision ?? 1;
     if (rows.length === 0 || oldest <= 1) return ExitCode.done;
     to = String(oldest - 1);
   }
@@ -155,9 +163,8 @@ export function contextList(input: CommandInput): Promise<ExitCode> {
   return Promise.resolve(ExitCode.done);
 }
 
-function show(input: CommandInput, answer: unknown, columns: readonly Column[]): void {
-  const rows = rowsOf(answer);
-  if (input.isJson()) printJson(answer);
+function show(input: CommandInput, rows: readonly Row[], columns: readonly Column[]): void {
+  if (input.isJson()) printJson(rows);
   else if (rows.length === 0) print("There are none");
   else for (const line of tableLines(rows, columns, hasColours())) print(line);
 }

@@ -21,10 +21,8 @@ export async function benchDns(input: CommandInput): Promise<ExitCode> {
   const seconds = input.wholeNumber("seconds", 1, SECONDS_MAX) ?? 10;
   const clients = input.wholeNumber("clients", 1, CLIENTS_MAX) ?? 10;
   const records = await new ApiClient({ stateDir: stateDirOf(input) }).list("/v1/records");
-  const queries = records.flatMap((row) =>
-    String(row["types"])
-      .split(",")
-      .map((type) => `${String(row["name"])} ${type}`),
+  const queries = records.flatMap(({ name, types }) =>
+    types.split(",").map((type) => `${name} ${type}`),
   );
   if (queries.length === 0)
     throw new CommandError(ExitCode.notFound, "Cannot measure: no records are served");

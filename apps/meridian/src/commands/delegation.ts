@@ -116,17 +116,11 @@ async function servedZone(stateDir: string, origin: string): Promise<DelegatedZo
 
 /** Where the server of a state folder answers DNS, as an address to ask. */
 async function dnsAddressOf(stateDir: string): Promise<string> {
-  const status: unknown = await new ApiClient({ stateDir }).get("/v1/status");
-  const edge = memberOf(status, "edge");
-  const addresses = memberOf(edge, "addresses");
-  const first: unknown = Array.isArray(addresses) ? addresses[0] : undefined;
-  if (typeof first !== "string")
+  const { edge } = await new ApiClient({ stateDir }).get("/v1/status");
+  const [first] = edge.addresses;
+  if (first === undefined)
     throw new CommandError(ExitCode.unreachable, "The server does not answer DNS yet");
   return first.replace(/^0\.0\.0\.0:/, "127.0.0.1:").replace(/^\[::\]:/, "[::1]:");
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function needsGlue(name: string, origin: string): boolean {

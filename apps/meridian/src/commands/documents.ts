@@ -13,6 +13,7 @@ import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { documentPath } from "../document-target.ts";
+import type { AnswerOf, Applied, Difference, QueryOf } from "../api-requests.ts";
 import { waitIfTold } from "./publication.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import {
@@ -58,7 +59,7 @@ export async function diff(input: CommandInput): Promise<ExitCode> {
     );
   const api = clientOf(input);
   const documents = from === undefined ? readPlaced(files) : [];
-  const answer = await withPlaces(documents, () =>
+  const answer = await withPlaces<Pick<AnswerOf<"get", "/v1/diff">, "changes">>(documents, () =>
     from === undefined
       ? api.post(
           "/v1/diff",
@@ -66,7 +67,7 @@ export async function diff(input: CommandInput): Promise<ExitCode> {
         )
       : api.get("/v1/diff", { from, to: input.text("to") }),
   );
-  const changes = rowsOf(memberOf(answer, "changes"));
+  const { changes } = answer;
   if (input.isJson()) printJson(answer);
   else for (const change of changes) showDifferences(change);
   return changes.length === 0 ? ExitCode.done : ExitCode.differences;
@@ -125,11 +126,11 @@ export async function remove(input: CommandInput): Promise<ExitCode> {
     ...writeQuery(input),
     ...(input.flag("cascade") ? { cascade: "true" } : {}),
   };
-  let deleted: unknown;
+  let deleted: Applied | undefined;
   for (const target of input.arguments) {
     const path = documentPath(target);
     if (input.flag("cascade") && !input.flag("dryRun")) {
-      const changes = changesOf(await api.delete(path, { ...query, dryRun: "true" }));
+      const { changes } = await api.delete(path, { ...query, dryRun: "true" });
       for (const change of changes) complain(`Deletes ${nameOf(change)}`);
       if (changes.length > 1) await confirm("Delete all of these?", input.flag("yes"));
     }
@@ -145,8 +146,7 @@ export async function history(input: CommandInput): Promise<ExitCode> {
     document: historyTarget(input.argument(0)),
     limit: input.text("count"),
   });
-  const rows = rowsOf(memberOf(answer, "items"));
-  showRows(input, answer, rows, [
+  showRows(input, answer, answer.items, [
     field("REVISION", "revision", true),
     field("TIME", "at"),
     field("VERB", "verb"),
@@ -162,8 +162,8 @@ export async function rollback(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   const query = { ...writeQuery(input), revision: input.argument(0) };
   if (!input.flag("dryRun")) {
-    const changes = changesOf(await api.post("/v1/rollback", {}, { ...query, dryRun: "true" }));
-    for (const change of changes) complain(`${nameOf(change)} ${String(change["change"])}`);
+    const { changes } = await api.post("/v1/rollback", {}, { ...query, dryRun: "true" });
+    for (const change of changes) complain(`${nameOf(change)} ${change.change}`);
     if (changes.length > 0) await confirm("Roll these back?", input.flag("yes"));
   }
   const answer = await api.post("/v1/rollback", {}, query);
@@ -250,10 +250,10 @@ function readPlaced(paths: readonly string[]): Placed[] {
 }
 
 /** Says each problem of a refusal with the place of its document in the files. */
-async function withPlaces(
+async function withPlaces<Answer>(
   documents: readonly Placed[],
-  ask: () => Promise<unknown>,
-): Promise<unknown> {
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
   try {
     return await ask();
   } catch (error) {
@@ -276,41 +276,41 @@ function keyOf(raw: unknown): string {
   const metadata = memberOf(raw, "metadata");
   const name = textOf(memberOf(metadata, "name"));
   const namespace = textOf(memberOf(metadata, "namespace") ?? "default");
-  const path = ["Site", "DataSet", "Role", "Token"].includes(kind)
+  const path = ["Site", "DataSet", "Role", "Token", "Tenant"].includes(kind)
     ? [kind, name]
     : [kind, namespace, name];
   return path.join("/");
 }
 
-function writeQuery(input: CommandInput): Readonly<Record<string, string | undefined>> {
+function writeQuery(input: CommandInput): QueryOf<"post", "/v1/apply"> {
+  const publish = input.text("publish");
+  if (publish !== undefined && publish !== "immediate" && publish !== "progressive")
+    throw new CommandError(
+      ExitCode.invalid,
+      `Cannot write: --publish is "${publish}", expected immediate or progressive`,
+    );
   return {
     reason: input.text("reason"),
-    publish: input.text("publish"),
+    publish,
     ...(input.flag("dryRun") ? { dryRun: "true" } : {}),
   };
 }
 
-function changesOf(answer: unknown): Row[] {
-  return rowsOf(memberOf(answer, "changes"));
-}
-
-function showApplied(input: CommandInput, answer: unknown): void {
+function showApplied(input: CommandInput, answer: Applied): void {
   if (input.isJson()) {
     printJson(answer);
     return;
   }
-  const suffix = memberOf(answer, "dryRun") === true ? " (dry run)" : "";
-  for (const change of changesOf(answer))
-    print(`${nameOf(change)} ${textOf(change["change"])}${suffix}`);
-  for (const warning of rowsOf(memberOf(answer, "warnings")))
-    complain(`${textOf(warning["document"])}: warning: ${textOf(warning["message"])}`);
+  const suffix = answer.dryRun ? " (dry run)" : "";
+  for (const change of answer.changes) print(`${nameOf(change)} ${change.change}${suffix}`);
+  for (const { document, message } of answer.warnings) complain(`${document}: warning: ${message}`);
 }
 
-function showDifferences(change: Row): void {
-  print(`${nameOf(change)} ${textOf(change["change"])}`);
-  for (const { path, ...sides } of rowsOf(change["differences"])) {
-    if ("before" in sides) print(`  - ${textOf(path)}: ${JSON.stringify(sides["before"])}`);
-    if ("after" in sides) print(`  + ${textOf(path)}: ${JSON.stringify(sides["after"])}`);
+function showDifferences(change: Difference): void {
+  print(`${nameOf(change)} ${change.change}`);
+  for (const { path, ...sides } of change.differences) {
+    if ("before" in sides) print(`  - ${path}: ${JSON.stringify(sides.before)}`);
+    if ("after" in sides) print(`  + ${path}: ${JSON.stringify(sides.after)}`);
   }
 }
 
@@ -324,7 +324,7 @@ function showEvent(input: CommandInput, event: string): void {
   }
   const value: unknown = JSON.parse(data);
   if (kind === "error") throw new CommandError(ExitCode.notFound, textOf(memberOf(value, "error")));
-  for (const change of changesOf(value))
+  for (const change of rowsOf(memberOf(value, "changes")))
     print(`${textOf(memberOf(value, "revision"))} ${nameOf(change)} ${textOf(change["change"])}`);
 }
 

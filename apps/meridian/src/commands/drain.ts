@@ -5,8 +5,9 @@ import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import type { ApiClient } from "../api-client.ts";
+import type { Endpoint } from "../api-requests.ts";
 import { clientOf } from "../api-target.ts";
-import { complain, print, printJson, type Row } from "../output.ts";
+import { complain, print, printJson } from "../output.ts";
 
 const PERCENT_ALL = 100;
 
@@ -28,11 +29,10 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
   };
   const targets = await targetsOf(api, input.argument(0), input.flag("allMatching"));
   const reached = new Set<string>();
-  for (const target of targets)
-    for (const endpoint of reachedOf(
-      await api.post("/v1/shifts", { ...request, target, dryRun: true }),
-    ))
-      reached.add(endpoint);
+  for (const target of targets) {
+    const answer = await api.post("/v1/shifts", { ...request, target, dryRun: true });
+    for (const endpoint of answer.reached) reached.add(endpoint);
+  }
   const emptied = percent < PERCENT_ALL ? [] : emptiedPools(await endpointsOf(api), reached);
   if (input.flag("dryRun")) {
     if (input.isJson()) printJson({ targets, reached: [...reached], empties: emptied });
@@ -59,7 +59,7 @@ export async function undrain(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   const text = input.argument(0);
   const running = async (): Promise<string[]> =>
-    (await api.list("/v1/shifts")).map((row) => String(row["target"]));
+    (await api.list("/v1/shifts")).map(({ target }) => target);
   const targets = text.includes("*")
     ? matching(text, [...new Set(await running())], input.flag("allMatching"))
     : [text];
@@ -92,40 +92,31 @@ function matching(text: string, targets: readonly string[], mayMatch: boolean): 
 
 /** Every target of the kind that a pattern starts with. */
 async function allTargets(api: ApiClient, pattern: string): Promise<string[]> {
-  const named = (rows: readonly Row[], key: string): string[] =>
-    rows.map((row) => String(row[key]));
   if (pattern.startsWith("site/"))
-    return named(await api.list("/v1/sites"), "site").map((name) => `site/${name}`);
+    return (await api.list("/v1/sites")).map(({ site }) => `site/${site}`);
   if (pattern.startsWith("pool/"))
-    return named(await api.list("/v1/pools"), "pool").map((name) => `pool/${name}`);
-  if (pattern.startsWith("endpoint/")) return named(await endpointsOf(api), "endpoint");
+    return (await api.list("/v1/pools")).map(({ pool }) => `pool/${pool}`);
+  if (pattern.startsWith("endpoint/"))
+    return (await endpointsOf(api)).map(({ endpoint }) => endpoint);
   throw new CommandError(
     ExitCode.invalid,
     `Target is "${pattern}", expected site/NAME, pool/NAMESPACE/NAME or endpoint/NAMESPACE/POOL/NAME`,
   );
 }
 
-function endpointsOf(api: ApiClient): Promise<Row[]> {
+function endpointsOf(api: ApiClient): Promise<Endpoint[]> {
   return api.list("/v1/endpoints");
 }
 
-function reachedOf(answer: unknown): string[] {
-  const reached =
-    typeof answer === "object" && answer !== null && "reached" in answer ? answer.reached : [];
-  return Array.isArray(reached) ? reached.map(String) : [];
-}
-
 /** Pools that would have no endpoint left that serves. */
-function emptiedPools(endpoints: readonly Row[], reached: ReadonlySet<string>): string[] {
-  const serves = (row: Row): boolean =>
-    row["admin"] === "active" && (row["verdict"] === "healthy" || row["verdict"] === "unchecked");
-  const pools = Map.groupBy(endpoints, (row) =>
-    String(row["endpoint"]).split("/").slice(1, 3).join("/"),
-  );
+function emptiedPools(endpoints: readonly Endpoint[], reached: ReadonlySet<string>): string[] {
+  const serves = ({ admin, verdict }: Endpoint): boolean =>
+    admin === "active" && (verdict === "healthy" || verdict === "unchecked");
+  const pools = Map.groupBy(endpoints, ({ endpoint }) => endpoint.split("/").slice(1, 3).join("/"));
   return [...pools]
     .filter(([, rows]) => {
       const serving = rows.filter(serves);
-      return serving.length > 0 && serving.every((row) => reached.has(String(row["endpoint"])));
+      return serving.length > 0 && serving.every(({ endpoint }) => reached.has(endpoint));
     })
     .map(([pool]) => `pool/${pool}`);
 }

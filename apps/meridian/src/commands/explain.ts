@@ -9,7 +9,7 @@ import { print, printJson } from "../output.ts";
 
 const asked = ["type", "client", "resolver", "at"] as const;
 /** Outcomes of a name that is not there (`Explanation.outcome`). */
-const outcomesNotFound: ReadonlySet<unknown> = new Set(["not served here", "no such name"]);
+const outcomesNotFound: ReadonlySet<string> = new Set(["not served here", "no such name"]);
 
 /**
  * Prints why a name is answered as it is, 4 where it is not served; with --replay whether a logged answer comes out again, 10 where
@@ -25,25 +25,17 @@ export async function explain(input: CommandInput): Promise<ExitCode> {
   const query = Object.fromEntries(asked.map((option) => [option, input.text(option)]));
   const answer = await api.get("/v1/explain", { name, ...query });
   show(input, answer);
-  const isFound =
-    typeof answer !== "object" ||
-    answer === null ||
-    !("outcome" in answer) ||
-    !outcomesNotFound.has(answer.outcome);
-  return isFound ? ExitCode.done : ExitCode.notFound;
+  return outcomesNotFound.has(answer.outcome) ? ExitCode.notFound : ExitCode.done;
 }
 
 async function replayLine(api: ApiClient, input: CommandInput, given: string): Promise<ExitCode> {
   const line = (given === "-" ? readFileSync(0, "utf8") : given).trim();
   const answer = await api.post("/v1/replay", { line });
   show(input, answer);
-  const isEqual =
-    typeof answer === "object" && answer !== null && "equal" in answer && answer.equal === true;
-  return isEqual ? ExitCode.done : ExitCode.differences;
+  return answer.equal ? ExitCode.done : ExitCode.differences;
 }
 
-function show(input: CommandInput, answer: unknown): void {
-  const hasText = typeof answer === "object" && answer !== null && "text" in answer;
-  if (input.isJson() || !hasText) printJson(answer);
-  else print(String(answer.text).trimEnd());
+function show(input: CommandInput, answer: { readonly text: string }): void {
+  if (input.isJson()) printJson(answer);
+  else print(answer.text.trimEnd());
 }

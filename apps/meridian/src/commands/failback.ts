@@ -10,9 +10,9 @@ import { complain, print, printJson } from "../output.ts";
 export async function failback(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   const node = input.argument(0);
-  const latch = (await api.list("/v1/latches")).find((row) => row["name"] === node);
-  if (latch !== undefined && latch["tier"] !== 1) {
-    complain(`${node} serves from tier ${String(latch["tier"])}`);
+  const latch = (await api.list("/v1/latches")).find(({ name }) => name === node);
+  if (latch !== undefined && latch.tier !== 1) {
+    complain(`${node} serves from tier ${latch.tier}`);
     await confirm("Go back to tier 1?", input.flag("yes"));
   }
   const answer = await api.post("/v1/failback", {}, { node });

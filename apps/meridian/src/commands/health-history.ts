@@ -3,7 +3,7 @@
 import type { CommandInput } from "../command.ts";
 import { ExitCode } from "../exit-code.ts";
 import { clientOf } from "../api-target.ts";
-import { field, hasColours, print, printJson, rowsOf, tableLines, type Column } from "../output.ts";
+import { field, hasColours, print, printJson, tableLines, type Column } from "../output.ts";
 
 const COUNT_MAX = 10_000;
 
@@ -27,8 +27,7 @@ export async function healthHistory(input: CommandInput): Promise<ExitCode> {
     printJson(answer);
     return ExitCode.done;
   }
-  const rows = rowsOf(answer);
-  if (rows.length === 0) print("No verdict has changed");
-  else for (const line of tableLines(rows, columns, hasColours())) print(line);
+  if (answer.length === 0) print("No verdict has changed");
+  else for (const line of tableLines(answer, columns, hasColours())) print(line);
   return ExitCode.done;
 }

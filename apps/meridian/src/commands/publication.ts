@@ -3,11 +3,11 @@
 // Waiting until what was applied is live: served by every edge that control heard of in the last 3 s.
 
 import type { ApiClient } from "../api-client.ts";
-import { memberOf } from "../api-client.ts";
+import type { Applied, EdgeBehind } from "../api-requests.ts";
 import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { ExitCode } from "../exit-code.ts";
-import { complain, rowsOf } from "../output.ts";
+import { complain } from "../output.ts";
 import { Progress } from "../progress.ts";
 
 const ASK_MS = 100;
@@ -17,11 +17,12 @@ const WAIT_MS_MAX = 10 * 60_000;
 const NAMED_MAX = 5;
 
 /** Waits for what `applied` says was published, where `--wait` is given; says how far it has come. */
-export async function waitIfTold(input: CommandInput, applied: unknown): Promise<ExitCode> {
-  const snapshot = memberOf(applied, "snapshot");
-  const isDone = memberOf(applied, "dryRun") === true || typeof snapshot !== "number";
-  if (!input.flag("wait") || isDone) return ExitCode.done;
-  return waitUntilLive(clientOf(input), snapshot);
+export async function waitIfTold(
+  input: CommandInput,
+  applied: Applied | undefined,
+): Promise<ExitCode> {
+  if (!input.flag("wait") || applied === undefined || applied.dryRun) return ExitCode.done;
+  return waitUntilLive(clientOf(input), applied.snapshot);
 }
 
 async function waitUntilLive(api: ApiClient, snapshot: number): Promise<ExitCode> {
@@ -30,16 +31,15 @@ async function waitUntilLive(api: ApiClient, snapshot: number): Promise<ExitCode
   try {
     for (;;) {
       const seen = await api.get("/v1/publication", { revision: String(snapshot) });
-      const [waiting, silent] = [namesIn(seen, "waiting"), namesIn(seen, "silent")];
-      if (memberOf(seen, "state") === "live") {
-        const serving = Number(memberOf(seen, "serving"));
+      const [waiting, silent] = [namesOf(seen.waiting), namesOf(seen.silent)];
+      if (seen.state === "live") {
         progress.close();
-        complain(`Snapshot ${snapshot} is live on ${edges(serving)}${silentText(silent)}`);
+        complain(`Snapshot ${snapshot} is live on ${edges(seen.serving)}${silentText(silent)}`);
         return ExitCode.done;
       }
-      if (memberOf(seen, "state") === "withdrawn") {
+      if (seen.state === "withdrawn") {
         progress.close();
-        complain(`Snapshot ${snapshot} was taken back: ${String(memberOf(seen, "reason"))}`);
+        complain(`Snapshot ${snapshot} was taken back: ${seen.reason ?? "nobody said why"}`);
         return ExitCode.refused;
       }
       if (performance.now() > endMs) {
@@ -65,8 +65,8 @@ function silentText(names: string): string {
   return names === "" ? "" : `; nothing was heard of ${names}`;
 }
 
-function namesIn(seen: unknown, member: "waiting" | "silent"): string {
-  const names = rowsOf(memberOf(seen, member)).map(({ name }) => String(name));
+function namesOf(edgesBehind: readonly EdgeBehind[]): string {
+  const names = edgesBehind.map(({ name }) => name);
   const more = names.length > NAMED_MAX ? ` and ${names.length - NAMED_MAX} more` : "";
   return `${names.slice(0, NAMED_MAX).join(", ")}${more}`;
 }

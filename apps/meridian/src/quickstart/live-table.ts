@@ -4,6 +4,7 @@
 // the table now and then.
 
 import type { ApiClient } from "../api-client.ts";
+import type { Endpoint } from "../api-requests.ts";
 import { field, hasColours, print, tableLines, type Column, type Row } from "../output.ts";
 
 const SECOND_MS = 1000;
@@ -61,7 +62,7 @@ export class LiveTable {
     }
   }
 
-  #show(endpoints: readonly Row[]): void {
+  #show(endpoints: readonly Endpoint[]): void {
     const rows = this.#rows(endpoints);
     const changed = this.#changes(rows);
     if (process.stdout.isTTY) this.#draw(rows);
@@ -85,10 +86,10 @@ export class LiveTable {
     this.#drawnLines = lines.length;
   }
 
-  #rows(endpoints: readonly Row[]): Row[] {
+  #rows(endpoints: readonly Endpoint[]): Row[] {
     const now: Sample = {
       atMs: performance.now(),
-      answers: new Map(endpoints.map((row) => [String(row["endpoint"]), Number(row["answers"])])),
+      answers: new Map(endpoints.map(({ endpoint, answers }) => [endpoint, answers])),
     };
     this.#samples.push(now);
     if (this.#samples.length > WINDOW_SECONDS + 1) this.#samples.shift();
@@ -113,7 +114,7 @@ export class LiveTable {
         address: row["address"],
         health: row["admin"] === "active" ? row["verdict"] : row["admin"],
         reason: row["reason"],
-        free: name.startsWith("gpu") ? `${Math.round(Number(row["capacityFactor"]) * 100)} %` : "",
+        free: name.startsWith("gpu") ? `${Math.round(row.capacityFactor * 100)} %` : "",
         rate: rateOf(row).toFixed(1),
         share: total === 0 ? "" : `${Math.round((100 * rateOf(row)) / total)} %`,
       };

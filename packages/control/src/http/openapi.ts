@@ -10,6 +10,7 @@ import {
   storeSchemaOf,
   type JsonSchema,
 } from "@meridian/model";
+import { COMPONENTS, answerSchemas, type AnswerSchema } from "./answer-schemas.ts";
 import { apiOperations, type ApiOperation, type ApiParameter } from "./api-operations.ts";
 
 /** The description of the whole API. */
@@ -18,9 +19,16 @@ export function openApi(version: string): Readonly<Record<string, unknown>> {
   const schemas = Object.fromEntries(
     documentKinds.map((kind) => [
       kind,
-      withServerFields(isStoreKind(kind) ? storeSchemaOf(kind) : jsonSchemaOf(kind)),
+      withServerFields(
+        kind === "Token"
+          ? tokenSchema()
+          : isStoreKind(kind)
+            ? storeSchemaOf(kind)
+            : jsonSchemaOf(kind),
+      ),
     ]),
   );
+  const { components, answers } = answerSchemas();
   return {
     openapi: "3.1.0",
     info: {
@@ -31,46 +39,45 @@ export function openApi(version: string): Readonly<Record<string, unknown>> {
     },
     servers: [{ url: "/" }],
     security: [{ token: [] }, {}],
-    paths: pathsOf(),
+    paths: pathsOf(answers),
     components: {
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
       responses: {
         Refused: {
           description: "Refused, with a code of the reference of errors and every problem at once.",
-          content: { "application/json": { schema: { $ref: "#/components/schemas/Refusal" } } },
+          content: { "application/json": { schema: { $ref: `${COMPONENTS}Refusal` } } },
         },
       },
       schemas: {
+        ...components,
         ...schemas,
         Document: {
-          oneOf: documentKinds.map((kind) => ({ $ref: `#/components/schemas/${kind}` })),
-        },
-        Refusal: {
-          type: "object",
-          required: ["error"],
-          properties: {
-            error: { type: "string" },
-            code: { type: "string" },
-            problems: { type: "array", items: { type: "object" } },
-            referrers: { type: "array", items: { type: "string" } },
-          },
+          oneOf: documentKinds.map((kind) => ({ $ref: `${COMPONENTS}${kind}` })),
         },
       },
     },
   };
 }
 
-function pathsOf(): object {
+function pathsOf(answers: Readonly<Record<string, AnswerSchema>>): object {
   const byPath = Map.groupBy(apiOperations, ({ path }) => path);
   return Object.fromEntries(
     [...byPath].map(([path, operations]) => [
       path,
-      Object.fromEntries(operations.map((operation) => [operation.method, operationOf(operation)])),
+      Object.fromEntries(
+        operations.map((operation) => [
+          operation.method,
+          operationOf(operation, answers[operation.id] ?? {}),
+        ]),
+      ),
     ]),
   );
 }
 
-function operationOf({ id, summary, path, query, body, answer }: ApiOperation): object {
+function operationOf(
+  { id, summary, path, query, body, answer }: ApiOperation,
+  schema: AnswerSchema,
+): object {
   const inPath = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name]) => ({
     name,
     in: "path",
@@ -83,7 +90,15 @@ function operationOf({ id, summary, path, query, body, answer }: ApiOperation): 
     parameters: [...inPath, ...query.map(parameterOf)],
     ...(body === undefined ? {} : { requestBody: bodyOf(body) }),
     responses: {
-      "200": { description: answer, content: { "application/json": { schema: {} } } },
+      "200": {
+        description: answer,
+        content: {
+          "application/json": { schema },
+          ...(query.some(({ name }) => name === "watch")
+            ? { "text/event-stream": { schema: { type: "string" } } }
+            : {}),
+        },
+      },
       default: { $ref: "#/components/responses/Refused" },
     },
   };
@@ -103,7 +118,7 @@ function parameterOf({ name, summary, isRequired, isNumber, choices }: ApiParame
 }
 
 function bodyOf(body: NonNullable<ApiOperation["body"]>): object {
-  const document = { $ref: "#/components/schemas/Document" };
+  const document = { $ref: `${COMPONENTS}Document` };
   if (body === "object")
     return { required: true, content: { "application/json": { schema: { type: "object" } } } };
   const schema =
@@ -112,6 +127,15 @@ function bodyOf(body: NonNullable<ApiOperation["body"]>): object {
     required: true,
     content: { "application/json": { schema }, "application/yaml": { schema } },
   };
+}
+
+/** Of a token, its hash never leaves the server. */
+function tokenSchema(): JsonSchema {
+  const whole = storeSchemaOf("Token");
+  const { spec = {} } = whole.properties ?? {};
+  const { hash: _hash, ...properties } = spec.properties ?? {};
+  const required = (spec.required ?? []).filter((name) => name !== "hash");
+  return { ...whole, properties: { ...whole.properties, spec: { ...spec, properties, required } } };
 }
 
 /** Metadata that the server writes; of it only `resourceVersion` means something in a request. */

@@ -4,6 +4,8 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { openApi } from "../http/openapi.ts";
+import { AnswerCheck } from "./answer-check.ts";
 import { RefusalLog } from "../access/refusal-log.ts";
 import { Api, type ApiAccess } from "../api.ts";
 import type { EdgeFigures } from "@meridian/snapshot/surface";
@@ -19,6 +21,9 @@ import { TransitionHistory } from "@meridian/health";
 import { LatencySamples } from "../latency-samples.ts";
 import { MemoryPersistence, silent } from "./control-fixture.ts";
 import { makeNotifier } from "./notifier-fixture.ts";
+
+/** Every answer that a test gets is as the API describes it. */
+const described = new AnswerCheck(openApi("0.0.0"));
 
 const none = new Float64Array();
 
@@ -235,6 +240,14 @@ function exchange(
       answer += chunk;
     });
     response.on("end", () => {
+      const problem = described.problemOf({
+        method: to["method"] ?? "",
+        path: to["path"] ?? "",
+        status: response.statusCode ?? 0,
+        contentType: String(response.headers["content-type"]),
+        text: answer,
+      });
+      if (problem !== undefined) reject(new Error(`The answer is not as described: ${problem}`));
       const isJson = String(response.headers["content-type"]).startsWith("application/json");
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the API answers is what these tests are about
       const json = (isJson ? JSON.parse(answer) : {}) as AnswerBody | readonly AnswerBody[];
