@@ -26,10 +26,13 @@ const PLACE_PORT = 8080;
 export const SERVICE_NAME = "service.faults.example";
 export const COUNTER_NAME = "counter.faults.example";
 
+export type Role = "store" | "control" | "edge" | "relay" | "place";
+
 /** One process of the cluster and where it runs; after its end another one may be started. */
 export class Member {
   readonly machine: Machine;
   readonly stateDir: string;
+  readonly role: Role;
   readonly #command: string;
   readonly #arguments: readonly string[];
   readonly #environment: Readonly<Record<string, string>>;
@@ -40,6 +43,7 @@ export class Member {
     machine: Machine,
     stateDir: string,
     given: {
+      readonly role: Role;
       readonly command: string;
       readonly arguments: readonly string[];
       readonly environment?: Readonly<Record<string, string>>;
@@ -48,6 +52,7 @@ export class Member {
   ) {
     this.machine = machine;
     this.stateDir = stateDir;
+    this.role = given.role;
     this.#command = given.command;
     this.#arguments = given.arguments;
     this.#environment = given.environment ?? {};
@@ -96,6 +101,8 @@ export class Cluster {
   readonly relays: readonly Member[];
   /** Where clients of the service are sent: to the first one that is alive. */
   readonly places: readonly Member[];
+  /** Of the counter's first value, 0. */
+  readonly firstRevision: number;
 
   private constructor(members: {
     readonly stores: readonly Member[];
@@ -103,12 +110,14 @@ export class Cluster {
     readonly edges: readonly Member[];
     readonly relays: readonly Member[];
     readonly places: readonly Member[];
+    readonly firstRevision: number;
   }) {
     this.stores = members.stores;
     this.controls = members.controls;
     this.edges = members.edges;
     this.relays = members.relays;
     this.places = members.places;
+    this.firstRevision = members.firstRevision;
   }
 
   /** Resolves when every edge answers the counter's first value, 0. */
@@ -139,7 +148,8 @@ export class Cluster {
     for (const [index, edge] of edges.entries())
       await joinEdge(edge, controls[index % 3]!, (index < 3 ? near : far)?.[index % 3] ?? "");
     await Promise.all(edges.map((edge) => edge.start()));
-    return new Cluster({ stores, controls, edges, relays, places });
+    const { revision: firstRevision }: { readonly revision: number } = JSON.parse(applied.body);
+    return new Cluster({ stores, controls, edges, relays, places, firstRevision });
   }
 }
 
@@ -148,11 +158,12 @@ export function addressOf(value: number): string {
   return `198.${18 + (value >>> 16)}.${(value >>> 8) & 255}.${value & 255}`;
 }
 
-/** The value that answered addresses stand for; -1 where they are none. */
+/** The value that answered addresses stand for; -1 for no answer that a resolver would take, -2 for a wrong one. */
 export function valueOf(addresses: readonly string[]): number {
+  if (/^RCODE [25]$/.test(addresses[0] ?? "")) return -1;
   const [, high, middle, low] =
     /^198\.(18|19)\.(\d+)\.(\d+)$/.exec(addresses[0] ?? "")?.map(Number) ?? [];
-  if (high === undefined || middle === undefined || low === undefined) return -1;
+  if (high === undefined || middle === undefined || low === undefined) return -2;
   return (high - 18) * 65_536 + middle * 256 + low;
 }
 
@@ -172,22 +183,27 @@ export interface Asked {
   readonly path: string;
   /** Documents, as YAML. */
   readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
 }
 
-/**
- * Asks one control over the socket in its state folder.
- *
- * @returns the status, 0 where there was no answer in time, and the body.
- */
-export async function askControl(
-  control: Member,
-  { method, path, body = "" }: Asked,
-): Promise<{ readonly status: number; readonly body: string }> {
-  const answered = Promise.withResolvers<{ status: number; body: string }>();
+/** What a control answered. */
+export interface ControlAnswer {
+  /** 0 where there was no answer in time. */
+  readonly status: number;
+  readonly body: string;
+  /** The token of what the client has seen by now. */
+  readonly seen?: string | undefined;
+}
+
+/** Asks one control over the socket in its state folder. */
+export async function askControl(control: Member, asking: Asked): Promise<ControlAnswer> {
+  const { method, path, body = "", headers, timeoutMs = API_MS_MAX } = asking;
+  const answered = Promise.withResolvers<ControlAnswer>();
   const asked = request({
     socketPath: join(control.stateDir, "meridian.sock"),
-    headers: { "content-type": "application/yaml" },
-    timeout: API_MS_MAX,
+    headers: { "content-type": "application/yaml", ...headers },
+    timeout: timeoutMs,
     path,
     method,
   });
@@ -196,7 +212,12 @@ export async function askControl(
   asked.on("error", fail);
   asked.on("response", (response) => {
     text(response).then((said) => {
-      answered.resolve({ status: response.statusCode ?? 0, body: said });
+      const seen = response.headers["meridian-seen"];
+      answered.resolve({
+        status: response.statusCode ?? 0,
+        body: said,
+        seen: typeof seen === "string" ? seen : undefined,
+      });
     }, fail);
   });
   asked.end(body);
@@ -247,6 +268,7 @@ function etcdMembers(lab: Lab): Member[] {
     const peer = `http://${machine.address}:${PEER_PORT}`;
     const client = `http://${machine.address}:${ETCD_PORT}`;
     return new Member(machine, join(machine.folder, "data"), {
+      role: "store",
       command: "etcd",
       ready: /serving client traffic/,
       arguments: [
@@ -266,6 +288,7 @@ function controlMembers(lab: Lab, stores: readonly Member[], preloads: Preloads)
     const machine = lab.machine(`control${index}`);
     const stateDir = join(machine.smallDisk("disk", DISK_BYTES), "state");
     return new Member(machine, stateDir, {
+      role: "control",
       command: process.execPath,
       environment: preloads.environment,
       ready: /"msg":"Serving edges"/,
@@ -282,6 +305,7 @@ function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
   const machine = lab.machine(name);
   const stateDir = join(machine.smallDisk("disk", DISK_BYTES), "state");
   return new Member(machine, stateDir, {
+    role: "edge",
     command: process.execPath,
     ready: /"msg":"Serving a new revision"/,
     arguments: [
@@ -294,6 +318,7 @@ function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
 function relayMember(lab: Lab, name: string, control: Member): Member {
   const machine = lab.machine(name);
   return new Member(machine, machine.folder, {
+    role: "relay",
     command: process.execPath,
     ready: /relaying/,
     arguments: [
@@ -308,6 +333,7 @@ function placeMember(lab: Lab, name: string): Member {
   const server =
     'require("node:http").createServer((_, out) => out.end()).listen(+process.argv[1], process.argv[2], () => console.log("listening"))';
   return new Member(machine, machine.folder, {
+    role: "place",
     command: process.execPath,
     ready: /listening/,
     arguments: ["-e", server, String(PLACE_PORT), machine.address],

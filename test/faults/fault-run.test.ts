@@ -19,6 +19,7 @@ test(
     t.diagnostic(`seed ${seed}: ${said.join(", ")}`);
     t.diagnostic(`${figures.acknowledged} writes acknowledged, ${figures.answers} answers`);
     assert.deepEqual(figures.complaints, []);
-    assert.ok(figures.acknowledged > 0 && figures.answers > 0);
+    assert.ok(figures.acknowledged > 0 && figures.operations > 0);
+    assert.ok(figures.ages.calm.judged > 0, "some answers are judged by their age");
   },
 );

@@ -4,26 +4,48 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pcg32 } from "@meridian/core";
-import { until } from "../e2e/process.ts";
+import { findingsOf } from "../consistency/checkers.ts";
+import { busyFactor, until } from "../e2e/process.ts";
 import { COUNTER_NAME, Cluster, SERVICE_NAME, valueOf, type Member } from "./cluster.ts";
 import { faultsOf } from "./faults.ts";
-import { FIRST_PLACE, judge, type Hindrance, type Outage } from "./judgement.ts";
+import {
+  FIRST_PLACE,
+  judge,
+  type Bounds,
+  type Hindrance,
+  type Load,
+  type Outage,
+  type Span,
+} from "./judgement.ts";
 import { Lab } from "./lab.ts";
 import { Observer } from "./observer.ts";
 import { Preloads } from "./preloads.ts";
-import { Writer } from "./writer.ts";
+import type { Age } from "./staleness.ts";
+import { Writer, commitsOf } from "./writer.ts";
 
-const FAULT_MS_MIN = 1000;
-const FAULT_MS_MAX = 6000;
-const QUIET_MS = 2000;
-/** After a fault is taken back: until everything is as it was, whoever was killed included. */
-const RECOVERY_MS = 15_000;
-const CALM_MS_MAX = 60_000;
-
+/** Before the first fault. */
+const CALM_MS = 5000;
+/** One half of the faults is over before anybody has taken over, the other lasts until long after. */
+const SHORT_MS = [1000, 6000] as const;
+const LONG_MS = [12_000, 20_000] as const;
+/** Between two faults: the longer ones let edges be judged that nothing has hindered. */
+const QUIET_MS = [2000, 13_000] as const;
+/** From the end of a fault until everything is as it was. */
+const RECOVERY_MS = 8000;
+const END_MS_MAX = 60_000;
+const LOOK_MS = 1000;
 const OUTAGE_MS = 25_000;
 
-/** A verdict takes 3.1 s by the check's interval, time-out and threshold; three times that at an edge that has been isolated for 5 s. */
-export const BOUNDS = { stalenessMs: 2000, answerMs: 5000, verdictMs: 15_000 };
+/**
+ * What the run is judged by; see "How new an answer is" in docs/internals/controls.md. A verdict takes 3.1 s by the check's interval, time-out and
+ * threshold; three times that at an edge that has been isolated for 5 s.
+ */
+export const BOUNDS: Bounds = {
+  stalenessMs: 2000,
+  takeoverMs: 10_000,
+  answerMs: 5000,
+  verdictMs: 15_000,
+};
 
 export interface FaultRunOptions {
   readonly seconds: number;
@@ -37,50 +59,91 @@ export interface FaultRunOptions {
 export interface FaultRunFigures {
   readonly faults: Readonly<Record<string, number>>;
   readonly acknowledged: number;
+  readonly refused: number;
   readonly unknown: number;
+  /** Of those of which nobody knew: how many were done after all. */
+  readonly doneUnknown: number;
+  /** Reads and writes that the checkers of consistency looked at. */
+  readonly operations: number;
   readonly answers: number;
+  /** Of answers whose age is promised. */
+  readonly ages: { readonly calm: Ages; readonly takeover: Ages };
   readonly outages: number;
   readonly resolutions: number;
+  /** Load by processor. */
+  readonly busy: { readonly mean: number; readonly max: number };
   readonly complaints: readonly string[];
 }
 
+interface Ages {
+  readonly judged: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+/** What was done to the cluster, and how busy the machine was meanwhile. */
+interface Happened {
+  readonly counts: Record<string, number>;
+  readonly hindrances: Hindrance[];
+  readonly takeovers: Span[];
+}
+
 export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigures> {
-  const { say } = options;
+  const { say, seed } = options;
   const lab = Lab.open();
   try {
     const preloads = new Preloads(lab.folder);
     const cluster = await Cluster.start(lab, preloads);
+    const { controls, places, firstRevision } = cluster;
     say("The cluster answers");
     const edges = cluster.edges.map(({ name, machine }) => ({ name, address: machine.address }));
     const observer = await Observer.start(edges, {
       ...{ counterName: COUNTER_NAME, valueOf, serviceName: SERVICE_NAME },
       placeOf: (addresses) =>
-        cluster.places.find(({ machine }) => addresses.includes(machine.address))?.name ??
+        places.find(({ machine }) => addresses.includes(machine.address))?.name ??
         `"${addresses.join(" ")}"`,
     });
-    const writer = new Writer(cluster.controls);
+    const writer = new Writer(controls, firstRevision, new Pcg32(seed + 1));
     const ended = new AbortController();
-    const dying = die(cluster.places[0]!, ended.signal);
-    const { counts, hindrances } = await happen(options, { lab, cluster, preloads });
+    const background = Promise.all([die(places[0]!, ended.signal), feel(ended.signal)]);
+    await sleep(CALM_MS);
+    const happened = await happen(options, { lab, cluster, preloads });
     ended.abort();
-    const outages = await dying;
+    const [outages, loads] = await background;
     await writer.stop();
-    const last = writer.acknowledged;
+    const commits = await commitsOf(controls[0]!);
+    const last = commits.at(-1)?.value;
     const isServed = ({ name }: { name: string }): boolean =>
-      (observer.sightings.findLast(({ edge }) => edge === name)?.value ?? -1) >= last;
-    await until(`the value ${last} at every edge`, CALM_MS_MAX, () => edges.every(isServed));
+      observer.sightings.findLast(({ edge }) => edge === name)?.value === last;
+    await until(`the value ${last} at every edge`, END_MS_MAX, () => edges.every(isServed));
     await observer.stop();
-    const { writes } = writer;
+    const { writes, history } = writer;
     const { sightings, resolutions, sendings } = observer;
-    const observed = { writes, sightings, hindrances, resolutions, sendings, outages };
+    const seen = { sightings, resolutions, sendings, outages, loads };
+    const { complaints, ages } = judge({ writes, commits, ...seen, ...happened }, BOUNDS);
+    const kept = new Set(commits.map(({ value }) => value));
+    const withOutcome = (wanted: string): typeof writes =>
+      writes.filter(({ outcome }) => outcome === wanted);
     return {
-      faults: counts,
-      acknowledged: writes.filter(({ outcome }) => outcome === "acknowledged").length,
-      unknown: writes.filter(({ outcome }) => outcome === "unknown").length,
+      faults: happened.counts,
+      acknowledged: withOutcome("acknowledged").length,
+      refused: withOutcome("refused").length,
+      unknown: withOutcome("unknown").length,
+      doneUnknown: withOutcome("unknown").filter(({ value }) => kept.has(value)).length,
+      operations: history.length,
       answers: sightings.length + sendings.length,
+      ages: {
+        calm: spread(ages.filter(({ isTakeover }) => !isTakeover)),
+        takeover: spread(ages.filter(({ isTakeover }) => isTakeover)),
+      },
       outages: outages.length,
       resolutions: resolutions.length,
-      complaints: judge(observed, BOUNDS),
+      busy: busyness(loads),
+      complaints: [
+        ...complaints,
+        ...findingsOf(history).map(({ model, text }) => `${model}: ${text}`),
+      ],
     };
   } finally {
     await lab.close();
@@ -90,12 +153,14 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
 async function happen(
   { seconds, seed, only = "", say }: FaultRunOptions,
   { lab, cluster, preloads }: { lab: Lab; cluster: Cluster; preloads: Preloads },
-): Promise<{ counts: Record<string, number>; hindrances: Hindrance[] }> {
+): Promise<Happened> {
   const random = new Pcg32(seed);
+  const between = ([least, most]: readonly [number, number]): number =>
+    least + (random.next32() % (most - least));
+  const isHeads = (): boolean => random.next32() % 2 === 0;
   const faults = faultsOf(lab, cluster, preloads).filter(({ name }) => name.includes(only));
-  const counts: Record<string, number> = {};
-  const hindrances: Hindrance[] = [];
-  const endMs = performance.now() + seconds * 1000;
+  const happened: Happened = { counts: {}, hindrances: [], takeovers: [] };
+  const endMs = performance.now() + seconds * 1000 - CALM_MS;
   // Each once, in another order each time, before any comes again.
   let left: typeof faults = [];
   while (performance.now() < endMs) {
@@ -103,16 +168,41 @@ async function happen(
     const [fault] = left.splice(random.next32() % left.length, 1);
     if (fault === undefined) throw new Error(`No fault is named like "${only}"`);
     const fromMs = performance.now();
-    say(fault.name);
-    const undo = await fault.begin(random);
-    await sleep(FAULT_MS_MIN + (random.next32() % (FAULT_MS_MAX - FAULT_MS_MIN)));
+    say(`${(fromMs / 1000).toFixed(1)} s: ${fault.name}`);
+    const { undo, hindered, isTakeover } = await fault.begin(random);
+    await sleep(between(isHeads() ? SHORT_MS : LONG_MS));
     await undo();
-    const untilMs = performance.now() + RECOVERY_MS;
-    hindrances.push(...cluster.edges.map(({ name }) => ({ edge: name, fromMs, untilMs })));
-    counts[fault.name] = (counts[fault.name] ?? 0) + 1;
-    await sleep(QUIET_MS);
+    const span = { fromMs, untilMs: performance.now() + RECOVERY_MS };
+    happened.hindrances.push(...hindered.map(({ name }) => ({ edge: name, ...span })));
+    if (isTakeover) happened.takeovers.push(span);
+    happened.counts[fault.name] = (happened.counts[fault.name] ?? 0) + 1;
+    await sleep(QUIET_MS[isHeads() ? 0 : 1]);
   }
-  return { counts, hindrances };
+  return happened;
+}
+
+/** How busy the machine is, until it has ended. */
+async function feel(ended: AbortSignal): Promise<Load[]> {
+  const loads: Load[] = [];
+  while (!ended.aborted) {
+    loads.push({ atMs: performance.now(), factor: busyFactor() });
+    await sleep(LOOK_MS, undefined, { signal: ended }).catch(() => undefined);
+  }
+  return loads;
+}
+
+function spread(ages: readonly Age[]): Ages {
+  const sorted = ages.map(({ ageMs }) => ageMs).toSorted((one, other) => one - other);
+  const part = (share: number): number =>
+    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+  return { judged: ages.length, p50Ms: part(0.5), p99Ms: part(0.99), maxMs: part(1) };
+}
+
+function busyness(loads: readonly Load[]): FaultRunFigures["busy"] {
+  const factors = loads.map(({ factor }) => factor);
+  const mean = factors.reduce((sum, factor) => sum + factor, 0) / factors.length;
+  const rounded = (value: number): number => Math.round(value * 10) / 10;
+  return { mean: rounded(mean), max: rounded(Math.max(...factors)) };
 }
 
 /** The first place dies and comes back, whatever else happens. */

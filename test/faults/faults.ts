@@ -13,10 +13,19 @@ const HOUR_S = 3600;
 const SLOW_DISK_MS = 400;
 const LOSS_PERCENT = 20;
 
+/** What has been done to a cluster. */
+export interface Begun {
+  /** Takes it back, and resolves when whoever was killed is there again. */
+  undo(): Promise<void>;
+  /** Edges that may be behind for as long as it lasts. */
+  readonly hindered: readonly Member[];
+  /** Whether somebody has to take over, a leader or another control of an edge: every edge may be behind for that long. */
+  readonly isTakeover: boolean;
+}
+
 export interface Fault {
   readonly name: string;
-  /** What takes it back. */
-  begin(random: Pcg32): Promise<() => Promise<void> | void>;
+  begin(random: Pcg32): Promise<Begun>;
 }
 
 export function faultsOf(lab: Lab, cluster: Cluster, preloads: Preloads): Fault[] {
@@ -33,7 +42,8 @@ export function faultsOf(lab: Lab, cluster: Cluster, preloads: Preloads): Fault[
     begin: async (random) => {
       const [left, right] = sides(random);
       lab.partition(machines(left), machines(right), isOneWay);
-      return () => lab.heal();
+      const hindered = edges.filter((each) => left.includes(each) || right.includes(each));
+      return { undo: async () => lab.heal(), hindered, isTakeover: hindered.length === 0 };
     },
   });
   return [
@@ -47,17 +57,12 @@ export function faultsOf(lab: Lab, cluster: Cluster, preloads: Preloads): Fault[
       name: "etcd without a quorum",
       begin: async (random) => {
         const spared = oneOf(stores, random);
-        const dead = stores.filter((each) => each !== spared);
-        await Promise.all(dead.map((each) => each.kill()));
-        return () => dead.forEach((each) => each.spawn());
+        return { ...(await killAll(stores.filter((each) => each !== spared))), hindered: edges };
       },
     },
     {
       name: "every control killed",
-      begin: async () => {
-        await Promise.all(controls.map((each) => each.kill()));
-        return () => controls.forEach((each) => each.spawn());
-      },
+      begin: async () => ({ ...(await killAll(controls)), hindered: edges }),
     },
     parted("a control parted from etcd", (random) => [[oneOf(controls, random)], stores]),
     parted("a control deaf to etcd", (random) => [stores, [oneOf(controls, random)]], true),
@@ -73,21 +78,21 @@ export function faultsOf(lab: Lab, cluster: Cluster, preloads: Preloads): Fault[
       begin: async () => {
         for (const control of controls)
           control.machine.dropFrom(machines([...stores, ...edges]), LOSS_PERCENT);
-        return () => lab.heal();
+        return { undo: async () => lab.heal(), hindered: edges, isTakeover: false };
       },
     },
     {
       name: "clocks of controls an hour off",
       begin: async (random) => {
         preloads.shiftClock(random.next32() % 2 === 0 ? HOUR_S : -HOUR_S);
-        return () => preloads.shiftClock(0);
+        return { undo: async () => preloads.shiftClock(0), hindered: [], isTakeover: false };
       },
     },
     {
       name: "slow disks of controls",
       begin: async () => {
         preloads.slowDisk(SLOW_DISK_MS);
-        return () => preloads.slowDisk(0);
+        return { undo: async () => preloads.slowDisk(0), hindered: [], isTakeover: true };
       },
     },
     full("a control's disk full", controls.slice(-1)),
@@ -96,14 +101,7 @@ export function faultsOf(lab: Lab, cluster: Cluster, preloads: Preloads): Fault[
 }
 
 function killed(name: string, members: readonly Member[]): Fault {
-  return {
-    name,
-    begin: async (random) => {
-      const victim = oneOf(members, random);
-      await victim.kill();
-      return () => victim.spawn();
-    },
-  };
+  return { name, begin: (random) => killAll([oneOf(members, random)]) };
 }
 
 function held(name: string, members: readonly Member[]): Fault {
@@ -112,7 +110,7 @@ function held(name: string, members: readonly Member[]): Fault {
     begin: async (random) => {
       const victim = oneOf(members, random);
       victim.signal("SIGSTOP");
-      return () => victim.signal("SIGCONT");
+      return { undo: async () => victim.signal("SIGCONT"), ...touching([victim]) };
     },
   };
 }
@@ -122,11 +120,26 @@ function full(name: string, members: readonly Member[]): Fault {
   return {
     name,
     begin: async (random) => {
-      const path = join(oneOf(members, random).stateDir, "..", "ballast");
+      const victim = oneOf(members, random);
+      const path = join(victim.stateDir, "..", "ballast");
       fill(path);
-      return () => rmSync(path, { force: true });
+      return { undo: async () => rmSync(path, { force: true }), ...touching([victim]) };
     },
   };
+}
+
+async function killAll(victims: readonly Member[]): Promise<Begun> {
+  await Promise.all(victims.map((each) => each.kill()));
+  const undo = async (): Promise<void> => {
+    await Promise.all(victims.map((each) => each.start()));
+  };
+  return { undo, ...touching(victims) };
+}
+
+/** What edges may be behind by, where that happens to `victims`: an edge itself alone; where controls or etcd are left, all for a while. */
+function touching(victims: readonly Member[]): Omit<Begun, "undo"> {
+  const hindered = victims.filter(({ role }) => role === "edge");
+  return { hindered, isTakeover: hindered.length === 0 };
 }
 
 function fill(path: string): void {

@@ -2,37 +2,60 @@
 
 // What must be true of everything that was seen during a run with faults. Times are milliseconds of one monotonic clock.
 
+import { ages, type Age } from "./staleness.ts";
+
 /** Where clients are sent while it is alive. */
 export const FIRST_PLACE = "place0";
 
-/** An answer, or none: what an edge said of the counter, whose value is the number that was written last. */
+/** An answer, or none: what an edge said of the counter. Each write gives it a value of its own. */
 export interface Sighting {
   readonly edge: string;
   readonly askedMs: number;
   readonly answeredMs: number;
-  /** -1: no answer with an address. */
+  /** -1: a failure, after which a resolver asks the next; -2: an answer, but not with one address of the counter. */
   readonly value: number;
 }
 
-/** A write of the counter. `unknown`: refused or not answered, and may yet have been done. */
+/** A write of the counter. `unknown`: refused for no known reason, or not answered, and may yet have been done. */
 export interface Write {
   readonly value: number;
   readonly startMs: number;
   readonly endMs: number;
-  readonly outcome: "acknowledged" | "unknown";
+  readonly outcome: "acknowledged" | "refused" | "unknown";
+  /** Of an acknowledged one: what the answer said. */
+  readonly revision?: number | undefined;
 }
 
-/** A time in which an edge was cut off from every control, or all of the controls were unable to publish. */
+/** What the store has kept of the counter. */
+export interface Commit {
+  readonly revision: number;
+  readonly value: number;
+}
+
+/** A time in which an edge may be behind: itself dead, cut off or held, or nobody there who could publish. */
 export interface Hindrance {
   readonly edge: string;
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
+/** A stretch of time. */
+export interface Span {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/** From then on all takes so much longer than on an idle machine. */
+export interface Load {
+  readonly atMs: number;
+  readonly factor: number;
+}
+
 /** An answer that sent a client to a place. */
 export interface Sending {
   readonly edge: string;
   readonly askedMs: number;
+  /** Name of a place; anything else is a wrong answer. */
   readonly place: string;
 }
 
@@ -52,16 +75,25 @@ export interface Resolution {
 
 export interface Observed {
   readonly writes: readonly Write[];
+  /** In the order of their revisions. */
+  readonly commits: readonly Commit[];
   readonly sightings: readonly Sighting[];
   readonly hindrances: readonly Hindrance[];
+  /** Times in which a leader or another control of an edge may have to be found. */
+  readonly takeovers: readonly Span[];
+  /** In the order of time; a factor of 1 where there are none. */
+  readonly loads: readonly Load[];
   readonly resolutions: readonly Resolution[];
   readonly sendings: readonly Sending[];
   readonly outages: readonly Outage[];
 }
 
+/** Those for edges are multiplied by how busy the machine was. */
 export interface Bounds {
   /** Longest time from an acknowledged write to its answers, at edges that nothing hinders. */
   readonly stalenessMs: number;
+  /** The same where one control or one member of the store is gone. */
+  readonly takeoverMs: number;
   /** Longest time that a resolver waits, over all edges. */
   readonly answerMs: number;
   /** Longest time that a dead place is answered, and that a living one may be left after it was dead; at isolated edges, too. */
@@ -69,66 +101,87 @@ export interface Bounds {
 }
 
 /** Everything that was wrong, as sentences; empty where all is well. */
-export function judge(observed: Observed, bounds: Bounds): string[] {
-  return [
-    ...unwritten(observed),
-    ...backwards(observed),
-    ...stale(observed, bounds.stalenessMs),
+export interface Judgement {
+  readonly complaints: readonly string[];
+  /** How old each answer was whose age is promised. */
+  readonly ages: readonly Age[];
+}
+
+export function judge(observed: Observed, bounds: Bounds): Judgement {
+  const revisions = new Map(observed.commits.map(({ value, revision }) => [value, revision]));
+  const judged = ages(observed, revisions, bounds);
+  const stale = judged
+    .filter(({ ageMs, boundMs }) => ageMs > boundMs)
+    .map(
+      ({ edge, askedMs, value, ageMs, boundMs }) =>
+        `${edge} answered ${value} at ${at(askedMs)}, ${Math.round(ageMs)} ms after a later one was acknowledged, more than ${Math.round(boundMs)}`,
+    );
+  const complaints = [
+    ...lost(observed, revisions),
+    ...unwritten(observed, revisions),
+    ...backwards(observed, revisions),
+    ...stale,
     ...unanswered(observed, bounds.answerMs),
     ...deadOrDeserted(observed, bounds.verdictMs),
   ];
+  return { complaints, ages: judged };
 }
 
-/** Nobody answers a value before its write began, or one that was never written. */
-function unwritten({ writes, sightings }: Observed): string[] {
-  const starts = new Map(writes.map(({ value, startMs }) => [value, startMs]));
-  return sightings
-    .filter(({ value, answeredMs }) => value > 0 && (starts.get(value) ?? Infinity) > answeredMs)
-    .map(
-      ({ edge, value, answeredMs }) =>
-        `${edge} answered ${value} at ${at(answeredMs)}, before it was written`,
-    );
-}
-
-/** No edge goes back: what was asked after an answer is not answered with an older value. */
-function backwards({ sightings }: Observed): string[] {
+/** What was acknowledged is kept as it was said to be, nothing is kept twice, and nothing that was refused. */
+function lost({ writes, commits }: Observed, revisions: ReadonlyMap<number, number>): string[] {
   const wrong: string[] = [];
-  for (const own of byEdge(sightings).values()) {
-    const inOrder = own.filter(({ value }) => value >= 0);
-    const answered = inOrder.toSorted((one, other) => one.answeredMs - other.answeredMs);
-    let [highest, next] = [0, 0];
-    for (const sighting of inOrder.toSorted((one, other) => one.askedMs - other.askedMs)) {
-      for (; (answered[next]?.answeredMs ?? Infinity) < sighting.askedMs; next++)
-        highest = Math.max(highest, answered[next]?.value ?? 0);
-      if (sighting.value < highest)
-        wrong.push(
-          `${sighting.edge} went back from ${highest} to ${sighting.value} at ${at(sighting.askedMs)}`,
-        );
-    }
+  const byValue = new Map(writes.map((write) => [write.value, write]));
+  for (const { value, outcome, revision } of writes)
+    if (outcome === "acknowledged" && revisions.get(value) !== revision)
+      wrong.push(
+        `${value} was acknowledged as revision ${revision}, and is ${revisions.get(value) ?? "lost"}`,
+      );
+  for (const { value, revision } of commits) {
+    if (revisions.get(value) !== revision)
+      wrong.push(`${value} is revision ${revision}, and ${revisions.get(value)}, too`);
+    const write = byValue.get(value);
+    if (value !== 0 && (write === undefined || write.outcome === "refused"))
+      wrong.push(`${value} is revision ${revision}, and was ${write?.outcome ?? "never written"}`);
   }
   return wrong;
 }
 
-/** What was acknowledged is answered within the bound by each edge that nothing hindered meanwhile. */
-function stale({ writes, sightings, hindrances }: Observed, stalenessMs: number): string[] {
-  const acknowledged = writes
-    .filter(({ outcome }) => outcome === "acknowledged")
-    .toSorted((one, other) => one.endMs - other.endMs);
+/** Nobody answers a value before its write began, or one that is not kept. */
+function unwritten(
+  { writes, sightings }: Observed,
+  revisions: ReadonlyMap<number, number>,
+): string[] {
+  const starts = new Map(writes.map(({ value, startMs }) => [value, startMs]));
+  return sightings.flatMap(({ edge, value, answeredMs }) => {
+    if (value === -2) return [`${edge} answered no address of the counter at ${at(answeredMs)}`];
+    if (value <= 0) return [];
+    const about = `${edge} answered ${value} at ${at(answeredMs)}`;
+    if ((starts.get(value) ?? Infinity) > answeredMs) return [`${about}, before it was written`];
+    return revisions.has(value) ? [] : [`${about}, which is no revision`];
+  });
+}
+
+/** No edge goes back: what was asked after an answer is not answered with an older revision. */
+function backwards({ sightings }: Observed, revisions: ReadonlyMap<number, number>): string[] {
   const wrong: string[] = [];
-  for (const { edge, askedMs, value } of sightings) {
-    if (value < 0) continue;
-    const fromMs = askedMs - stalenessMs;
-    if (
-      hindrances.some(
-        (each) => each.edge === edge && each.fromMs < askedMs && each.untilMs > fromMs,
-      )
-    )
-      continue;
-    const wanted = acknowledged.findLast(({ endMs }) => endMs <= fromMs)?.value ?? 0;
-    if (value < wanted)
-      wrong.push(
-        `${edge} answered ${value} at ${at(askedMs)}, ${stalenessMs} ms after ${wanted} was acknowledged`,
-      );
+  for (const own of Map.groupBy(sightings, ({ edge }) => edge).values()) {
+    const inOrder = own.flatMap((sighting) => {
+      const revision = revisions.get(sighting.value);
+      return revision === undefined ? [] : [{ ...sighting, revision }];
+    });
+    const answered = inOrder.toSorted((one, other) => one.answeredMs - other.answeredMs);
+    let highest = { revision: 0, value: 0 };
+    let next = 0;
+    for (const sighting of inOrder.toSorted((one, other) => one.askedMs - other.askedMs)) {
+      for (let seen = answered[next]; seen !== undefined; seen = answered[++next]) {
+        if (seen.answeredMs >= sighting.askedMs) break;
+        if (seen.revision > highest.revision) highest = seen;
+      }
+      if (sighting.revision < highest.revision)
+        wrong.push(
+          `${sighting.edge} went back from ${highest.value} to ${sighting.value} at ${at(sighting.askedMs)}`,
+        );
+    }
   }
   return wrong;
 }
@@ -145,6 +198,7 @@ function unanswered({ resolutions }: Observed, answerMs: number): string[] {
 /** Nobody is sent to a place that has been dead for long, and everybody to the first one when it has been alive for long: nothing else is a reason. */
 function deadOrDeserted({ sendings, outages }: Observed, verdictMs: number): string[] {
   return sendings.flatMap(({ edge, askedMs, place }) => {
+    if (!/^place\d$/.test(place)) return [`${edge} sent to ${place} at ${at(askedMs)}`];
     const dead = outages.some(
       (each) => each.place === place && each.fromMs + verdictMs < askedMs && askedMs < each.untilMs,
     );
@@ -155,10 +209,6 @@ function deadOrDeserted({ sendings, outages }: Observed, verdictMs: number): str
     if (place === FIRST_PLACE || hasReason) return [];
     return [`${edge} sent to ${place} at ${at(askedMs)}, though ${FIRST_PLACE} was alive`];
   });
-}
-
-function byEdge(sightings: readonly Sighting[]): Map<string, Sighting[]> {
-  return Map.groupBy(sightings, ({ edge }) => edge);
 }
 
 function at(ms: number): string {

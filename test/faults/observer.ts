@@ -10,6 +10,7 @@ import type { Resolution, Sending, Sighting } from "./judgement.ts";
 const PERIOD_MS = 50;
 /** As Unbound: the next server is asked after that much silence. */
 const NEXT_MS = 400;
+const GIVEN_UP_MS = 6000;
 
 export interface ObservedEdge {
   readonly name: string;
@@ -19,7 +20,7 @@ export interface ObservedEdge {
 /** What is asked, and what answers mean. */
 export interface Meaning {
   readonly counterName: string;
-  /** The counter's value, -1 where there are no addresses. */
+  /** The counter's value; less than 0 where there is none. */
   readonly valueOf: (addresses: readonly string[]) => number;
   readonly serviceName: string;
   readonly placeOf: (addresses: readonly string[]) => string;
@@ -102,12 +103,13 @@ export class Observer {
     this.sendings.push({ edge, askedMs, place });
   }
 
+  /** Around and around, until somebody answers. */
   async #resolve(first: number): Promise<void> {
     const askedMs = performance.now();
     const answered = Promise.withResolvers<true>();
     let isAnswered = false;
-    for (let turn = 0; turn < this.#clients.length && !isAnswered; turn++) {
-      const { client } = this.#clients[(first + turn) % this.#clients.length] ?? {};
+    for (let turn = first; !isAnswered && performance.now() - askedMs < GIVEN_UP_MS; turn++) {
+      const { client } = this.#clients[turn % this.#clients.length] ?? {};
       client?.ask(this.#counter).then(
         (bytes) => {
           if (this.#meaning.valueOf(addressesIn(bytes)) >= 0) answered.resolve(true);
@@ -116,7 +118,6 @@ export class Observer {
       );
       isAnswered = await Promise.race([answered.promise, sleep(NEXT_MS, false)]);
     }
-    isAnswered ||= await Promise.race([answered.promise, sleep(NEXT_MS, false)]);
     this.resolutions.push({ askedMs, answeredMs: performance.now(), isAnswered });
   }
 }

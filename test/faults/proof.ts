@@ -26,8 +26,9 @@ const startedAt = new Date();
 const figures = await faultRun({ seconds: minutes * 60, seed, only: values.only ?? "", say });
 for (const complaint of figures.complaints.slice(0, COMPLAINTS_SHOWN)) say(complaint);
 say(
-  `${figures.acknowledged} writes acknowledged, ${figures.unknown} not; ${figures.answers} answers, ` +
-    `${figures.resolutions} resolutions; ${figures.complaints.length} complaints`,
+  `${figures.acknowledged} writes acknowledged, ${figures.refused} refused, ${figures.unknown} unknown; ` +
+    `${figures.operations} operations checked; ${figures.answers} answers, ${figures.resolutions} resolutions; ` +
+    `ages ${JSON.stringify(figures.ages)}; ${figures.complaints.length} complaints`,
 );
 const path = join(results, `${startedAt.toISOString().slice(0, 10)}-faults.json`);
 const machine = {
