@@ -172,6 +172,24 @@ test("an apply of 50 MB is refused clearly, and a large one within the limits is
   assert.deepEqual([taken.status, taken.body.changes?.length], [200, 2000]);
 });
 
+test("a repeated request is told what it did, and undoes nothing that came after it", async (t) => {
+  const api = await ApiFixture.start(t, files);
+  const apply = (address: string, key: string): ReturnType<ApiFixture["local"]> =>
+    api.local("POST", "/v1/apply", {
+      body: [pool("web", address), record("www.example.org", "web")],
+      headers: { "idempotency-key": key },
+    });
+  const first = await apply("192.0.2.7", "one");
+  const second = await apply("192.0.2.8", "two");
+  const again = await apply("192.0.2.7", "one");
+  assert.deepEqual([again.status, again.body.revision], [200, first.body.revision]);
+  assert.deepEqual(again.body.changes, first.body.changes);
+  const { revision } = await api.store.head();
+  assert.equal(revision, second.body.revision);
+  const explained = await api.local("GET", "/v1/explain?name=www.example.org");
+  assert.match(explained.text, /192\.0\.2\.8/);
+});
+
 test("lists come by pages of one revision, selected by labels and fields", async (t) => {
   const api = await ApiFixture.start(t, files);
   const body = Array.from({ length: 25 }, (_, index) =>

@@ -29,6 +29,12 @@ const DOCUMENT_BYTES_MAX = 1024 * 1024;
 export type ChangeKind = "created" | "configured" | "unchanged" | "deleted";
 
 /** What happens to one document. */
+/** What a write did to a document, by its text now and before. */
+export function changeKindOf(text: string | undefined, before: string | undefined): ChangeKind {
+  if (text === undefined) return "deleted";
+  return before === undefined ? "created" : "configured";
+}
+
 export interface PlannedChange {
   readonly key: DocumentKey;
   readonly change: ChangeKind;

@@ -4,7 +4,7 @@
 //
 //   documents ─► plan ─► compile with the files ─► commit to the store (durable) ─► serve ─► acknowledge
 
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError } from "@meridian/core";
 import { FIRST_EPOCH } from "@meridian/snapshot";
@@ -21,6 +21,7 @@ import type {
   Write,
 } from "../store/store.ts";
 import {
+  changeKindOf,
   DOCUMENTS_MAX,
   denied,
   invalid,
@@ -358,6 +359,8 @@ export class DocumentService {
   ): Promise<Applied> {
     for (let attempt = 1; ; attempt++) {
       await this.refresh();
+      const done = options.id === undefined ? undefined : await this.#doneBefore(ownId(options));
+      if (done !== undefined) return done;
       try {
         return await this.#change(verb, options, plan(this.#set));
       } catch (error) {
@@ -367,11 +370,22 @@ export class DocumentService {
     }
   }
 
+  /** What a repeated request did when it came first. What others have written since then is not looked at, and stays. */
+  async #doneBefore(id: string): Promise<Applied | undefined> {
+    const [done] = await this.store.history({ id, stale: true });
+    if (done === undefined) return undefined;
+    const changes = done.writes.flatMap(({ key, text, before }) =>
+      isKind(key.kind) ? [{ key, change: changeKindOf(text, before) }] : [],
+    );
+    return this.#applied({ writes: [], changes }, done.revision);
+  }
+
   async #change(verb: string, options: ChangeOptions, plan: Plan): Promise<Applied> {
     const { isDryRun = false } = options;
     const set = this.#set;
     const unsettled = this.#unsettled;
-    if (plan.writes.length === 0) return this.#applied(plan, isDryRun, []);
+    if (plan.writes.length === 0) return this.#applied(plan, set.revision, { dryRun: isDryRun });
+    let committed = set.revision;
     const wanted = set.with(plan.writes, set.revision + 1);
     this.#tenancy.refuse(plan.writes, set, wanted);
     refuseUngranted(plan.writes, set, wanted);
@@ -380,11 +394,12 @@ export class DocumentService {
       if (plan.writes.some(({ key }) => isKind(key.kind))) this.#unsettled ??= set.revision;
       const seen = revision === wanted.revision ? wanted : this.#set.with(plan.writes, revision);
       this.#see(state.length === 0 ? seen : seen.with(state, revision));
+      committed = revision;
       return revision;
     };
     if (plan.writes.every(({ key }) => !isKind(key.kind))) {
       if (!isDryRun) await commit([]);
-      return this.#applied(plan, isDryRun, []);
+      return this.#applied(plan, committed, { dryRun: isDryRun });
     }
     const candidate = wanted.compilerFiles();
     const check = (proposal: Proposal): void => refuseClaims(proposal.claims, plan, options);
@@ -406,13 +421,14 @@ export class DocumentService {
     const warnings = proposal.problems
       .map((problem) => documentProblem(problem, candidate))
       .filter(({ document }) => plan.writes.some(({ key }) => formatKey(key) === document));
-    return this.#applied(plan, isDryRun, warnings.slice(0, WARNINGS_MAX));
+    const said = { dryRun: isDryRun, warnings: warnings.slice(0, WARNINGS_MAX) };
+    return this.#applied(plan, committed, said);
   }
 
-  #applied(plan: Plan, dryRun: boolean, warnings: readonly DocumentProblem[]): Applied {
+  #applied(plan: Plan, revision: number, said: Partial<Applied> = {}): Applied {
     const changes = plan.changes.map(({ key, change }) => ({ ...key, change }));
     const { newestRevision: snapshot } = this.#publisher;
-    return { revision: this.#set.revision, snapshot, dryRun, changes, warnings };
+    return { revision, snapshot, dryRun: false, changes, warnings: [], ...said };
   }
 
   /** Where only what is no document has changed meanwhile, such as what was published, the plan is as good as before. */
@@ -445,7 +461,7 @@ export class DocumentService {
   }
 
   #commit(verb: string, options: ChangeOptions, plan: Plan, set: DocumentSet): Promise<Head> {
-    const { caller, reason, actor, id = randomUUID() } = options;
+    const { caller, reason, actor } = options;
     const before = plan.writes.flatMap(({ key }) => {
       const found = set.get(key);
       return found === undefined
@@ -467,9 +483,15 @@ export class DocumentService {
       writes: plan.writes,
       ifHead: set.revision,
       cause: JSON.stringify(cause),
-      id,
+      id: ownId(options),
     });
   }
+}
+
+/** The id of a change set: two callers may choose the same words. */
+function ownId({ caller, id }: Pick<ChangeOptions, "caller" | "id">): string {
+  if (id === undefined) return randomUUID();
+  return createHash("sha256").update(`${caller.subject}\n${id}`).digest("base64url");
 }
 
 /** A document is named by others; those of the store among them could be deleted with it. */

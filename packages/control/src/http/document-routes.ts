@@ -15,7 +15,7 @@ import {
 import { isKind, kinds, storeKinds, readRawDocuments, formatProblem } from "@meridian/model";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { accessTargetOf } from "../documents/document-access.ts";
-import { denied, notFound } from "../documents/change-plan.ts";
+import { changeKindOf, denied, notFound } from "../documents/change-plan.ts";
 import type { Applied, ChangeOptions, DocumentService } from "../documents/document-service.ts";
 import { differences } from "../documents/document-diff.ts";
 import { plainDocument } from "../documents/document-text.ts";
@@ -340,8 +340,7 @@ function visibleChanges(
   return writes.flatMap(({ key, text, before }) => {
     const some = text ?? before;
     if (!isDocumentKind(key.kind) || some === undefined || !may(key, some)) return [];
-    const change = text === undefined ? "deleted" : before === undefined ? "created" : "configured";
-    return [{ ...key, change }];
+    return [{ ...key, change: changeKindOf(text, before) }];
   });
 }
 

@@ -5,9 +5,13 @@ import { historyMax, type HistoryQuery } from "./store.ts";
 
 /** First and last revision of a history that was asked for, and how many of them. Throws where one of them is not known. */
 export function historyRange(
-  { from, to, limit = historyMax }: HistoryQuery,
+  { id, from, to, limit = historyMax }: HistoryQuery,
   database: StoreDatabase,
 ): { readonly from: number; readonly to: number; readonly limit: number } {
+  if (id !== undefined) {
+    const revision = database.reader.headOfId(id)?.revision;
+    return { from: revision ?? 1, to: revision ?? 0, limit: 1 };
+  }
   const { base, head } = database;
   for (const revision of [from, to]) if (revision !== undefined) database.checkReadable(revision);
   return {

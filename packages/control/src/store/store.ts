@@ -111,6 +111,8 @@ export interface DocumentPage {
 }
 
 export interface HistoryQuery extends ReadOptions {
+  /** Only the change set of the request with this id; then what else is asked for does not matter. */
+  readonly id?: string | undefined;
   /** First and last revision wanted; the oldest known and head where left out. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
