@@ -2,6 +2,8 @@
 
 // One run: a cluster in a lab, a writer, observers, one fault after the other, and what was wrong.
 
+import { copyFileSync, globSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pcg32 } from "@meridian/core";
 import { findingsOf } from "../consistency/checkers.ts";
@@ -53,6 +55,8 @@ export interface FaultRunOptions {
   readonly seed: number;
   /** Only faults whose names hold this. */
   readonly only?: string;
+  /** Folder for everything that was seen and every output, for whoever looks for a cause. */
+  readonly keep?: string | undefined;
   readonly say: (text: string) => void;
 }
 
@@ -114,13 +118,15 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
     await writer.stop();
     const commits = await commitsOf(controls[0]!);
     const last = commits.at(-1)?.value;
+    const { writes, history } = writer;
+    const { sightings, resolutions, sendings } = observer;
+    const seen = { sightings, resolutions, sendings, outages, loads };
+    if (options.keep !== undefined)
+      keep(options.keep, lab, { writes, commits, ...seen, ...happened, history });
     const isServed = ({ name }: { name: string }): boolean =>
       observer.sightings.findLast(({ edge }) => edge === name)?.value === last;
     await until(`the value ${last} at every edge`, END_MS_MAX, () => edges.every(isServed));
     await observer.stop();
-    const { writes, history } = writer;
-    const { sightings, resolutions, sendings } = observer;
-    const seen = { sightings, resolutions, sendings, outages, loads };
     const { complaints, ages } = judge({ writes, commits, ...seen, ...happened }, BOUNDS);
     const kept = new Set(commits.map(({ value }) => value));
     const withOutcome = (wanted: string): typeof writes =>
@@ -179,6 +185,14 @@ async function happen(
     await sleep(QUIET_MS[isHeads() ? 0 : 1]);
   }
   return happened;
+}
+
+function keep(folder: string, lab: Lab, seen: object): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, value] of Object.entries(seen))
+    writeFileSync(join(folder, `${name}.json`), JSON.stringify(value));
+  for (const path of globSync("*/output.log", { cwd: lab.folder }))
+    copyFileSync(join(lab.folder, path), join(folder, path.replace("/output", "")));
 }
 
 /** How busy the machine is, until it has ended. */

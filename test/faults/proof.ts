@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// `npm run proof:faults -- [--minutes N] [--seed N] [--only TEXT]`: three of etcd, three controls and four edges on machines of their own, faults for
+// `npm run proof:faults -- [--minutes N] [--seed N] [--only TEXT] [--keep FOLDER]`: three of etcd, three controls and four edges on machines of their own, faults for
 // as long as told, and what was wrong with what clients saw. Needs root. Figures go to bench/results; exit code 1 where something was wrong.
 
 import { writeFileSync } from "node:fs";
@@ -19,11 +19,13 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "1" },
     seed: { type: "string", default: "1" },
     only: { type: "string" },
+    keep: { type: "string" },
   },
 });
 const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
 const startedAt = new Date();
-const figures = await faultRun({ seconds: minutes * 60, seed, only: values.only ?? "", say });
+const { only = "", keep } = values;
+const figures = await faultRun({ seconds: minutes * 60, seed, only, keep, say });
 for (const complaint of figures.complaints.slice(0, COMPLAINTS_SHOWN)) say(complaint);
 say(
   `${figures.acknowledged} writes acknowledged, ${figures.refused} refused, ${figures.unknown} unknown; ` +
