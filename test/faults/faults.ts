@@ -16,7 +16,7 @@ const LOSS_PERCENT = 20;
 /** What has been done to a cluster. */
 export interface Begun {
   /** Takes it back, and resolves when whoever was killed is there again. */
-  undo(): Promise<void>;
+  readonly undo: () => Promise<void>;
   /** Edges that may be behind for as long as it lasts. */
   readonly hindered: readonly Member[];
   /** Whether somebody has to take over, a leader or another control of an edge: every edge may be behind for that long. */
