@@ -19,7 +19,8 @@ export type ApiTarget =
   | { readonly stateDir: string }
   | {
       readonly server: URL;
-      readonly token: string | undefined;
+      /** A token, or what gives one that holds. */
+      readonly token: string | (() => Promise<string>) | undefined;
       readonly tls?: ClientTls;
     };
 
@@ -115,7 +116,7 @@ export class ApiClient {
     query: QueryOf<"get", Path>,
   ): AsyncGenerator<string> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const asked = this.#request("GET", withQuery(path, { ...query }), {});
+    const asked = this.#request("GET", withQuery(path, { ...query }), await this.#authorization());
     asked.on("response", resolve);
     asked.on("error", (error) => reject(this.#unreachable(error)));
     asked.end();
@@ -151,18 +152,30 @@ export class ApiClient {
     }
   }
 
-  #exchange(
+  async #authorization(): Promise<Readonly<Record<string, string>>> {
+    const target = this.#target;
+    const given = "server" in target ? target.token : undefined;
+    const token = typeof given === "function" ? await given() : given;
+    return token === undefined ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  async #exchange(
     method: string,
     path: string,
     body: string | undefined,
   ): Promise<{ status: number; text: string }> {
+    const authorization = await this.#authorization();
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
     const asked = this.#request(
       method,
       path,
       body === undefined
-        ? {}
-        : { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
+        ? authorization
+        : {
+            ...authorization,
+            "content-type": "application/json",
+            "content-length": Buffer.byteLength(body),
+          },
     );
     asked.on("response", (response: IncomingMessage) => {
       response.setEncoding("utf8");
@@ -194,15 +207,14 @@ export class ApiClient {
         socketPath: join(target.stateDir, "meridian.sock"),
         headers: { ...headers, "meridian-actor": userInfo().username },
       });
-    const { server, token, tls } = target;
+    const { server, tls } = target;
     const send = server.protocol === "https:" ? requestHttps : requestHttp;
-    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
     return send({
       ...common,
       ...tls,
       hostname: server.hostname.replace(/^\[|\]$/g, ""),
       port: server.port,
-      headers: { ...headers, ...authorization },
+      headers,
     });
   }
 

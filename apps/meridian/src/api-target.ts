@@ -8,6 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { ApiClient, memberOf, type ApiTarget } from "./api-client.ts";
 import type { CommandInput } from "./command.ts";
 import { CommandError, ExitCode } from "./exit-code.ts";
+import { renewed, type Login } from "./oidc-login.ts";
 import { stateDirOf } from "./server-settings.ts";
 
 /** A named server. */
@@ -17,6 +18,8 @@ export interface Context {
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
+  /** At an OpenID provider; a token in a file comes before it. */
+  readonly login?: Login;
 }
 
 const fileFields = ["tokenFile", "caFile", "certFile", "keyFile"] as const;
@@ -56,16 +59,49 @@ function targetOf(input: CommandInput): ApiTarget {
   const { current, contexts } = readContexts();
   const name = named ?? current;
   if (name === undefined) return { stateDir: stateDirOf(input) };
-  const context = contexts[name];
-  if (context === undefined)
-    throw new CommandError(
-      ExitCode.invalid,
-      `Cannot use the context "${name}": it is not set, expected one of ${Object.keys(contexts).join(", ") || "none yet"}`,
-    );
-  return remote(context);
+  return remote(contextOfName(name, contexts), name);
 }
 
-function remote({ server, tokenFile, caFile, certFile, keyFile }: Context): ApiTarget {
+/** The context that a command names, or the one in use. */
+export function namedContext(input: CommandInput): {
+  readonly name: string;
+  readonly context: Context;
+} {
+  const { current, contexts } = readContexts();
+  const name = input.text("context") ?? current;
+  if (name === undefined)
+    throw new CommandError(
+      ExitCode.invalid,
+      'Cannot log in: no context is in use; set one with "meridian context set NAME --server URL"',
+    );
+  return { name, context: contextOfName(name, contexts) };
+}
+
+function contextOfName(name: string, contexts: Contexts["contexts"]): Context {
+  const context = contexts[name];
+  if (context !== undefined) return context;
+  throw new CommandError(
+    ExitCode.invalid,
+    `Cannot use the context "${name}": it is not set, expected one of ${Object.keys(contexts).join(", ") || "none yet"}`,
+  );
+}
+
+/** The ID token of a login, made anew where it is about to end; the context keeps what comes of it. */
+async function tokenOf(name: string, login: Login): Promise<string> {
+  const fresh = await renewed(login, Date.now());
+  if (fresh !== login) {
+    const { contexts, ...rest } = readContexts();
+    const context = contexts[name];
+    if (context !== undefined)
+      writeContexts({ ...rest, contexts: { ...contexts, [name]: { ...context, login: fresh } } });
+  }
+  return fresh.idToken;
+}
+
+function remote(
+  { server, tokenFile, caFile, certFile, keyFile, login }: Context,
+  name: string = "",
+): ApiTarget {
   const url = URL.canParse(server) ? new URL(server) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol))
     throw new CommandError(
@@ -78,7 +114,9 @@ function remote({ server, tokenFile, caFile, certFile, keyFile }: Context): ApiT
     ...(certFile === undefined ? {} : { cert: readText("certificate", certFile) }),
     ...(keyFile === undefined ? {} : { key: readText("key", keyFile) }),
   };
-  return { server: url, token, tls };
+  return login === undefined || token !== undefined
+    ? { server: url, token, tls }
+    : { server: url, token: () => tokenOf(name, login), tls };
 }
 
 function readText(what: string, path: string): string {
@@ -134,5 +172,33 @@ function contextOf(value: unknown): Context {
     const path = memberOf(value, field);
     return typeof path === "string" ? [[field, path] as const] : [];
   });
-  return { server: typeof server === "string" ? server : "", ...Object.fromEntries(files) };
+  const login = loginOf(memberOf(value, "login"));
+  return {
+    server: typeof server === "string" ? server : "",
+    ...Object.fromEntries(files),
+    ...(login === undefined ? {} : { login }),
+  };
+}
+
+function loginOf(value: unknown): Login | undefined {
+  const [issuer, clientId, scope, idToken, refreshToken] = [
+    "issuer",
+    "clientId",
+    "scope",
+    "idToken",
+    "refreshToken",
+  ].map((name) => {
+    const text = memberOf(value, name);
+    return typeof text === "string" ? text : undefined;
+  });
+  const expiresAtMs = Number(memberOf(value, "expiresAtMs"));
+  if (
+    issuer === undefined ||
+    clientId === undefined ||
+    scope === undefined ||
+    idToken === undefined
+  )
+    return undefined;
+  const login = { issuer, clientId, scope, idToken, expiresAtMs };
+  return refreshToken === undefined ? login : { ...login, refreshToken };
 }

@@ -44,6 +44,12 @@ const clientTls: readonly OptionDefinition[] = [
   },
 ];
 
+const context: OptionDefinition = {
+  flags: "--context <NAME>",
+  summary: "Server that `context set` gave this name.",
+  environment: "MERIDIAN_CONTEXT",
+};
+
 /** Which server a command asks. */
 export const target: readonly OptionDefinition[] = [
   {
@@ -55,11 +61,7 @@ export const target: readonly OptionDefinition[] = [
   server,
   tokenFile,
   ...clientTls,
-  {
-    flags: "--context <NAME>",
-    summary: "Server that `context set` gave this name.",
-    environment: "MERIDIAN_CONTEXT",
-  },
+  context,
 ];
 
 /** Which documents. */
@@ -262,6 +264,40 @@ export const documentCommands: readonly CommandDefinition[] = [
     options: [...target],
     examples: ["meridian audit export > audit.jsonl"],
     run: async (input) => (await import("./commands/access.ts")).auditExport(input),
+  },
+  {
+    name: "login",
+    summary: "Log in at an OpenID provider, for the server of the context in use.",
+    arguments: [],
+    options: [
+      { flags: "--issuer <URL>", summary: "The provider; that of the last login where left out." },
+      { flags: "--client-id <ID>", summary: "What the provider knows this command as (meridian)." },
+      {
+        flags: "--scope <WORDS>",
+        summary: "What is asked for (openid profile email offline_access).",
+      },
+      { flags: "--device", summary: "With a browser of another machine, by a code." },
+      context,
+      output,
+    ],
+    examples: ["meridian login --issuer https://login.example.org --device"],
+    run: async (input) => (await import("./commands/login.ts")).login(input),
+  },
+  {
+    name: "logout",
+    summary: "Forget the login of the context in use, here and at its provider.",
+    arguments: [],
+    options: [context, output],
+    examples: ["meridian logout"],
+    run: async (input) => (await import("./commands/login.ts")).logout(input),
+  },
+  {
+    name: "whoami",
+    summary: "Say whom the server takes you for.",
+    arguments: [],
+    options: [...target, output],
+    examples: ["meridian whoami"],
+    run: async (input) => (await import("./commands/login.ts")).whoami(input),
   },
   {
     name: "context set",

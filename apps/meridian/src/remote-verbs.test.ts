@@ -121,6 +121,7 @@ function asked(folder: string, token: string): readonly Asked[] {
     { name: "token revoke", words: [token], needs: [["token", "Token"]] },
     { name: "audit list", options: { count: "5" }, needs: [["audit", "Audit"]] },
     { name: "audit list", options: { refusals: true }, needs: [["audit", "Audit"]] },
+    { name: "whoami", needs: [] },
     { name: "audit verify", needs: [["audit", "Audit"]] },
     { name: "audit export", needs: [["audit", "Audit"]] },
   ];
@@ -144,6 +145,8 @@ const others = [
     "snapshot inspect",
     "snapshot diff",
     "snapshot verify",
+    "login",
+    "logout",
     "context set",
     "context use",
     "context list",
