@@ -42,6 +42,7 @@ const { values } = parseArgs({
     names: { type: "string", default: "1000000" },
     rounds: { type: "string", default: "20" },
     rate: { type: "string", default: "10000" },
+    keep: { type: "boolean", default: false },
   },
 });
 const names = Number(values.names);
@@ -51,12 +52,18 @@ const rate = Number(values.rate);
 const children: ChildProcess[] = [];
 const loaders: LoaderRun[] = [];
 const folder = mkdtempSync(join(tmpdir(), "meridian-change-edges-"));
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    for (const child of children) child.kill("SIGKILL");
+    process.exit(1);
+  });
 try {
   await run();
 } finally {
   for (const loader of loaders) loader.stop();
   await Promise.all(children.map(stopProgram));
-  rmSync(folder, { recursive: true, force: true });
+  if (values.keep) console.log(`Kept ${folder}`);
+  else rmSync(folder, { recursive: true, force: true });
 }
 
 async function run(): Promise<void> {
@@ -76,7 +83,8 @@ async function run(): Promise<void> {
     workload: "mixed",
     plan,
     nets: regionNets(SEED),
-    check: { port: 9, intervalSeconds: 3600, threshold: 3 },
+    // Four vantages and their endpoints on one machine would be measured instead.
+    check: { port: 9, intervalSeconds: 3600, threshold: 3, isDisabled: true },
     folder: control,
     port: 0,
     controlPort: await freePort(),

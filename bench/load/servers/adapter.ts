@@ -12,6 +12,8 @@ export interface CheckPlan {
   readonly port: number;
   readonly intervalSeconds: number;
   readonly threshold: number;
+  /** Nothing is probed, and every endpoint is healthy. */
+  readonly isDisabled?: boolean;
 }
 
 /** Everything that an adapter needs to write a server's configuration and start it. */

@@ -50,7 +50,7 @@ export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generato
   if (kinds.has("latency")) {
     yield document("DataSet", LATENCIES, { latency: { path: "latency.csv" } });
   }
-  const { intervalSeconds, threshold, port } = serving.check;
+  const { intervalSeconds, threshold, port, isDisabled = false } = serving.check;
   yield document("HealthCheck", CHECK, {
     http: { port, path: "/" },
     interval: `${intervalSeconds * 1000}ms`,
@@ -58,6 +58,7 @@ export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generato
     timeout: `${Math.min(5000, Math.floor(intervalSeconds * 900))}ms`,
     unhealthyThreshold: threshold,
     healthyThreshold: threshold,
+    ...(isDisabled ? { disabled: true } : {}),
   });
 }
 

@@ -4,13 +4,20 @@ import type { Entry } from "./entry.ts";
 import type { ProbeOutcome } from "./probe.ts";
 import { suspect, type SuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 
-/** Keeps the counts that `suspect` looks at; the targets are walked only when the last one that answered has stopped. */
+/**
+ * Keeps the counts that `suspect` looks at. The targets are walked only when the last one that answered has stopped and enough of them may have
+ * stopped with it: where nothing ever answered, a walk for each first result would be 100,000 walks of 100,000.
+ */
 export class SuspicionWatch {
   state: SuspicionState = { kind: "trusting" };
   isolated = false;
   readonly #policy: SuspicionPolicy;
   #probedCount = 0;
   #failingCount = 0;
+  /** By site, those that began to fail with a healthy verdict, in that order; what has become of them is looked at when it counts. */
+  readonly #suspects = new Map<string, Set<Entry>>();
+  /** At least the slowest round of those that fail. */
+  #roundMsMax = 0;
 
   constructor(policy: SuspicionPolicy) {
     this.#policy = policy;
@@ -25,11 +32,12 @@ export class SuspicionWatch {
     if (before === "unseen") this.#probedCount++;
     if (before === "failing") this.#failingCount--;
     if (after === "failing") this.#failingCount++;
-    if (after === "failing" && before !== "failing") entry.failingSinceMs = nowMs;
+    if (after === "failing" && before !== "failing") this.#begin(entry, nowMs);
     const allFail = this.#failingCount === this.#probedCount;
     const justTurned = allFail && before !== after;
     if (!justTurned && this.state.kind === "trusting") return;
-    const sudden = justTurned ? suddenFailures(entries, nowMs) : noFailures;
+    const isEnough = justTurned && this.#mayBeEnough(nowMs);
+    const sudden = isEnough ? suddenFailures(entries, nowMs) : noFailures;
     const counts = { probedCount: this.#probedCount, failingCount: this.#failingCount };
     const view = { ...counts, ...sudden, isolated: this.isolated };
     this.state = suspect(this.#policy, this.state, view, nowMs);
@@ -40,6 +48,42 @@ export class SuspicionWatch {
     if (entry.direct !== "unseen") this.#probedCount--;
     if (entry.direct === "failing") this.#failingCount--;
     entry.direct = "unseen";
+    this.#suspects.get(siteOf(entry))?.delete(entry);
+  }
+
+  #begin(entry: Entry, nowMs: number): void {
+    entry.failingSinceMs = nowMs;
+    const roundMs = roundMsOf(entry);
+    this.#roundMsMax = this.#failingCount === 1 ? roundMs : Math.max(this.#roundMsMax, roundMs);
+    if (entry.state.verdict !== "healthy") return;
+    const site = siteOf(entry);
+    const suspects = this.#suspects.get(site) ?? new Set();
+    this.#suspects.set(site, suspects.add(entry));
+  }
+
+  /** Whether a walk may find enough: each that does not count any more is met once. */
+  #mayBeEnough(nowMs: number): boolean {
+    const { minTargets, minTargetsIsolated, minSites } = this.#policy;
+    const wanted = this.isolated ? minTargetsIsolated : minTargets;
+    let siteCount = 0;
+    let count = 0;
+    for (const [site, suspects] of this.#suspects) {
+      let found = 0;
+      for (const entry of suspects) {
+        if (this.#isSuspect(entry, nowMs)) found++;
+        else suspects.delete(entry);
+        if (found === wanted) break;
+      }
+      if (suspects.size === 0) this.#suspects.delete(site);
+      if (found > 0) siteCount++;
+      count += found;
+    }
+    return count >= wanted && (this.isolated || siteCount >= minSites);
+  }
+
+  #isSuspect({ direct, state, failingSinceMs }: Entry, nowMs: number): boolean {
+    const isFailing = direct === "failing" && state.verdict === "healthy";
+    return isFailing && nowMs - failingSinceMs <= this.#roundMsMax;
   }
 }
 
@@ -58,12 +102,19 @@ function suddenFailures(entries: Iterable<Entry>, nowMs: number): SuddenFailures
   let roundMs = 0;
   for (const entry of entries) {
     if (entry.direct !== "failing") continue;
-    const { check } = entry.target;
-    intervalMs = Math.max(intervalMs, check.intervalMs);
-    roundMs = Math.max(roundMs, check.intervalMs * (1 + check.jitter) + check.timeoutMs);
+    intervalMs = Math.max(intervalMs, entry.target.check.intervalMs);
+    roundMs = Math.max(roundMs, roundMsOf(entry));
     if (entry.state.verdict === "healthy") candidates.push(entry);
   }
   const sudden = candidates.filter((entry) => nowMs - entry.failingSinceMs <= roundMs);
-  const sites = new Set(sudden.map((entry) => entry.target.site ?? ""));
+  const sites = new Set(sudden.map(siteOf));
   return { suddenCount: sudden.length, suddenSiteCount: sites.size, intervalMs };
+}
+
+function roundMsOf({ target: { check } }: Entry): number {
+  return check.intervalMs * (1 + check.jitter) + check.timeoutMs;
+}
+
+function siteOf({ target }: Entry): string {
+  return target.site ?? "";
 }

@@ -34,7 +34,10 @@ export function dial(url: string, credentials: Credentials): ClientHttp2Session 
         }
       : {}),
   });
-  session.on("connect", () => session.setLocalWindowSize(WINDOW_BYTES));
+  session.on("connect", () => {
+    // Given up meanwhile, it throws.
+    if (!session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
+  });
   return session;
 }
 

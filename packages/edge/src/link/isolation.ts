@@ -41,7 +41,7 @@ export interface IsolationOptions {
 
 export class Isolation {
   readonly #options: IsolationOptions;
-  readonly #recent = new Map<string, { readonly transition: Transition; readonly atMs: number }>();
+  readonly #recent = new Map<bigint, { readonly override: Override; readonly atMs: number }>();
   readonly #latched = new Map<bigint, number>();
   readonly #latches: LatchDriver;
   #declared: ReadonlyMap<string, DeclaredLatch> = new Map();
@@ -49,6 +49,8 @@ export class Isolation {
   #lastWordMs: number;
   #followed = "";
   #isIsolated = false;
+  /** Not all that is recent lies on what is served. */
+  #isBehind = false;
 
   constructor(options: IsolationOptions) {
     this.#options = options;
@@ -93,23 +95,29 @@ export class Isolation {
   served(world: World, mirror: OverlayMirror): void {
     this.#served = { world, mirror };
     if (!this.#isIsolated) return;
-    this.#override();
+    this.#overrideAll();
     this.#latches.adopt(world, this.#declared);
   }
 
   /** What this edge's own probes have come to. */
   transitions(batch: readonly Transition[]): void {
     const atMs = this.#options.nowMs();
-    for (const transition of batch)
-      if (transition.verdict !== "unknown") this.#recent.set(transition.key, { transition, atMs });
-    if (this.#isIsolated) this.#judge();
+    const overrides = new Map<bigint, Override>();
+    for (const { key, verdict, earliestChangeMs } of batch) {
+      if (verdict === "unknown") continue;
+      const value = (Verdict[verdict] | (secondsLog2(earliestChangeMs) << CHANGE_SHIFT)) >>> 0;
+      const override = { mask: (VERDICT_MASK | CHANGE_MASK) >>> 0, value };
+      overrides.set(key64(key), override);
+    }
+    for (const [key, override] of overrides) this.#recent.set(key, { override, atMs });
+    if (this.#isIsolated) this.#judge(overrides);
   }
 
   /** To be called at least each second. */
   tick(): void {
     const nowMs = this.#options.nowMs();
     if (this.#isIsolated) {
-      this.#judge();
+      this.#judge(new Map());
       return;
     }
     const sinceMs = this.#lastWordMs - ISOLATION_AFTER_MS;
@@ -119,7 +127,8 @@ export class Isolation {
     const { mode, logger, onChange } = this.#options;
     logger.warn("No control is heard of: this edge judges by itself", { mode });
     onChange(true);
-    this.#judge();
+    this.#isBehind = true;
+    this.#judge(new Map());
     if (this.#served !== undefined && mode === "local")
       this.#latches.adopt(this.#served.world, this.#declared);
   }
@@ -128,21 +137,24 @@ export class Isolation {
     this.#latches.close();
   }
 
-  #judge(): void {
-    if (this.#options.mode === "freeze" || this.#options.suspicion().kind !== "trusting") return;
-    this.#override();
+  /** `changed` is what of that which is recent is new: with 100,000 that change one after the other, not all are laid each time. */
+  #judge(changed: ReadonlyMap<bigint, Override>): void {
+    if (this.#options.mode === "freeze") return;
+    if (this.#options.suspicion().kind !== "trusting") {
+      this.#isBehind = true;
+      return;
+    }
+    if (this.#isBehind) this.#overrideAll();
+    else this.#served?.mirror.lay(changed);
     this.#latches.step();
   }
 
-  #override(): void {
+  #overrideAll(): void {
     if (this.#options.mode === "freeze") return;
+    this.#isBehind = false;
     const overrides = new Map<bigint, Override>();
-    for (const { transition } of this.#recent.values()) {
-      const { key, verdict, earliestChangeMs } = transition;
-      const value = (Verdict[verdict] | (secondsLog2(earliestChangeMs) << CHANGE_SHIFT)) >>> 0;
-      overrides.set(key64(key), { mask: (VERDICT_MASK | CHANGE_MASK) >>> 0, value });
-    }
-    for (const [key, value] of this.#latched) overrides.set(key, { mask: 0xffff_ffff, value });
+    for (const [key, { override }] of this.#recent) overrides.set(key, override);
+    for (const [key, value] of this.#latched) overrides.set(key, latchOverride(value));
     this.#served?.mirror.override(overrides);
   }
 
@@ -155,12 +167,21 @@ export class Isolation {
       read: (slot) => mirror()?.read(slot) ?? 0,
       apply: (changes) => {
         const world = this.#served?.world;
-        if (world === undefined) return;
-        for (const { slot, value } of changes) this.#latched.set(world.slotKey(slot), value);
-        this.#override();
+        if (world === undefined || this.#options.mode === "freeze") return;
+        const overrides = new Map<bigint, Override>();
+        for (const { slot, value } of changes) {
+          const key = world.slotKey(slot);
+          this.#latched.set(key, value);
+          overrides.set(key, latchOverride(value));
+        }
+        this.#served?.mirror.lay(overrides);
       },
     };
   }
+}
+
+function latchOverride(value: number): Override {
+  return { mask: 0xffff_ffff, value };
 }
 
 /** Whole power of two seconds not above `ms`, 0..31. */

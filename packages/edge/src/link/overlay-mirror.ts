@@ -26,7 +26,7 @@ export class OverlayMirror {
   readonly #pending = new Map<number, number>();
   /** As control has them. */
   readonly #controls: Uint32Array;
-  #overrides: ReadonlyMap<number, Override> = new Map();
+  readonly #overrides = new Map<number, Override>();
   #newest: number;
   #waitingSinceMs: number | undefined;
   #retry: NodeJS.Immediate | undefined;
@@ -95,14 +95,21 @@ export class OverlayMirror {
 
   /** Lays these on top of control's slots from now on, by key, in place of all before. */
   override(overrides: ReadonlyMap<bigint, Override>): void {
-    const before = this.#overrides;
-    const next = new Map<number, Override>();
+    const before = [...this.#overrides.keys()];
+    this.#overrides.clear();
+    this.lay(overrides, before);
+  }
+
+  /** Lays these on top, too; `slots` have lost what lay on them. */
+  lay(overrides: ReadonlyMap<bigint, Override>, slots: readonly number[] = []): void {
+    const touched = [...slots];
     for (const [key, override] of overrides) {
       const slot = this.#world.slotOfKey(key);
-      if (slot >= 0) next.set(slot, override);
+      if (slot < 0) continue;
+      this.#overrides.set(slot, override);
+      touched.push(slot);
     }
-    this.#overrides = next;
-    for (const slot of [...before.keys(), ...next.keys()]) this.#set(slot, this.#merged(slot));
+    for (const slot of touched) this.#set(slot, this.#merged(slot));
     if (this.#pending.size > 0) this.#publish(this.#newest);
   }
 
