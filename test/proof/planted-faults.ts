@@ -116,13 +116,13 @@ const faults: readonly Fault[] = [
     `${snapshot}/policies/node-health.ts`,
     "if (action !== OnAllUnhealthy.parent) return true;",
     "",
-    selectorTest,
+    `${snapshot}/distribution.test.ts`,
   ),
   fault(
     `${snapshot}/policies/node-health.ts`,
     "healthyShare(selector, node, depth) >= healthyNeeded",
     "healthyShare(selector, node, depth) > healthyNeeded",
-    selectorTest,
+    `${snapshot}/policies/failover/select.test.ts`,
   ),
   fault(
     `${snapshot}/pools/pick.ts`,
