@@ -279,6 +279,7 @@ export type ApiRequest =
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
+        readonly allowShrink?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;
@@ -290,6 +291,7 @@ export type ApiRequest =
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
+        readonly allowShrink?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;
@@ -301,6 +303,7 @@ export type ApiRequest =
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
+        readonly allowShrink?: string | undefined;
         readonly owner?: string | undefined;
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
@@ -314,6 +317,7 @@ export type ApiRequest =
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
+        readonly allowShrink?: string | undefined;
         readonly owner?: string | undefined;
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
@@ -327,6 +331,7 @@ export type ApiRequest =
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
+        readonly allowShrink?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;
@@ -386,6 +391,7 @@ export type ApiRequest =
         readonly dryRun?: string | undefined;
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
+        readonly allowShrink?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;

@@ -91,6 +91,10 @@ const publish: OptionDefinition = {
     "To all edges at once, or to a few first, which check it; by what it changes unless given.",
   choices: ["immediate", "progressive"],
 };
+const allowShrink: OptionDefinition = {
+  flags: "--allow-shrink",
+  summary: "It may take away more than 30 % of the names or endpoints that are served.",
+};
 const wait: OptionDefinition = {
   flags: "--wait",
   summary: "Wait until every edge that is there serves it.",
@@ -104,7 +108,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "apply",
     summary: "Write documents by the API as one change: all of them or none.",
     arguments: [],
-    options: [file, reason, dryRun, publish, wait, ...target, output],
+    options: [file, reason, dryRun, publish, allowShrink, wait, ...target, output],
     examples: ["meridian apply -f pools.yaml --reason 'one more region' --wait"],
     run: async (input) => (await import("./commands/documents.ts")).apply(input),
   },
@@ -124,7 +128,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "edit",
     summary: "Change a document in $VISUAL or $EDITOR; what others wrote meanwhile is not lost.",
     arguments: [document],
-    options: [reason, dryRun, publish, wait, ...target, output],
+    options: [reason, dryRun, publish, allowShrink, wait, ...target, output],
     examples: ["meridian edit Pool/default/web"],
     run: async (input) => (await import("./commands/documents.ts")).edit(input),
   },
@@ -137,6 +141,7 @@ export const documentCommands: readonly CommandDefinition[] = [
       reason,
       dryRun,
       publish,
+      allowShrink,
       wait,
       yes,
       ...target,
@@ -176,7 +181,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "rollback",
     summary: "Make the documents what they were at a revision, as a new one.",
     arguments: [{ name: "<REVISION>", summary: "Revision, as history shows it." }],
-    options: [reason, dryRun, publish, wait, yes, ...target, output],
+    options: [reason, dryRun, publish, allowShrink, wait, yes, ...target, output],
     examples: ["meridian rollback 41 --reason 'the new pool is slow'"],
     run: async (input) => (await import("./commands/documents.ts")).rollback(input),
   },

@@ -25,7 +25,7 @@ const watchedFiles: OptionDefinition = {
 
 const allowEmpty: OptionDefinition = {
   flags: "--allow-empty",
-  summary: "Accept files that no longer declare anything.",
+  summary: "Accept files that declare nothing any more, or much less.",
   environment: "MERIDIAN_ALLOW_EMPTY",
 };
 

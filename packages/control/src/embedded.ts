@@ -20,17 +20,18 @@ import { isLater, type ManifestSection, type World } from "@meridian/snapshot";
 import { AdoptedModel } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
-import type { FileDocument, Proposal, Publisher } from "./documents/document-service.ts";
 import type {
-  EmbeddedOptions,
-  PublishMode,
-  Reload,
-  SharedPublication,
-} from "./embedded-options.ts";
+  FileDocument,
+  Proposal,
+  ProposalOptions,
+  Publisher,
+} from "./documents/document-service.ts";
+import type { EmbeddedOptions, Reload, SharedPublication } from "./embedded-options.ts";
 import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";
 import { RunningShifts } from "./running-shifts.ts";
 import type { ServedModel } from "./served-model.ts";
+import { sizeOf } from "./shrinking.ts";
 import { ServedSnapshot } from "./served-snapshot.ts";
 import type { Shift } from "./shift-effects.ts";
 import type { DocumentKey } from "./store/store.ts";
@@ -219,9 +220,9 @@ export class Embedded implements Publisher {
   propose(
     documents: readonly InputFile[],
     commit: ((proposal: Proposal) => Promise<number>) | undefined,
-    mode?: PublishMode,
+    options?: ProposalOptions,
   ): Promise<Proposal> {
-    return this.#reloads.propose(documents, commit, mode);
+    return this.#reloads.propose(documents, commit, options);
   }
 
   /**
@@ -356,7 +357,7 @@ export class Embedded implements Publisher {
     return this.#options.stored?.() ?? [];
   }
 
-  async #compile(load: LoadKind): Promise<VersionedOutcome> {
+  async #compile({ allowShrink, ...load }: LoadKind): Promise<VersionedOutcome> {
     const { probing, allowEmpty, shared } = this.#options;
     const base = this.#adopted.held;
     const revision = shared?.contentRevision();
@@ -371,6 +372,8 @@ export class Embedded implements Publisher {
       serialBase: dateSerial(this.#clock.wallMs()),
       servedCount: this.world === undefined ? 0 : servedCount(this.world),
       allowEmpty,
+      servedSize:
+        this.world === undefined || (allowShrink ?? allowEmpty) ? undefined : sizeOf(this.world),
       isTrial: false,
       stored,
       held: base,

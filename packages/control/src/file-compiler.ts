@@ -43,6 +43,7 @@ import { LoadedFiles, type ChangedFiles } from "./loaded-files.ts";
 import { compiledState, patchedState, sectionsOf, type CompiledState } from "./compiled-state.ts";
 import { changedParts, smallChange, type HeldParts, type PartsChange } from "./served-model.ts";
 import { writeProbePlan } from "./probe-plan-file.ts";
+import { shrinkingOf, sizeOf, type SetSize } from "./shrinking.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
 import type { DocumentKey } from "./store/store.ts";
@@ -74,6 +75,8 @@ export interface LoadRequest {
   /** Zones, pools and policies that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
   readonly servedCount: number;
   readonly allowEmpty: boolean;
+  /** How large what is served is: what is much smaller is refused; anything goes where left out. */
+  readonly servedSize?: SetSize | undefined;
   /** Of the paths that were given, those that had files when they were last good and may not lose all of them. */
   readonly filled?: readonly string[];
   /** Only to see what comes of it: what is known of the documents stays as it was. */
@@ -94,6 +97,8 @@ export interface LoadOutcome {
   readonly filled?: readonly string[];
   readonly problems: readonly Problem[];
   readonly errors: readonly string[];
+  /** Why it is refused for leaving too little, as the end of a sentence. */
+  readonly shrinking?: string;
   /** Every file that was read, and where files were looked for. */
   readonly watched: readonly string[];
   readonly accepted?: AcceptedLoad;
@@ -177,7 +182,8 @@ export class FileCompiler {
     if (changed === undefined || patch === undefined || patch.next.model.documentCount === 0)
       return undefined;
     const state = this.#patchedState(last.state, patch, request);
-    if (state === undefined) return undefined;
+    // The whole says what is wrong with it.
+    if (state === undefined || shrinkingIn(state, request) !== undefined) return undefined;
     const problems = [
       ...last.problems.filter(({ file }) => !changed.paths.has(file)),
       ...lintParts(patch.next.model, changed),
@@ -229,6 +235,9 @@ export class FileCompiler {
     try {
       const { accepted, state, sections } = this.#compile(model, request);
       const { filled } = listed;
+      const shrinking = shrinkingIn(state, request);
+      if (shrinking !== undefined)
+        return { problems, errors: [refusedShrinking(shrinking)], watched, shrinking };
       if (request.isTrial) return { problems, errors, watched, accepted, filled };
       this.#patched = state.patched;
       this.#print = accepted.parts.print;
@@ -472,6 +481,14 @@ function refuseEmptying(documents: number, { servedCount, allowEmpty }: LoadRequ
   return [
     `Cannot apply the files: they declare nothing, while zones, pools and policies (${servedCount}) are served; start with --allow-empty to mean it`,
   ];
+}
+
+function shrinkingIn({ world }: CompiledState, { servedSize }: LoadRequest): string | undefined {
+  return servedSize === undefined ? undefined : shrinkingOf(servedSize, sizeOf(world));
+}
+
+function refusedShrinking(shrinking: string): string {
+  return `Cannot apply the files: ${shrinking}; start with --allow-empty to mean it, or change less at once`;
 }
 
 /** One of several folders that has lost its files: a disk that is not mounted, a checkout that went wrong. */

@@ -5,8 +5,8 @@
 
 import { reasonOf } from "@meridian/core";
 import type { InputFile, Problem } from "@meridian/model";
-import type { Proposal } from "./documents/document-service.ts";
-import type { Logger, PublishMode, Reload } from "./embedded-options.ts";
+import type { Proposal, ProposalOptions } from "./documents/document-service.ts";
+import type { Logger, Reload } from "./embedded-options.ts";
 import type { VersionedLoad } from "./adopted-model.ts";
 import type { LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import { FileWatcher } from "./file-watcher.ts";
@@ -24,7 +24,11 @@ export interface VersionedOutcome extends Omit<LoadOutcome, "accepted"> {
 }
 
 /** What a load is otherwise than reading what files and store hold now. */
-export type LoadKind = Partial<Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored" | "isWhole">>;
+export type LoadKind = Partial<
+  Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored" | "isWhole"> & {
+    readonly allowShrink: boolean;
+  }
+>;
 
 /** What a reload calls. */
 export interface ReloadSteps {
@@ -102,19 +106,21 @@ export class FileReloads {
   async propose(
     stored: readonly InputFile[],
     commit: ((proposal: Proposal) => Promise<number>) | undefined,
-    mode?: PublishMode,
+    { publish: mode, allowShrink = false }: ProposalOptions = {},
   ): Promise<Proposal> {
     return this.#oneLoad(async () => {
-      const { problems, errors, accepted } = await this.#steps.compile({
+      const { problems, errors, accepted, shrinking } = await this.#steps.compile({
         stored,
         isTrial: commit === undefined,
         // Who deletes documents by name means it; a folder that lost its files may not.
         allowEmpty: true,
+        allowShrink,
       });
       const claims = accepted?.claims ?? [];
       const state =
         accepted?.revision === undefined ? [] : storeWrites(serialWrites(accepted.serials));
-      const proposal = { isAccepted: accepted !== undefined, problems, errors, claims, state };
+      const isAccepted = accepted !== undefined;
+      const proposal = { isAccepted, problems, errors, claims, state, shrinking };
       if (accepted === undefined || commit === undefined) return proposal;
       let revision: number;
       try {

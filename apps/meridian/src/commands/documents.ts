@@ -293,6 +293,7 @@ function writeQuery(input: CommandInput): QueryOf<"post", "/v1/apply"> {
     reason: input.text("reason"),
     publish,
     ...(input.flag("dryRun") ? { dryRun: "true" } : {}),
+    ...(input.flag("allowShrink") ? { allowShrink: "true" } : {}),
   };
 }
 

@@ -59,6 +59,15 @@ export interface Proposal {
   readonly claims: readonly ZoneClaim[];
   /** What is to be committed with the documents, so that every control of the store compiles the same. */
   readonly state: readonly Write[];
+  /** Why it is refused for leaving too little, as the end of a sentence. */
+  readonly shrinking?: string | undefined;
+}
+
+/** How a proposal is taken. */
+export interface ProposalOptions {
+  readonly publish?: PublishMode | undefined;
+  /** It may leave much less than is served. */
+  readonly allowShrink?: boolean | undefined;
 }
 
 /** What tries a change and serves it. */
@@ -72,7 +81,7 @@ export interface Publisher {
   propose(
     documents: readonly InputFile[],
     commit: ((proposal: Proposal) => Promise<number>) | undefined,
-    mode?: PublishMode,
+    options?: ProposalOptions,
   ): Promise<Proposal>;
   /** The document of a file, where one has the key. */
   documentOfFile(key: DocumentKey): Promise<FileDocument | undefined>;
@@ -97,6 +106,8 @@ export interface ChangeOptions {
   readonly id?: string;
   /** How it goes to edges. */
   readonly publish?: PublishMode;
+  /** It may leave much less than is served. */
+  readonly allowShrink?: boolean;
   /** On behalf of whom, in the caller's own words. */
   readonly actor?: string;
 }
@@ -296,7 +307,7 @@ export class DocumentService {
     const caller = new Caller("meridian", undefined, "", builtinRoles["admin"] ?? []);
     await this.refresh();
     if (this.#set.contentRevision > seen) return;
-    await this.rollback(before, { caller, reason, publish: "immediate" });
+    await this.rollback(before, { caller, reason, publish: "immediate", allowShrink: true });
   }
 
   /** A document of the store as it is now or was; of a file where the store has none. */
@@ -412,10 +423,15 @@ export class DocumentService {
             check(proposed);
             return commit(proposed.state);
           },
-      options.publish,
+      // A cluster that scales in takes endpoints away as it should.
+      {
+        publish: options.publish,
+        allowShrink: options.allowShrink === true || isOperator(options),
+      },
     );
     // It changed nothing that edges see.
     if (this.#publisher.newestRevision === served) this.#unsettled = unsettled;
+    if (proposal.shrinking !== undefined) throw shrunk(proposal.shrinking);
     if (!proposal.isAccepted) throw refusalOf(proposal, candidate, plan, options.caller);
     check(proposal);
     const warnings = proposal.problems
@@ -461,7 +477,7 @@ export class DocumentService {
   }
 
   #commit(verb: string, options: ChangeOptions, plan: Plan, set: DocumentSet): Promise<Head> {
-    const { caller, reason, actor } = options;
+    const { caller, reason, actor, allowShrink } = options;
     const before = plan.writes.flatMap(({ key }) => {
       const found = set.get(key);
       return found === undefined
@@ -477,6 +493,7 @@ export class DocumentService {
         ...(actor === undefined ? {} : { actor }),
       },
       ...(reason === undefined ? {} : { reason }),
+      ...(allowShrink === true ? { allowShrink } : {}),
       before: Object.fromEntries(before),
     };
     return this.store.commit({
@@ -549,6 +566,17 @@ function refusalOf(
       message: `It would break ${hidden} places in documents that "${caller.subject}" may not see`,
     });
   return invalid(visible);
+}
+
+function isOperator({ owner }: ChangeOptions): boolean {
+  return owner?.startsWith("operator:") === true;
+}
+
+function shrunk(shrinking: string): RequestRefusal {
+  return new RequestRefusal(
+    "DOCUMENTS_SHRINK",
+    `Cannot change documents: ${shrinking}; ask with allowShrink=true, or --allow-shrink, to mean it`,
+  );
 }
 
 /** A document that a file has already. */

@@ -42,6 +42,10 @@ const writing: readonly ApiParameter[] = [
       "To all edges at once, or to a few first, which check it; by what it changes unless given.",
     choices: ["immediate", "progressive"],
   },
+  {
+    name: "allowShrink",
+    summary: "`true`: it may take away more than 30 % of the names or endpoints that are served.",
+  },
   { name: "owner", summary: "Whose the documents are: `api` or `operator:CLUSTER`." },
 ];
 const selecting: readonly ApiParameter[] = [

@@ -274,7 +274,7 @@ class Routes {
 
   #change(request: FastifyRequest<Shape>): ChangeOptions {
     const { query, headers } = request;
-    const { dryRun, owner, reason, publish } = query;
+    const { dryRun, owner, reason, publish, allowShrink } = query;
     const id = headers["idempotency-key"];
     const actor = headers["meridian-actor"];
     if (owner !== undefined && !/^(api|operator:[a-z0-9-]{1,63})$/.test(owner))
@@ -290,6 +290,7 @@ class Routes {
     return {
       caller: this.#keeper.callerOf(request),
       ...(publish === undefined ? {} : { publish }),
+      ...(allowShrink === "true" ? { allowShrink: true } : {}),
       isDryRun: dryRun === "true" || dryRun === "All",
       ...(owner === undefined ? {} : { owner }),
       ...(reason === undefined ? {} : { reason: reason.slice(0, 1024) }),

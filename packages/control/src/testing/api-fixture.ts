@@ -105,6 +105,8 @@ export interface Sending {
 export interface FixtureOptions {
   readonly probing?: boolean;
   readonly access?: ApiAccess;
+  /** Files may leave nothing, or much less, of what is served. */
+  readonly allowEmpty?: boolean;
 }
 
 /** The control plane with its API over HTTP and the local socket, an SQLite store and files in a temporary folder. */
@@ -118,7 +120,11 @@ export class ApiFixture {
   readonly #latency: LatencySamples;
   #address = "";
 
-  private constructor(folder: string, store: Store, probing: boolean, access: ApiAccess) {
+  private constructor(
+    folder: string,
+    store: Store,
+    { probing = false, access = {}, allowEmpty = true }: FixtureOptions,
+  ) {
     this.folder = folder;
     this.store = store;
     const transitions = new TransitionHistory();
@@ -129,7 +135,7 @@ export class ApiFixture {
       logger: silent,
       persistence: new MemoryPersistence(),
       probing,
-      allowEmpty: true,
+      allowEmpty,
       vantage: "test",
       onTransitions: (batch) => transitions.add(batch),
     });
@@ -162,7 +168,7 @@ export class ApiFixture {
   static async start(
     context: TestContext,
     files: Readonly<Record<string, string>>,
-    { probing = false, access = {} }: FixtureOptions = {},
+    options: FixtureOptions = {},
   ): Promise<ApiFixture> {
     const folder = mkdtempSync(join(tmpdir(), "meridian-api-"));
     for (const name of ["files", "journal", "snapshots"]) mkdirSync(join(folder, name));
@@ -170,7 +176,7 @@ export class ApiFixture {
       writeFileSync(join(folder, "files", name), text);
     const path = join(folder, "store.sqlite");
     const store = await openStore({ kind: "sqlite", path, isReadOnly: false }, () => {});
-    const fixture = new ApiFixture(folder, store, probing, access);
+    const fixture = new ApiFixture(folder, store, options);
     context.after(() => fixture.#close());
     await fixture.documents.start();
     await fixture.embedded.start();
