@@ -23,6 +23,8 @@ import { VantageHub } from "./vantage-hub.ts";
 
 /** Pause before a store that cannot be written is tried again. */
 const REGISTER_MS = 1000;
+/** The store is asked for its head each second; where it is older than this, it is out of reach. */
+const STORE_AGE_MS_MAX = 3000;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export interface EdgeGatewayOptions {
@@ -123,8 +125,18 @@ export class EdgeGateway {
     this.#timer = setInterval(() => {
       this.#cutRevoked();
       this.#hub.tick();
-      this.#vantages.tick();
+      void this.#isCurrent().then((isCurrent) => this.#vantages.tick(isCurrent));
     }, TABLE_MS).unref();
+  }
+
+  /** Whether the store was heard of a moment ago. Edges that follow a control that is cut off from it go to another. */
+  async #isCurrent(): Promise<boolean> {
+    try {
+      const { ageMs } = await this.#options.state.store.head({ stale: true });
+      return ageMs < STORE_AGE_MS_MAX;
+    } catch {
+      return false;
+    }
   }
 
   /** Whether some edge is connected. */

@@ -32,6 +32,7 @@ export class VantageHub {
   readonly #hear: (from: VantagePlace, payload: Uint8Array) => void;
   readonly #connected = new Map<string, Connected>();
   #plan: PlanSection | undefined;
+  #isCurrent = true;
   #roster: Roster = { live: [], isSettled: false };
 
   constructor(hear: (from: VantagePlace, payload: Uint8Array) => void) {
@@ -67,8 +68,9 @@ export class VantageHub {
     if (this.#connected.get(name)?.stream === stream) this.#connected.delete(name);
   }
 
-  /** To be called each second. */
-  tick(): void {
+  /** To be called each second: whether this control knows what its store holds. */
+  tick(isCurrent: boolean = this.#isCurrent): void {
+    this.#isCurrent = isCurrent;
     for (const each of this.#connected.values()) this.#tell(each);
   }
 
@@ -83,6 +85,7 @@ export class VantageHub {
     const message: VantagePlan = {
       plan: this.#plan,
       isSettled,
+      isCurrent: this.#isCurrent,
       ...(isBehind ? { live } : {}),
     };
     connected.isBehind = false;

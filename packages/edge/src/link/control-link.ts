@@ -23,6 +23,7 @@ import {
   type StageStatus,
 } from "@meridian/snapshot";
 import type { EdgeLogger } from "../edge-logger.ts";
+import { ControlChoice } from "./control-choice.ts";
 import type { EdgeIdentity } from "./edge-identity.ts";
 import type { EdgeReplica, FetchSection } from "./edge-replica.ts";
 import { dial } from "./exchange.ts";
@@ -49,10 +50,12 @@ export interface ControlLinkOptions {
 
 export class ControlLink {
   readonly #options: ControlLinkOptions;
+  readonly #choice: ControlChoice;
+  /** The control that is followed, or dialled. */
+  #url = "";
   #session: ClientHttp2Session | undefined;
   #stream: ClientHttp2Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #attempt = 0;
   /** Since a control last took this edge. */
   #failures = 0;
   #behind: NodeJS.Timeout | undefined;
@@ -61,6 +64,7 @@ export class ControlLink {
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
+    this.#choice = new ControlChoice(options.controls);
   }
 
   start(): void {
@@ -72,6 +76,14 @@ export class ControlLink {
     const stream = this.#stream;
     if (stream?.writable === true)
       stream.write(encodeAcknowledgement(this.#options.replica.position));
+  }
+
+  /** A control says whether it knows what its store holds; one that does not is left where another does. */
+  heardOfStore(url: string, isCurrent: boolean): void {
+    const nowMs = performance.now();
+    this.#choice.heard(url, isCurrent, nowMs);
+    if (this.#choice.isWorse(this.#url, nowMs))
+      this.#session?.destroy(new Error("control has lost its store, and another has not"));
   }
 
   /** A revision that control had checked here was found good or bad. */
@@ -88,8 +100,9 @@ export class ControlLink {
   }
 
   #dial(): void {
-    const { controls, identity } = this.#options;
-    const url = controls[this.#attempt++ % controls.length] ?? "";
+    const { identity } = this.#options;
+    const url = this.#choice.next(performance.now());
+    this.#url = url;
     const session = dial(url, { kind: "edge", identity: identity() });
     this.#session = session;
     let reason = "control ended it";

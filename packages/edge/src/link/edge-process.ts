@@ -157,6 +157,7 @@ export class EdgeProcess {
       onPlan: ({ latches = [] }) => this.#isolation.planned(new Map(latches)),
       onTransitions: (batch) => this.#isolation.transitions(batch),
       onSettled: (url) => this.#isolation.settled(url),
+      onStore: (url, isCurrent) => this.#link.heardOfStore(url, isCurrent),
     });
     this.#agent = agent;
     if (this.#isClosed) {

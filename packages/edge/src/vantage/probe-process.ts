@@ -56,6 +56,7 @@ export class ProbeProcess {
           logger.info("Opinion changed", { endpoint: key, verdict, reason });
       },
       onSettled: () => {},
+      onStore: () => {},
     });
   }
 

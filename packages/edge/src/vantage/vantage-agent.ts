@@ -31,6 +31,8 @@ export interface VantageAgentOptions {
   readonly onTransitions: (batch: readonly Transition[]) => void;
   /** The control at this URL counts what this vantage says, and has heard enough to judge. */
   readonly onSettled: (url: string) => void;
+  /** The control at this URL says whether it knows what its store holds. */
+  readonly onStore: (url: string, isCurrent: boolean) => void;
 }
 
 export class VantageAgent {
@@ -92,8 +94,9 @@ export class VantageAgent {
     await this.vantage.close();
   }
 
-  #hear(url: string, { plan, isSettled, live }: VantagePlan, fetch: FetchSection): void {
+  #hear(url: string, { plan, isSettled, isCurrent, live }: VantagePlan, fetch: FetchSection): void {
     const name = this.#options.identity().edge;
+    this.#options.onStore(url, isCurrent);
     if (live !== undefined) {
       this.vantage.setLive(url, live);
       if (live.some((each) => each.name === name)) this.#listed.add(url);

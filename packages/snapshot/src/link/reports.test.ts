@@ -95,8 +95,8 @@ test("a long reason is cut between characters", () => {
 test("a plan message is read as it was written, and nothing else is", () => {
   const plan = { name: "a".repeat(64), bytes: 12 };
   for (const message of [
-    { plan: undefined, isSettled: false },
-    { plan, isSettled: true, live: [{ name: "eu-1", site: "eu" }] },
+    { plan: undefined, isSettled: false, isCurrent: false },
+    { plan, isSettled: true, isCurrent: true, live: [{ name: "eu-1", site: "eu" }] },
   ])
     assert.deepEqual(decodeVantagePlan(encodeVantagePlan(message).subarray(5)), message);
   for (const wrong of ["", "1", "{}", '{"isSettled":true,"plan":{"name":"../x","bytes":1}}'])

@@ -26,6 +26,8 @@ export interface VantagePlan {
   readonly plan: PlanSection | undefined;
   /** Whether control has heard enough to judge since it began. */
   readonly isSettled: boolean;
+  /** Whether control knows what its store holds now; one that is cut off from it does not. */
+  readonly isCurrent: boolean;
   readonly live?: readonly VantagePlace[];
 }
 
@@ -62,8 +64,8 @@ export function decodeVantageHello(payload: Uint8Array): VantageHello | undefine
 }
 
 export function encodeVantagePlan(message: VantagePlan): Uint8Array {
-  const { plan, isSettled, live } = message;
-  const text = JSON.stringify({ plan, isSettled, live });
+  const { plan, isSettled, isCurrent, live } = message;
+  const text = JSON.stringify({ plan, isSettled, isCurrent, live });
   return encodeFrame({ kind: FrameKind.plan, payload: new TextEncoder().encode(text) });
 }
 
@@ -72,11 +74,13 @@ export function decodeVantagePlan(payload: Uint8Array): VantagePlan | undefined 
   const raw = parsed(payload);
   const [plan, isSettled, live] = ["plan", "isSettled", "live"].map((name) => memberOf(raw, name));
   if (typeof isSettled !== "boolean") return undefined;
+  // A control of an earlier version says nothing of it.
+  const isCurrent = memberOf(raw, "isCurrent") !== false;
   if (plan !== undefined && !isPlanSection(plan)) return undefined;
-  if (live === undefined) return { plan, isSettled };
+  if (live === undefined) return { plan, isSettled, isCurrent };
   if (!Array.isArray(live) || live.length > VANTAGES_MAX || !live.every(isVantagePlace))
     return undefined;
-  return { plan, isSettled, live };
+  return { plan, isSettled, isCurrent, live };
 }
 
 function isPlanSection(raw: unknown): raw is PlanSection {
