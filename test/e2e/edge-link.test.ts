@@ -65,6 +65,7 @@ async function startControl(
     state,
     keyPath: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),
     stateFolder: temporaryFolder(t),
+    leading: () => ({}),
     listen: "127.0.0.1:0",
     section: () => undefined,
     copyPath: join(temporaryFolder(t), "copy.jsonl"),

@@ -215,7 +215,7 @@ export class SimulatedEdge {
         const table = decodeTable(payload);
         assert.ok(table !== undefined, "a table is one");
         replica.takeTable(table, fetch);
-        connection.up.send(encodeAcknowledgement(replica.position));
+        connection.up.send(encodeAcknowledgement(replica.acknowledgement));
       } else if (kind === FrameKind.stage) {
         const stage = decodeStage(payload);
         assert.ok(stage !== undefined, "a stage is one");
@@ -304,7 +304,7 @@ export class SimulatedEdge {
       const truth = this.#system.slots.get(`${revision}:${sequence}`);
       this.#system.check(found === truth, `${here} has slots that control had not`);
     }
-    this.#connection?.up.send(encodeAcknowledgement(position));
+    this.#connection?.up.send(encodeAcknowledgement({ ...position, hash: "0".repeat(64) }));
   }
 }
 

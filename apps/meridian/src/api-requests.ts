@@ -112,7 +112,20 @@ export type Edge = {
     readonly servfailShare: number;
     readonly emptyShare: number;
   };
+  readonly hash?: string;
+  readonly cell?: string;
   readonly control?: string;
+};
+
+export type Shard = {
+  readonly name: string;
+  readonly cell: string;
+  readonly unit: string;
+  readonly edges: readonly string[];
+  readonly nameServers: readonly string[];
+  readonly leaving: readonly string[];
+  readonly zones: number;
+  readonly overlap: number;
 };
 
 export type EdgeBehind = {
@@ -440,6 +453,16 @@ export type ApiRequest =
         readonly continue?: string | undefined;
       };
       readonly answer: { readonly items: readonly Edge[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/shards";
+      readonly query: {
+        readonly zone?: string | undefined;
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly Shard[]; readonly continue?: string };
     }
   | {
       readonly method: "delete";

@@ -67,6 +67,7 @@ export const commands: readonly CommandDefinition[] = [
           "notifications",
           "controls",
           "edges",
+          "shards",
           "vantages",
           ...documentKinds,
         ],

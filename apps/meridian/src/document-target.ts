@@ -2,7 +2,7 @@
 
 import { CommandError, ExitCode } from "./exit-code.ts";
 
-const clusterKinds = new Set(["Site", "DataSet", "Role", "Token", "Tenant"]);
+const clusterKinds = new Set(["Site", "DataSet", "Role", "Token", "Tenant", "Cell"]);
 
 /** Kinds of documents, as `get`, `watch` and the like take them. */
 export const documentKinds = [
@@ -19,6 +19,7 @@ export const documentKinds = [
   "Tenant",
   "Grant",
   "Notification",
+  "Cell",
 ] as const;
 
 /** The path of the document that `KIND/NAMESPACE/NAME`, `KIND/NAME` of the default namespace, or `KIND/NAME` of a cluster-wide kind means. */

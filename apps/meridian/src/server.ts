@@ -292,6 +292,11 @@ export class Server {
         const found = this.#persistence.store.readSection(name);
         return typeof found === "string" ? undefined : found;
       },
+      leading: () => {
+        const { lease, isLeader } = this.#replica?.leadership ?? { isLeader: true };
+        if (lease !== undefined) return { lease };
+        return isLeader ? {} : undefined;
+      },
       events: {
         onSettled: (revision) => this.#rollOuts.settled(revision),
         onHalted: (revision, reason) => this.#rollOuts.halted(revision, reason),

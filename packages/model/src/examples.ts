@@ -152,4 +152,18 @@ spec:
     url: https://hooks.example.org/meridian
     token: { file: on-call-token }
 `,
+  Cell: `apiVersion: meridian.dev/v1alpha1
+kind: Cell
+metadata:
+  name: eu
+spec:
+  edges:
+    - { name: eu-1, nameServer: ns1.example.net }
+    - { name: eu-2, nameServer: ns2.example.net }
+    - { name: eu-3, nameServer: ns3.example.net }
+    - { name: eu-4, nameServer: ns4.example.net }
+  tenants: [shop, bank]
+  zones: [example.org]
+  shuffle: { edges: 2, overlap: 1 }
+`,
 };

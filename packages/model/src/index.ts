@@ -58,6 +58,7 @@ export {
   type ReceiverKind,
   type SecretReference,
 } from "./kinds/notification.ts";
+export type { CellDocument } from "./kinds/cell.ts";
 export { countedKinds, type GrantDocument, type TenantDocument } from "./kinds/tenant.ts";
 export {
   isStoreKind,

@@ -26,6 +26,7 @@ const summaries: Readonly<Record<Kind | StoreKind, string>> = {
     "What documents of other namespaces may name in this one. Without it references stay within their\nnamespace. Applied by API; documents of files need none.",
   Notification:
     "Who is told what, and how. Applied by API, never by a file. Secrets are only named here.",
+  Cell: "Edges that stand apart from others, and the tenants and zones that they alone serve. Applied by\nadministrators, never by a file.",
 };
 
 /** The name of the page of a kind within the reference, as in `traffic-policy.md`. */

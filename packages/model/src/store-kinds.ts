@@ -4,6 +4,7 @@
 
 import { type Finding, findingsOf } from "./issues.ts";
 import { roleSchema, tokenSchema, type RoleDocument, type TokenDocument } from "./kinds/access.ts";
+import { cellSchema, type CellDocument } from "./kinds/cell.ts";
 import {
   grantSchema,
   tenantSchema,
@@ -19,6 +20,7 @@ export const storeSchemas = {
   Tenant: tenantSchema,
   Grant: grantSchema,
   Notification: notificationSchema,
+  Cell: cellSchema,
 } as const;
 
 export type StoreKind = keyof typeof storeSchemas;
@@ -27,7 +29,8 @@ export type StoreDocument =
   | TokenDocument
   | TenantDocument
   | GrantDocument
-  | NotificationDocument;
+  | NotificationDocument
+  | CellDocument;
 
 /** Those kinds, in the order in which reference pages list them. */
 export const storeKinds: readonly StoreKind[] = Object.keys(storeSchemas).filter(isStoreKind);

@@ -65,9 +65,11 @@ export { ZoneTable, type LoadedZone } from "./zone/zone-table.ts";
 export {
   encodeManifest,
   FIRST_EPOCH,
+  cutManifest,
   isLater,
   makeManifest,
   parseManifest,
+  wholeOf,
   type Manifest,
   type ManifestSection,
 } from "./manifest.ts";
@@ -91,6 +93,7 @@ export {
   encodeHello,
   encodeManifestMessage,
   encodeTable,
+  type Acknowledgement,
   type Hello,
   type Position,
   type SlotChanges,

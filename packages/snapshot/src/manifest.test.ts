@@ -2,12 +2,16 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { key64 } from "@meridian/core";
 import fc from "fast-check";
+import { SectionKind } from "./section.ts";
 import {
+  cutManifest,
   encodeManifest,
   isLater,
   makeManifest,
   parseManifest,
+  wholeOf,
   type ManifestSection,
 } from "./manifest.ts";
 
@@ -64,6 +68,28 @@ test("the hash covers seed and sections, and neither revision nor the order of m
   );
   assert.notEqual(makeManifest(1, 8, [one]).hash, hash);
   assert.notEqual(makeManifest(1, 7, [{ ...one, bytes: 72 }]).hash, hash);
+});
+
+test("a cut lacks the zones that are withheld, and nothing else", () => {
+  const section = (kind: number, text: string, digit: string): ManifestSection => ({
+    kind,
+    key: key64(text).toString(16).padStart(16, "0"),
+    name: digit.repeat(64),
+    bytes: 64,
+  });
+  const shared = section(SectionKind.pools, "pools", "1");
+  const zones = ["a.example", "b.example"].map((origin, at) => [
+    section(SectionKind.zone, `zone/${origin}`, `${at + 2}`),
+    section(SectionKind.names, `names/${origin}/0`, `${at + 4}`),
+    section(SectionKind.names, `names/${origin}/1`, `${at + 6}`),
+  ]);
+  const whole = makeManifest(3, 7, [shared, ...zones.flat()]);
+  const cut = cutManifest(whole, ["b.example", "unknown.example"]);
+  assert.deepEqual(cut.sections, [shared, ...(zones[0] ?? [])]);
+  assert.equal(wholeOf(cut), whole.hash);
+  assert.notEqual(cut.hash, whole.hash);
+  assert.deepEqual(parseManifest(encodeManifest(cut)), cut);
+  assert.equal(cutManifest(whole, ["unknown.example"]), whole);
 });
 
 test("bytes that are torn or altered are refused with a reason", () => {

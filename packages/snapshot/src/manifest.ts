@@ -4,7 +4,9 @@
 // have equal bytes; `hash` is the SHA-256 of the section list and seed, which is what replicas compare.
 
 import { createHash } from "node:crypto";
-import { SECTION_BYTES_MAX, SECTION_VERSION } from "./section.ts";
+import { key64 } from "@meridian/core";
+import { SECTION_BYTES_MAX, SECTION_VERSION, SectionKind } from "./section.ts";
+import { namesKeyText, zoneKeyText } from "./zone/zone-format.ts";
 
 /** Most sections of a snapshot. */
 export const MANIFEST_SECTIONS_MAX = 1_048_576;
@@ -28,6 +30,8 @@ export interface Manifest {
   /** Seed of hashes and draws. */
   readonly seed: number;
   readonly hash: string;
+  /** Of a cut: the hash of the whole revision. */
+  readonly whole?: string;
   readonly sections: readonly ManifestSection[];
 }
 
@@ -47,6 +51,29 @@ export function makeManifest(
     hash: hashOf(seed, ordered),
     sections: ordered,
   };
+}
+
+/** The revision without some zones, by origin; itself where it has none of them. Slots and everything else stay, so that an overlay fits every cut. */
+export function cutManifest(manifest: Manifest, withheld: Iterable<string>): Manifest {
+  const at = new Map(manifest.sections.map(({ kind, key }, index) => [`${kind} ${key}`, index]));
+  const gone = new Set<number>();
+  const take = (kind: number, text: string): boolean => {
+    const index = at.get(`${kind} ${key64(text).toString(16).padStart(16, "0")}`);
+    if (index !== undefined) gone.add(index);
+    return index !== undefined;
+  };
+  for (const origin of withheld) {
+    take(SectionKind.zone, zoneKeyText(origin));
+    for (let chunk = 0; take(SectionKind.names, namesKeyText(origin, chunk));) chunk += 1;
+  }
+  if (gone.size === 0) return manifest;
+  const sections = manifest.sections.filter((_, index) => !gone.has(index));
+  return { ...manifest, hash: hashOf(manifest.seed, sections), whole: wholeOf(manifest), sections };
+}
+
+/** The hash of the whole revision that this is, or is cut from. */
+export function wholeOf({ hash, whole }: Pick<Manifest, "hash" | "whole">): string {
+  return whole ?? hash;
 }
 
 /** Whether what is served as `a` comes after `b`. */
@@ -92,6 +119,7 @@ function isManifest(raw: unknown): raw is Manifest {
     isCount(raw["revision"]) &&
     isCount(raw["seed"]) &&
     typeof raw["hash"] === "string" &&
+    (raw["whole"] === undefined || isHex(raw["whole"], 64)) &&
     Array.isArray(raw["sections"]) &&
     raw["sections"].length <= MANIFEST_SECTIONS_MAX &&
     raw["sections"].every(isManifestSection)

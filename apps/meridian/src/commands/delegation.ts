@@ -10,7 +10,7 @@ import { addressesOf, askDns } from "../dns-question.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { loadFiles } from "../files.ts";
 import { ApiClient } from "../api-client.ts";
-import { print, printJson } from "../output.ts";
+import { print, printJson, rowsOf } from "../output.ts";
 import { stateDirOf } from "../server-settings.ts";
 
 /** TTL of a delegation in the parent: long, as it rarely changes. */
@@ -94,6 +94,8 @@ function nameServersOf(zone: Zone): NameServer[] {
 
 /** Asks the server that holds the state folder, over DNS as its clients do. */
 async function servedZone(stateDir: string, origin: string): Promise<DelegatedZone> {
+  const shard = await shardServers(stateDir, origin);
+  if (shard !== undefined) return { origin, servers: shard };
   const server = await dnsAddressOf(stateDir);
   const message = await askDns({ server, name: origin, type: RRType.NS });
   const names = nsNames({ ...message, authority: [] }, origin);
@@ -112,6 +114,23 @@ async function servedZone(stateDir: string, origin: string): Promise<DelegatedZo
     return { name, addresses: answers.flatMap(addressesOf), needsGlue: isInside };
   });
   return { origin, servers: await Promise.all(servers) };
+}
+
+/** Of a zone that some edges alone serve: those; undefined for one that every edge serves. */
+async function shardServers(stateDir: string, origin: string): Promise<NameServer[] | undefined> {
+  const listed = await new ApiClient({ stateDir }).list("/v1/shards", { zone: origin });
+  const [shard] = rowsOf(listed);
+  if (shard === undefined) return undefined;
+  const { edges, nameServers: names, cell } = shard;
+  if (!Array.isArray(names) || !Array.isArray(edges) || names.length < edges.length)
+    throw new CommandError(
+      ExitCode.failed,
+      `Cannot say how "${origin}" is delegated: not every one of its edges ${String(edges)} has a nameServer in Cell/${String(cell)}, expected one each`,
+    );
+  return names.map((each): NameServer => {
+    const name = `${String(each).toLowerCase().replace(/\.$/, "")}.`;
+    return { name, addresses: [], needsGlue: needsGlue(name, origin) };
+  });
 }
 
 /** Where the server of a state folder answers DNS, as an address to ask. */

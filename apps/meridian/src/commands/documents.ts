@@ -276,7 +276,7 @@ function keyOf(raw: unknown): string {
   const metadata = memberOf(raw, "metadata");
   const name = textOf(memberOf(metadata, "name"));
   const namespace = textOf(memberOf(metadata, "namespace") ?? "default");
-  const path = ["Site", "DataSet", "Role", "Token", "Tenant"].includes(kind)
+  const path = ["Site", "DataSet", "Role", "Token", "Tenant", "Cell"].includes(kind)
     ? [kind, name]
     : [kind, namespace, name];
   return path.join("/");

@@ -66,6 +66,7 @@ const listPaths = [
   "/v1/notifications",
   "/v1/controls",
   "/v1/edges",
+  "/v1/shards",
 ] as const;
 
 /** How each kind is shown; ages count from `nowMs`. */
@@ -173,6 +174,7 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("CONTROL", "control"),
       field("CONNECTED", "connected"),
       field("STATE", "standing"),
+      field("CELL", "cell"),
       field("REVISION", "revision", true),
       field("SEQUENCE", "sequence", true),
       ageField("LAST WORD", "lastWordMs", nowMs),
@@ -182,6 +184,14 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       answered("EMPTY", "emptyShare", shareText),
       field("VERSION", "version"),
       field("ADDRESS", "address"),
+    ],
+    shards: [
+      field("CELL", "cell"),
+      field("SERVED", "unit"),
+      field("ZONES", "zones", true),
+      { title: "EDGES", value: (row) => textsOf(row["edges"]) },
+      { title: "LEAVING", value: (row) => textsOf(row["leaving"]) },
+      field("MOST IN COMMON", "overlap", true),
     ],
   };
   return columns[kind];
@@ -198,6 +208,10 @@ function witnessesOf(value: unknown): string {
       return member("counts") === true ? text : `(${text})`;
     })
     .join(", ");
+}
+
+function textsOf(value: unknown): string {
+  return Array.isArray(value) ? value.join(" ") : "";
 }
 
 /** A column of shares; `scale` brings the value to percent. */

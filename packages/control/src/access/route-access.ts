@@ -37,6 +37,7 @@ const needs: Readonly<Record<string, RouteNeed>> = {
   "GET /v1/status": seen("Status"),
   "GET /v1/controls": { verb: "list", kind: "Control" },
   "GET /v1/edges": { verb: "list", kind: "Edge" },
+  "GET /v1/shards": { verb: "list", kind: "Shard" },
   "GET /v1/vantages": { verb: "list", kind: "Vantage" },
   "DELETE /v1/edges/:name": { verb: "token", kind: "Edge" },
   "POST /v1/edges/invitations": { verb: "token", kind: "Edge" },

@@ -4,7 +4,14 @@ import { isStoreKind, isKind } from "@meridian/model";
 import type { DocumentKey } from "../store/store.ts";
 
 /** Kinds that belong to no namespace. */
-const clusterKinds: ReadonlySet<string> = new Set(["Site", "DataSet", "Role", "Token", "Tenant"]);
+const clusterKinds: ReadonlySet<string> = new Set([
+  "Site",
+  "DataSet",
+  "Role",
+  "Token",
+  "Tenant",
+  "Cell",
+]);
 
 /** Whether documents of a kind belong to no namespace. */
 export function isClusterKind(kind: string): boolean {

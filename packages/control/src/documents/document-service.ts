@@ -39,6 +39,7 @@ import type { DocumentProblem } from "./document-problem.ts";
 import { DocumentSet, type CompilerFiles } from "./document-set.ts";
 import { storedText } from "./document-text.ts";
 import { refuseUngranted } from "./grants.ts";
+import { refuseCells } from "../cells/wanted-cells.ts";
 import { Tenancy } from "./tenants.ts";
 import type { ZoneClaim } from "./zone-claims.ts";
 
@@ -400,6 +401,7 @@ export class DocumentService {
     const wanted = set.with(plan.writes, set.revision + 1);
     this.#tenancy.refuse(plan.writes, set, wanted);
     refuseUngranted(plan.writes, set, wanted);
+    refuseCells(plan.writes, wanted);
     const commit = async (state: readonly Write[]): Promise<number> => {
       const { revision } = await this.#commitAfter(verb, options, plan, { set, state });
       if (plan.writes.some(({ key }) => isKind(key.kind))) this.#unsettled ??= set.revision;

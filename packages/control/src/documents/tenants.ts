@@ -89,7 +89,7 @@ export class Tenancy {
 }
 
 /** Every Tenant. */
-function tenantsOf(set: DocumentSet): TenantDocument[] {
+export function tenantsOf(set: DocumentSet): TenantDocument[] {
   return [...set.ofKind("Tenant")].flatMap(({ text }) => {
     const parsed = parseStoreDocument("Tenant", plainDocument(JSON.parse(text)));
     return "document" in parsed && parsed.document.kind === "Tenant" ? [parsed.document] : [];
@@ -132,7 +132,10 @@ function refuseForeignNames({ key, text }: Write, tenants: readonly TenantDocume
 }
 
 /** The Tenant with the longest domain that a name lies in. */
-function ownerOf(name: string, tenants: readonly TenantDocument[]): TenantDocument | undefined {
+export function ownerOf(
+  name: string,
+  tenants: readonly TenantDocument[],
+): TenantDocument | undefined {
   const owners = tenants.flatMap((tenant) =>
     (tenant.spec.domains ?? [])
       .map(plainName)
@@ -169,6 +172,7 @@ function* staticOwners(raw: unknown): Generator<string> {
   }
 }
 
-function plainName(name: string): string {
+/** Lower case, without the last dot. */
+export function plainName(name: string): string {
   return name.toLowerCase().replace(/\.$/, "");
 }

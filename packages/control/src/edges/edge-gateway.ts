@@ -6,13 +6,20 @@ import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError, type Clock } from "@meridian/core";
 import type { ChangeSet, Roster } from "@meridian/health";
-import { CONTROL_NAME, LINK_SLOTS_MAX, TABLE_MS, type VantagePlace } from "@meridian/snapshot";
+import {
+  CONTROL_NAME,
+  LINK_SLOTS_MAX,
+  TABLE_MS,
+  type SharedWorld,
+  type VantagePlace,
+} from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./edge-hub.ts";
+import { CellKeeper, type Leading, type ShardView } from "../cells/cell-keeper.ts";
 import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster } from "./edge-roster.ts";
-import { ControlPeers, type ControlStatus, type ControlView } from "./control-peers.ts";
+import { ControlPeers, edgesOf, type ControlStatus, type ControlView } from "./control-peers.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
 import { StoreCopyFile } from "./store-copy-file.ts";
@@ -25,6 +32,8 @@ import { VantageHub } from "./vantage-hub.ts";
 const REGISTER_MS = 1000;
 /** The store is asked for its head each second; where it is older than this, it is out of reach. */
 const STORE_AGE_MS_MAX = 3000;
+/** How often it is looked whether Cells, or what is served, have changed. */
+const CELLS_MS = 250;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export interface EdgeGatewayOptions {
@@ -47,6 +56,8 @@ export interface EdgeGatewayOptions {
   /** A section of an earlier revision, which some edges are still sent. */
   readonly storedSection?: (name: string) => SharedArrayBuffer | undefined;
   readonly events?: PublicationEvents;
+  /** undefined where another control leads. */
+  readonly leading: () => Leading;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -68,7 +79,11 @@ export class EdgeGateway {
   readonly #plan: PlanSectionFile;
   readonly #listener: EdgeListener;
   readonly #peers: ControlPeers;
+  readonly #cells: CellKeeper;
+  /** Of what was published last. */
+  #world: SharedWorld | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #cellTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
   /** `HOST:PORT` that is listened on. */
   address = "";
@@ -99,6 +114,14 @@ export class EdgeGateway {
       logger,
       wallMs: () => clock.wallMs(),
     });
+    this.#cells = new CellKeeper({
+      ...{ state, logger, leading: options.leading },
+      world: () => this.#world,
+      wantedHash: (edge) => this.#hub.wantedHash(edge),
+      edges: async () => edgesOf(await this.controls()),
+      setWithheld: (withheld) => this.#hub.setWithheld(withheld),
+      wallMs: () => clock.wallMs(),
+    });
     this.#peers = new ControlPeers({
       name: options.name,
       address: () => this.#peerAddress(),
@@ -127,6 +150,14 @@ export class EdgeGateway {
       this.#hub.tick();
       void this.#isCurrent().then((isCurrent) => this.#vantages.tick(isCurrent));
     }, TABLE_MS).unref();
+    // Before the first edge is sent anything.
+    this.#cells.tick();
+    this.#cellTimer = setInterval(() => this.#cells.tick(), CELLS_MS).unref();
+  }
+
+  /** Tenants and zones of Cells; of one zone alone where its origin is given. */
+  shards(origin?: string): readonly ShardView[] {
+    return this.#cells.views(origin);
   }
 
   /** Whether the store was heard of a moment ago. Edges that follow a control that is cut off from it go to another. */
@@ -147,6 +178,7 @@ export class EdgeGateway {
   /** A revision for all edges; with `staging` for a few of them first. */
   publish(publication: Publication, staging?: Staging): void {
     const { slotCount, revision } = publication;
+    this.#world = publication.world;
     if (slotCount <= LINK_SLOTS_MAX) this.#hub.publish(publication, staging);
     else
       this.#options.logger.error(
@@ -214,7 +246,11 @@ export class EdgeGateway {
   }
 
   views(): EdgeView[] {
-    return [...this.#hub.views(this.#roster.names()), ...this.#roster.revoked().map(revokedView)];
+    const joined = this.#hub.views(this.#roster.names()).map((view): EdgeView => {
+      const cell = this.#cells.cellOf(view.name);
+      return cell === undefined ? view : { ...view, cell };
+    });
+    return [...joined, ...this.#roster.revoked().map(revokedView)];
   }
 
   /** Refuses an edge from now on, at every control of the store; false where there is none of that name. */
@@ -256,6 +292,7 @@ export class EdgeGateway {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    clearInterval(this.#cellTimer);
     this.#hub.close();
     this.#vantages.close();
     await this.#listener.close();

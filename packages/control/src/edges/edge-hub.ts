@@ -8,6 +8,7 @@ import {
   encodeStage,
   isLater,
   type AnswerCounts,
+  type Acknowledgement,
   type Hello,
   type Manifest,
   type Position,
@@ -25,7 +26,7 @@ import {
 
 import { PublicationStage } from "./publication-stage.ts";
 import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
-import { RevisionLane } from "./revision-lane.ts";
+import { RevisionLane, type Cut, type Withheld } from "./revision-lane.ts";
 
 /** An edge that has more than this still to be sent gets nothing until it has not: the next table has it all. */
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
@@ -58,6 +59,10 @@ export interface EdgeView {
   readonly staleMs: number | undefined;
   /** How it answered lately. */
   readonly answers: AnswerRate | undefined;
+  /** Hash of the manifest that it serves, which may lack zones of other edges. */
+  readonly hash?: string | undefined;
+  /** The Cell that it is in. */
+  readonly cell?: string;
   /** The control that it follows, where there are several. */
   readonly control?: string;
 }
@@ -65,6 +70,8 @@ export interface EdgeView {
 interface KnownEdge {
   stream: EdgeStream | undefined;
   position: Position;
+  /** Of the manifest that it serves. */
+  hash: string | undefined;
   /** Wall time, to be shown. */
   lastWordMs: number;
   /** Of a clock that never goes back. */
@@ -76,6 +83,8 @@ interface KnownEdge {
   readonly address: string;
   /** Tables since the manifest was sent; undefined while that is still to be done. */
   tables: number | undefined;
+  /** Hash of the manifest that it was sent last. */
+  cut: string | undefined;
 }
 
 /** How a revision goes out. */
@@ -110,10 +119,12 @@ export class EdgeHub {
    */
   #kept: { readonly lane: RevisionLane | undefined } | undefined;
   #stage: PublicationStage | undefined;
-  #stageMessage: Uint8Array | undefined;
+  /** Of the staged revision as a whole. */
+  #digest = "";
   /** Why, by revision. */
   readonly #withdrawn = new Map<number, string>();
   #mayServe = true;
+  #withheld: Withheld = () => [];
 
   constructor(clock: Clock, events: PublicationEvents = {}) {
     this.#clock = clock;
@@ -160,6 +171,22 @@ export class EdgeHub {
     const before = this.#kept === undefined ? this.#newest : this.#kept.lane;
     if (before !== undefined || staging?.before === undefined) return before;
     return new RevisionLane(staging.before);
+  }
+
+  /** From now on edges are not sent these zones. */
+  setWithheld(withheld: Withheld): void {
+    this.#withheld = withheld;
+    for (const lane of [this.#newest, this.#kept?.lane]) lane?.forgetCuts();
+    for (const [name, edge] of this.#edges)
+      if (edge.cut !== undefined && edge.cut !== this.#cutOf(name, edge)?.hash) {
+        edge.tables = undefined;
+        this.#tell(name, edge, new Map());
+      }
+  }
+
+  /** The hash of what an edge is to serve of the newest revision. */
+  wantedHash(name: string): string | undefined {
+    return this.#newest?.cut(name, this.#withheld).hash;
   }
 
   /** Whether there is anything to send. */
@@ -209,6 +236,8 @@ export class EdgeHub {
       currentAtMs: before?.currentAtMs,
       answers: before?.answers ?? new EdgeAnswers(),
       position: hello,
+      hash: undefined,
+      cut: undefined,
       lastWordMs: this.#clock.wallMs(),
       heardAtMs: this.#clock.monotonicMs(),
       version: hello.version,
@@ -219,10 +248,11 @@ export class EdgeHub {
     this.#tell(name, edge, new Map());
   }
 
-  acknowledge(name: string, stream: EdgeStream, position: Position): void {
+  acknowledge(name: string, stream: EdgeStream, { hash, ...position }: Acknowledgement): void {
     const edge = this.#edges.get(name);
     if (edge === undefined || edge.stream !== stream) return;
     edge.position = position;
+    edge.hash = hash;
     edge.lastWordMs = this.#clock.wallMs();
     edge.heardAtMs = this.#clock.monotonicMs();
     if (this.#revisionOf(edge) >= (this.#newest?.manifest.revision ?? 0))
@@ -266,6 +296,7 @@ export class EdgeHub {
         epoch: edge?.position.epoch,
         revision: edge?.position.revision,
         sequence: edge?.position.sequence,
+        hash: edge?.hash,
         lastWordMs: edge?.lastWordMs,
         staleMs: edge?.currentAtMs === undefined ? undefined : Math.round(nowMs - edge.currentAtMs),
         answers: edge?.stream === undefined ? undefined : edge.answers.rate,
@@ -310,13 +341,13 @@ export class EdgeHub {
     const first = gathers ? [] : this.#candidates();
     const isKnown = before !== undefined && first.length > 0;
     if (!isKnown && !gathers) return;
-    const { epoch, revision } = lane.manifest;
+    const { revision } = lane.manifest;
     before?.follow(lane);
     this.#kept = { lane: before };
     const nowMs = this.#clock.monotonicMs();
     this.#stage = new PublicationStage(revision, nowMs);
     this.#stage.choose(first, nowMs);
-    this.#stageMessage = encodeStage({ epoch, revision, digest });
+    this.#digest = digest;
   }
 
   #gather(stage: PublicationStage): void {
@@ -384,25 +415,36 @@ export class EdgeHub {
     for (const [name, edge] of this.#edges) this.#tell(name, edge, tables);
   }
 
+  /** What is to be checked; an edge without some zones cannot compare its answers as a whole. */
+  #stageFor({ manifest: { epoch, revision } }: RevisionLane, { isWhole }: Cut): Uint8Array {
+    return encodeStage({ epoch, revision, digest: isWhole ? this.#digest : "" });
+  }
+
+  #cutOf(name: string, edge: KnownEdge): Cut | undefined {
+    return this.#laneOf(name, edge)?.cut(name, this.#withheld);
+  }
+
   /** `tables` are those that others were just sent. */
   #tell(name: string, edge: KnownEdge, tables: Map<RevisionLane, Uint8Array>): void {
     const { stream } = edge;
     const lane = this.#laneOf(name, edge);
     if (lane === undefined || stream === undefined) return;
     if (stream.backlogBytes > BACKLOG_BYTES_MAX) return;
-    const { manifest, manifestMessage } = lane;
+    const { manifest } = lane;
     // Once more to who has not taken it, as it may have been refused or lost: who is still fetching passes it over.
     const isLost = edge.tables === REPEAT_TABLES && isLater(manifest, edge.position);
     if (edge.tables === undefined || isLost) {
       // Also to one that is no canary, but ahead of what is kept.
-      if (this.#stage !== undefined && lane === this.#newest && this.#stageMessage !== undefined)
-        stream.write(this.#stageMessage);
-      stream.write(manifestMessage);
+      const cut = lane.cut(name, this.#withheld);
+      if (this.#stage !== undefined && lane === this.#newest)
+        stream.write(this.#stageFor(lane, cut));
+      stream.write(cut.message);
+      edge.cut = cut.hash;
       edge.tables = 0;
     }
     // Its word may have been lost with a connection.
-    else if (this.#stageMessage !== undefined && this.#stage?.waitsFor(name) === true)
-      stream.write(this.#stageMessage);
+    else if (this.#stage?.waitsFor(name) === true)
+      stream.write(this.#stageFor(lane, lane.cut(name, this.#withheld)));
     edge.tables = Math.min(edge.tables + 1, REPEAT_TABLES);
     const table = tables.get(lane) ?? lane.table();
     tables.set(lane, table);

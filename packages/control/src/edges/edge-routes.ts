@@ -52,6 +52,19 @@ export function addEdgeRoutes(
           (edge) => edge,
         );
   });
+  server.get<{ Querystring: Record<string, string> }>("/v1/shards", ({ query }, reply) => {
+    const { zone, ...rest } = query;
+    const shards = gateway()?.shards(zone?.toLowerCase().replace(/\.$/, "")) ?? [];
+    const request = parsePageRequest(rest);
+    return typeof request === "string"
+      ? reply.code(400).send({ error: request })
+      : pageOf(
+          shards,
+          request,
+          ({ name }) => name,
+          (shard) => shard,
+        );
+  });
   server.delete<{ Params: Record<string, string> }>(
     "/v1/edges/:name",
     async ({ params }, reply) => {

@@ -6,6 +6,7 @@
 import {
   OverlayObserver,
   World,
+  cutManifest,
   encodeChanges,
   encodeManifest,
   encodeManifestMessage,
@@ -15,9 +16,23 @@ import {
 } from "@meridian/snapshot";
 import type { Publication } from "../embedded-options.ts";
 
+/** Origins of the zones that an edge does not get. */
+export type Withheld = (edge: string) => readonly string[];
+
+/** What an edge is sent of a revision. */
+export interface Cut {
+  /** Of its manifest. */
+  readonly hash: string;
+  readonly message: Uint8Array;
+  readonly isWhole: boolean;
+}
+
 export class RevisionLane {
   readonly manifest: Manifest;
-  readonly manifestMessage: Uint8Array;
+  /** By edge. */
+  readonly #cuts = new Map<string, Cut>();
+  /** By hash: edges with the same zones share one. */
+  readonly #messages = new Map<string, Cut>();
   readonly #publication: Publication;
   readonly #observer: OverlayObserver;
   #later: { readonly lane: RevisionLane; readonly moved: Int32Array } | undefined;
@@ -27,7 +42,6 @@ export class RevisionLane {
   constructor(publication: Publication) {
     this.#publication = publication;
     this.manifest = publication.manifest;
-    this.manifestMessage = encodeManifestMessage(encodeManifest(publication.manifest));
     this.#observer = new OverlayObserver(publication.overlay, publication.slotCount);
   }
 
@@ -39,6 +53,27 @@ export class RevisionLane {
     for (let slot = 0; slot < own.slotCount; slot++)
       moved[slot] = other.slotOfHalves(own.slotKeyLow(slot), own.slotKeyHigh(slot));
     this.#later = { lane: later, moved };
+  }
+
+  /** The revision without the zones that are withheld from an edge. */
+  cut(edge: string, withheld: Withheld): Cut {
+    const known = this.#cuts.get(edge);
+    if (known !== undefined) return known;
+    const manifest = cutManifest(this.manifest, withheld(edge));
+    const cut = this.#messages.get(manifest.hash) ?? {
+      hash: manifest.hash,
+      message: encodeManifestMessage(encodeManifest(manifest)),
+      isWhole: manifest === this.manifest,
+    };
+    this.#cuts.set(edge, cut);
+    this.#messages.set(cut.hash, cut);
+    return cut;
+  }
+
+  /** Other zones are withheld from now on. */
+  forgetCuts(): void {
+    this.#cuts.clear();
+    this.#messages.clear();
   }
 
   table(): Uint8Array {

@@ -144,7 +144,23 @@ export const edge: z.ZodType = named(
     answers: z
       .object({ queriesPerSecond: z.number(), servfailShare: z.number(), emptyShare: z.number() })
       .optional(),
+    hash: z.string().optional(),
+    cell: z.string().optional(),
     control: z.string().optional(),
+  }),
+);
+
+export const shard: z.ZodType = named(
+  "Shard",
+  z.object({
+    name: z.string(),
+    cell: z.string(),
+    unit: z.string(),
+    edges: z.array(z.string()),
+    nameServers: z.array(z.string()),
+    leaving: z.array(z.string()),
+    zones: count,
+    overlap: count,
   }),
 );
 

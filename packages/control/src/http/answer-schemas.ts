@@ -22,6 +22,7 @@ import {
   ms,
   problem,
   refusal,
+  shard,
   shift,
   verdict,
   who,
@@ -89,6 +90,7 @@ const answers: Readonly<Record<string, z.ZodType>> = {
   }),
   controls: page(control),
   edges: page(edge),
+  shards: page(shard),
   revokeEdge: z.object({ revoked: z.string() }),
   publication: z.object({
     revision: count,

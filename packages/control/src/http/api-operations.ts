@@ -179,6 +179,14 @@ export const apiOperations: readonly ApiOperation[] = [
   view("/v1/controls", "controls", "Controls of the store, who leads, and how each stands."),
   view("/v1/edges", "edges", "Edges and what each serves."),
   {
+    method: "get",
+    path: "/v1/shards",
+    id: "shards",
+    summary: "Tenants and zones of Cells, and which edges serve each.",
+    query: [{ name: "zone", summary: "That of this zone alone." }, ...paging],
+    answer: "Where each is placed now.",
+  },
+  {
     method: "delete",
     path: "/v1/edges/{name}",
     id: "revokeEdge",

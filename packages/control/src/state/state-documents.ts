@@ -26,7 +26,8 @@ export type StateKind =
   | "Published"
   | "Replica"
   | "RollOut"
-  | "RunningShift";
+  | "RunningShift"
+  | "Shards";
 
 /** One change of state: a new text, or undefined to delete. */
 export interface StateWrite {
@@ -55,6 +56,11 @@ export class StateDocuments {
 
   get store(): Store {
     return this.#source.store;
+  }
+
+  /** Everything that was last seen of the store; another object when something has changed. */
+  get documents(): DocumentSet {
+    return this.#source.documents;
   }
 
   /** As it was when the store was last looked at. */

@@ -75,7 +75,7 @@ export class ControlLink {
   acknowledge(): void {
     const stream = this.#stream;
     if (stream?.writable === true)
-      stream.write(encodeAcknowledgement(this.#options.replica.position));
+      stream.write(encodeAcknowledgement(this.#options.replica.acknowledgement));
   }
 
   /** A control says whether it knows what its store holds; one that does not is left where another does. */

@@ -18,6 +18,8 @@ import {
   isLater,
   openSection,
   parseManifest,
+  wholeOf,
+  type Acknowledgement,
   type Manifest,
   type ManifestSection,
   type NamedSection,
@@ -37,6 +39,8 @@ import { OverlayMirror } from "./overlay-mirror.ts";
 const FETCHES_MAX = 4;
 /** Largest snapshot that is taken, sections together. */
 const SNAPSHOT_BYTES_MAX = 8 * 1024 ** 3;
+
+const NO_HASH = "0".repeat(64);
 
 /** What speaks against a revision whose digest is another one. */
 const UNEQUAL = "it answers otherwise here than at control, with every endpoint in its first state";
@@ -108,6 +112,11 @@ export class EdgeReplica {
     };
   }
 
+  /** What control is told of it. */
+  get acknowledgement(): Acknowledgement {
+    return { ...this.position, hash: this.#served?.manifest.hash ?? NO_HASH };
+  }
+
   /** Serves what the state folder holds; false where it holds nothing that can be served. */
   restore(): boolean {
     const pair = this.#options.state.load(this.#options.onSlab);
@@ -131,7 +140,7 @@ export class EdgeReplica {
     const served = this.#served;
     if (served === undefined || !isStaged(stage, served.manifest)) return;
     const { epoch, revision } = stage;
-    const isGood = answersDigest(served.world) === stage.digest;
+    const isGood = stage.digest === "" || answersDigest(served.world) === stage.digest;
     this.#options.onChecked?.({ epoch, revision, isGood, reason: isGood ? "" : UNEQUAL });
   }
 
@@ -141,11 +150,32 @@ export class EdgeReplica {
     if (typeof manifest === "string") return manifest;
     const served = this.#served?.manifest;
     if (served !== undefined && !isLater(manifest, served)) {
-      const isSame = !isLater(served, manifest) && served.hash === manifest.hash;
-      return isSame
+      const isOfIt = !isLater(served, manifest) && wholeOf(served) === wholeOf(manifest);
+      if (isOfIt && served.hash !== manifest.hash)
+        return this.#want(manifest, fetch, this.#table());
+      if (isOfIt) this.#forgetCut(served);
+      return isOfIt
         ? undefined
         : `Control has ${shown(manifest)}, expected one after ${shown(served)}, which is served here: an edge never goes back`;
     }
+    return this.#want(manifest, fetch, undefined);
+  }
+
+  /** What is served, as control would send it. */
+  #table(): SlotTable | undefined {
+    const table = this.#served?.mirror.table();
+    return table === undefined ? undefined : { ...this.position, ...table };
+  }
+
+  /** What was offered last is served already: another cut of it that is under way is not wanted any more. */
+  #forgetCut({ epoch, revision }: Manifest): void {
+    if (this.#wanted?.epoch !== epoch || this.#wanted.revision !== revision) return;
+    this.#wanted = undefined;
+    this.#wantedTable = undefined;
+  }
+
+  /** Follows a revision, or another cut of the one that is served, whose table is here. */
+  #want(manifest: Manifest, fetch: FetchSection, table: SlotTable | undefined): string | undefined {
     // Under way already.
     const wanted = this.#wanted;
     if (
@@ -158,7 +188,7 @@ export class EdgeReplica {
     if (bytes > SNAPSHOT_BYTES_MAX)
       return `Revision ${manifest.revision} has ${bytes} bytes, expected at most ${SNAPSHOT_BYTES_MAX}`;
     this.#wanted = manifest;
-    this.#wantedTable = undefined;
+    this.#wantedTable = table;
     this.#follow(fetch);
     return undefined;
   }
@@ -171,6 +201,11 @@ export class EdgeReplica {
       const { mirror } = this.#served;
       if (!mirror.takeTable(sequence, slots) && isFirst && !mirror.holds(sequence, slots))
         this.#rebase(this.#served, table);
+      // Another cut of it that could not be had before.
+      if (this.#wanted !== undefined && isOf(table, this.#wanted)) {
+        this.#wantedTable = table;
+        this.#follow(fetch);
+      }
     } else if (this.#wanted !== undefined && isOf(table, this.#wanted)) {
       this.#isFirstTable = false;
       this.#wantedTable = table;
@@ -236,7 +271,10 @@ export class EdgeReplica {
     if (this.#wanted !== manifest || this.#wantedTable === undefined) return;
     const loaded = this.#load(manifest, sections);
     if (typeof loaded === "string") throw new TypeError(loaded);
-    const { epoch, revision, sequence, slots } = this.#wantedTable;
+    // Of a cut: as they are by now, as what was changed meanwhile was taken into them.
+    const isCut = this.#served !== undefined && isOf(this.#wantedTable, this.#served.manifest);
+    const table = (isCut ? this.#table() : undefined) ?? this.#wantedTable;
+    const { epoch, revision, sequence, slots } = table;
     if (slots.length !== loaded.world.slotCount)
       throw new TypeError(`Table has ${slots.length} slots, expected ${loaded.world.slotCount}`);
     const stage = isStaged(this.#stage, manifest) ? this.#stage : undefined;
@@ -257,7 +295,8 @@ export class EdgeReplica {
 
   /** What speaks against a revision that is to be checked; undefined for nothing. */
   #check(stage: Stage, world: World, slots: Uint32Array): string | undefined {
-    if (answersDigest(world) !== stage.digest) return UNEQUAL;
+    // Control knows no digest of a cut.
+    if (stage.digest !== "" && answersDigest(world) !== stage.digest) return UNEQUAL;
     const served = this.#served;
     if (served === undefined) return undefined;
     const before = { world: served.world, slots: served.mirror.copy() };

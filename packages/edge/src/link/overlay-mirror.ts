@@ -133,6 +133,11 @@ export class OverlayMirror {
     }
   }
 
+  /** What control has said so far, whether workers read it yet or not. */
+  table(): { readonly sequence: number; readonly slots: Uint32Array } {
+    return { sequence: this.#newest, slots: this.#controls.slice() };
+  }
+
   /** Every slot, as workers read it. */
   copy(): Uint32Array {
     return this.#writer.current().slice();

@@ -29,7 +29,8 @@ test("each message is read as it was written", () => {
       assert.deepEqual(decodeTable(payloadOf(encodeTable(table))), table);
       const set = { ...position, changes: changed };
       assert.deepEqual(decodeChanges(payloadOf(encodeChanges(set))), set);
-      assert.deepEqual(decodeAcknowledgement(payloadOf(encodeAcknowledgement(position))), position);
+      const served = { ...position, hash: at.toString(16).padStart(64, "0") };
+      assert.deepEqual(decodeAcknowledgement(payloadOf(encodeAcknowledgement(served))), served);
       const hello = { ...position, protocol: 1, version: "1.0.0" };
       assert.deepEqual(decodeHello(payloadOf(encodeHello(hello))), hello);
     }),
@@ -43,7 +44,7 @@ test("bytes that are no message are read as none, and never throw", () => {
       if (table !== undefined) assert.equal(bytes.length, 24 + table.slots.length * 4);
       const set = decodeChanges(bytes);
       if (set !== undefined) assert.equal(bytes.length, 24 + set.changes.length * 12);
-      if (decodeAcknowledgement(bytes) !== undefined) assert.equal(bytes.length, 20);
+      if (decodeAcknowledgement(bytes) !== undefined) assert.equal(bytes.length, 52);
       decodeHello(bytes);
     }),
     { numRuns: 1000 },

@@ -3,7 +3,7 @@
 // What control and an edge tell each other. Numbers are little-endian; a decoder returns undefined for bytes that are no such message.
 //
 //   hello            JSON {protocol, version, epoch, revision, sequence}
-//   acknowledgement  f64 epoch, f64 revision, u32 sequence
+//   acknowledgement  f64 epoch, f64 revision, u32 sequence, 32 bytes: hash of the manifest that is served, which may be a cut
 //   manifest         the JSON text of a manifest
 //   table            f64 epoch, f64 revision, u32 sequence, u32 count, count × u32 slot, in the order of that revision's slots
 //   changes          f64 epoch, f64 revision, u32 sequence, u32 count, count × { u64 key, u32 value }
@@ -36,13 +36,20 @@ const VERSION_LENGTH_MAX = 100;
 const HEADER_BYTES = 24;
 const COUNT_AT = 20;
 const CHANGE_BYTES = 12;
-const ACKNOWLEDGEMENT_BYTES = 20;
+const HASH_AT = 20;
+const ACKNOWLEDGEMENT_BYTES = 52;
 
 /** A state of what is served. Sequences are of the control that an edge follows: of one control, equal positions are equal answers. */
 export interface Position {
   readonly epoch: number;
   readonly revision: number;
   readonly sequence: number;
+}
+
+/** What an edge serves. */
+export interface Acknowledgement extends Position {
+  /** Of its manifest, 64 hex digits; zeros where it has none. */
+  readonly hash: string;
 }
 
 /** First message of an edge. */
@@ -80,14 +87,18 @@ export function decodeHello(payload: Uint8Array): Hello | undefined {
   return { protocol, version, epoch, revision, sequence };
 }
 
-export function encodeAcknowledgement(position: Position): Uint8Array {
+export function encodeAcknowledgement({ hash, ...position }: Acknowledgement): Uint8Array {
   const payload = new Uint8Array(ACKNOWLEDGEMENT_BYTES);
   writePosition(new DataView(payload.buffer), position);
+  payload.set(Buffer.from(hash, "hex").subarray(0, ACKNOWLEDGEMENT_BYTES - HASH_AT), HASH_AT);
   return encodeFrame({ kind: FrameKind.acknowledgement, payload });
 }
 
-export function decodeAcknowledgement(payload: Uint8Array): Position | undefined {
-  return payload.length === ACKNOWLEDGEMENT_BYTES ? readPosition(viewOf(payload)) : undefined;
+export function decodeAcknowledgement(payload: Uint8Array): Acknowledgement | undefined {
+  if (payload.length !== ACKNOWLEDGEMENT_BYTES) return undefined;
+  const position = readPosition(viewOf(payload));
+  if (position === undefined) return undefined;
+  return { ...position, hash: Buffer.from(payload.subarray(HASH_AT)).toString("hex") };
 }
 
 export function encodeManifestMessage(text: string): Uint8Array {
