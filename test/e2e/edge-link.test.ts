@@ -61,6 +61,8 @@ async function startControl(
   const state = await stateOf(t, shared?.store);
   const gateway = await EdgeGateway.open({
     name: "control",
+    site: "",
+    version: "0.0.0",
     control: () => Promise.reject(new Error("nobody asks")),
     state,
     keyPath: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),

@@ -29,6 +29,11 @@ export class PlaneProcess {
     return this.#log;
   }
 
+  /** Of the present process. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   /** Starts a process and waits for a line of its log. */
   async start(line: RegExp): Promise<void> {
     const child = spawn(process.execPath, [main, ...this.#arguments], {

@@ -14,6 +14,7 @@ import {
   DiskPersistence,
   DocumentService,
   EdgeGateway,
+  controlVantage,
   Embedded,
   StateDir,
   TransitionHistory,
@@ -163,12 +164,21 @@ export class Server {
   #judging({
     edges,
     site = "",
-  }: ServerOptions): Pick<EmbeddedOptions, "vantage" | "quorum" | "onRoster" | "onPlanKept"> {
+    name = hostname(),
+    store,
+  }: ServerOptions): Pick<
+    EmbeddedOptions,
+    "vantage" | "quorum" | "onRoster" | "onReport" | "onPlanKept"
+  > {
     if (edges === undefined) return { vantage: hostname() };
     return {
-      // No edge can have this name.
-      vantage: `control/${hostname()}`,
-      quorum: () => ({ site, expectedCount: this.#gateway?.joinedCount ?? 0 }),
+      vantage: controlVantage(name),
+      quorum: () => ({
+        site,
+        expectedCount: this.#gateway?.expectedCount ?? 0,
+        isReporting: store !== undefined,
+      }),
+      onReport: (payload) => this.#gateway?.report(payload),
       onRoster: (roster) => this.#gateway?.rosterChanged(roster),
       onPlanKept: () => {
         this.#gateway?.planKept().catch((error: unknown) => {
@@ -281,6 +291,8 @@ export class Server {
     this.#gateway = await EdgeGateway.open({
       state: this.#state,
       name: this.#options.name ?? hostname(),
+      site: this.#options.site ?? "",
+      version: ownVersion(),
       control: () => this.#standing(),
       stateFolder: this.#directory.path,
       keyPath: keyPathOf(this.#options),

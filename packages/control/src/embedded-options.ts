@@ -133,6 +133,8 @@ export interface EmbeddedOptions {
   /** Other vantages report to this process; it judges alone where absent. */
   readonly quorum?: () => QuorumSettings;
   readonly onRoster?: (roster: Roster) => void;
+  /** What this process says as a vantage, for other controls. */
+  readonly onReport?: (payload: Uint8Array) => void;
   /** What is probed has changed, and is in the state folder. */
   readonly onPlanKept?: () => void;
 }

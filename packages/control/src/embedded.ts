@@ -70,6 +70,7 @@ export class Embedded implements Publisher {
       recorded: () => options.persistence.recordedSlots?.(),
       ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
       onRoster: (roster) => options.onRoster?.(roster),
+      onReport: (payload) => options.onReport?.(payload),
       onDeath: (reason) =>
         options.logger.error({ reason }, "The verdict thread died and is started anew"),
     });

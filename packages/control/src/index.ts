@@ -72,7 +72,7 @@ export { EdgeHub, type EdgeStream, type Staging } from "./edges/edge-hub.ts";
 export { SettledFile, type RevisionId, type Settled } from "./edges/settled-file.ts";
 export { storedPublication } from "./edges/stored-publication.ts";
 export { SharedRollOut, type RollOutWord } from "./replicas/shared-roll-out.ts";
-export { EdgeGateway } from "./edges/edge-gateway.ts";
+export { EdgeGateway, controlVantage } from "./edges/edge-gateway.ts";
 export { DocumentSet } from "./documents/document-set.ts";
 export type { ControlView } from "./edges/control-peers.ts";
 export { ControlReplica } from "./replicas/control-replica.ts";

@@ -39,6 +39,8 @@ export interface VerdictDriverOptions {
   /** Other vantages report to this process; alone where absent. */
   readonly quorum?: QuorumSettings;
   readonly onRoster?: (roster: Roster) => void;
+  /** What this process says, for others that judge. */
+  readonly onReport?: (payload: Uint8Array) => void;
 }
 
 /** How this process judges with others. */
@@ -47,6 +49,8 @@ export interface QuorumSettings {
   readonly site: string;
   /** Vantages that are likely to report. */
   readonly expectedCount: number;
+  /** Others judge, too, and want to know what this one says. */
+  readonly isReporting: boolean;
 }
 
 export class VerdictDriver {
@@ -139,8 +143,8 @@ export class VerdictDriver {
     await this.runner.close();
   }
 
-  #makeQuorum({ site, expectedCount }: QuorumSettings): Quorum {
-    const { vantage: name, clock, onRoster } = this.#options;
+  #makeQuorum({ site, expectedCount, isReporting }: QuorumSettings): Quorum {
+    const { vantage: name, clock, onRoster, onReport = () => {}, random } = this.#options;
     return new Quorum({
       own: { name, site },
       expectedCount,
@@ -151,6 +155,7 @@ export class VerdictDriver {
         this.#followChoice();
         onRoster?.(roster);
       },
+      ...(isReporting ? { reporting: { session: random.next32(), onReport } } : {}),
     });
   }
 

@@ -67,6 +67,7 @@ export class VerdictKeeper {
       onTransitions: (batch) => options.report({ kind: "transitions", batch }),
       ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
       onRoster: (roster) => options.report({ kind: "roster", roster }),
+      onReport: (payload) => options.report({ kind: "own report", payload }),
     });
     void this.#verdicts.runner.whenFirstRound().then(() => options.report({ kind: "first round" }));
   }

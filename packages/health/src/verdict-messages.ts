@@ -101,4 +101,6 @@ export type VerdictReport<Answer = unknown> =
   | { readonly kind: "transitions"; readonly batch: readonly Transition[] }
   | { readonly kind: "states"; readonly id: number; readonly part: readonly EndpointState[] }
   | { readonly kind: "roster"; readonly roster: Roster }
+  /** What this process says as a vantage, for other controls. */
+  | { readonly kind: "own report"; readonly payload: Uint8Array }
   | { readonly kind: "first round" };

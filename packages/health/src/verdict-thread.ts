@@ -61,6 +61,8 @@ export interface VerdictThreadOptions {
   /** Other vantages report to it; alone where absent. Asked for whenever the thread is started. */
   readonly quorum?: () => QuorumSettings;
   readonly onRoster?: (roster: Roster) => void;
+  /** What this process says as a vantage, for others that judge. */
+  readonly onReport?: (payload: Uint8Array) => void;
   /** What the thread runs, and how often it gives a sign of life, for tests of what it may do wrong. */
   readonly program?: URL;
   readonly beatMs?: number;
@@ -291,6 +293,9 @@ export class VerdictThread {
         return;
       case "roster":
         this.#options.onRoster?.(report.roster);
+        return;
+      case "own report":
+        this.#options.onReport?.(report.payload);
         return;
       case "first round":
         this.#firstRound.resolve();

@@ -3,7 +3,7 @@
 // What the controls of one store say of themselves and of the edges that follow them, asked by any of them when somebody wants to know. Each has put its
 // address into the store; they know one another by the authority of their edges.
 
-import { connect } from "node:http2";
+import { connect, type ClientHttp2Session } from "node:http2";
 import { CONTROL_NAME, LinkPath } from "@meridian/snapshot";
 import { member } from "../documents/document-key.ts";
 import type { Standing } from "../replicas/publication-agreement.ts";
@@ -64,14 +64,21 @@ export class ControlPeers {
     await state.write([{ kind: "Replica", name, text }], "register", { control: name, address });
   }
 
+  /** The other controls of the store, with where they are. */
+  others(): readonly { readonly name: string; readonly address: string }[] {
+    const { state, name } = this.#options;
+    return [...state.all("Replica")]
+      .filter((other) => other.name !== name)
+      .map((other) => ({ name: other.name, address: addressIn(other.text) }));
+  }
+
   /** This control and the others, by name; one that does not answer is `away`. */
   async all(): Promise<readonly ControlStatus[]> {
-    const { state, name, own } = this.#options;
-    const others = [...state.all("Replica")].filter((other) => other.name !== name);
+    const { own } = this.#options;
+    const others = this.others();
     const credentials = others.length === 0 ? undefined : await this.#options.credentials();
-    const asked = others.map(async (other): Promise<ControlStatus> => {
-      const address = addressIn(other.text);
-      const away = { ...awayControl, name: other.name, address };
+    const asked = others.map(async ({ name, address }): Promise<ControlStatus> => {
+      const away = { ...awayControl, name, address };
       if (credentials === undefined) return { control: away, edges: [] };
       try {
         return statusIn(await ask(address, this.#options.authority, credentials));
@@ -117,14 +124,23 @@ function addressIn(text: string): string {
   return typeof address === "string" ? address : "";
 }
 
-async function ask(address: string, authority: string, pair: KeyPair): Promise<unknown> {
-  const session = connect(`https://${address}`, {
+/** Begins a connection to another control. */
+export function dialControl(
+  address: string,
+  authority: string,
+  { certificate, key }: KeyPair,
+): ClientHttp2Session {
+  return connect(`https://${address}`, {
     servername: CONTROL_NAME,
     minVersion: "TLSv1.3",
     ca: authority,
-    cert: pair.certificate,
-    key: pair.key,
+    cert: certificate,
+    key,
   });
+}
+
+async function ask(address: string, authority: string, pair: KeyPair): Promise<unknown> {
+  const session = dialControl(address, authority, pair);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const timer = setTimeout(() => reject(new Error("it does not answer")), ANSWER_MS_MAX);
   session.on("error", reject);

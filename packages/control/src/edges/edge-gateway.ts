@@ -14,7 +14,7 @@ import {
   type VantagePlace,
 } from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
-import type { CertificateAuthority } from "./certificate-authority.ts";
+import type { CertificateAuthority, KeyPair } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./edge-hub.ts";
 import { CellKeeper, type Leading, type ShardView } from "../cells/cell-keeper.ts";
 import { EdgeListener } from "./edge-listener.ts";
@@ -23,6 +23,7 @@ import { ControlPeers, edgesOf, type ControlStatus, type ControlView } from "./c
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
 import { StoreCopyFile } from "./store-copy-file.ts";
+import { PeerReports } from "./peer-reports.ts";
 import { PlanSectionFile } from "./plan-section.ts";
 import type { PublicationView } from "./publication-state.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
@@ -51,6 +52,9 @@ export interface EdgeGatewayOptions {
   readonly hear: (from: VantagePlace, payload: Uint8Array) => void;
   /** Of this control among others of its store. */
   readonly name: string;
+  /** Where it is; empty where that is not told. */
+  readonly site: string;
+  readonly version: string;
   /** How this control stands, without its address. */
   readonly control: () => Promise<Omit<ControlView, "name" | "address">>;
   /** A section of an earlier revision, which some edges are still sent. */
@@ -82,6 +86,7 @@ export class EdgeGateway {
   readonly #cells: CellKeeper;
   /** Of what was published last. */
   #world: SharedWorld | undefined;
+  readonly #reports: PeerReports;
   #timer: NodeJS.Timeout | undefined;
   #cellTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -122,13 +127,24 @@ export class EdgeGateway {
       setWithheld: (withheld) => this.#hub.setWithheld(withheld),
       wallMs: () => clock.wallMs(),
     });
+    const credentials = (): Promise<KeyPair> => authority.makePeer(clock.wallMs());
     this.#peers = new ControlPeers({
       name: options.name,
       address: () => this.#peerAddress(),
       state,
       authority: authority.certificate,
-      credentials: () => authority.makePeer(clock.wallMs()),
+      credentials,
       own: () => this.#status(),
+    });
+    this.#reports = new PeerReports({
+      name: controlVantage(options.name),
+      site: options.site,
+      version: options.version,
+      others: () => this.#peers.others(),
+      authority: authority.certificate,
+      credentials,
+      logger,
+      monotonicMs: () => clock.monotonicMs(),
     });
   }
 
@@ -149,6 +165,7 @@ export class EdgeGateway {
       this.#cutRevoked();
       this.#hub.tick();
       void this.#isCurrent().then((isCurrent) => this.#vantages.tick(isCurrent));
+      this.#reports.tick();
     }, TABLE_MS).unref();
     // Before the first edge is sent anything.
     this.#cells.tick();
@@ -210,9 +227,14 @@ export class EdgeGateway {
     this.#vantages.rosterChanged(roster);
   }
 
-  /** Edges and vantages that have joined. */
-  get joinedCount(): number {
-    return this.#roster.names().length;
+  /** Other vantages that are likely to report: edges and probes that have joined, and the other controls. */
+  get expectedCount(): number {
+    return this.#roster.names().length + this.#peers.others().length;
+  }
+
+  /** What this control says as a vantage. */
+  report(payload: Uint8Array): void {
+    this.#reports.report(payload);
   }
 
   /** Tells other controls where this one is, as soon as the store can be written. */
@@ -295,8 +317,14 @@ export class EdgeGateway {
     clearInterval(this.#cellTimer);
     this.#hub.close();
     this.#vantages.close();
+    this.#reports.close();
     await this.#listener.close();
   }
+}
+
+/** What a control is called among vantages: no edge can have such a name. */
+export function controlVantage(control: string): string {
+  return `control/${control}`;
 }
 
 function revokedView(name: string): EdgeView {

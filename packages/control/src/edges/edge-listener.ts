@@ -201,6 +201,9 @@ export class EdgeListener {
       this.#refuse(stream, 403, peer, peer.refusal);
     } else if (peer.edge === CONTROL_NAME && method === "GET" && path === LinkPath.status) {
       void this.#status(stream, peer);
+    } else if (peer.edge === CONTROL_NAME && method === "POST" && path === LinkPath.vantage) {
+      const { vantages, logger } = this.#options;
+      serveVantage(stream, { name: undefined, address: peer.address }, vantages, logger);
     } else if (!this.#options.roster.admits(peer.edge, peer.issuedAtMs)) {
       this.#refuse(
         stream,

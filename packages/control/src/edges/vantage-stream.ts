@@ -12,14 +12,15 @@ import type { VantageHub, VantageStream } from "./vantage-hub.ts";
 
 /** Who has opened a stream of reports. */
 export interface VantagePeer {
-  readonly name: string;
+  /** What its certificate says; undefined for a control, which says it itself. */
+  readonly name: string | undefined;
   readonly address: string;
 }
 
 /** Serves a vantage on `stream` for as long as it lasts. */
 export function serveVantage(
   stream: ServerHttp2Stream,
-  { name, address }: VantagePeer,
+  { name: certified, address }: VantagePeer,
   hub: VantageHub,
   logger: Logger,
 ): void {
@@ -31,6 +32,7 @@ export function serveVantage(
     end: () => stream.close(),
   };
   const decoder = new FrameDecoder([FrameKind.hello, FrameKind.reports]);
+  let name = certified ?? "";
   let isGreeted = false;
   const fail = (reason: string): void => {
     logger.warn({ vantage: name, address, reason }, "Cut a vantage off");
@@ -40,6 +42,11 @@ export function serveVantage(
     const hello = decodeVantageHello(payload);
     if (hello?.protocol !== LINK_PROTOCOL) {
       fail(`its protocol is ${hello?.protocol ?? "unknown"}, expected ${LINK_PROTOCOL}`);
+      return;
+    }
+    if (certified === undefined) name = hello.name ?? "";
+    if (name === "") {
+      fail("it does not say which control it is");
       return;
     }
     isGreeted = true;

@@ -24,6 +24,7 @@ import type { QuorumOpinion } from "../verdict.ts";
 import { candidateOf, chooseVantages, type Candidate } from "./choose-vantages.ts";
 import { HeardVantage, type HeardOpinion, type Voice } from "./heard-vantage.ts";
 import { opinionCode, opinionWord } from "./opinion-code.ts";
+import { OpinionReports, type OpinionReportsOptions } from "./opinion-reports.ts";
 import { OwnOpinions } from "./own-opinions.ts";
 import { TargetOrder } from "./target-order.ts";
 
@@ -46,6 +47,8 @@ export interface QuorumOptions {
   readonly onJudged: (key: string, quorum: QuorumOpinion | undefined) => void;
   /** Other vantages are live, or it is settled. */
   readonly onRoster: (roster: Roster) => void;
+  /** Where other processes judge, too: what this one says, as vantages report it. */
+  readonly reporting?: Pick<OpinionReportsOptions, "session" | "onReport">;
 }
 
 /** The live vantages. */
@@ -88,6 +91,7 @@ export class Quorum {
   #order = TargetOrder.of([]);
   #opinions = new OwnOpinions(this.#order);
   #suspicion: number = Suspicion.trusting;
+  readonly #reports: OpinionReports | undefined;
   /** This process among the others. */
   readonly #own: Voice;
   #live: readonly Candidate[] = [];
@@ -102,6 +106,14 @@ export class Quorum {
     this.#options = options;
     this.#startMs = options.nowMs();
     this.#own = this.#ownVoice();
+    const { reporting, nowMs } = options;
+    this.#reports =
+      reporting &&
+      new OpinionReports(this.#opinions, {
+        ...reporting,
+        nowMs,
+        suspicion: () => this.#suspicion,
+      });
   }
 
   /** What is judged. */
@@ -123,6 +135,7 @@ export class Quorum {
     const { order, was } = next;
     this.#order = order;
     this.#opinions = this.#opinions.next(next);
+    this.#reports?.follow(this.#opinions);
     for (const vantage of this.#heard.values()) vantage.reorder(next);
     if (was !== undefined) {
       const told = new Uint8Array(order.length).fill(NOT_TOLD);
@@ -147,7 +160,9 @@ export class Quorum {
   /** An opinion of this process's own. */
   own(opinion: Opinion): void {
     const place = this.#opinions.set(opinion);
-    if (place >= 0) this.#judge(place);
+    if (place < 0) return;
+    this.#reports?.changed(place);
+    this.#judge(place);
   }
 
   /** Whether this process doubts its own network. */
@@ -160,6 +175,7 @@ export class Quorum {
   hear(from: VantagePlace, payload: Uint8Array): boolean {
     const report = decodeReport(payload);
     if (report === undefined) return false;
+    if (from.name === this.#options.own.name) return true;
     const vantage = this.#vantage(from);
     if (vantage === undefined) return true;
     vantage.site = from.site;
@@ -175,6 +191,7 @@ export class Quorum {
     for (const [name, { heardAtMs }] of this.#heard)
       if (nowMs - heardAtMs > FORGET_MS) this.#heard.delete(name);
     this.#findLive();
+    this.#reports?.tick();
   }
 
   /** Whether this process probes the target at a place of `order` at full pace. */

@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A process that probes for others: it keeps opinions, and reports them: all of them each second, in as many bytes whatever they are,
-// and changes at once, as long as they are few. So that its reports cost the same on the worst day, changes may take a small share of
-// the bytes of a table each second; what is more waits for the next one.
+// A process that probes for others: it keeps opinions, and reports them.
 
 import type { Clock, Random } from "@meridian/core";
-import {
-  Suspicion,
-  encodeReport,
-  reportTableBytes,
-  type Report,
-  type ReportChange,
-  type VantagePlace,
-} from "@meridian/snapshot";
+import { Suspicion, type VantagePlace } from "@meridian/snapshot";
 import { PlanKeeper, type ProbePlan } from "../probe-plan.ts";
 import type { Probe } from "../probe.ts";
 import type { ProbeTarget, Verdict } from "../check.ts";
@@ -21,15 +12,12 @@ import { HealthRunner } from "../runner.ts";
 import type { Opinion } from "../runner-options.ts";
 import type { Transition } from "../transition.ts";
 import { candidateOf, chooseVantages, type Candidate } from "./choose-vantages.ts";
+import { OpinionReports } from "./opinion-reports.ts";
 import { OwnOpinions } from "./own-opinions.ts";
 import { PaceKeeper } from "./pace-keeper.ts";
 import { TargetOrder } from "./target-order.ts";
 
 const TABLE_MS = 1000;
-/** Bytes of changes a second: of a table's, in percent, and at least. */
-const CHANGES_PERCENT_MAX = 4;
-const CHANGES_BYTES_MIN = 1024;
-const ENTRY_BYTES = 75;
 
 export interface VantageOptions extends VantagePlace {
   readonly clock: Clock;
@@ -48,22 +36,17 @@ export class Vantage {
   readonly #options: VantageOptions;
   readonly #plan = new PlanKeeper();
   readonly #pace: PaceKeeper;
-  readonly #session: number;
+  readonly #reports: OpinionReports;
   #order = TargetOrder.of([]);
   #own = new OwnOpinions(this.#order);
   /** Live vantages as each control has them. */
   readonly #live = new Map<string, readonly Candidate[]>();
-  #sequence = 0;
-  /** Places with opinions that no report has told yet. */
-  readonly #untold = new Set<number>();
-  #changeBytesLeft = 0;
-  #isFlushQueued = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: VantageOptions) {
     this.#options = options;
     const { clock, random, name, icmpSender, onTransitions, timers, createProbe } = options;
-    this.#session = random.next32();
+    const session = random.next32();
     this.runner = new HealthRunner({
       clock,
       random,
@@ -75,6 +58,12 @@ export class Vantage {
       onOpinion: (opinion) => this.#changed(opinion),
     });
     this.#pace = new PaceKeeper(this.runner);
+    this.#reports = new OpinionReports(this.#own, {
+      session,
+      nowMs: () => clock.monotonicMs(),
+      suspicion: () => Suspicion[this.runner.suspicion.kind],
+      onReport: options.onReport,
+    });
   }
 
   /** Targets by key, as the plan has them. */
@@ -107,7 +96,7 @@ export class Vantage {
       const place = this.#order.placeOf(key);
       if (place >= 0 && (was?.address !== address || was.port !== port)) this.#own.forget(place);
     }
-    this.#untold.clear();
+    this.#reports.follow(this.#own);
     this.#follow();
     this.tick();
   }
@@ -121,11 +110,7 @@ export class Vantage {
 
   /** Reports all there is; each second, and when a control has come. */
   tick(): void {
-    const { opinions, reasons, sinceSeconds, texts } = this.#own;
-    this.#untold.clear();
-    const tableBytes = reportTableBytes(this.#order.length);
-    this.#changeBytesLeft = Math.max(CHANGES_BYTES_MIN, (tableBytes * CHANGES_PERCENT_MAX) / 100);
-    this.#report({ form: "table", opinions, reasons, sinceSeconds, texts });
+    this.#reports.tick();
   }
 
   #follow(): void {
@@ -146,49 +131,7 @@ export class Vantage {
 
   #changed(opinion: Opinion): void {
     const place = this.#own.set(opinion);
-    if (place < 0) return;
-    this.#untold.add(place);
-    if (this.#isFlushQueued) return;
-    this.#isFlushQueued = true;
-    queueMicrotask(() => this.#flush());
-  }
-
-  /** Changes of one turn of the event loop, as many as there is room for. */
-  #flush(): void {
-    this.#isFlushQueued = false;
-    const changes: ReportChange[] = [];
-    const { opinions, reasons, sinceSeconds, texts } = this.#own;
-    for (const place of this.#untold) {
-      if (this.#changeBytesLeft < ENTRY_BYTES) break;
-      this.#changeBytesLeft -= ENTRY_BYTES;
-      this.#untold.delete(place);
-      const reason = reasons[place] ?? 0;
-      changes.push({
-        place,
-        opinion: opinions[place] ?? 0,
-        sinceSeconds: sinceSeconds[place] ?? 0,
-        reason,
-        text: texts[reason] ?? "",
-      });
-    }
-    if (changes.length > 0) this.#report({ form: "changes", changes });
-  }
-
-  #report(
-    said:
-      | Omit<Extract<Report, { form: "table" }>, HeaderMember>
-      | Omit<Extract<Report, { form: "changes" }>, HeaderMember>,
-  ): void {
-    this.#options.onReport(
-      encodeReport({
-        suspicion: Suspicion[this.runner.suspicion.kind],
-        sequence: ++this.#sequence,
-        session: this.#session,
-        sentMs: this.#options.clock.monotonicMs(),
-        print: this.#order.print,
-        ...said,
-      }),
-    );
+    if (place >= 0) this.#reports.changed(place);
   }
 }
 
@@ -205,5 +148,3 @@ function seenFromHere(targets: readonly ProbeTarget[]): ProbeTarget[] {
       (check.kind !== "calculated" || !check.children.some((child) => elsewhere.has(child))),
   );
 }
-
-type HeaderMember = "suspicion" | "sequence" | "session" | "sentMs" | "print";

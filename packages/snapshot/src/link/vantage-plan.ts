@@ -31,8 +31,9 @@ export interface VantagePlan {
   readonly live?: readonly VantagePlace[];
 }
 
-/** First message of a vantage. Who it is its certificate says. */
+/** First message of a vantage. Who it is its certificate says; controls all have the same one, and say it here. */
 export interface VantageHello {
+  readonly name?: string;
   readonly protocol: number;
   /** Of the software. */
   readonly version: string;
@@ -47,20 +48,19 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const NAME_LENGTH_MAX = 255;
 
 export function encodeVantageHello(hello: VantageHello): Uint8Array {
-  const { protocol, version, site } = hello;
-  const text = JSON.stringify({ protocol, version, site });
+  const { protocol, version, site, name } = hello;
+  const text = JSON.stringify({ protocol, version, site, name });
   return encodeFrame({ kind: FrameKind.hello, payload: new TextEncoder().encode(text) });
 }
 
 /** Undefined for bytes that are no such message. */
 export function decodeVantageHello(payload: Uint8Array): VantageHello | undefined {
   const raw = parsed(payload);
-  const [protocol, version, site] = ["protocol", "version", "site"].map((name) =>
-    memberOf(raw, name),
+  const [protocol, version, site, name] = ["protocol", "version", "site", "name"].map((member) =>
+    memberOf(raw, member),
   );
-  return typeof protocol === "number" && isText(version) && isText(site)
-    ? { protocol, version, site }
-    : undefined;
+  if (typeof protocol !== "number" || !isText(version) || !isText(site)) return undefined;
+  return isText(name) ? { protocol, version, site, name } : { protocol, version, site };
 }
 
 export function encodeVantagePlan(message: VantagePlan): Uint8Array {
