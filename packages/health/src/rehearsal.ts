@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What a flip runs through is some hundred functions, which V8 compiles one by one as they become hot: at forty probes a second for
-// minutes, each in a thread of its own, for 0.2 to 0.8 ms, in the very moment in which the worker that shares the core has the
-// changed answer to give. So a new thread plays some thousand flips at once: the whole chain from the bytes of an answer to the published
+// minutes, each in a helper thread, for 0.2 to 0.8 ms, in the very moment in which the worker that shares the core has the
+// changed answer to give. So a new thread plays a thousand flips at once: the whole chain from the bytes of an answer to the published
 // bank, with an overlay that nobody reads and connections that lead nowhere. Real probes go on meanwhile, so that code is
 // compiled for their objects, too.
 

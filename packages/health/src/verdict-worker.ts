@@ -55,7 +55,7 @@ port.on("message", (command: VerdictCommand) => {
   if (command.kind === "start") setTimeout(startRehearsal, REHEARSAL_AFTER_MS).unref();
 });
 
-/** What V8 makes of a few thousand flips is there before the first of them that counts. */
+/** What V8 makes of a thousand flips is there before the first of them that counts. */
 function startRehearsal(): void {
   if (snapshot === undefined) return;
   const end = (): void => {};
