@@ -34,9 +34,17 @@ export class PlaneProcess {
     return this.#child?.pid ?? 0;
   }
 
+  /** Starts a process that takes over from the present one, and waits for a line of its log and the end of the other. */
+  async replace(line: RegExp): Promise<void> {
+    const before = this.#child;
+    const ended = before === undefined ? undefined : once(before, "exit");
+    await this.start(line, ["--replace"]);
+    await ended;
+  }
+
   /** Starts a process and waits for a line of its log. */
-  async start(line: RegExp): Promise<void> {
-    const child = spawn(process.execPath, [main, ...this.#arguments], {
+  async start(line: RegExp, more: readonly string[] = []): Promise<void> {
+    const child = spawn(process.execPath, [main, ...this.#arguments, ...more], {
       stdio: ["ignore", "inherit", "pipe"],
     });
     this.#log = "";
@@ -94,10 +102,12 @@ export async function joinedEdge(
   place: JoinPlace,
   name: string,
   port: number,
+  more: readonly string[] = ["--http", "none"],
 ): Promise<PlaneProcess> {
   const stateDir = await joinedFolder(place, name);
   const listen = `127.0.0.1:${port}`;
   return new PlaneProcess(t, stateDir, [
     ...["edge", "--control", place.url, "--listen", listen, "--workers", "1", "--site", name],
+    ...more,
   ]);
 }

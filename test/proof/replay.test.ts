@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Replayer, replayLine } from "../../apps/meridian/src/replay.ts";
+import { Replayer, journalPast, replayLine } from "../../apps/meridian/src/replay.ts";
 import { Pcg32 } from "@meridian/core";
 import { tcpClient, udpClient, type DnsClient } from "../conformance/dns-client.ts";
 import { allKinds } from "./all-kinds.ts";
@@ -94,7 +94,7 @@ async function replays(context: TestContext, logs: "cut" | "whole", count: numbe
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const system = await System.start({ folder, documents: allKinds(folder), logs });
   context.after(() => system.close(true));
-  const sources = { store: system.persistence.store, journal: system.persistence.journal };
+  const sources = { past: journalPast(system.persistence.store, system.persistence.journal) };
   const all = await clients(system);
   context.after(() => all.forEach((client) => client.close()));
   const lines = await ask(system, all, folder, count);
@@ -149,7 +149,7 @@ test("replayLine() says why a line cannot be replayed", async (context) => {
     workers: 1,
   });
   context.after(() => system.close(true));
-  const sources = { store: system.persistence.store, journal: system.persistence.journal };
+  const sources = { past: journalPast(system.persistence.store, system.persistence.journal) };
   const client = await udpClient("127.0.0.1", system.port(4));
   context.after(() => client.close());
   await client.ask(randomQuestion(new Pcg32(1)));

@@ -4,8 +4,10 @@
 // test/tidy/edge-bundle.test.ts proves it.
 
 import { flushCompileCache } from "node:module";
-import { EdgeProcess, ProbeProcess, queryHandlerModule, type EdgeLogger } from "@meridian/edge";
+import { ProbeProcess, type EdgeLogger } from "@meridian/edge";
+import { listenWith, passedSockets } from "./activation.ts";
 import type { CommandInput } from "./command.ts";
+import { EdgeServer } from "./edge-server.ts";
 import { edgeOptions, probeOptions, readProcessArguments } from "./edge-options.ts";
 import { CommandError, ExitCode, exitCodeOf } from "./exit-code.ts";
 import { logLevels } from "./log-level.ts";
@@ -15,6 +17,7 @@ import { ownVersion } from "./version.ts";
 
 /** After everything is closed, the process ends by itself; if something still holds it, after this. */
 const LINGER_MS_MAX = 1000;
+const SAMPLE_MAX = 1_000_000_000;
 const transports = ["auto", "native", "dgram"] as const;
 /** As pino has them, which writes the log of control. */
 const levelNumbers = { info: 30, warn: 40, error: 50 } as const;
@@ -34,55 +37,59 @@ export async function runOwnProcess(
   }
 }
 
-export function edge(input: CommandInput): Promise<ExitCode> {
-  return untilStopped(
-    () =>
-      new EdgeProcess(
-        {
-          controls: controlsOf(input),
-          stateFolder: stateDirOf(input),
-          listen: listenOf(input),
-          workers: workersOf(input),
-          transport: transports.find((kind) => kind === input.text("transport")) ?? "auto",
-          site: input.text("site") ?? "",
-          isolation: input.text("isolation") === "freeze" ? "freeze" : "local",
-          version: ownVersion(),
-          logger: plainLogger(input.text("logLevel") ?? "info"),
-        },
-        queryHandlerModule,
-      ),
-  );
-}
-
-export function probe(input: CommandInput): Promise<ExitCode> {
-  return untilStopped(
-    () =>
-      new ProbeProcess({
-        controls: controlsOf(input),
-        stateFolder: stateDirOf(input),
-        site: input.text("site") ?? "",
-        version: ownVersion(),
-        logger: plainLogger(input.text("logLevel") ?? "info"),
-      }),
-  );
-}
-
-interface OwnProcess {
-  start(): Promise<void>;
-  close(): Promise<void>;
-}
-
-async function untilStopped(make: () => OwnProcess): Promise<ExitCode> {
+export async function edge(input: CommandInput): Promise<ExitCode> {
   const stop = whenStopped();
-  const running = make();
+  const replaced = Promise.withResolvers<void>();
+  const passed = passedSockets();
+  const queryLog = input.text("queryLog");
+  const server = await EdgeServer.start({
+    controls: controlsOf(input),
+    stateFolder: stateDirOf(input),
+    listen: listenWith(passed, input.list("listen"), listenOf(input)),
+    passed,
+    workers: workersOf(input),
+    transport: transports.find((kind) => kind === input.text("transport")) ?? "auto",
+    site: input.text("site") ?? "",
+    isolation: input.text("isolation") === "freeze" ? "freeze" : "local",
+    version: ownVersion(),
+    logger: plainLogger(input.text("logLevel") ?? "info"),
+    http: input.text("http"),
+    queryLog:
+      queryLog === undefined
+        ? undefined
+        : { path: queryLog, every: input.wholeNumber("queryLogSample", 1, SAMPLE_MAX) ?? 1 },
+    replace: input.flag("replace"),
+    onReplaced: replaced.resolve,
+  });
+  return untilEnded(server, Promise.race([stop, replaced.promise]));
+}
+
+export async function probe(input: CommandInput): Promise<ExitCode> {
+  const stop = whenStopped();
+  const running = new ProbeProcess({
+    controls: controlsOf(input),
+    stateFolder: stateDirOf(input),
+    site: input.text("site") ?? "",
+    version: ownVersion(),
+    logger: plainLogger(input.text("logLevel") ?? "info"),
+  });
   try {
     await running.start();
   } catch (error) {
     await running.close();
     throw error;
   }
+  return untilEnded(running, stop);
+}
+
+/** Serves until it is told to end, and ends. */
+async function untilEnded(
+  running: { close(): Promise<void> },
+  end: Promise<unknown>,
+): Promise<ExitCode> {
+  // Now rather than at the end, which a crash would not reach: what was compiled makes the next start quick.
   flushCompileCache();
-  await stop;
+  await end;
   await running.close();
   setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
   return ExitCode.done;

@@ -54,6 +54,33 @@ export const siteOption: OptionDefinition = {
   defaultValue: "",
 };
 
+export const queryLogOptions: readonly OptionDefinition[] = [
+  {
+    flags: "--query-log <FILE>",
+    summary: "File to which sampled queries are appended as JSON lines.",
+    environment: "MERIDIAN_QUERY_LOG",
+  },
+  {
+    flags: "--query-log-sample <N>",
+    summary: "One query in N is logged.",
+    environment: "MERIDIAN_QUERY_LOG_SAMPLE",
+    defaultValue: "100",
+  },
+];
+
+export const replaceOption: OptionDefinition = {
+  flags: "--replace",
+  summary: "Take the sockets over from the process that holds the state folder; no query is lost.",
+};
+
+const edgeHttpOption: OptionDefinition = {
+  flags: "--http <ADDRESS:PORT>",
+  summary:
+    "Where `/metrics`, `/healthz` and `/readyz` are; `none` for nowhere. Everything else is asked over the socket in the state folder.",
+  environment: "MERIDIAN_HTTP",
+  defaultText: "127.0.0.1:8055, and nowhere where that is taken",
+};
+
 const controlOption: OptionDefinition = {
   flags: "--control <URL...>",
   summary:
@@ -67,6 +94,8 @@ export const edgeOptions: readonly OptionDefinition[] = [
   listenOption,
   workersOption,
   transportOption,
+  edgeHttpOption,
+  ...queryLogOptions,
   siteOption,
   {
     flags: "--isolation <MODE>",
@@ -77,6 +106,7 @@ export const edgeOptions: readonly OptionDefinition[] = [
     choices: ["local", "freeze"],
   },
   logLevelOption,
+  replaceOption,
 ];
 
 export const probeOptions: readonly OptionDefinition[] = [
@@ -111,7 +141,10 @@ function parsed(
   const options = Object.fromEntries(
     known.map((option) => [
       flagOf(option),
-      { type: "string" as const, multiple: option.flags.includes("...") },
+      {
+        type: option.flags.includes("<") ? ("string" as const) : ("boolean" as const),
+        multiple: option.flags.includes("..."),
+      },
     ]),
   );
   try {

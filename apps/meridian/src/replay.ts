@@ -3,7 +3,7 @@
 // A logged query asked again: the snapshot and the overlay of that moment are rebuilt from the state folder, and the answering code
 // itself answers, with the clock held at the logged time. What comes out must be the logged bytes.
 
-import { worldOf, type OverlayJournal, type SnapshotStore } from "@meridian/control";
+import type { OverlayJournal, SnapshotStore } from "@meridian/control";
 import { parseIpv4, parseIpv6 } from "@meridian/dns";
 import {
   QueryHandler,
@@ -11,25 +11,42 @@ import {
   WorkerCounters,
   type QueryHandlerOptions,
 } from "@meridian/edge";
-import { OverlayReader, OverlayWriter, type World } from "@meridian/snapshot";
+import { OverlayReader, OverlayWriter, worldOf, type World } from "@meridian/snapshot";
+import type { ReplayedLine } from "@meridian/snapshot/surface";
+
+/** What was served of old. */
+export interface ReplayPast {
+  world(revision: number): World | string;
+  /** The slots that had this revision and sequence, likeliest first: an edge may have had several. A text where none is kept. */
+  states(world: World, revision: number, sequence: number, atMs: number): Uint32Array[] | string;
+}
 
 /** Where the past is kept, and what the server said of itself then (`nsid`, `identity`, `version`). */
 export interface ReplaySources {
-  readonly store: SnapshotStore;
-  readonly journal: OverlayJournal;
+  readonly past: ReplayPast;
   readonly texts?: Pick<QueryHandlerOptions, "nsid" | "identity" | "version" | "keepaliveSeconds">;
 }
 
-/** What came of asking again. */
-export interface Replay {
-  readonly answer: Uint8Array;
-  readonly logged: Uint8Array;
-  readonly isEqual: boolean;
-  /**
-   * True where the decision looked at more of the client's address than the log keeps (a /32 of a `subnet` policy, say): the answer is then
-   * that of the prefix's first address, and need not be equal.
-   */
-  readonly isCut: boolean;
+/** The past of a control, or of `meridian up`. */
+export function journalPast(store: SnapshotStore, journal: OverlayJournal): ReplayPast {
+  return {
+    world: (revision) => {
+      const stored = store.loadOld(revision);
+      return typeof stored === "string" ? stored : worldOf(stored.sections, stored.seed);
+    },
+    states: (world, revision, sequence) => {
+      const past = journal.at({ revision, sequence });
+      if (typeof past === "string") return past;
+      if (past.last?.revision !== revision || past.last.sequence !== sequence)
+        return `The journal does not hold change set ${sequence} of revision ${revision}`;
+      const slots = world.initialSlots();
+      for (const [key, value] of past.slots) {
+        const slot = world.slotOfKey(key);
+        if (slot >= 0) slots[slot] = value;
+      }
+      return [slots];
+    },
+  };
 }
 
 /** The parts of a log line that replay needs. */
@@ -48,7 +65,7 @@ const UDP_BYTES_MAX = 1232;
 const TCP_BYTES_MAX = 65_535;
 
 /** Asks the query of a log line again. The reason as a text where the line cannot be read or the history does not reach. */
-export function replayLine(line: string, sources: ReplaySources): Replay | string {
+export function replayLine(line: string, sources: ReplaySources): ReplayedLine | string {
   return new Replayer(sources).replay(line);
 }
 
@@ -56,17 +73,31 @@ export function replayLine(line: string, sources: ReplaySources): Replay | strin
 export class Replayer {
   readonly #sources: ReplaySources;
   readonly #worlds = new Map<number, World | string>();
-  #served: { readonly snapshot: ServedSnapshot; readonly sequence: number } | undefined;
+  #states:
+    | { readonly revision: number; readonly sequence: number; readonly served: ServedSnapshot[] }
+    | undefined;
 
   constructor(sources: ReplaySources) {
     this.#sources = sources;
   }
 
-  replay(text: string): Replay | string {
+  replay(text: string): ReplayedLine | string {
     const line = parseLine(text);
     if (typeof line === "string") return line;
-    const served = this.#serve(line.revision, line.sequence);
-    if (typeof served === "string") return served;
+    const states = this.#statesOf(line);
+    if (typeof states === "string") return states;
+    const { answer: logged, isCut } = line;
+    let first: ReplayedLine | undefined;
+    for (const served of states) {
+      const answer = this.#ask(served, line);
+      const isEqual = Buffer.compare(answer, logged) === 0;
+      first ??= { answer, logged, isEqual, isCut };
+      if (isEqual) return { answer, logged, isEqual, isCut };
+    }
+    return first ?? "Nothing is kept of that moment";
+  }
+
+  #ask(served: ServedSnapshot, line: Line): Uint8Array {
     const handler = new QueryHandler(served, {
       ...this.#sources.texts,
       counters: new WorkerCounters(),
@@ -87,45 +118,30 @@ export class Replayer {
       line.isTcp,
     );
     handler.endBatch();
-    const answer = output.slice(0, bytes);
-    return {
-      answer,
-      logged: line.answer,
-      isEqual: Buffer.compare(answer, line.answer) === 0,
-      isCut: line.isCut,
-    };
+    return output.slice(0, bytes);
   }
 
-  /** Snapshot and overlay of a moment, or why they cannot be had. */
-  #serve(revision: number, sequence: number): ServedSnapshot | string {
-    if (this.#served?.snapshot.revision === revision && this.#served.sequence === sequence)
-      return this.#served.snapshot;
+  /** Snapshot with each overlay of a moment's name, or why they cannot be had. */
+  #statesOf({ revision, sequence, timeMs }: Line): ServedSnapshot[] | string {
+    const known = this.#states;
+    if (known?.revision === revision && known.sequence === sequence) return known.served;
     const world = this.#world(revision);
     if (typeof world === "string") return world;
-    const past = this.#sources.journal.at({ revision, sequence });
-    if (typeof past === "string") return past;
-    if (past.last?.revision !== revision || past.last.sequence !== sequence)
-      return `The journal does not hold change set ${sequence} of revision ${revision}`;
-    const slots = world.initialSlots();
-    for (const [key, value] of past.slots) {
-      const slot = world.slotOfKey(key);
-      if (slot >= 0) slots[slot] = value;
-    }
-    const overlay = new OverlayWriter(slots, sequence);
-    const snapshot = new ServedSnapshot(
-      revision,
-      world,
-      new OverlayReader(overlay.buffer, overlay.slotCount, 0),
-    );
-    this.#served = { snapshot, sequence };
-    return snapshot;
+    const states = this.#sources.past.states(world, revision, sequence, timeMs);
+    if (typeof states === "string") return states;
+    const served = states.map((slots) => {
+      const overlay = new OverlayWriter(slots, sequence);
+      const reader = new OverlayReader(overlay.buffer, overlay.slotCount, 0);
+      return new ServedSnapshot(revision, world, reader);
+    });
+    this.#states = { revision, sequence, served };
+    return served;
   }
 
   #world(revision: number): World | string {
     const known = this.#worlds.get(revision);
     if (known !== undefined) return known;
-    const stored = this.#sources.store.loadOld(revision);
-    const world = typeof stored === "string" ? stored : worldOf(stored.sections, stored.seed);
+    const world = this.#sources.past.world(revision);
     this.#worlds.set(revision, world);
     return world;
   }

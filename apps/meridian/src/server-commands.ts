@@ -11,6 +11,8 @@ import {
   listenOption as listen,
   logLevelOption as logLevel,
   probeOptions,
+  queryLogOptions,
+  replaceOption,
   siteOption as site,
   stateOption as state,
   transportOption as transport,
@@ -43,17 +45,7 @@ export const serverCommands: readonly CommandDefinition[] = [
       ...accessOptions,
       workers,
       transport,
-      {
-        flags: "--query-log <FILE>",
-        summary: "File to which sampled queries are appended as JSON lines.",
-        environment: "MERIDIAN_QUERY_LOG",
-      },
-      {
-        flags: "--query-log-sample <N>",
-        summary: "One query in N is logged.",
-        environment: "MERIDIAN_QUERY_LOG_SAMPLE",
-        defaultValue: "100",
-      },
+      ...queryLogOptions,
       {
         flags: "--diagnosis <PREFIX...>",
         summary:
@@ -61,11 +53,7 @@ export const serverCommands: readonly CommandDefinition[] = [
         environment: "MERIDIAN_DIAGNOSIS",
       },
       logLevel,
-      {
-        flags: "--replace",
-        summary:
-          "Take the sockets over from the process that holds the state folder; no query is lost.",
-      },
+      replaceOption,
       allowEmpty,
       noProbing,
     ],

@@ -24,7 +24,7 @@ import type { ServerOptions } from "./server-options.ts";
 import { ownVersion } from "./version.ts";
 
 /** Bytes of a worker's ring of logged queries. */
-const LOG_RING_BYTES = 1024 * 1024;
+export const LOG_RING_BYTES: number = 1024 * 1024;
 
 /** What a server's edge is made of. */
 export interface ServerEdgeOptions {

@@ -28,15 +28,14 @@ import {
   type EmbeddedOptions,
   type Publication,
 } from "@meridian/control";
-import { takeOver, type Takeover } from "@meridian/edge";
+import { processEnded, takeOver, type Takeover } from "@meridian/edge";
 import { formatProblem } from "@meridian/model";
 import { loadNative } from "@meridian/native";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { DocumentStore, keyPathOf } from "./document-store.ts";
-import { predecessorEnded } from "./predecessor.ts";
 import { processLogger } from "./process-logger.ts";
 import { whileShown } from "./progress.ts";
-import { replayLine } from "./replay.ts";
+import { journalPast, replayLine } from "./replay.ts";
 import { RollOuts } from "./roll-outs.ts";
 import { ServerEdge, handoverPath, serverTexts } from "./server-edge.ts";
 import type { ServerOptions } from "./server-options.ts";
@@ -153,8 +152,7 @@ export class Server {
       socketPath: directory.socketPath,
       replay: (line) =>
         replayLine(line, {
-          store: this.#persistence.store,
-          journal: this.#persistence.journal,
+          past: journalPast(this.#persistence.store, this.#persistence.journal),
           texts: serverTexts(),
         }),
     });
@@ -275,7 +273,7 @@ export class Server {
     }
     await this.#edge.start();
     await takeover.finish();
-    if (predecessor !== undefined) await predecessorEnded(predecessor);
+    if (predecessor !== undefined) await processEnded(predecessor);
     await this.#takeStore();
     await this.#startGateway();
     this.#replica?.start();

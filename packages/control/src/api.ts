@@ -6,7 +6,6 @@
 import { chmodSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { MeridianError } from "@meridian/core";
-import { decodeMessage, formatMessage } from "@meridian/dns";
 import { limits } from "@meridian/model";
 import type { FastifyInstance } from "fastify";
 import { boundedServer } from "./bounded-server.ts";
@@ -25,7 +24,10 @@ import {
   METRICS_TYPE,
   explainRequest,
   policyCounts,
+  queryCount,
+  replayAnswer,
   type EdgeFiguresSource,
+  type ReplayedLine,
 } from "@meridian/snapshot/surface";
 import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import type { SnapshotStore } from "@meridian/snapshot/disk";
@@ -79,15 +81,6 @@ export interface ApiOptions extends ApiAccess {
   readonly socketPath: string;
   /** Asks a line of the query log again; a text says why it cannot. Absent where there is no edge to ask. */
   readonly replay?: (line: string) => ReplayedLine | string;
-}
-
-/** What came of asking a logged query again. */
-export interface ReplayedLine {
-  readonly answer: Uint8Array;
-  readonly logged: Uint8Array;
-  readonly isEqual: boolean;
-  /** The decision looked at more of the client's address than the log keeps. */
-  readonly isCut: boolean;
 }
 
 const ROWS_MAX = 10_000;
@@ -175,7 +168,7 @@ export class Api {
         .send({ ready: embedded.isReady, revision: embedded.revision }),
     );
     server.get<{ Querystring: Record<string, string> }>("/metrics", async ({ query }, reply) => {
-      const top = countOf(query, "top", 0);
+      const top = queryCount(query, "top", 0);
       return typeof top === "string"
         ? reply.code(400).send({ error: top })
         : reply.type(METRICS_TYPE).send(await this.#metrics.text(top));
@@ -199,14 +192,14 @@ export class Api {
     server.get<{ Querystring: Record<string, string> }>(
       "/v1/health/history",
       ({ query }, reply) => {
-        const count = countOf(query, "count", 100);
+        const count = queryCount(query, "count", 100);
         return typeof count === "string"
           ? reply.code(400).send({ error: count })
           : transitions.list(query["endpoint"] ?? "", count);
       },
     );
     server.get<{ Querystring: Record<string, string> }>("/v1/top/names", ({ query }, reply) => {
-      const count = countOf(query, "count", 20);
+      const count = queryCount(query, "count", 20);
       return typeof count === "string"
         ? reply.code(400).send({ error: count })
         : edge.topNames(count);
@@ -337,43 +330,8 @@ export class Api {
   }
 }
 
-/** The whole number of a parameter, `unless` where it is not given; a text says what is wrong. */
-function countOf(
-  query: Readonly<Record<string, string>>,
-  name: "count" | "top",
-  unless: number,
-): number | string {
-  const text = query[name];
-  const count = Number(text ?? unless);
-  return text === undefined || (Number.isInteger(count) && count >= 0 && count <= ROWS_MAX)
-    ? count
-    : `Parameter "${name}" is "${text}", expected a whole number up to ${ROWS_MAX}`;
-}
-
 /** `127.0.0.1:8053` or `[::1]:8053`. */
 function splitHost(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(":");
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(text.slice(at + 1)) };
-}
-
-function replayAnswer({ answer, logged, isEqual, isCut }: ReplayedLine): object {
-  const verdict = isEqual
-    ? "The answer is the logged one, byte for byte."
-    : isCut
-      ? "The answer differs: the decision looked at more of the client's address than the log keeps."
-      : "The answer differs from the logged one.";
-  const texts = [answer, ...(isEqual ? [] : [logged])].map((bytes) => {
-    const message = decodeMessage(bytes);
-    return "error" in message ? `(${message.error})` : formatMessage(message);
-  });
-  return {
-    equal: isEqual,
-    isCut,
-    answer: Buffer.from(answer).toString("hex"),
-    text: [
-      verdict,
-      "",
-      ...texts.flatMap((text, index) => (index === 0 ? [text] : ["", "logged:", text])),
-    ].join("\n"),
-  };
 }

@@ -37,7 +37,8 @@ export {
   type LatencySamplesOptions,
   type ReportedLatency,
 } from "./latency-samples.ts";
-export { Api, type ApiAccess, type ApiOptions, type ReplayedLine } from "./api.ts";
+export { metricDefinitions } from "./metrics.ts";
+export { Api, type ApiAccess, type ApiOptions } from "./api.ts";
 export type { EdgeFigures, EdgeFiguresSource } from "@meridian/snapshot/surface";
 export { TransitionHistory } from "@meridian/health";
 export { explain, type Explanation } from "@meridian/snapshot/surface";

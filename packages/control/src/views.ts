@@ -11,10 +11,16 @@ import {
   type Pool,
   type RecordDocument,
 } from "@meridian/model";
-import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, type World } from "@meridian/snapshot";
+import type { World } from "@meridian/snapshot";
 import { key64, parseDuration } from "@meridian/core";
 import type { Embedded } from "./embedded.ts";
-import { pageOf, type EdgeFigures, type Page, type PageRequest } from "@meridian/snapshot/surface";
+import {
+  pageOf,
+  slotState,
+  type EdgeFigures,
+  type Page,
+  type PageRequest,
+} from "@meridian/snapshot/surface";
 
 export interface EndpointView {
   readonly endpoint: string;
@@ -30,9 +36,6 @@ export interface EndpointView {
   readonly changeSeconds: number;
   readonly answers: number;
 }
-
-const verdictNames = ["unknown", "healthy", "unhealthy", "unknown"] as const;
-const adminNames = Object.fromEntries(Object.entries(Admin).map(([name, value]) => [value, name]));
 
 /** Endpoints with their verdicts and what operators did to them. */
 export async function endpointViews(
@@ -70,7 +73,7 @@ function endpointView(
   state?: EndpointState,
 ): EndpointView {
   const index = world.pools.endpointIndexOf(key64(member.key));
-  const slot = index < 0 ? 0 : embedded.overlay.read(index);
+  const slot = slotState(index < 0 ? 0 : embedded.overlay.read(index));
   const isChecked = pool.document.spec.healthCheck !== undefined;
   return {
     endpoint: member.key,
@@ -79,13 +82,10 @@ function endpointView(
         ? member.spec.address
         : `${member.spec.address}:${member.spec.port}`,
     site: member.spec.site ?? "",
-    verdict: isChecked ? (verdictNames[slot & 3] ?? "unknown") : "unchecked",
+    ...slot,
+    verdict: isChecked ? slot.verdict : "unchecked",
     reason: state?.reason ?? (isChecked ? "not probed yet" : "no health check"),
     sinceMs: state?.sinceMs,
-    admin: adminNames[(slot >>> 2) & 7] ?? "active",
-    dial: ((slot >>> DIAL_SHIFT) & 0x3ff) / 10,
-    capacityFactor: ((slot >>> CAPACITY_SHIFT) & 0x3ff) / 1000,
-    changeSeconds: 2 ** ((slot >>> CHANGE_SHIFT) & 31),
     answers: index < 0 ? 0 : (figures.endpoints[index] ?? 0),
   };
 }

@@ -50,6 +50,10 @@ export interface HandoverServerOptions {
   readonly edge: Edge;
   readonly logger: EdgeLogger;
   readonly addonPath?: string;
+  /** Another process asks for the sockets: what it is to go on from is to be on disk when this returns. */
+  readonly onTake?: () => void;
+  /** The process that asked has gone: this one goes on. */
+  readonly onAbandoned?: () => void;
   /** The edge has left its sockets to another process, and `path` is free: time to exit. */
   readonly onReplaced: () => void;
 }
@@ -122,9 +126,13 @@ export class HandoverServer {
       return;
     }
     this.#isReplacing = true;
+    this.#options.onTake?.();
     try {
       this.#sendSockets(lines, take.receiver);
       if ((await lines.receive("ready")) === undefined) throw new Error("the new process has gone");
+    } catch (error) {
+      this.#options.onAbandoned?.();
+      throw error;
     } finally {
       this.#isReplacing = false;
     }

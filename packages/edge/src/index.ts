@@ -77,3 +77,7 @@ export {
 } from "./link/isolation.ts";
 export { ProbeProcess, type ProbeProcessOptions } from "./vantage/probe-process.ts";
 export { ReportLink, type ReportLinkOptions } from "./vantage/report-link.ts";
+export { LocalServer, type LocalServerOptions } from "./local/local-server.ts";
+export { linkMetricDefinitions } from "./local/local-metrics.ts";
+export { pastOf, type PastOfEdge } from "./local/local-past.ts";
+export { processEnded } from "./process-ended.ts";

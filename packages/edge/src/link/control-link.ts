@@ -20,6 +20,7 @@ import {
   encodeStatus,
   type AnswerCounts,
   type Frame,
+  type Position,
   type StageStatus,
 } from "@meridian/snapshot";
 import type { EdgeLogger } from "../edge-logger.ts";
@@ -61,6 +62,10 @@ export class ControlLink {
   #behind: NodeJS.Timeout | undefined;
   #lastReason = "";
   #isClosed = false;
+  #isPaused = false;
+  #followed: string | undefined;
+  #currentAtMs: number | undefined;
+  readonly #current = Promise.withResolvers<void>();
 
   constructor(options: ControlLinkOptions) {
     this.#options = options;
@@ -69,6 +74,35 @@ export class ControlLink {
 
   start(): void {
     if (!this.#isClosed) this.#dial();
+  }
+
+  /** URL of the control that has taken this edge; undefined while none has. */
+  get followed(): string | undefined {
+    return this.#followed;
+  }
+
+  /** When a control last said that what is served here is its newest, of `performance.now()`; undefined where none has. */
+  get currentAtMs(): number | undefined {
+    return this.#currentAtMs;
+  }
+
+  /** Resolves when a control has first said so. */
+  get whenCurrent(): Promise<void> {
+    return this.#current.promise;
+  }
+
+  /** Another process of this edge follows control from now on, unless `resume()` is called. */
+  pause(): void {
+    this.#isPaused = true;
+    clearTimeout(this.#timer);
+    this.#session?.destroy();
+  }
+
+  /** The other process has gone. */
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    if (this.#session === undefined) this.start();
   }
 
   /** What is served has changed: control is told. */
@@ -138,6 +172,7 @@ export class ControlLink {
     stream.on("response", (headers) => {
       if (headers[":status"] === 200) {
         this.#failures = 0;
+        this.#followed = url;
         this.#lastReason = "";
         logger.info("Connected to control", { url });
       } else refusal = "";
@@ -183,6 +218,7 @@ export class ControlLink {
           return;
         }
         replica.takeTable(table, fetch);
+        this.#looked(table);
         // With or without news: it is how control knows that the edge is there.
         this.acknowledge();
         this.#count();
@@ -211,6 +247,14 @@ export class ControlLink {
     }
   }
 
+  /** A table is of what control serves: where that is served here too, this edge is up to date. */
+  #looked({ epoch, revision }: Position): void {
+    const { position } = this.#options.replica;
+    if (position.epoch !== epoch || position.revision !== revision) return;
+    this.#currentAtMs = performance.now();
+    this.#current.resolve();
+  }
+
   #count(): void {
     const stream = this.#stream;
     if (stream?.writable === true) stream.write(encodeAnswerCounts(this.#options.counts()));
@@ -219,9 +263,10 @@ export class ControlLink {
   #ended(url: string, reason: string): void {
     this.#stream = undefined;
     this.#session = undefined;
+    this.#followed = undefined;
     clearTimeout(this.#behind);
     this.#behind = undefined;
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#isPaused) return;
     // Once: a control that is gone for a day would fill the log.
     if (reason !== this.#lastReason)
       this.#options.logger.warn("Control is out of reach: answers go on as they are", {

@@ -3,14 +3,22 @@
 // A whole edge: sockets and workers, the pair on disk, and the link to control.
 
 import { key64, reasonOf } from "@meridian/core";
-import type { Verdict as VerdictWord } from "@meridian/health";
+import {
+  TransitionHistory,
+  type HealthRunner,
+  type Verdict as VerdictWord,
+} from "@meridian/health";
 import { loadNative } from "@meridian/native";
-import { Verdict, type AnswerCounts, type World } from "@meridian/snapshot";
+import { Verdict, type AnswerCounts, type Position, type World } from "@meridian/snapshot";
 import { StateDir } from "@meridian/snapshot/disk";
 import { AnswerCounter, type AnswerTotals } from "../answer-counter.ts";
 import { Edge, formatEdgeAddress } from "../edge.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
-import { isHandlerReport, type HandlerData } from "../handler.ts";
+import { isHandlerReport, type HandlerData, type HandlerReport } from "../handler.ts";
+import type { Takeover } from "../handover.ts";
+import type { LinkState, LocalEdge, ServedEdge } from "../local/local-edge.ts";
+import { processEnded } from "../process-ended.ts";
+import type { OpenSocket } from "../transport-sockets.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
 import { ControlCopy } from "./control-copy.ts";
 import { ControlLink } from "./control-link.ts";
@@ -35,22 +43,41 @@ export interface EdgeProcessOptions {
   readonly isolation: IsolationMode;
   readonly version: string;
   readonly logger: EdgeLogger;
+  /** What of the queries is logged; nothing where left out. */
+  readonly log?: HandlerData["log"];
+  /** Sockets that a service manager passed, among those of `listen`. */
+  readonly passed?: readonly OpenSocket[];
+  /** From the process that this one replaces. */
+  readonly takeover?: Takeover | undefined;
+  /** A worker has said something. */
+  readonly onReport?: (report: HandlerReport) => void;
+  /** Workers are about to be sent another revision. */
+  readonly onRevision?: (revision: number, world: World) => void;
 }
 
-export class EdgeProcess {
+/** A control of which nothing is heard for this long is not waited for by a process that takes over. */
+const CURRENT_MS_MAX = 2000;
+
+export class EdgeProcess implements LocalEdge {
+  readonly edge: Edge;
+  readonly transitions: TransitionHistory = new TransitionHistory();
+
   readonly #directory: StateDir;
   readonly #state: EdgeState;
   readonly #replica: EdgeReplica;
   readonly #renewal: CertificateRenewal;
   readonly #link: ControlLink;
   readonly #copy: ControlCopy;
-  readonly #edge: Edge;
   readonly #options: EdgeProcessOptions;
   readonly #isolation: Isolation;
   readonly #answers = new AnswerCounter();
   /** What control was last told of how it is answered here. */
   #told: AnswerTotals & { readonly revision: number; readonly atMs: number };
-  #served: { readonly world: World; readonly mirror: OverlayMirror } | undefined;
+  #served:
+    | { readonly world: World; readonly mirror: OverlayMirror; readonly sinceMs: number }
+    | undefined;
+  /** The process that this one replaces, until it has ended. */
+  readonly #predecessor: number | undefined;
   #agent: VantageAgent | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -63,7 +90,10 @@ export class EdgeProcess {
     const { logger, stateFolder, version, listen, workers, transport, controls } = options;
     const identity = readIdentity(stateFolder);
     this.#directory = new StateDir(stateFolder);
-    this.#directory.lock();
+    const { takeover } = options;
+    this.#predecessor = takeover === undefined ? undefined : this.#directory.holder();
+    if (takeover === undefined) this.#directory.lock();
+    else this.#directory.takeLock();
     this.#state = new EdgeState(stateFolder, logger);
     const { edge: name } = identity;
     const handlerData: HandlerData = {
@@ -71,8 +101,9 @@ export class EdgeProcess {
       nsid: name,
       identity: name,
       version: `Meridian ${version}`,
+      ...(options.log === undefined ? {} : { log: options.log }),
     };
-    this.#edge = new Edge({
+    this.edge = new Edge({
       listen,
       workers,
       transport,
@@ -81,6 +112,9 @@ export class EdgeProcess {
       logger,
       onMessage: (message) => this.#report(message),
       onWorkerExit: (worker) => this.#replica.forgetWorker(worker),
+      ...(takeover === undefined
+        ? { inherited: options.passed ?? [] }
+        : { inherited: takeover.sockets, joinExisting: takeover.joinExisting }),
     });
     const onSlab = adviceForSlabs();
     this.#isolation = new Isolation({
@@ -93,10 +127,12 @@ export class EdgeProcess {
     this.#replica = new EdgeReplica({
       state: this.#state,
       logger,
-      serve: (message) => this.#edge.post(message),
+      serve: (message) => this.edge.post(message),
       onPosition: () => this.#link.acknowledge(),
       onMirror: (world, mirror) => {
-        this.#served = { world, mirror };
+        if (mirror.revision !== this.#served?.mirror.revision)
+          options.onRevision?.(mirror.revision, world);
+        this.#served = { world, mirror, sinceMs: Date.now() };
         this.#isolation.served(world, mirror);
       },
       onChecked: (status) => this.#link.report(status),
@@ -127,19 +163,77 @@ export class EdgeProcess {
     });
   }
 
-  /** Resolves when the sockets are open and what is stored is served. */
+  get name(): string {
+    return this.#renewal.identity.edge;
+  }
+
+  get version(): string {
+    return this.#options.version;
+  }
+
+  get position(): Position {
+    return this.#replica.position;
+  }
+
+  get served(): ServedEdge | undefined {
+    if (this.#served === undefined) return undefined;
+    const { world, mirror, sinceMs } = this.#served;
+    return { world, slots: mirror.current, sinceMs };
+  }
+
+  get link(): LinkState {
+    const nowMs = performance.now();
+    const { restoredAtMs } = this.#state;
+    const before = restoredAtMs === undefined ? undefined : Math.max(0, Date.now() - restoredAtMs);
+    const { currentAtMs } = this.#link;
+    const { heardAtMs, isIsolated } = this.#isolation;
+    return {
+      control: this.#link.followed,
+      lastWordAgeMs: heardAtMs === undefined ? before : Math.round(nowMs - heardAtMs),
+      staleMs: currentAtMs === undefined ? before : Math.round(nowMs - currentAtMs),
+      isIsolated,
+    };
+  }
+
+  get health(): HealthRunner | undefined {
+    return this.#agent?.vantage.runner;
+  }
+
+  get state(): EdgeState {
+    return this.#state;
+  }
+
+  /** Resolves when the sockets are open and what is stored is served; in place of another process when that one has ended. */
   async start(): Promise<void> {
+    const { logger, takeover } = this.#options;
     const isRestored = this.#replica.restore();
-    await this.#edge.start();
+    if (takeover !== undefined) {
+      // The other process follows control no more: this one is to know all of it before it answers.
+      this.#link.start();
+      await Promise.race([this.#link.whenCurrent, passed(CURRENT_MS_MAX)]);
+    }
+    await this.edge.start();
+    await takeover?.finish();
+    if (this.#predecessor !== undefined) await processEnded(this.#predecessor);
     this.#renewal.start();
-    this.#link.start();
+    if (takeover === undefined) this.#link.start();
     this.#copy.start();
-    const { logger } = this.#options;
     const { revision, sequence } = this.#replica.position;
-    const dns = this.#edge.addresses().map(formatEdgeAddress);
-    if (isRestored) logger.info("Answering", { dns, revision, sequence });
+    const dns = this.edge.addresses().map(formatEdgeAddress);
+    if (isRestored || revision > 0) logger.info("Answering", { dns, revision, sequence });
     else logger.info("Waiting for a revision from control", { dns });
     await this.#startVantage();
+  }
+
+  /** Another process is about to take over: it finds on disk what is served here, and follows control in place of this one. */
+  yield(): void {
+    this.#link.pause();
+    this.#state.flush();
+  }
+
+  /** It did not come to that. */
+  resume(): void {
+    this.#link.resume();
   }
 
   /** After the first answers: what probes need is loaded then. */
@@ -155,7 +249,10 @@ export class EdgeProcess {
       identity: () => this.#renewal.identity,
       restored: (key) => this.#verdictOf(key),
       onPlan: ({ latches = [] }) => this.#isolation.planned(new Map(latches)),
-      onTransitions: (batch) => this.#isolation.transitions(batch),
+      onTransitions: (batch) => {
+        this.transitions.add(batch);
+        this.#isolation.transitions(batch);
+      },
       onSettled: (url) => this.#isolation.settled(url),
       onStore: (url, isCurrent) => this.#link.heardOfStore(url, isCurrent),
     });
@@ -195,7 +292,7 @@ export class EdgeProcess {
     this.#link.close();
     this.#copy.close();
     try {
-      await this.#edge.close();
+      await this.edge.close();
     } catch (error) {
       this.#options.logger.error("Cannot close the sockets", { reason: reasonOf(error) });
     }
@@ -225,6 +322,7 @@ export class EdgeProcess {
   #report(message: unknown): void {
     if (!isHandlerReport(message)) return;
     this.#answers.take(message);
+    this.#options.onReport?.(message);
     if (message.kind === "refused")
       this.#options.logger.error("A worker refused a snapshot", { ...message });
   }
@@ -236,4 +334,10 @@ function adviceForSlabs(): ((slab: SharedArrayBuffer) => void) | undefined {
   return loaded.kind === "loaded"
     ? (slab) => loaded.native.adviseHugePages(new Uint8Array(slab))
     : undefined;
+}
+
+function passed(ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, ms).unref();
+  return promise;
 }

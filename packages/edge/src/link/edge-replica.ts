@@ -315,8 +315,8 @@ export class EdgeReplica {
   #serve(manifest: Manifest, { pack, world }: LoadedRevision, start: SlotTable): void {
     const before = this.#served?.mirror;
     const { state, serve, onPosition } = this.#options;
-    const mirror = new OverlayMirror(world, start, () => {
-      state.changed(mirror);
+    const mirror = new OverlayMirror(world, start, (changes) => {
+      state.changed(mirror, changes);
       onPosition(this.position);
     });
     this.#served = { manifest, pack, world, mirror };

@@ -16,6 +16,7 @@ import {
 } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { OverlayMirror } from "./overlay-mirror.ts";
+import { SlotJournal, type SlotChange } from "./slot-journal.ts";
 
 /** The overlay is on disk at most this long after a change. */
 const SAVE_MS = 500;
@@ -36,10 +37,12 @@ export interface RestoredPair {
 
 export class EdgeState {
   readonly store: SnapshotStore;
+  readonly journal: SlotJournal;
   readonly #folder: string;
   readonly #logger: EdgeLogger;
   #saveTimer: NodeJS.Timeout | undefined;
   #savedAtMs = 0;
+  #restoredAtMs: number | undefined;
   #mirror: OverlayMirror | undefined;
   /** As they were last saved. */
   #slots = new KeyedSlots();
@@ -48,6 +51,12 @@ export class EdgeState {
     this.#folder = folder;
     this.#logger = logger;
     this.store = new SnapshotStore(folder);
+    this.journal = new SlotJournal(folder, logger);
+  }
+
+  /** Wall time at which the process before last heard of control, as far as the overlay on disk tells. */
+  get restoredAtMs(): number | undefined {
+    return this.#restoredAtMs;
   }
 
   /** The newest pair that is whole. */
@@ -64,6 +73,7 @@ export class EdgeState {
     const nowMs = Date.now();
     const ageMs = nowMs - overlay.savedAtMs;
     this.#slots = overlay.slots;
+    this.#restoredAtMs = overlay.savedAtMs;
     const isOld = ageMs > VERDICT_AGE_MS_MAX;
     const slots = overlay.slots.map((row) => {
       const value = overlay.slots.valueAt(row);
@@ -91,7 +101,15 @@ export class EdgeState {
   }
 
   /** The overlay has changed, or is another one. */
-  changed(mirror: OverlayMirror): void {
+  changed(mirror: OverlayMirror, changes: readonly SlotChange[] = []): void {
+    const { revision, sequence } = mirror;
+    if (this.#mirror === mirror)
+      this.journal.change(revision, sequence, changes, () => mirror.copy());
+    else this.journal.begin(revision, sequence, mirror.current);
+    this.#touched(mirror);
+  }
+
+  #touched(mirror: OverlayMirror): void {
     this.#mirror = mirror;
     this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_MS).unref();
   }
@@ -99,11 +117,18 @@ export class EdgeState {
   /** Control has been heard of, whether or not anything changed. */
   heard(): void {
     if (this.#mirror !== undefined && Date.now() - this.#savedAtMs > REFRESH_MS)
-      this.changed(this.#mirror);
+      this.#touched(this.#mirror);
+  }
+
+  /** Writes what is not on disk yet, for the process that takes over. */
+  flush(): void {
+    if (this.#saveTimer !== undefined) this.#save();
+    this.journal.save();
   }
 
   close(): void {
-    if (this.#saveTimer !== undefined) this.#save();
+    this.flush();
+    this.journal.close();
   }
 
   #save(): void {

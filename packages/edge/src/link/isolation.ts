@@ -62,6 +62,11 @@ export class Isolation {
     return this.#isIsolated;
   }
 
+  /** When a control was last heard of, of the clock of the options; undefined where none was since the start. */
+  get heardAtMs(): number | undefined {
+    return this.#followed === "" ? undefined : this.#lastWordMs;
+  }
+
   /** The control that is followed, at this URL, has said something. */
   heard(url: string): void {
     this.#lastWordMs = this.#options.nowMs();

@@ -7,6 +7,7 @@
 
 import { keepLastKnown } from "@meridian/health";
 import { OverlayWriter, type SlotChanges, type World } from "@meridian/snapshot";
+import type { SlotChange } from "./slot-journal.ts";
 
 /** Longest time for which a change set waits for readers of the spare bank, before a worker counts as hung. */
 const SPARE_WAIT_MS_MAX = 1000;
@@ -22,7 +23,7 @@ export class OverlayMirror {
   readonly revision: number;
   readonly #world: World;
   readonly #writer: OverlayWriter;
-  readonly #onPublished: () => void;
+  readonly #onPublished: (changes: readonly SlotChange[]) => void;
   readonly #pending = new Map<number, number>();
   /** As control has them. */
   readonly #controls: Uint32Array;
@@ -34,7 +35,7 @@ export class OverlayMirror {
   constructor(
     world: World,
     start: { readonly revision: number; readonly sequence: number; readonly slots: Uint32Array },
-    onPublished: () => void,
+    onPublished: (changes: readonly SlotChange[]) => void,
   ) {
     this.revision = start.revision;
     this.#world = world;
@@ -186,12 +187,13 @@ export class OverlayMirror {
       for (let worker = 0; worker < WORKERS_MAX; worker++) writer.forget(worker);
     }
     this.#waitingSinceMs = undefined;
-    writer.publish(this.#withEpochs(), this.#newest);
+    const changes = this.#withEpochs();
+    writer.publish(changes, this.#newest);
     this.#pending.clear();
-    this.#onPublished();
+    this.#onPublished(changes);
   }
 
-  #withEpochs(): { readonly slot: number; readonly value: number }[] {
+  #withEpochs(): SlotChange[] {
     const { pools, poolEpochSlots } = this.#world;
     const values = new Map(this.#pending);
     const moved = new Set<number>();

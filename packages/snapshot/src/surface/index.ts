@@ -19,3 +19,6 @@ export {
   type Sample,
 } from "./metric.ts";
 export { servedMetrics, topNameMetric, type ServedReading } from "./served-metrics.ts";
+export { queryCount } from "./query-count.ts";
+export { replayAnswer, type ReplayedLine } from "./replayed-line.ts";
+export { slotState, type SlotState } from "./slot-state.ts";

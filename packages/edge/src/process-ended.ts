@@ -5,7 +5,7 @@ const PREDECESSOR_MS_MAX = 10_000;
 const LOOK_MS = 10;
 
 /** Waits until the process that was replaced has ended, but not for ever. */
-export async function predecessorEnded(pid: number): Promise<void> {
+export async function processEnded(pid: number): Promise<void> {
   const deadline = performance.now() + PREDECESSOR_MS_MAX;
   while (performance.now() < deadline && isAlive(pid)) {
     await new Promise((resolve) => {
