@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// How soon four edges on this machine answer what one changed file says: `node bench/load/change-edges.ts [--names N] [--rounds N] [--rate Q]`.
+// How soon four edges on this machine answer what a change says, from the request to apply it at once (`publish=immediate`):
+// `node bench/load/change-edges.ts [--names N] [--rounds N] [--rate Q] [--keep] [--save]`. `--save` writes bench/results/DATE-change-edges.json.
 // One control compiles N names (a million unless given) and feeds four edges, processes of their own; each is asked Q times a second in
-// all for the six names that change, which is its load. A change counts when the last of the four answers as the file says.
+// all for the six names that change, which is its load. A change counts when the last of the four answers as it says.
 
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,21 +17,31 @@ import { largePlan, millionSize } from "./data/plan.ts";
 import { regionNets } from "./data/regions.ts";
 import { ask } from "./measure/ask.ts";
 import { startLoader, type LoaderRun } from "./measure/loader.ts";
+import { describeMachine } from "./measure/machine.ts";
 import { buildNative } from "./measure/native.ts";
 import { freePort, startPinned, stopProgram, waitFor } from "./measure/program.ts";
-import { percentile } from "./measure/statistics.ts";
+import {
+  RESULT_FORMAT,
+  saveResult,
+  type AppliedChange,
+  type ChangeResult,
+  type ScenarioResult,
+} from "./output/results.ts";
+import { savePlot } from "./output/scenario-plots.ts";
+import { formatResult } from "./output/table.ts";
 import type { Serving } from "./servers/adapter.ts";
 import {
   applyChange,
   changedNames,
   changeKinds,
   initialState,
-  writeChangeFile,
 } from "./servers/meridian-changes.ts";
+import { AppliedDocuments } from "./servers/meridian-api.ts";
 import { meridian } from "./servers/meridian.ts";
 
 const EDGES = 4;
 const CORES = "0,1";
+const CLIENT_CORE = 1;
 const READY_MS_MAX = 300_000;
 const ANSWER_MS_MAX = 60_000;
 const PAUSE_MS = 150;
@@ -43,6 +54,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "20" },
     rate: { type: "string", default: "10000" },
     keep: { type: "boolean", default: false },
+    save: { type: "boolean", default: false },
   },
 });
 const names = Number(values.names);
@@ -69,6 +81,8 @@ try {
 async function run(): Promise<void> {
   if ((await buildNative("loader")) === undefined)
     throw new Error("Cannot build the loader: there is no C compiler");
+  const date = new Date().toISOString();
+  const version = await meridian.version();
   const share = names / millionSize.names;
   const size = {
     ...millionSize,
@@ -91,23 +105,57 @@ async function run(): Promise<void> {
     cores: CORES,
   };
   meridian.configure(serving);
-  writeChangeFile(serving, initialState);
   const origin = plan.origins[0] ?? "";
-  const ports = await startPlanes(serving, `change-weight.${origin}`);
+  const documents = new AppliedDocuments(join(control, "state"), origin);
+  const ports = await startPlanes(serving, documents, `change-weight.${origin}`);
   const list = join(folder, "names");
   writeFileSync(list, `${changedNames(origin).join("\n")}\n`);
   const seconds = 3600;
   for (const port of ports)
     loaders.push(
-      startLoader({ port, core: 1, rate, seconds, seed: SEED, names: list, watch: true }),
+      startLoader({ port, core: CLIENT_CORE, rate, seconds, seed: SEED, names: list, watch: true }),
     );
   await sleep(1000);
-  await measure(serving, origin);
+  const { changes, missed, load } = await measure(documents, origin);
+  const result: ScenarioResult = {
+    format: RESULT_FORMAT,
+    scenario: "change-edges",
+    title: `Change applied to changed answer at the last of ${EDGES} edges, ${names} names`,
+    date,
+    settings: {
+      seconds: 0,
+      rounds,
+      rate: rate * EDGES,
+      seed: SEED,
+      serverCores: CORES,
+      clientCore: CLIENT_CORE,
+      isQuick: names < millionSize.names,
+      checkIntervalSeconds: serving.check.intervalSeconds,
+    },
+    machine: await describeMachine(),
+    servers: [],
+    changes: [
+      {
+        name: meridian.name,
+        label: meridian.label(serving.workload),
+        version: version ?? "",
+        changes,
+        missed,
+        load,
+      },
+    ],
+  };
+  console.log(formatResult(result));
+  if (!values.save) return;
+  const base = saveResult(join(import.meta.dirname, "../results"), result);
+  savePlot(base, result);
+  console.log(`saved ${base}.json; node bench/load/report.ts writes it into README.md`);
 }
 
 /** Control and the edges; resolves with the edges' ports when all answer. */
 async function startPlanes(
   { folder: base, controlPort }: Serving,
+  documents: AppliedDocuments,
   name: string,
 ): Promise<number[]> {
   const listen = `127.0.0.1:${controlPort}`;
@@ -133,6 +181,9 @@ async function startPlanes(
     const place = ["--listen", `127.0.0.1:${port}`, "--workers", "1", "--state", own];
     start(["edge", "--control", url, ...place], `edge-${edge}.log`);
   }
+  await waitFor("control's documents", READY_MS_MAX, () =>
+    documents.apply(initialState).catch(() => undefined),
+  );
   for (const port of ports)
     await waitFor("an edge's answer", READY_MS_MAX, async () => {
       const answer = await ask(port, name, 1000);
@@ -142,15 +193,20 @@ async function startPlanes(
   return ports;
 }
 
-async function measure(serving: Serving, origin: string): Promise<void> {
-  const times = new Map<string, number[]>(changeKinds.map((kind) => [kind, []]));
+/** All changes but the first, and the load on the edge that answered latest. */
+async function measure(
+  documents: AppliedDocuments,
+  origin: string,
+): Promise<Pick<ChangeResult, "changes" | "missed" | "load">> {
+  const changes: AppliedChange[] = [];
+  let missed = 0;
   let state = initialState;
   for (let index = 0; index < rounds * changeKinds.length; index++) {
     const kind = changeKinds[index % changeKinds.length] ?? "record weight";
     const next = applyChange(state, kind, origin);
     ({ state } = next);
-    const seenBefore = loaders.map(({ changes }) => changes.length);
-    const at = writeChangeFile(serving, state);
+    const seenBefore = loaders.map((loader) => loader.changes.length);
+    const applying = documents.apply(state);
     const seen = await Promise.all(
       loaders.map((loader, edge) =>
         loader.change(
@@ -160,22 +216,20 @@ async function measure(serving: Serving, origin: string): Promise<void> {
         ),
       ),
     );
-    const last = Math.max(...seen.map((change) => ((change?.ns ?? Infinity) - at) / 1e6));
-    // The first change finds a compiler that knows nothing but what is published.
-    if (index === 0) console.log(`first change, ${kind}: ${last.toFixed(1)} ms`);
-    else times.get(kind)?.push(last);
+    const at = await applying;
+    const ms = Math.max(...seen.map((change) => ((change?.ns ?? Infinity) - at) / 1e6));
+    // It finds code that has not run yet.
+    if (index === 0) console.log(`first change, ${kind}: ${ms.toFixed(1)} ms`);
+    else if (Number.isFinite(ms)) changes.push({ kind, ms: Math.round(ms * 1000) / 1000 });
+    else missed++;
+    await documents.clear(state);
     await sleep(PAUSE_MS);
   }
-  for (const [kind, all] of [...times, ["all", [...times.values()].flat()] as const])
-    console.log(
-      `${kind.padEnd(14)} n ${all.length}  p50 ${shown(all, 0.5)}  p90 ${shown(all, 0.9)}  p99 ${shown(all, 0.99)} ms`,
-    );
   for (const loader of loaders) loader.finish();
   const summaries = await Promise.all(loaders.map(({ summary }) => summary));
   for (const [edge, { sent, lost, p99 }] of summaries.entries())
     console.log(`edge ${edge}: ${sent} queries, ${lost} lost, p99 ${p99} µs`);
-}
-
-function shown(times: readonly number[], share: number): string {
-  return percentile(times, share)?.toFixed(1) ?? "-";
+  const [load] = summaries.toSorted((a, b) => b.p99 - a.p99);
+  if (load === undefined) throw new Error("Cannot measure changes: there is no edge");
+  return { changes, missed, load };
 }

@@ -102,7 +102,8 @@ export function writeChangeFile(serving: Serving, state: ChangeState): number {
   return at;
 }
 
-function* changeDocuments(origin: string, state: ChangeState): Generator<string> {
+/** What the file says in a state, a document a line. */
+export function* changeDocuments(origin: string, state: ChangeState): Generator<string> {
   const pool = (name: string, address: string): string =>
     document("Pool", name, { members: { e0: { address } } });
   yield pool("change-first", FIRST);

@@ -3,6 +3,7 @@
 // The model behind what is served, and what hangs on it: sections of resolved host names, what is probed, latches. A load of the files
 // and a host name that resolves to something else each bring a revision; they take their turns.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { reasonOf, type Clock } from "@meridian/core";
 import type { DeclaredLatch, ProbePlan, VerdictThread } from "@meridian/health";
@@ -36,6 +37,9 @@ import type { LoadedSection, ServedSnapshot } from "./served-snapshot.ts";
 
 /** How long after a change of what is probed it is written to the state folder: of 100,000 targets that takes the compiler half a second. */
 const KEEP_PLAN_MS = 2000;
+
+/** How long a load waits for other controls to agree on the one before: it takes two commits of the store. */
+const AGREEMENT_MS_MAX = 500;
 
 /** What a model is adopted by. */
 export interface AdoptedModelParts {
@@ -93,6 +97,8 @@ export class AdoptedModel {
     | undefined;
   /** Revisions come one after the other, as each is on disk before the next is made. */
   #lastTurn: Promise<unknown> = Promise.resolve();
+  /** What other controls have to agree on before it is served. */
+  #agreeing: Promise<unknown> | undefined;
   readonly #firstServed: PromiseWithResolvers<void> = Promise.withResolvers();
   #hasRules = false;
   #keepTimer: NodeJS.Timeout | undefined;
@@ -184,11 +190,19 @@ export class AdoptedModel {
       this.#addresses(accepted.resolvedMembers),
     );
     const { hash } = makeManifest(revision, served.seed, sections, epoch);
-    shared
+    const agreeing = shared
       .agree({ epoch, revision, hash, serials })
       .then((isAgreed) => isAgreed && this.#serve(accepted))
       .catch((error: unknown) => this.#failed(error));
+    // With serials that the store does not have, it is the next load that is agreed on.
+    this.#agreeing = serials.length === 0 ? agreeing : undefined;
     return Promise.resolve(true);
+  }
+
+  /** Waits for other controls to agree, though not for long: a small change is compiled from what is served. */
+  async whenAgreed(): Promise<void> {
+    const pause = sleep(AGREEMENT_MS_MAX, undefined, { ref: false });
+    if (this.#agreeing !== undefined) await Promise.race([this.#agreeing, pause]);
   }
 
   async #serve(accepted: VersionedLoad): Promise<boolean> {

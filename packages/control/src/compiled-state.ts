@@ -4,6 +4,7 @@
 // they make. `patchedState` gives what compiling the changed model anew would give, byte for byte; where it cannot tell, it gives nothing.
 
 import { assert } from "@meridian/core";
+import { nameKey } from "@meridian/dns";
 import type { ModelPatch, PatchedModel, PatchedOwner, Zone } from "@meridian/model";
 import { World, openSection, readPublishedZone } from "@meridian/snapshot";
 import {
@@ -17,7 +18,7 @@ import type { Compiled } from "./compile.ts";
 import { compilePolicy } from "./compile-policies.ts";
 import { compilePool, wireName } from "./compile-pools.ts";
 import { boundRecord, compileZone, hasOwnSerial } from "./compile-zones.ts";
-import { nextSerial } from "./zone-history.ts";
+import { nextSerial, type LastZone } from "./zone-history.ts";
 
 /** The zone section, then its names sections. */
 type ZoneParts = readonly NamedPart[];
@@ -38,6 +39,8 @@ export interface PatchOptions {
   readonly seed: number;
   /** As `CompileOptions.serialBase`. */
   readonly serialBase: number;
+  /** Of all controls, by `nameKey` of the origin; where undefined, serials go on from the zones of the state. */
+  readonly serials: ReadonlyMap<string, LastZone> | undefined;
 }
 
 /** Opens what was compiled as a whole. Throws where the reader refuses it. */
@@ -67,6 +70,26 @@ export function sectionsOf({ pools, policies, others, zones }: CompiledState): W
   );
 }
 
+/** Whether all zones have the serials that all controls give them, so that those which do not change stay as they are. */
+export function hasSerials(
+  { zones }: CompiledState,
+  serials: ReadonlyMap<string, LastZone>,
+): boolean {
+  return [...zones.values()].every(([zone]) => {
+    assert(zone !== undefined, "a zone has a zone section");
+    const { origin, contentHash, serial } = readPublishedZone(zone.section);
+    const known = serials.get(nameKey(origin));
+    return known?.contentHash === contentHash && known.serial === serial;
+  });
+}
+
+/** The sections of those zones that are others than they were. */
+export function changedZones(before: CompiledState, after: CompiledState): WrittenSection[] {
+  return [...after.zones].flatMap(([origin, parts]) =>
+    before.zones.get(origin) === parts ? [] : parts.map(({ written }) => written),
+  );
+}
+
 /**
  * The state after a change; undefined where it takes compiling the whole. The zones of `state` are those that were published last: their
  * serials go on.
@@ -80,7 +103,8 @@ export function patchedState(
   const changedZones = new Map(state.zones);
   for (const origin of zones.removed) changedZones.delete(origin);
   for (const [origin, zone] of zones.set) {
-    const compiled = compileZone(model, zone, { ...options, last: undefined });
+    const last = options.serials?.get(nameKey(zone.apex));
+    const compiled = compileZone(model, zone, { ...options, last });
     if (!("sections" in compiled)) return undefined;
     changedZones.set(origin, compiled.sections.map(partOf));
   }
@@ -119,7 +143,7 @@ function patchedZone(
   zone: Zone,
   before: ZoneParts,
   owners: readonly PatchedOwner[],
-  { serialBase }: PatchOptions,
+  { serialBase, serials }: PatchOptions,
 ): ZoneParts | undefined {
   const [zonePart, ...names] = before;
   assert(zonePart !== undefined, "a zone has a zone section");
@@ -132,8 +156,9 @@ function patchedZone(
   }
   for (const { wire, after } of bound)
     editor.bind(wire, after === undefined ? [] : [boundRecord(model, after)]);
-  const published = readPublishedZone(zonePart.section);
-  const last = { sections: [], contentHash: published.contentHash, serial: published.serial };
+  const { contentHash, serial } = readPublishedZone(zonePart.section);
+  const own = { sections: [], contentHash, serial };
+  const last = serials === undefined ? own : serials.get(nameKey(zone.apex));
   const sections = editor.finish(
     hasOwnSerial(zone) ? undefined : (hash) => nextSerial(last, hash, serialBase),
   );

@@ -2,6 +2,7 @@
 
 /** The entry of the compiler's process: answers questions one at a time, in order, and ends with the process that asks them. */
 
+import { constants, getPriority, setPriority } from "node:os";
 import { assert } from "@meridian/core";
 import type { CompilerAnswer, CompilerQuestion, SentFile } from "./compiler-process.ts";
 import { FileCompiler, type CompilerFolders } from "./file-compiler.ts";
@@ -16,14 +17,23 @@ assert(
 /** Stored documents of the last question that had any. */
 let stored: ReadonlyMap<string, InputFile> = new Map();
 const parent = process.ppid;
-const compiler = new FileCompiler(start, () => {
-  // Long work notices here that nobody waits for it, and that another process may hold the state folder by now.
-  if (process.ppid !== parent) process.exit(1);
-});
+/** The question that is being answered wants answers to come first. */
+let isYielding = false;
+const compiler = new FileCompiler(
+  start,
+  () => {
+    // Long work notices here that nobody waits for it, and that another process may hold the state folder by now.
+    if (process.ppid !== parent) process.exit(1);
+  },
+  () => {
+    if (isYielding) setNice(constants.priority.PRIORITY_LOW);
+  },
+);
 process.on("disconnect", () => process.exit(0));
 // A terminal sends its signals to the whole group: the process that asks decides when this one ends.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 process.on("message", (question: CompilerQuestion) => {
+  ({ isYielding } = question);
   const answer = answerTo(question);
   const isWrite = question.kind === "keep" || question.kind === "probes";
   const isBroken = "failure" in answer && !isWrite;
@@ -33,7 +43,19 @@ process.on("message", (question: CompilerQuestion) => {
   });
   // After the answer: nobody waits for what is no longer needed to be gone.
   if (question.kind === "keep") compiler.prune();
+  // For a small change, which takes some tens of milliseconds: under load those of the least priority are some hundreds.
+  setNice(getPriority(parent));
 });
+
+/** Of this thread; on Linux, those that help it keep theirs. */
+function setNice(nice: number): void {
+  if (process.platform !== "linux") return;
+  try {
+    setPriority(0, nice);
+  } catch {
+    // Who may not raise it again (RLIMIT_NICE) has small changes wait.
+  }
+}
 
 function answerTo(question: CompilerQuestion): CompilerAnswer {
   const { id } = question;

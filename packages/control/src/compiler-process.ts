@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The compiler in a process of its own, so that reading and compiling a million names holds up neither probes nor failover nor the API,
-// takes no time from answers (once there are any, all of its threads have the least priority, garbage collection too), and gives its memory back: it ends
+// takes no time from answers (once there are any, all of its threads have the least priority for all but small changes), and gives its memory back: it ends
 // when nothing was asked of it for a while. One that dies (out of memory on a runaway file, say) fails what was asked of it and is
 // started anew with the next question. What it compiles goes through files: it writes sections and manifests to the state folder.
 
@@ -18,17 +18,20 @@ import type { DocumentKey } from "./store/store.ts";
 import type { ResolvedHosts } from "./probe-targets.ts";
 import type { RecordView } from "./views.ts";
 
-/** How long a compiler without questions keeps its memory. */
-const IDLE_MS = 30_000;
-/** The same after a change was compiled from what it has: with a million names the next one would take seconds, not a twentieth of one. */
-const IDLE_AFTER_CHANGE_MS = 15 * 60_000;
+/** How long a compiler without questions keeps its memory: with a million names a change takes seconds without it, not a twentieth of one. */
+const IDLE_MS = 15 * 60_000;
 /**
  * One thread collects garbage: it takes less processor time in all than several that wait for each other, and nobody waits for a
  * reload so much as for answers. Large young generations: what a load makes is mostly dropped at its end.
  */
 const EXEC_ARGUMENTS = ["--single-threaded-gc", "--max-semi-space-size=32"];
 
-export type CompilerQuestion =
+export type CompilerQuestion = AskedOfCompiler & {
+  /** Answers come first: what takes long is done at the least priority. */
+  readonly isYielding: boolean;
+};
+
+type AskedOfCompiler =
   | {
       readonly id: number;
       readonly kind: "load";
@@ -83,8 +86,7 @@ interface Waiting {
 
 export class CompilerProcess {
   readonly #start: CompilerFolders;
-  readonly #idleMsAfterChange: number;
-  #idleMs: number;
+  readonly #idleMs: number;
   readonly #waiting = new Map<number, Waiting>();
   #child: ChildProcess | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -97,14 +99,9 @@ export class CompilerProcess {
   #sent: ReadonlyMap<string, string | undefined> = new Map();
   #print: Uint8Array | undefined;
 
-  constructor(
-    start: CompilerFolders,
-    idleMs: number = IDLE_MS,
-    idleMsAfterChange: number = IDLE_AFTER_CHANGE_MS,
-  ) {
+  constructor(start: CompilerFolders, idleMs: number = IDLE_MS) {
     this.#start = start;
     this.#idleMs = idleMs;
-    this.#idleMsAfterChange = idleMsAfterChange;
   }
 
   /** Process id of the compiler that is there now, if any. */
@@ -121,7 +118,7 @@ export class CompilerProcess {
   yieldToAnswers(): void {
     if (this.#isYielding) return;
     this.#isYielding = true;
-    if (this.#child !== undefined) lowerPriority(this.#child);
+    if (this.#child !== undefined) lowerPriority(this.#child, this.#waiting.size > 0);
   }
 
   async load(request: LoadRequest): Promise<LoadOutcome> {
@@ -136,9 +133,6 @@ export class CompilerProcess {
     if (!request.isTrial) this.#print = outcome.accepted?.parts.print ?? this.#print;
     // Without a folder the zones as they were published are in that process alone.
     this.#mayEnd = outcome.accepted !== undefined && this.#start.snapshotFolder !== undefined;
-    // Who changes something once changes more.
-    if (held !== undefined && outcome.accepted !== undefined)
-      this.#idleMs = Math.max(this.#idleMs, this.#idleMsAfterChange);
     this.#rest();
     return outcome;
   }
@@ -191,7 +185,7 @@ export class CompilerProcess {
     await promise;
   }
 
-  #ask<Value>(question: (id: number) => CompilerQuestion): Promise<Value> {
+  #ask<Value>(question: (id: number) => AskedOfCompiler): Promise<Value> {
     if (this.#isClosed) return Promise.reject(diedOf("it was closed"));
     const { promise, resolve, reject } = Promise.withResolvers<Value>();
     const id = ++this.#lastId;
@@ -201,7 +195,7 @@ export class CompilerProcess {
     const child = this.#running();
     child.ref();
     child.channel?.ref();
-    child.send(question(id), (error) => {
+    child.send({ ...question(id), isYielding: this.#isYielding }, (error) => {
       if (error !== null) this.#died(child, error.message);
     });
     return promise;
@@ -230,7 +224,7 @@ export class CompilerProcess {
     });
     this.#sent = new Map();
     this.#print = undefined;
-    if (this.#isYielding) lowerPriority(child);
+    if (this.#isYielding) lowerPriority(child, true);
     child.channel?.unref();
     child.on("message", (answer: ReceivedAnswer) => this.#answered(child, answer));
     child.on("error", (error) => this.#died(child, error.message));
@@ -280,16 +274,16 @@ export class CompilerProcess {
 /**
  * Where answers need the core, they come first: a compiler that shares one core with an edge at 70 % of its load made queries overflow
  * their queue at each reload, as did the threads that collect its garbage. Threads inherit the priority of the one that starts them; on
- * Linux those that are there have one each.
+ * Linux those that are there have one each, and the first one raises its own for small changes.
  */
-function lowerPriority({ pid }: ChildProcess): void {
+function lowerPriority({ pid }: ChildProcess, isAtWork: boolean): void {
   if (pid === undefined) return;
   try {
     // The first thread first: those that it starts meanwhile inherit, the others are there to be found.
-    setPriority(pid, constants.priority.PRIORITY_LOW);
+    if (isAtWork || process.platform !== "linux") setPriority(pid, constants.priority.PRIORITY_LOW);
     if (process.platform !== "linux") return;
-    for (const thread of readdirSync(`/proc/${pid}/task`))
-      setPriority(Number(thread), constants.priority.PRIORITY_LOW);
+    for (const thread of readdirSync(`/proc/${pid}/task`).map(Number))
+      if (isAtWork || thread !== pid) setPriority(thread, constants.priority.PRIORITY_LOW);
   } catch {
     // A sandbox may forbid it, or the process be gone: slower answers during a reload are no reason not to serve.
   }

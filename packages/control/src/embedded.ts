@@ -360,6 +360,7 @@ export class Embedded implements Publisher {
 
   async #compile({ allowShrink, ...load }: LoadKind): Promise<VersionedOutcome> {
     const { probing, allowEmpty, shared } = this.#options;
+    await this.#adopted.whenAgreed();
     const base = this.#adopted.held;
     const revision = shared?.contentRevision();
     const stored = this.#stored();

@@ -40,7 +40,15 @@ import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";
 import { LoadedFiles, type ChangedFiles } from "./loaded-files.ts";
-import { compiledState, patchedState, sectionsOf, type CompiledState } from "./compiled-state.ts";
+import {
+  changedZones,
+  compiledState,
+  hasSerials,
+  patchedState,
+  sectionsOf,
+  type CompiledState,
+  type PatchOptions,
+} from "./compiled-state.ts";
 import { changedParts, smallChange, type HeldParts, type PartsChange } from "./served-model.ts";
 import { writeProbePlan } from "./probe-plan-file.ts";
 import { shrinkingOf, sizeOf, type SetSize } from "./shrinking.ts";
@@ -135,6 +143,8 @@ export class FileCompiler {
   readonly #store: SnapshotStore | undefined;
   /** Called between steps of long work; may end the process. */
   readonly #onStep: () => void;
+  /** Called before work that takes long. */
+  readonly #onWhole: () => void;
   readonly #snapshotFolder: string | undefined;
   /** What was compiled last, where it is known what of; only with `#last` is a small change compiled from it. */
   #patched: PatchedModel | undefined;
@@ -146,7 +156,11 @@ export class FileCompiler {
   /** Sections of the last load, which may not be part of a kept revision yet, by name. */
   #sections: ReadonlyMap<string, WrittenSection> = new Map();
 
-  constructor(folders: CompilerFolders, onStep: () => void = () => {}) {
+  constructor(
+    folders: CompilerFolders,
+    onStep: () => void = () => {},
+    onWhole: () => void = () => {},
+  ) {
     this.#paths = folders.paths;
     this.#dataSets = new DataSets(folders.mapsFolder);
     this.#latencyFolder = folders.latencyFolder;
@@ -154,6 +168,7 @@ export class FileCompiler {
       folders.snapshotFolder === undefined ? undefined : new SnapshotStore(folders.snapshotFolder);
     this.#snapshotFolder = folders.snapshotFolder;
     this.#onStep = onStep;
+    this.#onWhole = onWhole;
   }
 
   /** All or nothing: with any error only problems, errors and the files to watch come back. */
@@ -169,19 +184,22 @@ export class FileCompiler {
   /** A small change of what was compiled last; undefined where everything has to be looked at, because of what is wrong above all. */
   #loadChange(listed: ListedFiles, request: LoadRequest): LoadOutcome | undefined {
     const last = this.#last;
-    // Several controls have to agree on serials: what they say is of the whole.
-    const isOnlyWhole = request.isWhole === true || request.serials !== undefined;
-    if (last === undefined || isOnlyWhole || listed.errors.length > 0) return undefined;
+    if (last === undefined || request.isWhole === true || listed.errors.length > 0)
+      return undefined;
+    const serials = request.serials && zonesOfSerials(request.serials);
     const isNext =
       last.seed === request.seed &&
       last.id === request.held?.id &&
       last.icmpUnavailable === request.icmpUnavailable &&
-      isPublished(last.state, request.published);
+      (serials === undefined
+        ? isPublished(last.state, request.published)
+        : hasSerials(last.state, serials));
     const changed = isNext ? last.files.changed(listed.files) : undefined;
     const patch = changed && last.state.patched.patched(changed.changes);
     if (changed === undefined || patch === undefined || patch.next.model.documentCount === 0)
       return undefined;
-    const state = this.#patchedState(last.state, patch, request);
+    const { seed, serialBase } = request;
+    const state = this.#patchedState(last.state, patch, { seed, serialBase, serials });
     // The whole says what is wrong with it.
     if (state === undefined || shrinkingIn(state, request) !== undefined) return undefined;
     const problems = [
@@ -197,6 +215,7 @@ export class FileCompiler {
       parts,
       sections: this.#handAll(sections, request),
       claims: zoneClaims(patch.next.model),
+      serials: serials === undefined ? [] : newSerials(changedZones(last.state, state), serials),
     };
     if (!request.isTrial) {
       this.#patched = patch.next;
@@ -210,10 +229,10 @@ export class FileCompiler {
   #patchedState(
     before: CompiledState,
     patch: ModelPatch,
-    request: LoadRequest,
+    options: PatchOptions,
   ): CompiledState | undefined {
     try {
-      return patchedState(before, patch, request);
+      return patchedState(before, patch, options);
     } catch (error) {
       // Compiling the whole says all that is wrong.
       if (error instanceof MeridianError) return undefined;
@@ -222,6 +241,7 @@ export class FileCompiler {
   }
 
   #loadWhole(listed: ListedFiles, request: LoadRequest): LoadOutcome {
+    this.#onWhole();
     const { loaded, named } = this.#read(listed, request.nowMs);
     const watched = [...listed.watched, ...named.keys()];
     const { model, documentCount, problems } = loaded;
@@ -275,6 +295,7 @@ export class FileCompiler {
   saveProbes(hosts: ResolvedHosts): boolean {
     const model = this.#patched?.model;
     if (model === undefined || this.#snapshotFolder === undefined) return false;
+    this.#onWhole();
     const targets = new ProbeTargets().of(model, hosts);
     const text = probePlanText({
       targets,
@@ -298,6 +319,7 @@ export class FileCompiler {
 
   /** What is shown of the records; a process that has not loaded the files reads them for it. */
   records(request: PageRequest, nowMs: number, stored: readonly InputFile[]): Page<RecordView> {
+    this.#onWhole();
     const known = this.#known(nowMs, stored);
     return known === undefined
       ? { items: [] }
@@ -321,6 +343,7 @@ export class FileCompiler {
 
   #known(nowMs: number, stored: readonly InputFile[]): PatchedModel | undefined {
     if (this.#patched === undefined) {
+      this.#onWhole();
       const { model, problems } = this.#read(this.#list(stored), nowMs).loaded;
       if (model !== undefined && !hasErrors(problems)) this.#patched = PatchedModel.of(model);
     }

@@ -3,19 +3,21 @@
 // The documents of the store that the compiler reads beside the files, at one revision. They go to it as JSON lines, so that a problem's
 // file and line lead back to the document.
 
-import { createHash } from "node:crypto";
-import { MeridianError, hash32 } from "@meridian/core";
+import { MeridianError } from "@meridian/core";
 import { isKind, type InputFile } from "@meridian/model";
 import type { StateKind } from "../state/state-documents.ts";
-import type { DocumentKey, ReadOptions, Store, StoredDocument } from "../store/store.ts";
+import type { DocumentKey, ReadOptions, Store } from "../store/store.ts";
 import { formatKey } from "./document-key.ts";
+import {
+  DocumentShelf,
+  SHELVES,
+  shelfOf,
+  shelfOfFile,
+  type DocumentEntry,
+} from "./document-shelf.ts";
 import { plainDocument } from "./document-text.ts";
 
-/** Files of lines that the documents are spread over by their keys; each may have 64 MiB. */
-const BUCKETS = 64;
 const PAGE_DOCUMENTS = 1000;
-/** What the files of lines are called: no path on a disk is. */
-const FILE_NAME = /^\0store-([0-9]+)\.jsonl$/;
 
 /** Documents with the texts that the compiler reads. */
 export interface CompilerFiles {
@@ -33,45 +35,37 @@ interface DocumentChange {
   readonly revision: number;
 }
 
-interface Entry {
-  readonly document: Pick<StoredDocument, "key" | "text" | "revision" | "createdRevision">;
-  readonly line: string;
-}
-
 export class DocumentSet {
   readonly revision: number;
   /** Newest revision that wrote what is compiled, or the mark that such a one leaves. */
   readonly contentRevision: number;
-  /** What the compiler reads, by formatted key. */
-  readonly #entries: ReadonlyMap<string, Entry>;
+  /** What the compiler reads; a change makes those anew that it touches, and leaves a million documents alone. */
+  readonly #shelves: readonly DocumentShelf[];
   /** Roles, tokens, and Meridian's own state: a change of those leaves the many documents alone. */
-  readonly #others: ReadonlyMap<string, Entry>;
-  #buckets: readonly Bucket[] | undefined;
-  /** Files of the set that this one was made of, and the names that have changed since. */
-  #before: { readonly made: readonly Bucket[]; readonly changed: readonly string[] } | undefined;
+  readonly #others: ReadonlyMap<string, DocumentEntry>;
 
   private constructor(
     { revision, contentRevision }: Pick<DocumentSet, "revision" | "contentRevision">,
-    entries: ReadonlyMap<string, Entry>,
-    others: ReadonlyMap<string, Entry>,
+    shelves: readonly DocumentShelf[],
+    others: ReadonlyMap<string, DocumentEntry>,
   ) {
     this.revision = revision;
     this.contentRevision = contentRevision;
-    this.#entries = entries;
+    this.#shelves = shelves;
     this.#others = others;
   }
 
   /** None, as of before the first change set. */
   static readonly empty: DocumentSet = new DocumentSet(
     { revision: 0, contentRevision: 0 },
-    new Map(),
+    Array.from({ length: SHELVES }, (_, index) => new DocumentShelf(index, new Map())),
     new Map(),
   );
 
   /** Everything that the store holds. */
   static async load(store: Store, options: ReadOptions = {}): Promise<DocumentSet> {
-    const entries = new Map<string, Entry>();
-    const others = new Map<string, Entry>();
+    const shelved = Array.from({ length: SHELVES }, () => new Map<string, DocumentEntry>());
+    const others = new Map<string, DocumentEntry>();
     let contentRevision = 0;
     let revision: number | undefined;
     let from: string | undefined;
@@ -85,12 +79,15 @@ export class DocumentSet {
       revision = page.revision;
       for (const document of page.documents) {
         const { kind } = document.key;
-        (isKind(kind) ? entries : others).set(formatKey(document.key), entryOf(document));
+        const name = formatKey(document.key);
+        const entries = isKind(kind) ? shelved[shelfOf(name)] : others;
+        entries?.set(name, entryOf(document));
         if (isContent(kind)) contentRevision = Math.max(contentRevision, document.revision);
       }
       from = page.continue;
     } while (from !== undefined);
-    return new DocumentSet({ revision, contentRevision }, entries, others);
+    const shelves = shelved.map((entries, index) => new DocumentShelf(index, entries));
+    return new DocumentSet({ revision, contentRevision }, shelves, others);
   }
 
   /** The set that the store holds now; this one where nothing has changed. */
@@ -122,25 +119,30 @@ export class DocumentSet {
     return this.after(missed);
   }
 
-  get(key: DocumentKey): Entry["document"] | undefined {
-    return (isKind(key.kind) ? this.#entries : this.#others).get(formatKey(key))?.document;
+  get(key: DocumentKey): DocumentEntry["document"] | undefined {
+    const name = formatKey(key);
+    const entries = isKind(key.kind) ? this.#shelves[shelfOf(name)]?.entries : this.#others;
+    return entries?.get(name)?.document;
   }
 
   /** Everything that is held. */
-  *all(): Generator<Entry["document"]> {
-    for (const entries of [this.#entries, this.#others])
-      for (const { document } of entries.values()) yield document;
+  *all(): Generator<DocumentEntry["document"]> {
+    yield* this.compiled();
+    for (const { document } of this.#others.values()) yield document;
   }
 
   /** All documents of a kind. */
-  *ofKind(kind: string): Generator<Entry["document"]> {
-    const entries = isKind(kind) ? this.#entries : this.#others;
-    for (const { document } of entries.values()) if (document.key.kind === kind) yield document;
+  *ofKind(kind: string): Generator<DocumentEntry["document"]> {
+    if (isKind(kind)) for (const shelf of this.#shelves) yield* shelf.ofKind(kind);
+    else
+      for (const { document } of this.#others.values())
+        if (document.key.kind === kind) yield document;
   }
 
   /** Every document that the compiler reads. */
-  *compiled(): Generator<Entry["document"]> {
-    for (const { document } of this.#entries.values()) yield document;
+  *compiled(): Generator<DocumentEntry["document"]> {
+    for (const { entries } of this.#shelves)
+      for (const { document } of entries.values()) yield document;
   }
 
   /** The set after some writes, as they will stand at `revision`. */
@@ -155,82 +157,53 @@ export class DocumentSet {
     const written = changes.flatMap(({ writes, revision }) =>
       writes.map(({ key, text }) => ({ key, text, revision })),
     );
-    const documents = written.filter(({ key }) => isKind(key.kind));
     const content = written.findLast(({ key }) => isContent(key.kind));
-    const made = new DocumentSet(
+    const documents = Map.groupBy(
+      written.filter(({ key }) => isKind(key.kind)),
+      ({ key }) => shelfOf(formatKey(key)),
+    );
+    return new DocumentSet(
       {
         revision: last.revision,
         contentRevision: content?.revision ?? this.contentRevision,
       },
-      documents.length === 0 ? this.#entries : put(this.#entries, documents),
+      documents.size === 0
+        ? this.#shelves
+        : this.#shelves.map((shelf, index) => {
+            const writes = documents.get(index);
+            return writes === undefined
+              ? shelf
+              : new DocumentShelf(index, put(shelf.entries, writes));
+          }),
       put(
         this.#others,
         written.filter(({ key }) => !isKind(key.kind)),
       ),
     );
-    if (documents.length === 0) {
-      made.#buckets = this.#buckets;
-      made.#before = this.#before;
-    } else if (this.#buckets !== undefined) {
-      const changed = documents.map(({ key }) => formatKey(key));
-      made.#before = { made: this.#buckets, changed };
-    }
-    return made;
   }
 
   /** Only files in which a document has changed are others than those of the set that this one was made of. */
   compilerFiles(): CompilerFiles {
-    const buckets = (this.#buckets ??= this.#makeBuckets());
     return {
-      files: buckets.filter(({ keys }) => keys.length > 0).map(({ file }) => file),
+      files: this.#shelves.filter(({ entries }) => entries.size > 0).map(({ file }) => file),
       keyAt: (file, line) => {
-        const index = FILE_NAME.exec(file)?.[1];
-        return index === undefined ? undefined : buckets[Number(index)]?.keys[line - 1];
+        const index = shelfOfFile(file);
+        return index === undefined
+          ? undefined
+          : this.#shelves[index]?.sorted[line - 1]?.document.key;
       },
     };
   }
-
-  #makeBuckets(): readonly Bucket[] {
-    const names: string[][] = Array.from({ length: BUCKETS }, () => []);
-    const { made, changed } = this.#before ?? { made: undefined, changed: undefined };
-    const stale = new Set([...(changed ?? [])].map(bucketOf));
-    for (const name of this.#entries.keys()) {
-      const bucket = bucketOf(name);
-      if (made === undefined || stale.has(bucket)) names[bucket]?.push(name);
-    }
-    this.#before = undefined;
-    return names.map((each, index) => {
-      const known = made?.[index];
-      if (known !== undefined && !stale.has(index)) return known;
-      // In the order of keys, so that equal sets compile to equal bytes whatever their history.
-      const entries = each.toSorted().flatMap((name) => this.#entries.get(name) ?? []);
-      const bytes = Buffer.from(entries.map(({ line }) => line).join("\n"));
-      const version = createHash("sha256").update(bytes).digest("hex");
-      const file = { path: `\0store-${index}.jsonl`, bytes, version };
-      return { keys: entries.map(({ document }) => document.key), file };
-    });
-  }
-}
-
-/** Documents that are read together; the compiler reads again only those of which one has changed. */
-interface Bucket {
-  readonly keys: readonly DocumentKey[];
-  readonly file: InputFile;
-}
-
-function bucketOf(name: string): number {
-  const bytes = Buffer.from(name);
-  return hash32(bytes, 0, bytes.length, 0) % BUCKETS;
 }
 
 function put(
-  before: ReadonlyMap<string, Entry>,
+  before: ReadonlyMap<string, DocumentEntry>,
   writes: readonly {
     readonly key: DocumentKey;
     readonly text: string | undefined;
     readonly revision: number;
   }[],
-): ReadonlyMap<string, Entry> {
+): ReadonlyMap<string, DocumentEntry> {
   const entries = new Map(before);
   for (const { key, text, revision } of writes) {
     const name = formatKey(key);
@@ -245,7 +218,7 @@ function isContent(kind: string): boolean {
   return isKind(kind) || contentKinds.has(kind);
 }
 
-function entryOf(document: Entry["document"]): Entry {
+function entryOf(document: DocumentEntry["document"]): DocumentEntry {
   // State of Meridian's own is in the store, too; only documents are read by the compiler.
   const isDocument = isKind(document.key.kind);
   const line = isDocument ? JSON.stringify(plainDocument(JSON.parse(document.text))) : "";
