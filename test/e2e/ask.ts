@@ -48,7 +48,11 @@ export async function ask(
 }
 
 /** The bytes of a query. */
-export function queryFor(name: string, type: "A" | "AAAA", isRecursive = false): Uint8Array {
+export function queryFor(
+  name: string,
+  type: "A" | "AAAA" | "SRV",
+  isRecursive = false,
+): Uint8Array {
   const wire = parseName(name);
   if (!(wire instanceof Uint8Array)) throw new Error(wire.error);
   return encodeMessage(makeQuery(wire, RRType[type], { rd: isRecursive }));

@@ -6,17 +6,23 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { udpClient } from "../conformance/dns-client.ts";
-import { ask } from "./ask.ts";
+import { ask, queryFor } from "./ask.ts";
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { freePort, meridian, temporaryFolder, until, type Ended } from "./process.ts";
 
 const LOOK_MS_MAX = 15_000;
+const BURST = 10;
+const BURST_PAUSE_MS = 50;
+const BASELINE_MS = 2500;
 
 /** A control, two edges that follow it, and what is done with them. */
 interface Plane {
   readonly control: PlaneProcess;
   readonly edges: readonly PlaneProcess[];
+  /** Where these answer. */
+  readonly ports: readonly number[];
   /** What the edges answer for the name, each. */
   readonly answers: () => Promise<string>;
   /** Applies the zone with these records. */
@@ -52,7 +58,7 @@ async function startPlane(t: TestContext): Promise<Plane> {
     writeFileSync(path, zoneDocument(records));
     return meridian("apply", "-f", path, "--state", control.stateDir, ...more);
   };
-  return { control, edges, answers, apply };
+  return { control, edges, ports, answers, apply };
 }
 
 test("a revision that empties a name is taken back before it has gone to all edges", async (t) => {
@@ -92,6 +98,42 @@ test("a revision that empties a name is taken back before it has gone to all edg
   );
   assert.match(meant.stderr, /is live on 2 edges/);
   assert.equal(await answers(), " ");
+});
+
+test("an edge that clients get no answers from is noticed, though it found nothing itself", async (t) => {
+  const { edges, control, ports, apply } = await startPlane(t);
+  const address = '{name: www, type: A, values: ["192.0.2.1"]}';
+  // Nothing of this type is asked when an edge asks itself.
+  await apply(`${address}, {name: www, type: SRV, values: ["0 0 1 ns.e2e.example."]}`, "--wait");
+  const clients = await Promise.all(ports.map((port) => udpClient("127.0.0.1", port)));
+  t.after(() => clients.forEach((client) => client.close()));
+  const query = queryFor("www.e2e.example", "SRV");
+  let isOver = false;
+  const asking = clients.map(async (client) => {
+    while (!isOver) {
+      // On a busy machine one may get lost: what counts is what edges say.
+      await Promise.allSettled(Array.from({ length: BURST }, () => client.ask(query)));
+      await sleep(BURST_PAUSE_MS);
+    }
+  });
+  t.after(async () => {
+    isOver = true;
+    await Promise.all(asking);
+  });
+  // A baseline: each second edges say how they answer.
+  await sleep(BASELINE_MS);
+  const bad = await apply(address, "--publish", "progressive", "--wait");
+  assert.equal(bad.code, 3, bad.stderr);
+  assert.match(
+    bad.stderr,
+    /taken back: edge "eu-[01]" answers worse from it: no answers for [0-9.]+ % of what clients ask, 0\.0 % before/,
+  );
+  const served = edges.filter(({ log }) => /"msg":"Serving a new revision","revision":3/.test(log));
+  assert.ok(served.length <= 1, "the other edge never served it");
+  await until("the documents of before", LOOK_MS_MAX, async () => {
+    const shown = await meridian("describe", "Zone/e2e.example", "--state", control.stateDir);
+    return shown.stdout.includes("SRV");
+  });
 });
 
 test("a control that is killed while edges check a revision goes on with that", async (t) => {

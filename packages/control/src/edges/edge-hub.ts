@@ -26,6 +26,7 @@ import {
 
 import { PublicationStage } from "./publication-stage.ts";
 import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
+import { watchedAnswers } from "./answer-watch.ts";
 import { RevisionLane, type Cut, type Withheld } from "./revision-lane.ts";
 
 /** An edge that has more than this still to be sent gets nothing until it has not: the next table has it all. */
@@ -262,7 +263,9 @@ export class EdgeHub {
   /** How an edge has answered from what it serves since it last said so. */
   count(name: string, stream: EdgeStream, counts: AnswerCounts): void {
     const edge = this.#edges.get(name);
-    if (edge?.stream === stream) edge.answers.take(counts);
+    if (edge?.stream !== stream) return;
+    edge.answers.take(counts);
+    if (this.#stage?.canaries.has(name) === true) this.#stepStage();
   }
 
   /** How an edge answers from the revision that it serves, and from the one before; undefined for one that has not come. */
@@ -363,7 +366,11 @@ export class EdgeHub {
     this.#gather(stage);
     const fresh = new Set(this.#fresh());
     const silent = [...stage.canaries].filter((name) => !fresh.has(name));
-    stage.step(this.#clock.monotonicMs(), new Set(silent));
+    const epoch = this.#newest?.manifest.epoch ?? 0;
+    const { revision } = stage;
+    stage.step(this.#clock.monotonicMs(), new Set(silent), (name) =>
+      watchedAnswers(this.answersOf(name), { epoch, revision }),
+    );
     const { state } = stage;
     if (state.kind === "checking") return;
     this.#stage = undefined;

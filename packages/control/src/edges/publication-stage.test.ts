@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { WatchedAnswers } from "./answer-watch.ts";
 import { PublicationStage, chooseCanaries } from "./publication-stage.ts";
 
 const names = fc.uniqueArray(fc.stringMatching(/^[a-z]{1,5}$/), { minLength: 1, maxLength: 60 });
@@ -24,6 +25,8 @@ test("it is not the same edge each time", () => {
   assert.equal(new Set(first.flat()).size, 8);
 });
 
+const idle = (): WatchedAnswers => ({ before: undefined, now: undefined });
+
 /** With eleven edges of which two go first: "a" and "b". */
 function stageOf(nowMs: number): PublicationStage {
   const stage = new PublicationStage(3, nowMs);
@@ -39,6 +42,7 @@ test("a stage is good when all of its canaries are, and halts on the first that 
   stage.report("c", good);
   assert.equal(stage.state.kind, "checking");
   stage.report("b", good);
+  stage.step(1, new Set(), idle);
   assert.equal(stage.state.kind, "good");
 
   const bad = stageOf(0);
@@ -58,25 +62,25 @@ test("a canary that falls silent or takes too long halts a stage; one that was g
     return stage;
   };
   const silent = start();
-  silent.step(4001, new Set(["a"]));
+  silent.step(4001, new Set(["a"]), idle);
   assert.equal(silent.state.kind, "checking");
-  silent.step(4000, new Set(["b"]));
+  silent.step(4000, new Set(["b"]), idle);
   assert.equal(silent.state.kind, "checking");
-  silent.step(4001, new Set(["b"]));
+  silent.step(4001, new Set(["b"]), idle);
   assert.deepEqual(silent.state, {
     kind: "halted",
     reason: 'edge "b" fell silent when it was sent it',
   });
   const slow = start();
-  slow.step(61_000, new Set());
+  slow.step(61_000, new Set(), idle);
   assert.equal(slow.state.kind, "checking");
-  slow.step(61_001, new Set());
+  slow.step(61_001, new Set(), idle);
   assert.equal(slow.state.kind, "halted");
 });
 
 test("while nobody has come, nobody is waited for; what another control finds counts here, too", () => {
   const stage = new PublicationStage(7, 1000);
-  stage.step(100_000, new Set());
+  stage.step(100_000, new Set(), idle);
   assert.deepEqual(stage.state, { kind: "checking" });
   assert.equal(stage.isGathered(3999), false);
   assert.equal(stage.isGathered(4000), true);
@@ -93,4 +97,41 @@ test("while nobody has come, nobody is waited for; what another control finds co
   halted.report("a", { isGood: true, reason: "" });
   halted.report("b", { isGood: true, reason: "" });
   assert.deepEqual(halted.state, { kind: "halted", reason: "SERVFAIL" });
+});
+
+test("canaries that clients ask are watched for 3 s, and one that answers worse halts it", () => {
+  const sums = (servfail: number, empty: number): NonNullable<WatchedAnswers["now"]> => ({
+    ...{ epoch: 1, revision: 3, queries: 1000, servfail, empty },
+  });
+  const served = (): PublicationStage => {
+    const stage = stageOf(0);
+    for (const edge of ["a", "b"]) stage.report(edge, { isGood: true, reason: "" });
+    return stage;
+  };
+  const steps = (stage: PublicationStage, atMs: number, answers: WatchedAnswers): string => {
+    stage.step(atMs, new Set(), () => answers);
+    return stage.state.kind;
+  };
+  const before = sums(2, 100);
+  const fine = { before, now: sums(12, 150) };
+  const stage = served();
+  assert.equal(steps(stage, 1000, { before, now: undefined }), "checking");
+  assert.equal(steps(stage, 3999, fine), "checking");
+  assert.equal(steps(stage, 4000, fine), "good");
+  // What it says of itself is waited for, but not for ever.
+  const mute = served();
+  assert.equal(steps(mute, 0, { before, now: undefined }), "checking");
+  assert.equal(steps(mute, 9999, { before, now: undefined }), "checking");
+  assert.equal(steps(mute, 10_000, { before, now: undefined }), "good");
+  const failing = served();
+  assert.equal(steps(failing, 100, { before, now: sums(13, 100) }), "halted");
+  assert.deepEqual(failing.state, {
+    kind: "halted",
+    reason: 'edge "a" answers worse from it: SERVFAIL for 1.3 % of what clients ask, 0.2 % before',
+  });
+  const empty = served();
+  assert.equal(steps(empty, 100, { before, now: sums(2, 151) }), "halted");
+  // Of a few queries nothing is concluded.
+  const quiet = served();
+  assert.equal(steps(quiet, 100, { before, now: { ...sums(40, 0), queries: 49 } }), "checking");
 });

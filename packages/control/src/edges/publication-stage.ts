@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A revision that goes to some edges first. Each asks itself before it serves it; when all have found it good, it goes to all. One that
-// finds it bad, that falls silent or that says nothing in time halts it. Until there are edges to choose from, nobody is sent it: those of
+// finds it bad, that falls silent or that says nothing in time halts it. Those that clients ask are watched for some seconds more: one that
+// answers worse than before halts it, too. Until there are edges to choose from, nobody is sent it: those of
 // a control that was started anew come back one by one. A pure state machine: time comes with each call.
 
 import { hash32 } from "@meridian/core";
+import { worsening, type WatchedAnswers } from "./answer-watch.ts";
 import { FRESH_MS_MAX } from "./publication-state.ts";
 
 /** Share of the edges that go first, and at least one. */
@@ -13,6 +15,10 @@ const CANARY_SHARE = 0.1;
 const CANARY_MS_MAX = 60_000;
 /** How long edges may come back before some of them are chosen. */
 const GATHER_MS = 3000;
+/** How long canaries that are asked anything serve it before it goes to all: three words of how they answer. */
+const WATCH_MS = 3000;
+/** The same for one that does not say how it answers. */
+const WATCH_MS_MAX = 10_000;
 
 /** How a staged revision stands. */
 export type StageState =
@@ -37,6 +43,8 @@ export class PublicationStage {
   readonly #good = new Set<string>();
   #reason: string | undefined;
   #isFoundGood = false;
+  /** When the last canary found it good. */
+  #goodMs: number | undefined;
 
   constructor(revision: number, nowMs: number) {
     this.revision = revision;
@@ -49,9 +57,7 @@ export class PublicationStage {
 
   get state(): StageState {
     if (this.#reason !== undefined) return { kind: "halted", reason: this.#reason };
-    const { size } = this.#canaries;
-    const isGood = this.#isFoundGood || (size > 0 && this.#good.size === size);
-    return { kind: isGood ? "good" : "checking" };
+    return { kind: this.#isFoundGood ? "good" : "checking" };
   }
 
   /** Whether edges have had the time to come, and some are to be chosen. */
@@ -84,8 +90,12 @@ export class PublicationStage {
     else this.#reason = `edge "${edge}" refused it: ${reason}`;
   }
 
-  /** Time has passed; `silent` are edges of which nothing is heard. */
-  step(nowMs: number, silent: ReadonlySet<string>): void {
+  /** Time has passed; `silent` are edges of which nothing is heard, `answersOf` says how one answers. */
+  step(
+    nowMs: number,
+    silent: ReadonlySet<string>,
+    answersOf: (edge: string) => WatchedAnswers,
+  ): void {
     if (this.state.kind !== "checking" || this.#canaries.size === 0) return;
     const waiting = [...this.#canaries].filter((name) => !this.#good.has(name));
     const sinceMs = nowMs - this.#chosenMs;
@@ -93,6 +103,23 @@ export class PublicationStage {
     if (lost !== undefined) this.#reason = `edge "${lost}" fell silent when it was sent it`;
     else if (sinceMs > CANARY_MS_MAX)
       this.#reason = `edge "${waiting[0] ?? ""}" has not served it within ${CANARY_MS_MAX / 1000} s`;
+    if (waiting.length === 0) this.#watch(nowMs, answersOf);
+  }
+
+  #watch(nowMs: number, answersOf: (edge: string) => WatchedAnswers): void {
+    this.#goodMs ??= nowMs;
+    const sinceMs = nowMs - this.#goodMs;
+    let isOver = true;
+    for (const edge of this.#canaries) {
+      const answers = answersOf(edge);
+      const worse = worsening(answers);
+      if (worse !== undefined) this.#reason = `edge "${edge}" answers worse from it: ${worse}`;
+      // Who was asked nothing has nothing to be watched.
+      const isAsked = (answers.before?.queries ?? 0) > 0;
+      const isHeard = answers.now !== undefined || sinceMs >= WATCH_MS_MAX;
+      if (isAsked && (sinceMs < WATCH_MS || !isHeard)) isOver = false;
+    }
+    this.#isFoundGood = isOver && this.#reason === undefined;
   }
 }
 
