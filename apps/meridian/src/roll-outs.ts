@@ -70,6 +70,12 @@ export class RollOuts {
     this.look();
   }
 
+  /** Revisions that edges serve, are sent, or would be sent after a restart. */
+  get servedRevisions(): readonly number[] {
+    const served = this.#options.gateway()?.servedRevisions ?? [];
+    return [...served, ...[this.#settled?.revision].filter((revision) => revision !== undefined)];
+  }
+
   /** All edges are sent this. */
   settled(revision: number): void {
     const { publication, isStaged = false } = this.#current ?? {};

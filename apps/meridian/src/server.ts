@@ -104,6 +104,7 @@ export class Server {
       clock: systemClock,
       onTransitions: (batch) => transitions.add(batch),
       onChangeSet: (changeSet) => this.#gateway?.changed(changeSet),
+      servedByEdges: () => this.#rollOuts.servedRevisions,
       onSlab: adviceForSlabs(),
     });
     this.#documents = new DocumentService(() => this.#store.store, this.embedded);

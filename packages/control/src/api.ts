@@ -140,7 +140,7 @@ export class Api {
       server,
       () => this.#options.gateway?.(),
       () => this.#ownEdge(),
-      (revision) => this.#publication(revision),
+      (revision) => this.#publicationOfAll(revision),
     );
     await this.#documentRoutes(server);
     return server;
@@ -154,7 +154,12 @@ export class Api {
     addAccessRoutes(server, { documents, store, refusals, keeper });
     addDescriptionRoutes(server, version);
     new WriteAudit(store, keeper).install(server);
-    const publication = (revision: number): PublicationView => this.#publication(revision);
+    const publication = (revision: number): PublicationView => {
+      const own = this.#publication(revision);
+      // Whether other controls' edges have it is not asked of each who writes.
+      const isOwn = this.#options.replica === undefined || own.state !== "live";
+      return isOwn ? own : { ...own, state: "pending" };
+    };
     await addDocumentRoutes(server, { documents, store, gate, keeper, publication });
   }
 
@@ -284,7 +289,14 @@ export class Api {
     });
   }
 
-  /** How far a revision has come; the newest one where none is named. */
+  /** How far a revision has come, at the edges of all controls; the newest one where none is named. */
+  async #publicationOfAll(revision: number | undefined): Promise<PublicationView> {
+    const { gateway, embedded } = this.#options;
+    const edges = gateway?.();
+    return edges?.publicationOfAll(revision ?? embedded.revision) ?? this.#publication(revision);
+  }
+
+  /** The same as far as this control knows by itself. */
   #publication(revision: number | undefined): PublicationView {
     const { gateway, embedded } = this.#options;
     const wanted = revision ?? embedded.revision;

@@ -125,7 +125,7 @@ test("load() puts sections on disk and answers with their names; keep() makes th
   assert.ok(sections.every(({ name }) => existsSync(join(state, "sections", name))));
   const store = new SnapshotStore(state);
   assert.equal(store.load().stored, undefined);
-  await compiler.keep({ manifest: makeManifest(1, 7, sections), written: [] });
+  await compiler.keep({ manifest: makeManifest(1, 7, sections), written: [], served: [] });
   assert.deepEqual(
     store.load().stored?.sections.map(({ name }) => name),
     sections.map(({ name }) => name),
@@ -141,11 +141,11 @@ test("keep() refuses a revision whose sections are not there, and goes on", asyn
     bytes: 64,
   };
   await assert.rejects(
-    compiler.keep({ manifest: makeManifest(1, 7, [missing]), written: [] }),
+    compiler.keep({ manifest: makeManifest(1, 7, [missing]), written: [], served: [] }),
     /Cannot keep revision 1: section a+ is not there/,
   );
   const { sections } = accepted(await compiler.load(request));
-  await compiler.keep({ manifest: makeManifest(1, 7, sections), written: [] });
+  await compiler.keep({ manifest: makeManifest(1, 7, sections), written: [], served: [] });
   assert.equal(new SnapshotStore(state).load().stored?.revision, 1);
 });
 
@@ -154,8 +154,8 @@ test("what is compiled and not kept yet outlives the pruning for another revisio
   const first = accepted(await compiler.load(request));
   write([pool("p0", "192.0.2.9")]);
   const second = accepted(await compiler.load({ ...request, published: first.sections }));
-  await compiler.keep({ manifest: makeManifest(1, 7, first.sections), written: [] });
-  await compiler.keep({ manifest: makeManifest(2, 7, second.sections), written: [] });
+  await compiler.keep({ manifest: makeManifest(1, 7, first.sections), written: [], served: [] });
+  await compiler.keep({ manifest: makeManifest(2, 7, second.sections), written: [], served: [] });
   const { stored } = new SnapshotStore(state).load();
   assert.deepEqual([stored?.revision, stored?.sections.length], [2, second.sections.length]);
 });

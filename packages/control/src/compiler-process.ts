@@ -72,6 +72,8 @@ export interface KeptRevision {
   readonly manifest: Manifest;
   /** Bytes of those sections that were made here, not by the compiler. */
   readonly written: readonly { readonly name: string; readonly content: Uint8Array }[];
+  /** Older revisions that edges still serve: they stay on disk. */
+  readonly served: readonly number[];
 }
 
 /** The two ends are one program: what is answered is what was asked. */

@@ -135,6 +135,8 @@ export interface EmbeddedOptions {
   readonly onRoster?: (roster: Roster) => void;
   /** What this process says as a vantage, for other controls. */
   readonly onReport?: (payload: Uint8Array) => void;
+  /** Revisions that edges serve or are sent: nothing of them is cleaned up. */
+  readonly servedByEdges?: () => readonly number[];
   /** What is probed has changed, and is in the state folder. */
   readonly onPlanKept?: () => void;
 }

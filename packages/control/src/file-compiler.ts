@@ -155,6 +155,7 @@ export class FileCompiler {
   #savedProbes = "";
   /** Sections of the last load, which may not be part of a kept revision yet, by name. */
   #sections: ReadonlyMap<string, WrittenSection> = new Map();
+  #servedByEdges: ReadonlySet<number> = new Set();
 
   constructor(
     folders: CompilerFolders,
@@ -279,7 +280,8 @@ export class FileCompiler {
   }
 
   /** Puts a revision on disk: its sections are there but those that come with it. */
-  keep({ manifest, written }: KeptRevision): void {
+  keep({ manifest, written, served }: KeptRevision): void {
+    this.#servedByEdges = new Set(served);
     const store = this.#store;
     if (store === undefined) return;
     for (const { name, content } of written) store.write(name, content);
@@ -311,7 +313,7 @@ export class FileCompiler {
   /** Removes from the state folder what no kept revision needs, nor the one that was compiled last. */
   prune(): void {
     try {
-      this.#store?.prune(this.#sections.keys());
+      this.#store?.prune(this.#sections.keys(), this.#servedByEdges);
     } catch {
       // What cannot be removed now is looked at again with the next revision.
     }

@@ -15,10 +15,14 @@ import {
 } from "@meridian/snapshot/surface";
 import type { ApiOptions } from "./api.ts";
 import type { EdgeView } from "./edges/edge-hub.ts";
+import type { PublicationView } from "./edges/publication-state.ts";
 
 interface Reading extends ServedReading {
   readonly options: ApiOptions;
   readonly health: VerdictFigures;
+  /** Of all controls of the store. */
+  readonly edges: readonly EdgeView[];
+  readonly publication: PublicationView | undefined;
 }
 
 const metrics: readonly Metric<Reading>[] = [
@@ -40,21 +44,18 @@ const metrics: readonly Metric<Reading>[] = [
   {
     name: "meridian_publication_live",
     type: "gauge",
-    help: "Whether every edge that was heard of in the last 3 s serves the newest revision.",
+    help: "Whether every edge that was heard of in the last 3 s serves the newest revision; of all controls of a store.",
     labels: [],
-    read: ({ options }) => {
-      const edges = options.gateway?.();
-      const isLive = edges?.publication(options.embedded.revision).state !== "pending";
-      return [[[], Number(isLive)]];
+    read: ({ publication }) => {
+      return [[[], Number(publication?.state !== "pending")]];
     },
   },
   {
     name: "meridian_edges",
     type: "gauge",
-    help: "Edges that have joined, by whether they serve the newest revision; silent ones were not heard of for 3 s.",
+    help: "Edges that have joined, by whether they serve the newest revision; silent ones were not heard of for 3 s; of all controls of a store.",
     labels: ["state"],
-    read: ({ options }) => {
-      const views = options.gateway?.()?.views() ?? [];
+    read: ({ edges: views }) => {
       return (["serving", "behind", "silent"] as const).map((state) => [
         [state],
         views.filter(({ standing }) => standing === state).length,
@@ -251,9 +252,15 @@ export class Metrics {
     const options = this.#options;
     const { embedded, edge, version } = options;
     const health = await embedded.verdicts.figures();
+    const gateway = options.gateway?.();
+    const edges = (await gateway?.allViews()) ?? [];
+    const publication = await gateway?.publicationOfAll(embedded.revision);
     const { isReady, revision, sequence, servedSinceMs, world } = embedded;
     const served = { version, isReady, revision, sequence, servedSinceMs, world };
-    const text = metricsText(metrics, { ...served, figures: edge.figures(), options, health });
+    const text = metricsText(metrics, {
+      ...served,
+      ...{ figures: edge.figures(), options, health, edges, publication },
+    });
     return topNames > 0 ? text + metricsText([topNameMetric], edge.topNames(topNames)) : text;
   }
 }

@@ -207,6 +207,7 @@ export class ServedSnapshot {
       await this.#compiler.keep({
         manifest: makeManifest(revision, seed, sections, epoch),
         written: own,
+        served: this.#options.servedByEdges?.() ?? [],
       });
     } catch (error) {
       // What cannot be kept is served all the same: a full disk is no reason to stop answering.

@@ -10,6 +10,7 @@ import type { Standing } from "../replicas/publication-agreement.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import type { KeyPair } from "./certificate-authority.ts";
 import type { EdgeView } from "./edge-hub.ts";
+import { FRESH_MS_MAX, type EdgeMoment } from "./publication-state.ts";
 
 /** A control that says nothing for this long counts as away. */
 const ANSWER_MS_MAX = 1500;
@@ -102,6 +103,26 @@ export function edgesOf(statuses: readonly ControlStatus[]): EdgeView[] {
     }
   }
   return [...newest.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The edges of all controls, as far as each counts in `epoch`: one that is silent where it was last is silent. */
+export function momentsOf(
+  statuses: readonly ControlStatus[],
+  epoch: number,
+  nowMs: number,
+): EdgeMoment[] {
+  return edgesOf(statuses)
+    .filter(({ standing }) => standing !== "revoked")
+    .map((edge) => {
+      const sinceMs = edge.lastWordMs === undefined ? Infinity : nowMs - edge.lastWordMs;
+      const isOld = (edge.epoch ?? 0) < epoch;
+      return {
+        name: edge.name,
+        revision: isOld ? 0 : (edge.revision ?? 0),
+        // Clocks of controls differ: whether it is silent is said by the one that it was last at.
+        silentMs: edge.standing === "silent" ? Math.max(sinceMs, FRESH_MS_MAX + 1) : 0,
+      };
+    });
 }
 
 const awayControl = {

@@ -19,13 +19,19 @@ import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./
 import { CellKeeper, type Leading, type ShardView } from "../cells/cell-keeper.ts";
 import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster } from "./edge-roster.ts";
-import { ControlPeers, edgesOf, type ControlStatus, type ControlView } from "./control-peers.ts";
+import {
+  ControlPeers,
+  edgesOf,
+  momentsOf,
+  type ControlStatus,
+  type ControlView,
+} from "./control-peers.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
 import { StoreCopyFile } from "./store-copy-file.ts";
 import { PeerReports } from "./peer-reports.ts";
 import { PlanSectionFile } from "./plan-section.ts";
-import type { PublicationView } from "./publication-state.ts";
+import { publicationOf, type PublicationView } from "./publication-state.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import { VantageHub } from "./vantage-hub.ts";
 
@@ -35,6 +41,8 @@ const REGISTER_MS = 1000;
 const STORE_AGE_MS_MAX = 3000;
 /** How often it is looked whether Cells, or what is served, have changed. */
 const CELLS_MS = 250;
+/** For how long what other controls said of their edges is taken as what they would say now. */
+const ASKED_MS = 250;
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export interface EdgeGatewayOptions {
@@ -90,6 +98,9 @@ export class EdgeGateway {
   #timer: NodeJS.Timeout | undefined;
   #cellTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #asked:
+    | { readonly atMs: number; readonly statuses: Promise<readonly ControlStatus[]> }
+    | undefined;
   /** `HOST:PORT` that is listened on. */
   address = "";
 
@@ -288,9 +299,39 @@ export class EdgeGateway {
     this.#listener.cutRevoked();
   }
 
-  /** How far a revision has come. */
+  /** Revisions that edges are sent, or served when they were last heard of. */
+  get servedRevisions(): readonly number[] {
+    return this.#hub.servedRevisions;
+  }
+
+  /** How far a revision has come, as far as edges of this control go. */
   publication(revision: number): PublicationView {
     return this.#hub.publication(revision, this.#roster.names());
+  }
+
+  /** The same for the edges of all controls of the store. */
+  async publicationOfAll(revision: number): Promise<PublicationView> {
+    const own = this.publication(revision);
+    const statuses = await this.#lately();
+    if (statuses.length < 2 || own.state === "withdrawn") return own;
+    const here = statuses.find(({ control }) => control.name === this.#options.name);
+    const { revision: published = 0, epoch = 0 } = here?.control ?? {};
+    const nowMs = this.#options.clock.wallMs();
+    const all = publicationOf(revision, published, momentsOf(statuses, epoch, nowMs));
+    return { ...all, ...(own.canaries === undefined ? {} : { canaries: own.canaries }) };
+  }
+
+  /** The edges of all controls of the store. */
+  async allViews(): Promise<readonly EdgeView[]> {
+    return edgesOf(await this.#lately());
+  }
+
+  /** As other controls said a moment ago at most: who waits for something asks often. */
+  #lately(): Promise<readonly ControlStatus[]> {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#asked === undefined || nowMs - this.#asked.atMs > ASKED_MS)
+      this.#asked = { atMs: nowMs, statuses: this.controls() };
+    return this.#asked.statuses;
   }
 
   #section(name: string): SharedArrayBuffer | undefined {

@@ -268,6 +268,13 @@ export class EdgeHub {
     if (this.#stage?.canaries.has(name) === true) this.#stepStage();
   }
 
+  /** Revisions that edges are sent, or served when they were last heard of. */
+  get servedRevisions(): number[] {
+    const sent = [this.#newest, this.#kept?.lane].map((lane) => lane?.manifest.revision ?? 0);
+    const said = [...this.#edges.values()].map(({ position }) => position.revision);
+    return [...new Set([...sent, ...said])].filter((revision) => revision > 0);
+  }
+
   /** How an edge answers from the revision that it serves, and from the one before; undefined for one that has not come. */
   answersOf(name: string): EdgeAnswers | undefined {
     return this.#edges.get(name)?.answers;

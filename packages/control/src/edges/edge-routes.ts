@@ -15,7 +15,7 @@ export function addEdgeRoutes(
   server: FastifyInstance,
   gateway: () => EdgeGateway | undefined,
   ownEdge: () => EdgeView,
-  publication: (revision: number | undefined) => PublicationView,
+  publication: (revision: number | undefined) => Promise<PublicationView>,
 ): void {
   server.get<{ Querystring: Record<string, string> }>("/v1/publication", ({ query }, reply) => {
     const text = query["revision"];

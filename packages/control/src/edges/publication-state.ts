@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Whether a revision is live: when every edge that acknowledged within the last 3 s serves it or a later one. An edge that has been
-// silent for longer holds nothing up; it is listed with its age. What edges of other controls serve is not known here.
+// silent for longer holds nothing up; it is listed with its age. What edges of other controls serve, these say (ControlPeers).
 
 /** An edge counts while its last word is no older than this. */
 export const FRESH_MS_MAX = 3000;

@@ -152,6 +152,24 @@ test("what older revisions share with newer ones counts once; of many the newest
   assert.ok(kept.includes("manifest-1006.json") && !kept.includes("manifest-4.json"));
 });
 
+test("what somebody still serves stays, however old it is", (context) => {
+  const { store, folder } = makeStore(context);
+  for (let revision = 1; revision <= 6; revision++) store.save(revisionOf(revision));
+  const lastMonth = Date.now() / 1000 - 30 * 86_400;
+  for (let revision = 1; revision <= 6; revision++)
+    utimesSync(
+      join(folder, "history", `manifest-${revision}.json`),
+      lastMonth,
+      lastMonth + revision,
+    );
+  store.prune([], new Set([2]));
+  assert.equal(typeof store.loadOld(1), "string");
+  const old = store.loadOld(2);
+  assert.ok(typeof old === "object" && old.revision === 2);
+  store.prune();
+  assert.equal(typeof store.loadOld(2), "string");
+});
+
 test("a locked folder is refused with one sentence", (context) => {
   const { folder } = makeStore(context);
   assert.throws(

@@ -110,7 +110,7 @@ export class SnapshotStore {
     const encoded = encodeManifest(manifest);
     writeDurably(this.#path(MANIFEST_NAMES[0]), encoded);
     // The history is worth no wait: where power is lost, its newest may be missing.
-    const history = this.#path(join("history", `manifest-${manifest.revision}.json`));
+    const history = this.#path(historyFile(manifest.revision));
     writeFileSync(`${history}.new`, encoded, { mode: 0o600 });
     renameSync(`${history}.new`, history);
   }
@@ -183,7 +183,7 @@ export class SnapshotStore {
 
   /** An older revision that is still kept, or why it cannot be had. */
   loadOld(revision: number): StoredRevision | string {
-    const manifest = this.manifest(join("history", `manifest-${revision}.json`));
+    const manifest = this.manifest(historyFile(revision));
     return typeof manifest === "string"
       ? `Revision ${revision} is not kept: ${manifest}`
       : this.#read(manifest);
@@ -267,14 +267,14 @@ export class SnapshotStore {
     }
   }
 
-  /** Removes what no kept revision names, apart from the sections `alsoKept`. */
-  prune(alsoKept: Iterable<string> = []): void {
+  /** Removes what no kept revision names, apart from the sections `alsoKept`; `served` are older revisions that somebody still serves. */
+  prune(alsoKept: Iterable<string> = [], served: ReadonlySet<number> = new Set()): void {
     const kept = new Set<string>();
     for (const file of this.manifestFiles()) {
       const manifest = this.manifest(file);
       if (typeof manifest === "object") for (const { name } of manifest.sections) kept.add(name);
     }
-    this.#keepHistory(kept);
+    this.#keepHistory(kept, served);
     for (const name of alsoKept) kept.add(name);
     for (const name of readdirSync(join(this.#folder, "sections"))) {
       if (kept.has(name)) continue;
@@ -287,7 +287,8 @@ export class SnapshotStore {
    * Adds the sections of older revisions, newest first, as long as they are young and few enough; the others are removed. A section
    * counts once, however many revisions share it.
    */
-  #keepHistory(kept: Set<string>): void {
+  #keepHistory(kept: Set<string>, served: ReadonlySet<number>): void {
+    const files = new Set([...served].map(historyFile));
     const oldestMs = Date.now() - HISTORY_MS_MAX;
     const named = new Map<string, readonly ManifestSection[]>();
     let bytes = 0;
@@ -297,6 +298,7 @@ export class SnapshotStore {
       const added = sections.filter(({ name }) => !kept.has(name));
       bytes += added.reduce((sum, section) => sum + section.bytes, 0);
       const isKept =
+        files.has(file) ||
         named.size === 0 ||
         (atMs >= oldestMs && bytes <= HISTORY_BYTES_MAX && named.size < HISTORY_REVISIONS_MAX);
       if (isKept) {
@@ -332,6 +334,10 @@ export class SnapshotStore {
   #sectionPath(name: string): string {
     return join(this.#folder, "sections", name);
   }
+}
+
+function historyFile(revision: number): string {
+  return join("history", `manifest-${revision}.json`);
 }
 
 function isText(error: string | undefined): error is string {
