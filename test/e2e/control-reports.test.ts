@@ -173,5 +173,17 @@ test(
     await judged("unhealthy", { [c0]: "healthy", [c1]: "unhealthy", [far]: "unhealthy" });
     broken.clear();
     await judged("healthy", { [c0]: "healthy", [c1]: "healthy", [far]: "healthy" });
+
+    // One that is gone for good is taken off the list, and only such a one.
+    const forget = async (name: string): Promise<number | null> =>
+      (await meridian("control", "forget", name, "--state", first.stateDir)).code;
+    assert.equal(await forget("c1"), 3);
+    await second.kill();
+    assert.equal(await forget("c1"), 0);
+    assert.equal(await forget("c1"), 4);
+    assert.deepEqual(
+      (await rows(first, "controls")).map(({ name }) => name),
+      ["c0"],
+    );
   },
 );

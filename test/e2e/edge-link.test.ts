@@ -176,6 +176,36 @@ test("a certificate of another control plane is refused and logged", async (t) =
   );
 });
 
+test("a probe may report and is refused the copy of the documents and what is served; an edge is not", async (t) => {
+  const control = await startControl(t);
+  const ask = async (name: string, role: "edge" | "probe"): Promise<Record<string, unknown>> => {
+    const { token } = await control.gateway.invite(name, 60_000, role);
+    const { certificate: cert, key } = await joinControl(token, control.url);
+    const session = connect(control.url, { cert, key, rejectUnauthorized: false });
+    t.after(() => session.destroy());
+    const answers = [LinkPath.copy, LinkPath.link, LinkPath.vantage].map(async (path) => {
+      const method = path === LinkPath.copy ? "GET" : "POST";
+      const stream = session.request(
+        { ":method": method, ":path": path },
+        { endStream: method === "GET" },
+      );
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      stream.on("response", (headers) => resolve(headers[":status"]));
+      return [path.split("/").at(-1) ?? "", await promise] as const;
+    });
+    return Object.fromEntries(await Promise.all(answers));
+  };
+  control.gateway.setServing(true);
+  assert.deepEqual(await ask("far-1", "probe"), { copy: 403, link: 403, vantage: 200 });
+  const { copy, vantage } = await ask("eu-1", "edge");
+  assert.deepEqual([copy, vantage], [200, 200]);
+  assert.deepEqual(
+    control.gateway.views().map(({ name }) => name),
+    ["eu-1"],
+  );
+  assert.match(control.lines.join("\n"), /"far-1\\" joined as a probe/);
+});
+
 test("a certificate is renewed before it ends, and by who was away for longer", async (t) => {
   const control = await startControl(t);
   const stateFolder = temporaryFolder(t);

@@ -446,6 +446,12 @@ export type ApiRequest =
       readonly answer: { readonly items: readonly Control[]; readonly continue?: string };
     }
   | {
+      readonly method: "delete";
+      readonly path: `/v1/controls/${string}`;
+      readonly query: {};
+      readonly answer: { readonly forgotten: string };
+    }
+  | {
       readonly method: "get";
       readonly path: "/v1/edges";
       readonly query: {

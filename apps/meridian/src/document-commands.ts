@@ -205,11 +205,12 @@ export const documentCommands: readonly CommandDefinition[] = [
     arguments: [
       {
         name: "<SUBJECT>",
-        summary: "Whom it stands for, as the audit log shows it; with --edge the edge's name.",
+        summary: "Whom it stands for, as the audit log shows it; with --edge or --probe its name.",
       },
     ],
     options: [
       { flags: "--edge", summary: "An edge of this name may join with it, once." },
+      { flags: "--probe", summary: "The same for a probe, which may do nothing but report." },
       { flags: "--role <NAME...>", summary: "Roles it has; admin and viewer are always there." },
       {
         flags: "--for <DURATION>",

@@ -12,6 +12,7 @@ import { ownVersion } from "./version.ts";
 const groups: Readonly<Record<string, string>> = {
   health: "What was judged.",
   bench: "Measure a server.",
+  control: "Compile, judge and keep the documents for edges, without answering DNS here.",
   edge: "Answer DNS with what control publishes.",
   snapshot: "Look into a state folder.",
   token: "Who may use the API over HTTP.",

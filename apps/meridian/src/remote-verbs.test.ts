@@ -118,6 +118,12 @@ function asked(folder: string, token: string): readonly Asked[] {
       needs: [["token", "Edge"]],
       exitCode: ExitCode.notFound,
     },
+    {
+      name: "control forget",
+      words: ["c9"],
+      needs: [["token", "Control"]],
+      exitCode: ExitCode.notFound,
+    },
     { name: "token revoke", words: [token], needs: [["token", "Token"]] },
     { name: "audit list", options: { count: "5" }, needs: [["audit", "Audit"]] },
     { name: "audit list", options: { refusals: true }, needs: [["audit", "Audit"]] },

@@ -145,4 +145,12 @@ export const serverCommands: readonly CommandDefinition[] = [
     examples: ["meridian edge revoke eu-1"],
     run: async (input) => (await import("./commands/edge.ts")).revoke(input),
   },
+  {
+    name: "control forget",
+    summary: "Take a control that is gone off the list of those that share the store.",
+    arguments: [{ name: "<CONTROL>", summary: "As get controls shows it." }],
+    options: [...target, output],
+    examples: ["meridian control forget eu-2"],
+    run: async (input) => (await import("./commands/edge.ts")).forgetControl(input),
+  },
 ];

@@ -20,7 +20,8 @@ import {
 
 /** Makes a token, with which an edge may join once or somebody may use the API, and prints it, once. */
 export async function tokenCreate(input: CommandInput): Promise<ExitCode> {
-  const answer = input.flag("edge") ? await inviteEdge(input) : await makeToken(input);
+  const answer =
+    input.flag("edge") || input.flag("probe") ? await inviteEdge(input) : await makeToken(input);
   if (input.isJson()) printJson(answer);
   else print(answer.token);
   return ExitCode.done;
@@ -47,7 +48,11 @@ function inviteEdge(input: CommandInput): Promise<AnswerOf<"post", "/v1/edges/in
       ExitCode.invalid,
       `Cannot make a token: --for is "${text}", expected a duration such as 10m`,
     );
-  return clientOf(input).post("/v1/edges/invitations", { edge: input.argument(0), forMs });
+  return clientOf(input).post("/v1/edges/invitations", {
+    edge: input.argument(0),
+    forMs,
+    role: input.flag("probe") ? "probe" : "edge",
+  });
 }
 
 export async function tokenList(input: CommandInput): Promise<ExitCode> {

@@ -19,6 +19,15 @@ export async function revoke(input: CommandInput): Promise<ExitCode> {
   return ExitCode.done;
 }
 
+/** Takes a control that is gone off the list. */
+export async function forgetControl(input: CommandInput): Promise<ExitCode> {
+  const name = input.argument(0);
+  const answer = await clientOf(input).delete(`/v1/controls/${encodeURIComponent(name)}`, {});
+  if (input.isJson()) printJson(answer);
+  else print(`Control "${name}" is not on the list any more`);
+  return ExitCode.done;
+}
+
 /** Makes a key, has it certified by control, and keeps both in the state folder. */
 export async function join(input: CommandInput): Promise<ExitCode> {
   const given = input.argument(0);

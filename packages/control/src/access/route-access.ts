@@ -36,6 +36,7 @@ const needs: Readonly<Record<string, RouteNeed>> = {
   "GET /v1/whoami": anyone,
   "GET /v1/status": seen("Status"),
   "GET /v1/controls": { verb: "list", kind: "Control" },
+  "DELETE /v1/controls/:name": { verb: "token", kind: "Control" },
   "GET /v1/edges": { verb: "list", kind: "Edge" },
   "GET /v1/shards": { verb: "list", kind: "Shard" },
   "GET /v1/vantages": { verb: "list", kind: "Vantage" },

@@ -73,6 +73,19 @@ export class ControlPeers {
       .map((other) => ({ name: other.name, address: addressIn(other.text) }));
   }
 
+  /** Takes another control off the list, unless it answers. Durable when it resolves. */
+  async forget(name: string): Promise<boolean | "running"> {
+    const found = this.others().some((other) => other.name === name);
+    if (!found) return name === this.#options.name ? "running" : false;
+    const isAway = (await this.all()).some(
+      ({ control }) => control.name === name && control.role === "away",
+    );
+    if (!isAway) return "running";
+    const write = { kind: "Replica", name, text: undefined } as const;
+    await this.#options.state.write([write], "forget", { control: name });
+    return true;
+  }
+
   /** This control and the others, by name; one that does not answer is `away`. */
   async all(): Promise<readonly ControlStatus[]> {
     const { own } = this.#options;

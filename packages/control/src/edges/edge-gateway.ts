@@ -18,7 +18,7 @@ import type { CertificateAuthority, KeyPair } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./edge-hub.ts";
 import { CellKeeper, type Leading, type ShardView } from "../cells/cell-keeper.ts";
 import { EdgeListener } from "./edge-listener.ts";
-import { EdgeRoster } from "./edge-roster.ts";
+import { EdgeRoster, type JoinRole } from "./edge-roster.ts";
 import {
   ControlPeers,
   edgesOf,
@@ -261,6 +261,11 @@ export class EdgeGateway {
     }
   }
 
+  /** Takes a control that is gone off the list; false where there is no other of that name, "running" where it answers. */
+  forgetControl(name: string): Promise<boolean | "running"> {
+    return this.#peers.forget(name);
+  }
+
   /** This control and the others of its store, with the edges that each has. */
   controls(): Promise<readonly ControlStatus[]> {
     return this.#peers.all();
@@ -279,7 +284,7 @@ export class EdgeGateway {
   }
 
   views(): EdgeView[] {
-    const joined = this.#hub.views(this.#roster.names()).map((view): EdgeView => {
+    const joined = this.#hub.views(this.#roster.edges()).map((view): EdgeView => {
       const cell = this.#cells.cellOf(view.name);
       return cell === undefined ? view : { ...view, cell };
     });
@@ -306,7 +311,7 @@ export class EdgeGateway {
 
   /** How far a revision has come, as far as edges of this control go. */
   publication(revision: number): PublicationView {
-    return this.#hub.publication(revision, this.#roster.names());
+    return this.#hub.publication(revision, this.#roster.edges());
   }
 
   /** The same for the edges of all controls of the store. */
@@ -341,14 +346,14 @@ export class EdgeGateway {
   }
 
   /** Makes a token with which the edge `edge` may join once. Throws EDGE_INVITATION_INVALID. */
-  async invite(edge: string, forMs: number): Promise<EdgeInvitation> {
+  async invite(edge: string, forMs: number, role: JoinRole = "edge"): Promise<EdgeInvitation> {
     if (!NAME.test(edge) || edge === CONTROL_NAME)
       throw invalid(`the name is "${edge}", expected letters, digits and hyphens, at most 63`);
     if (!(forMs > 0 && forMs <= JOIN_MS_MAX))
       throw invalid(`it would hold for ${forMs} ms, expected 1 to ${JOIN_MS_MAX}`);
     const nowMs = this.#options.clock.wallMs();
     const expiresAtMs = nowMs + forMs;
-    const secret = await this.#tokens.create(edge, expiresAtMs, nowMs);
+    const secret = await this.#tokens.create({ edge, role, expiresAtMs }, nowMs);
     return { edge, token: `mrj_${secret}_${this.#authority.fingerprint}`, expiresAtMs };
   }
 

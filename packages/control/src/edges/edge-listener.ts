@@ -211,6 +211,16 @@ export class EdgeListener {
         peer,
         `this control plane has no edge "${peer.edge}", or has revoked its certificate; join with a new token`,
       );
+    } else if (
+      (path === LinkPath.link || path === LinkPath.copy) &&
+      this.#options.roster.roleOf(peer.edge) === "probe"
+    ) {
+      this.#refuse(
+        stream,
+        403,
+        peer,
+        `"${peer.edge}" joined as a probe, which reports and fetches nothing but what it probes; join with a token of --edge`,
+      );
     } else if (method === "POST" && path === LinkPath.link) {
       this.#remember(stream, peer.edge, peer.issuedAtMs);
       if (this.#options.hub.isServing) this.#link(stream, peer, peer.edge);
@@ -293,10 +303,10 @@ export class EdgeListener {
       throw refusal("the signature is not of the key that is to be certified");
     const used = await tokens.use(secret, wallMs());
     if (typeof used === "string") throw refusal(used);
-    const { edge } = used;
+    const { edge, role } = used;
     const answer = await this.#sign(edge, key);
-    await roster.add(edge, wallMs());
-    logger.info({ edge, address }, "An edge joined");
+    await roster.add(edge, role, wallMs());
+    logger.info({ edge, role, address }, "An edge joined");
     return answer;
   }
 

@@ -6,7 +6,11 @@
 import { member } from "../documents/document-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 
+/** What a certificate is good for: all that edges may, or reporting alone. */
+export type JoinRole = "edge" | "probe";
+
 interface Entry {
+  readonly role: JoinRole;
   /** Of the newest join since it was revoked; undefined for one that may not come. */
   readonly joinedAtMs: number | undefined;
   readonly revokedAtMs: number | undefined;
@@ -33,21 +37,32 @@ export class EdgeRoster {
     return this.#names((name) => this.has(name));
   }
 
+  /** Those that joined to answer DNS. */
+  edges(): readonly string[] {
+    return this.names().filter((name) => this.roleOf(name) === "edge");
+  }
+
   /** Those that were revoked and have not joined again. */
   revoked(): readonly string[] {
     return this.#names((name) => !this.has(name));
   }
 
+  /** What it joined as. */
+  roleOf(name: string): JoinRole {
+    return this.#entry(name)?.role ?? "edge";
+  }
+
   /** Durable when it resolves. */
-  async add(name: string, nowMs: number): Promise<void> {
+  async add(name: string, role: JoinRole, nowMs: number): Promise<void> {
     const revokedAtMs = this.#entry(name)?.revokedAtMs;
-    await this.#write(name, { joinedAtMs: nowMs, revokedAtMs }, "join");
+    await this.#write(name, { role, joinedAtMs: nowMs, revokedAtMs }, "join");
   }
 
   /** Durable when it resolves; false where there is no such edge. */
   async revoke(name: string, nowMs: number): Promise<boolean> {
     if (!this.has(name)) return false;
-    await this.#write(name, { joinedAtMs: undefined, revokedAtMs: nowMs }, "revoke");
+    const role = this.roleOf(name);
+    await this.#write(name, { role, joinedAtMs: undefined, revokedAtMs: nowMs }, "revoke");
     return true;
   }
 
@@ -63,7 +78,8 @@ export class EdgeRoster {
       const value = member(raw, key);
       return typeof value === "number" ? value : undefined;
     };
-    return { joinedAtMs: atMs("joinedAtMs"), revokedAtMs: atMs("revokedAtMs") };
+    const role = member(raw, "role") === "probe" ? "probe" : "edge";
+    return { role, joinedAtMs: atMs("joinedAtMs"), revokedAtMs: atMs("revokedAtMs") };
   }
 
   async #write(name: string, entry: Entry, verb: string): Promise<void> {

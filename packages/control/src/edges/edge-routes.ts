@@ -76,13 +76,33 @@ export function addEdgeRoutes(
         : reply.code(404).send({ error: `No edge "${name}" has joined` });
     },
   );
+  server.delete<{ Params: Record<string, string> }>(
+    "/v1/controls/:name",
+    async ({ params }, reply) => {
+      const edges = gateway();
+      if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });
+      const name = params["name"] ?? "";
+      const isForgotten = await edges.forgetControl(name);
+      if (isForgotten === "running")
+        return reply
+          .code(409)
+          .send({ error: `Control "${name}" answers, expected one that is away` });
+      return isForgotten
+        ? { forgotten: name }
+        : reply.code(404).send({ error: `No control "${name}" is known` });
+    },
+  );
   server.post("/v1/edges/invitations", async ({ body }, reply) => {
     const edges = gateway();
     if (edges === undefined) return reply.code(404).send({ error: NO_EDGES });
     const member = (name: string): unknown =>
       typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
     try {
-      return await edges.invite(String(member("edge")), Number(member("forMs")));
+      return await edges.invite(
+        String(member("edge")),
+        Number(member("forMs")),
+        member("role") === "probe" ? "probe" : "edge",
+      );
     } catch (error) {
       // Without a quorum nobody can be invited: a status of its own says so.
       if (!(error instanceof MeridianError) || error.code !== "EDGE_INVITATION_INVALID")

@@ -5,6 +5,7 @@
 
 import { createHash, randomBytes } from "node:crypto";
 import { member } from "../documents/document-key.ts";
+import type { JoinRole } from "./edge-roster.ts";
 import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
 
 const SECRET_BYTES = 32;
@@ -15,6 +16,7 @@ const FORGOTTEN_MAX = 100;
 
 interface KnownToken {
   readonly edge: string;
+  readonly role: JoinRole;
   readonly expiresAtMs: number;
   readonly usedAtMs?: number;
 }
@@ -27,16 +29,19 @@ export class JoinTokens {
   }
 
   /** The secret of a new token, which is kept nowhere. */
-  async create(edge: string, expiresAtMs: number, nowMs: number): Promise<string> {
+  async create(
+    { edge, role, expiresAtMs }: Omit<KnownToken, "usedAtMs">,
+    nowMs: number,
+  ): Promise<string> {
     const secret = randomBytes(SECRET_BYTES).toString("base64url");
-    const token = JSON.stringify({ edge, expiresAtMs } satisfies KnownToken);
+    const token = JSON.stringify({ edge, role, expiresAtMs } satisfies KnownToken);
     const made: StateWrite = { kind: "JoinToken", name: hashOf(secret), text: token };
     await this.#state.write([made, ...this.#forgotten(nowMs)], "invite", { edge });
     return secret;
   }
 
   /** The edge that a secret invites, used up from now on; or why it invites none. */
-  async use(secret: string, nowMs: number): Promise<{ readonly edge: string } | string> {
+  async use(secret: string, nowMs: number): Promise<Pick<KnownToken, "edge" | "role"> | string> {
     const name = hashOf(secret);
     for (;;) {
       if (this.#state.get("JoinToken", name) === undefined) await this.#state.refresh();
@@ -44,13 +49,13 @@ export class JoinTokens {
       const token = stored === undefined ? undefined : tokenIn(stored.text);
       if (stored === undefined || token === undefined)
         return "the token is not of this control plane";
-      const { edge, expiresAtMs, usedAtMs } = token;
+      const { edge, role, expiresAtMs, usedAtMs } = token;
       if (usedAtMs !== undefined)
         return `the token for "${edge}" was used at ${timeOf(usedAtMs)}, expected one that was not`;
       if (expiresAtMs <= nowMs) return `the token for "${edge}" expired at ${timeOf(expiresAtMs)}`;
       const text = JSON.stringify({ ...token, usedAtMs: nowMs } satisfies KnownToken);
       const used: StateWrite = { kind: "JoinToken", name, text, ifRevision: stored.revision };
-      if (await this.#state.write([used], "join", { edge })) return { edge };
+      if (await this.#state.write([used], "join", { edge })) return { edge, role };
     }
   }
 
@@ -79,5 +84,6 @@ function tokenIn(text: string): KnownToken | undefined {
   const [edge, expiresAtMs] = [member(raw, "edge"), member(raw, "expiresAtMs")];
   const usedAtMs = member(raw, "usedAtMs");
   if (typeof edge !== "string" || typeof expiresAtMs !== "number") return undefined;
-  return { edge, expiresAtMs, ...(typeof usedAtMs === "number" ? { usedAtMs } : {}) };
+  const role = member(raw, "role") === "probe" ? "probe" : "edge";
+  return { edge, role, expiresAtMs, ...(typeof usedAtMs === "number" ? { usedAtMs } : {}) };
 }

@@ -89,6 +89,7 @@ const answers: Readonly<Record<string, z.ZodType>> = {
     }),
   }),
   controls: page(control),
+  forgetControl: z.object({ forgotten: z.string() }),
   edges: page(edge),
   shards: page(shard),
   revokeEdge: z.object({ revoked: z.string() }),

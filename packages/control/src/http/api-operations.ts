@@ -177,6 +177,14 @@ export const apiOperations: readonly ApiOperation[] = [
   },
   view("/v1/status", "status", "Version, revision served, problems and conditions."),
   view("/v1/controls", "controls", "Controls of the store, who leads, and how each stands."),
+  {
+    method: "delete",
+    path: "/v1/controls/{name}",
+    id: "forgetControl",
+    summary: "Take a control that is gone off the list.",
+    query: [],
+    answer: "Which one.",
+  },
   view("/v1/edges", "edges", "Edges and what each serves."),
   {
     method: "get",
@@ -241,7 +249,8 @@ export const apiOperations: readonly ApiOperation[] = [
     method: "post",
     path: "/v1/edges/invitations",
     id: "edgeInvite",
-    summary: "Invite an edge, from `{edge, forMs}`; the token is in this answer alone.",
+    summary:
+      "Invite an edge or, with `role` as `probe`, a vantage alone, from `{edge, forMs, role?}`; the token is in this answer alone.",
     query: [],
     body: "object",
     answer: "The token, with which an edge of that name may join once.",
