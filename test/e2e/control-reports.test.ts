@@ -19,15 +19,16 @@ import { EtcdCluster, etcdMissing } from "../../packages/control/src/testing/sto
 import { PlaneProcess, joinedFolder } from "./edge-processes.ts";
 import { freePort, meridian, temporaryFolder, until } from "./process.ts";
 
-const LOOK_MS_MAX = 60_000;
+const LOOK_MS_MAX = 90_000;
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** A server over HTTP that is broken for the processes of `isBroken`, as a network between them and it would be. */
-async function brokenFor(t: TestContext, isBroken: (pid: number) => boolean): Promise<number> {
+/** A server over HTTP that is broken for the processes of `broken`, as a network between them and it would be. */
+async function brokenFor(t: TestContext, broken: ReadonlySet<number>): Promise<number> {
   const server = createServer(({ socket }, response) => {
-    const from = pidsOf(socket.remotePort ?? 0);
-    response.writeHead(from.some(isBroken) ? 503 : 200, { connection: "close" }).end();
+    const links = socketLinks(socket.remotePort ?? 0);
+    const isBroken = broken.values().some((pid) => hasOneOf(pid, links));
+    response.writeHead(isBroken ? 503 : 200, { connection: "close" }).end();
   });
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
@@ -40,20 +41,17 @@ async function brokenFor(t: TestContext, isBroken: (pid: number) => boolean): Pr
   return typeof address === "object" ? (address?.port ?? 0) : 0;
 }
 
-/** The processes that have a TCP socket at a local port of loopback. */
-function pidsOf(port: number): number[] {
+/** What the descriptors of TCP sockets at a local port of loopback link to. */
+function socketLinks(port: number): string[] {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  const inodes = readFileSync("/proc/net/tcp", "utf8")
+  return readFileSync("/proc/net/tcp", "utf8")
     .split("\n")
     .map((line) => line.trim().split(/ +/))
     .filter((fields) => fields[1] === local)
     .map((fields) => `socket:[${fields[9] ?? ""}]`);
-  return readdirSync("/proc")
-    .filter((name) => /^[0-9]+$/.test(name) && hasOneOf(name, inodes))
-    .map(Number);
 }
 
-function hasOneOf(pid: string, links: readonly string[]): boolean {
+function hasOneOf(pid: number, links: readonly string[]): boolean {
   try {
     const folder = `/proc/${pid}/fd`;
     return readdirSync(folder).some((fd) => {
@@ -75,8 +73,8 @@ kind: HealthCheck
 metadata: { name: web }
 spec:
   http: { path: / }
-  interval: 500ms
-  timeout: 400ms
+  interval: 1s
+  timeout: 900ms
 ---
 apiVersion: meridian.dev/v1alpha1
 kind: Pool
@@ -131,7 +129,7 @@ test(
       await control.whenLogged(/"msg":"Reporting to another control"/);
 
     const broken = new Set<number>();
-    const port = await brokenFor(t, (pid) => broken.has(pid));
+    const port = await brokenFor(t, broken);
     const file = join(folder, "documents.yaml");
     writeFileSync(file, documents(port));
     const applied = await meridian("apply", "-f", file, "--state", second.stateDir);

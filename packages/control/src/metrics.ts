@@ -14,6 +14,7 @@ import {
   type ServedReading,
 } from "@meridian/snapshot/surface";
 import type { ApiOptions } from "./api.ts";
+import { expiries } from "./expiries.ts";
 import type { EdgeView } from "./edges/edge-hub.ts";
 import type { PublicationView } from "./edges/publication-state.ts";
 
@@ -125,6 +126,17 @@ const metrics: readonly Metric<Reading>[] = [
     help: "Shifts that are running.",
     labels: [],
     read: ({ options }) => [[[], options.embedded.shifts().length]],
+  },
+  {
+    name: "meridian_expires_seconds",
+    type: "gauge",
+    help: "Seconds until a token, the API's certificate or the authority of edges expires; below 0 since it did.",
+    labels: ["subject"],
+    read: ({ options }) =>
+      expiries(options.documents.documents, {
+        api: options.tls?.certificate,
+        authority: options.gateway?.()?.authorityCertificate,
+      }).map(({ subject, atMs }) => [[subject], Math.floor((atMs - Date.now()) / 1000)]),
   },
   {
     name: "meridian_alerts",

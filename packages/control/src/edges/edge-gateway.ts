@@ -243,6 +243,11 @@ export class EdgeGateway {
     return this.#roster.names().length + this.#peers.others().length;
   }
 
+  /** PEM. */
+  get authorityCertificate(): string {
+    return this.#authority.certificate;
+  }
+
   /** What this control says as a vantage. */
   report(payload: Uint8Array): void {
     this.#reports.report(payload);
