@@ -10,7 +10,8 @@ import { meridian, until } from "../e2e/process.ts";
 import type { Lab, Machine, Program } from "./lab.ts";
 import type { Preloads } from "./preloads.ts";
 
-const main = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
+/** The command of this checkout. */
+export const MAIN: string = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
 const relay = join(import.meta.dirname, "relay.ts");
 /** One way, least and most. */
 const FAR_MS = [40, 80];
@@ -35,6 +36,7 @@ export class Member {
   readonly role: Role;
   readonly #command: string;
   readonly #arguments: readonly string[];
+  #script: string | undefined;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #ready: RegExp;
   #program: Program | undefined;
@@ -45,6 +47,8 @@ export class Member {
     given: {
       readonly role: Role;
       readonly command: string;
+      /** What comes before the arguments: it may be another one from the next start on. */
+      readonly script?: string;
       readonly arguments: readonly string[];
       readonly environment?: Readonly<Record<string, string>>;
       readonly ready: RegExp;
@@ -54,6 +58,7 @@ export class Member {
     this.stateDir = stateDir;
     this.role = given.role;
     this.#command = given.command;
+    this.#script = given.script;
     this.#arguments = given.arguments;
     this.#environment = given.environment ?? {};
     this.#ready = given.ready;
@@ -69,7 +74,8 @@ export class Member {
 
   /** Starts a process; does not wait until it is ready. */
   spawn(): void {
-    this.#program = this.machine.start(this.#command, this.#arguments, this.#environment);
+    const given = [...(this.#script === undefined ? [] : [this.#script]), ...this.#arguments];
+    this.#program = this.machine.start(this.#command, given, this.#environment);
   }
 
   async start(): Promise<void> {
@@ -86,6 +92,11 @@ export class Member {
 
   async stop(): Promise<void> {
     await this.#program?.stop();
+  }
+
+  /** Another version of what runs, from the next start on. */
+  runFrom(script: string): void {
+    this.#script = script;
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -120,14 +131,15 @@ export class Cluster {
     this.firstRevision = members.firstRevision;
   }
 
-  /** Resolves when every edge answers the counter's first value, 0. */
-  static async start(lab: Lab, preloads: Preloads): Promise<Cluster> {
+  /** Resolves when every edge answers the counter's first value, 0. Controls and edges run from `script`. */
+  static async start(lab: Lab, preloads: Preloads, script: string = MAIN): Promise<Cluster> {
     const stores = etcdMembers(lab);
     for (const store of stores) store.spawn();
     await until("etcd", START_MS_MAX, () =>
       stores.every(({ output }) => /serving client traffic/.test(output)),
     );
     const controls = controlMembers(lab, stores, preloads);
+    for (const member of controls) member.runFrom(script);
     for (const control of controls) await control.start();
     const relays = controls.map((control, index) => relayMember(lab, `relay${index}`, control));
     for (const relay of relays) await relay.start();
@@ -147,6 +159,7 @@ export class Cluster {
     if (applied.status !== 200) throw new Error(`The first documents are refused: ${applied.body}`);
     for (const [index, edge] of edges.entries())
       await joinEdge(edge, controls[index % 3]!, (index < 3 ? near : far)?.[index % 3] ?? "");
+    for (const edge of edges) edge.runFrom(script);
     await Promise.all(edges.map((edge) => edge.start()));
     const { revision: firstRevision }: { readonly revision: number } = JSON.parse(applied.body);
     return new Cluster({ stores, controls, edges, relays, places, firstRevision });
@@ -293,7 +306,7 @@ function controlMembers(lab: Lab, stores: readonly Member[], preloads: Preloads)
       environment: preloads.environment,
       ready: /"msg":"Serving edges"/,
       arguments: [
-        ...[main, "control", "--store", `etcd://${endpoints}/faults`, "--state", stateDir],
+        ...["control", "--store", `etcd://${endpoints}/faults`, "--state", stateDir],
         ...["--edges", `${machine.address}:${EDGES_PORT}`, "--http", "none"],
         ...["--name", machine.name, "--key-file", join(lab.folder, "sealing.key")],
       ],
@@ -309,7 +322,7 @@ function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
     command: process.execPath,
     ready: /"msg":"Serving a new revision"/,
     arguments: [
-      ...[main, "edge", ...urls.flatMap((url) => ["--control", url]), "--state", stateDir],
+      ...["edge", ...urls.flatMap((url) => ["--control", url]), "--state", stateDir],
       ...["--listen", `${machine.address}:53`, "--workers", "1"],
     ],
   });

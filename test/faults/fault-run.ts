@@ -9,20 +9,13 @@ import { Pcg32 } from "@meridian/core";
 import { findingsOf } from "../consistency/checkers.ts";
 import { busyFactor, until } from "../e2e/process.ts";
 import { COUNTER_NAME, Cluster, SERVICE_NAME, valueOf, type Member } from "./cluster.ts";
-import { faultsOf } from "./faults.ts";
-import {
-  FIRST_PLACE,
-  judge,
-  type Bounds,
-  type Hindrance,
-  type Load,
-  type Outage,
-  type Span,
-} from "./judgement.ts";
+import { RECOVERY_MS, faultsOf, type Happened } from "./faults.ts";
+import { FIRST_PLACE, judge, type Bounds, type Load, type Outage } from "./judgement.ts";
 import { Lab } from "./lab.ts";
 import { Observer } from "./observer.ts";
 import { Preloads } from "./preloads.ts";
 import type { Age } from "./staleness.ts";
+import { checkOut, upgrade } from "./upgrade.ts";
 import { Writer, commitsOf } from "./writer.ts";
 
 /** Before the first fault. */
@@ -32,8 +25,6 @@ const SHORT_MS = [1000, 6000] as const;
 const LONG_MS = [12_000, 20_000] as const;
 /** Between two faults: the longer ones let edges be judged that nothing has hindered. */
 const QUIET_MS = [2000, 13_000] as const;
-/** From the end of a fault until everything is as it was. */
-const RECOVERY_MS = 8000;
 const END_MS_MAX = 60_000;
 const LOOK_MS = 1000;
 const OUTAGE_MS = 25_000;
@@ -55,6 +46,8 @@ export interface FaultRunOptions {
   readonly seed: number;
   /** Only faults whose names hold this. */
   readonly only?: string;
+  /** Instead of faults: the cluster is of this commit, and upgraded to what is checked out. */
+  readonly old?: string | undefined;
   /** Folder for everything that was seen and every output, for whoever looks for a cause. */
   readonly keep?: string | undefined;
   readonly say: (text: string) => void;
@@ -86,19 +79,14 @@ interface Ages {
   readonly maxMs: number;
 }
 
-/** What was done to the cluster, and how busy the machine was meanwhile. */
-interface Happened {
-  readonly counts: Record<string, number>;
-  readonly hindrances: Hindrance[];
-  readonly takeovers: Span[];
-}
-
 export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigures> {
   const { say, seed } = options;
   const lab = Lab.open();
   try {
     const preloads = new Preloads(lab.folder);
-    const cluster = await Cluster.start(lab, preloads);
+    const old =
+      options.old === undefined ? undefined : checkOut(options.old, join(lab.folder, "old"));
+    const cluster = await Cluster.start(lab, preloads, old);
     const { controls, places, firstRevision } = cluster;
     say("The cluster answers");
     const edges = cluster.edges.map(({ name, machine }) => ({ name, address: machine.address }));
@@ -112,7 +100,10 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
     const ended = new AbortController();
     const background = Promise.all([die(places[0]!, ended.signal), feel(ended.signal)]);
     await sleep(CALM_MS);
-    const happened = await happen(options, { lab, cluster, preloads });
+    const happened =
+      old === undefined
+        ? await happen(options, { lab, cluster, preloads })
+        : await upgrade(cluster, say);
     ended.abort();
     const [outages, loads] = await background;
     await writer.stop();

@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Pcg32 } from "@meridian/core";
 import type { Cluster, Member } from "./cluster.ts";
+import type { Hindrance, Span } from "./judgement.ts";
 import type { Lab } from "./lab.ts";
 import type { Preloads } from "./preloads.ts";
 
@@ -21,6 +22,16 @@ export interface Begun {
   readonly hindered: readonly Member[];
   /** Whether somebody has to take over, a leader or another control of an edge: every edge may be behind for that long. */
   readonly isTakeover: boolean;
+}
+
+/** From the end of a fault until everything is as it was. */
+export const RECOVERY_MS = 8000;
+
+/** What was done to a cluster, and when. */
+export interface Happened {
+  readonly counts: Record<string, number>;
+  readonly hindrances: Hindrance[];
+  readonly takeovers: Span[];
 }
 
 export interface Fault {
