@@ -2,19 +2,19 @@
 
 // One run: a cluster in a lab, a writer, observers, one fault after the other, and what was wrong.
 
-import { copyFileSync, globSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, globSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pcg32 } from "@meridian/core";
-import { findingsOf } from "../consistency/checkers.ts";
-import { busyFactor, until } from "../e2e/process.ts";
+import { until } from "../e2e/process.ts";
 import { COUNTER_NAME, Cluster, SERVICE_NAME, valueOf, type Member } from "./cluster.ts";
 import { RECOVERY_MS, faultsOf, type Happened } from "./faults.ts";
-import { FIRST_PLACE, judge, type Bounds, type Load, type Outage } from "./judgement.ts";
+import { figuresOf, keepSeen, type FaultRunFigures } from "./figures.ts";
+import { FIRST_PLACE, type Bounds, type Outage } from "./judgement.ts";
 import { Lab } from "./lab.ts";
+import { watchLoad } from "./load.ts";
 import { Observer } from "./observer.ts";
 import { Preloads } from "./preloads.ts";
-import type { Age } from "./staleness.ts";
 import { checkOut, upgrade } from "./upgrade.ts";
 import { Writer, commitsOf } from "./writer.ts";
 
@@ -26,7 +26,6 @@ const LONG_MS = [12_000, 20_000] as const;
 /** Between two faults: the longer ones let edges be judged that nothing has hindered. */
 const QUIET_MS = [2000, 13_000] as const;
 const END_MS_MAX = 60_000;
-const LOOK_MS = 1000;
 const OUTAGE_MS = 25_000;
 
 /**
@@ -53,32 +52,6 @@ export interface FaultRunOptions {
   readonly say: (text: string) => void;
 }
 
-export interface FaultRunFigures {
-  readonly faults: Readonly<Record<string, number>>;
-  readonly acknowledged: number;
-  readonly refused: number;
-  readonly unknown: number;
-  /** Of those of which nobody knew: how many were done after all. */
-  readonly doneUnknown: number;
-  /** Reads and writes that the checkers of consistency looked at. */
-  readonly operations: number;
-  readonly answers: number;
-  /** Of answers whose age is promised. */
-  readonly ages: { readonly calm: Ages; readonly takeover: Ages };
-  readonly outages: number;
-  readonly resolutions: number;
-  /** Load by processor. */
-  readonly busy: { readonly mean: number; readonly max: number };
-  readonly complaints: readonly string[];
-}
-
-interface Ages {
-  readonly judged: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-}
-
 export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigures> {
   const { say, seed } = options;
   const lab = Lab.open();
@@ -98,7 +71,7 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
     });
     const writer = new Writer(controls, firstRevision, new Pcg32(seed + 1));
     const ended = new AbortController();
-    const background = Promise.all([die(places[0]!, ended.signal), feel(ended.signal)]);
+    const background = Promise.all([die(places[0]!, ended.signal), watchLoad(ended.signal)]);
     await sleep(CALM_MS);
     const happened =
       old === undefined
@@ -111,38 +84,18 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
     const last = commits.at(-1)?.value;
     const { writes, history } = writer;
     const { sightings, resolutions, sendings } = observer;
-    const seen = { sightings, resolutions, sendings, outages, loads };
-    if (options.keep !== undefined)
-      keep(options.keep, lab, { writes, commits, ...seen, ...happened, history });
+    const seen = {
+      ...{ writes, commits, history, sightings, resolutions, sendings, outages, loads },
+      ...happened,
+    };
+    if (options.keep !== undefined) keepSeen(options.keep, seen);
     const isServed = ({ name }: { name: string }): boolean =>
       observer.sightings.findLast(({ edge }) => edge === name)?.value === last;
     await until(`the value ${last} at every edge`, END_MS_MAX, () => edges.every(isServed));
     await observer.stop();
-    const { complaints, ages } = judge({ writes, commits, ...seen, ...happened }, BOUNDS);
-    const kept = new Set(commits.map(({ value }) => value));
-    const withOutcome = (wanted: string): typeof writes =>
-      writes.filter(({ outcome }) => outcome === wanted);
-    return {
-      faults: happened.counts,
-      acknowledged: withOutcome("acknowledged").length,
-      refused: withOutcome("refused").length,
-      unknown: withOutcome("unknown").length,
-      doneUnknown: withOutcome("unknown").filter(({ value }) => kept.has(value)).length,
-      operations: history.length,
-      answers: sightings.length + sendings.length,
-      ages: {
-        calm: spread(ages.filter(({ isTakeover }) => !isTakeover)),
-        takeover: spread(ages.filter(({ isTakeover }) => isTakeover)),
-      },
-      outages: outages.length,
-      resolutions: resolutions.length,
-      busy: busyness(loads),
-      complaints: [
-        ...complaints,
-        ...findingsOf(history).map(({ model, text }) => `${model}: ${text}`),
-      ],
-    };
+    return figuresOf(seen, BOUNDS);
   } finally {
+    if (options.keep !== undefined) keepOutputs(options.keep, lab);
     await lab.close();
   }
 }
@@ -178,36 +131,10 @@ async function happen(
   return happened;
 }
 
-function keep(folder: string, lab: Lab, seen: object): void {
+function keepOutputs(folder: string, lab: Lab): void {
   mkdirSync(folder, { recursive: true });
-  for (const [name, value] of Object.entries(seen))
-    writeFileSync(join(folder, `${name}.json`), JSON.stringify(value));
   for (const path of globSync("*/output.log", { cwd: lab.folder }))
     copyFileSync(join(lab.folder, path), join(folder, path.replace("/output", "")));
-}
-
-/** How busy the machine is, until it has ended. */
-async function feel(ended: AbortSignal): Promise<Load[]> {
-  const loads: Load[] = [];
-  while (!ended.aborted) {
-    loads.push({ atMs: performance.now(), factor: busyFactor() });
-    await sleep(LOOK_MS, undefined, { signal: ended }).catch(() => undefined);
-  }
-  return loads;
-}
-
-function spread(ages: readonly Age[]): Ages {
-  const sorted = ages.map(({ ageMs }) => ageMs).toSorted((one, other) => one - other);
-  const part = (share: number): number =>
-    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
-  return { judged: ages.length, p50Ms: part(0.5), p99Ms: part(0.99), maxMs: part(1) };
-}
-
-function busyness(loads: readonly Load[]): FaultRunFigures["busy"] {
-  const factors = loads.map(({ factor }) => factor);
-  const mean = factors.reduce((sum, factor) => sum + factor, 0) / factors.length;
-  const rounded = (value: number): number => Math.round(value * 10) / 10;
-  return { mean: rounded(mean), max: rounded(Math.max(...factors)) };
 }
 
 /** The first place dies and comes back, whatever else happens. */

@@ -6,9 +6,10 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Pcg32 } from "@meridian/core";
 import type { Cluster, Member } from "./cluster.ts";
-import type { Hindrance, Span } from "./judgement.ts";
+import type { Hindrance } from "./judgement.ts";
 import type { Lab } from "./lab.ts";
 import type { Preloads } from "./preloads.ts";
+import type { Span } from "./span.ts";
 
 const HOUR_S = 3600;
 const SLOW_DISK_MS = 400;

@@ -142,6 +142,7 @@ test("ages are promised by the load of the machine", () => {
   const loads = [
     { atMs: 0, factor: 1 },
     { atMs: 1000, factor: 2 },
+    { atMs: 2000, factor: 2 },
   ];
   assert.deepEqual(judge(observed({ loads, sightings: [sight(1, 2509)] }), bounds), []);
   assert.equal(judge(observed({ loads, sightings: [sight(1, 2511)] }), bounds).length, 1);
@@ -160,4 +161,14 @@ test("a value that was written late, of an earlier write, is no step back", () =
     judge(observed({ commits, writes, sightings: back }), bounds).join(),
     /went back from 1 to 2/,
   );
+});
+
+test("nothing is promised of a time in which nothing ran", () => {
+  const stalled = [0, 1000, 2000, 4500].map((atMs) => ({ atMs, factor: 1 }));
+  const sightings = [sight(1, 4000), sight(1, 5499)];
+  const sendings = [{ edge: "e", askedMs: 7000, place: "place1" }];
+  const resolutions = [{ askedMs: 1500, answeredMs: 7000, isAnswered: false }];
+  const seen = observed({ loads: stalled, sightings, sendings, resolutions });
+  assert.deepEqual(judge(seen, bounds), []);
+  assert.equal(judge({ ...seen, loads: [] }, bounds).length, 4);
 });

@@ -2,6 +2,8 @@
 
 // What must be true of everything that was seen during a run with faults. Times are milliseconds of one monotonic clock.
 
+import { stallsOf, type Load } from "./load.ts";
+import { overlaps, type Span } from "./span.ts";
 import { ages, type Age } from "./staleness.ts";
 
 /** Where clients are sent while it is alive. */
@@ -39,18 +41,6 @@ export interface Hindrance {
   readonly untilMs: number;
 }
 
-/** A stretch of time. */
-export interface Span {
-  readonly fromMs: number;
-  readonly untilMs: number;
-}
-
-/** From then on all takes so much longer than on an idle machine. */
-export interface Load {
-  readonly atMs: number;
-  readonly factor: number;
-}
-
 /** An answer that sent a client to a place. */
 export interface Sending {
   readonly edge: string;
@@ -81,7 +71,7 @@ export interface Observed {
   readonly hindrances: readonly Hindrance[];
   /** Times in which a leader or another control of an edge may have to be found. */
   readonly takeovers: readonly Span[];
-  /** In the order of time; a factor of 1 where there are none. */
+  /** In the order of time, one a second; a factor of 1 where there are none. Where nothing ran for a while, nothing is promised. */
   readonly loads: readonly Load[];
   readonly resolutions: readonly Resolution[];
   readonly sendings: readonly Sending[];
@@ -187,18 +177,23 @@ function backwards({ sightings }: Observed, revisions: ReadonlyMap<number, numbe
 }
 
 /** Whoever asks one edge after the other gets an answer in time. */
-function unanswered({ resolutions }: Observed, answerMs: number): string[] {
+function unanswered({ resolutions, loads }: Observed, answerMs: number): string[] {
+  const stalls = stallsOf(loads);
   return resolutions
     .filter(({ askedMs, answeredMs, isAnswered }) => !isAnswered || answeredMs - askedMs > answerMs)
+    .filter(({ askedMs, answeredMs }) => !overlaps(stalls, askedMs, answeredMs))
     .map(
       ({ askedMs }) => `no edge answered what was asked at ${at(askedMs)} within ${answerMs} ms`,
     );
 }
 
 /** Nobody is sent to a place that has been dead for long, and everybody to the first one when it has been alive for long: nothing else is a reason. */
-function deadOrDeserted({ sendings, outages }: Observed, verdictMs: number): string[] {
+function deadOrDeserted({ sendings, outages, loads }: Observed, verdictMs: number): string[] {
+  const stalls = stallsOf(loads);
   return sendings.flatMap(({ edge, askedMs, place }) => {
     if (!/^place\d$/.test(place)) return [`${edge} sent to ${place} at ${at(askedMs)}`];
+    // No probe was in time.
+    if (overlaps(stalls, askedMs - verdictMs, askedMs)) return [];
     const dead = outages.some(
       (each) => each.place === place && each.fromMs + verdictMs < askedMs && askedMs < each.untilMs,
     );

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// `npm run proof:faults -- [--minutes N] [--seed N] [--only TEXT] [--keep FOLDER] [--old COMMIT]`: three of etcd, three controls and four edges on machines of their own, faults for
+// `npm run proof:faults -- [--minutes N] [--seed N] [--only TEXT] [--keep FOLDER] [--old COMMIT]`, or `-- --check FOLDER`: three of etcd, three controls and four edges on machines of their own, faults for
 // as long as told, and what was wrong with what clients saw. Needs root. Figures go to bench/results; exit code 1 where something was wrong.
 
 import { spawnSync } from "node:child_process";
@@ -8,6 +8,7 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg, release } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { figuresOf, readSeen } from "./figures.ts";
 import { BOUNDS, faultRun } from "./fault-run.ts";
 
 const COMPLAINTS_SHOWN = 20;
@@ -22,12 +23,16 @@ const { values } = parseArgs({
     only: { type: "string" },
     keep: { type: "string" },
     old: { type: "string" },
+    check: { type: "string" },
   },
 });
 const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
 const startedAt = new Date();
 const { only = "", keep, old } = values;
-const figures = await faultRun({ seconds: minutes * 60, seed, only, keep, old, say });
+const figures =
+  values.check === undefined
+    ? await faultRun({ seconds: minutes * 60, seed, only, keep, old, say })
+    : figuresOf(readSeen(values.check), BOUNDS);
 for (const complaint of figures.complaints.slice(0, COMPLAINTS_SHOWN)) say(complaint);
 say(
   `${figures.acknowledged} writes acknowledged, ${figures.refused} refused, ${figures.unknown} unknown; ` +

@@ -8,7 +8,9 @@
 //     hindered  ├──── fault ────┼─ recovery ─┤
 //     judged                                  ├ bound ┼──────────────►
 
-import type { Bounds, Load, Observed, Sighting, Span } from "./judgement.ts";
+import type { Bounds, Observed, Sighting } from "./judgement.ts";
+import { stallsOf, type Load } from "./load.ts";
+import { overlaps } from "./span.ts";
 
 /** An answer of which the age is promised. */
 export interface Age {
@@ -32,6 +34,7 @@ export function ages(
   const newer = acknowledgedAfter(observed);
   const ofEdge = Map.groupBy(hindrances, ({ edge }) => edge);
   const factorAt = factorsOf(loads);
+  const stalls = stallsOf(loads);
   return sightings.flatMap(({ edge, askedMs, value }: Sighting) => {
     const revision = revisions.get(value);
     if (revision === undefined) return [];
@@ -40,6 +43,7 @@ export function ages(
     const isTakeover = overlaps(takeovers, askedMs - calmMs, askedMs);
     const boundMs = isTakeover ? takeoverMs * factor : calmMs;
     if (overlaps(ofEdge.get(edge) ?? [], askedMs - boundMs, askedMs)) return [];
+    if (overlaps(stalls, askedMs - boundMs, askedMs)) return [];
     const ageMs = Math.max(0, askedMs - newer(revision));
     return [{ edge, askedMs, value, ageMs, boundMs, isTakeover }];
   });
@@ -62,10 +66,6 @@ function acknowledgedAfter({ writes }: Observed): (revision: number) => number {
 function factorsOf(loads: readonly Load[]): (atMs: number) => number {
   const times = loads.map(({ atMs }) => atMs);
   return (atMs) => loads[countUntil(times, atMs) - 1]?.factor ?? 1;
-}
-
-function overlaps(spans: readonly Span[], fromMs: number, untilMs: number): boolean {
-  return spans.some((each) => each.fromMs < untilMs && each.untilMs > fromMs);
 }
 
 /** How many of the rising numbers are at most `limit`. */

@@ -29,9 +29,9 @@ export function checkOut(commit: string, folder: string): string {
     if (name !== WORKSPACES) symlinkSync(join(installed, name), join(folder, "node_modules", name));
   // Its own packages, not those of this checkout.
   for (const name of readdirSync(join(installed, WORKSPACES))) {
-    const [own] = [`packages/${name}`, `apps/${name}`, name]
+    const own = [`packages/${name}`, `apps/${name}`, name]
       .map((path) => join(folder, path))
-      .filter((path) => existsSync(path));
+      .find((path) => existsSync(path));
     if (own !== undefined) symlinkSync(own, join(folder, "node_modules", WORKSPACES, name));
   }
   cpSync(join(root, "native/build"), join(folder, "native/build"), { recursive: true });
