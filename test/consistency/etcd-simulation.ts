@@ -15,7 +15,7 @@ import { EventTime } from "./event-time.ts";
 import type { History } from "./operation.ts";
 import { HistoryList, Recorder } from "./recorder.ts";
 import { SimulatedEtcd } from "./simulated-etcd.ts";
-import { SimulatedWire, type Members } from "./simulated-wire.ts";
+import { SimulatedWire, type Members } from "./etcd-wire.ts";
 import type { Plant } from "./simulation.ts";
 import { Client, recordWatch, type SessionAnswer, type StorePort } from "./workload.ts";
 

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Time that goes from event to event, under the clock that the parts of a store are given.
+// Time that goes from event to event, under the clock that the parts of a store are given: all that one event has set off is done before the next.
 
 import { ManualClock } from "@meridian/core";
-
-interface Event {
-  readonly atMs: number;
-  readonly order: number;
-  readonly run: () => void;
-}
+import { EventQueue, settled } from "../simulation/event-queue.ts";
 
 export class EventTime {
   readonly clock: ManualClock = new ManualClock(1_700_000_000_000);
-  readonly #events: Event[] = [];
-  #ordered = 0;
+  readonly #events = new EventQueue();
 
   after(ms: number, run: () => void): void {
-    this.#events.push({ atMs: this.clock.wallMs() + ms, order: this.#ordered++, run });
+    this.#events.add(this.clock.wallMs() + ms, run);
   }
 
   sleep(ms: number): Promise<void> {
@@ -30,28 +24,12 @@ export class EventTime {
     done.then(end, end);
     await settled();
     while (!isDone) {
-      const event = this.#next();
-      if (event === undefined) throw new Error("The simulation stands still");
-      this.clock.advance(Math.max(0, event.atMs - this.clock.wallMs()));
-      event.run();
+      const { nextMs } = this.#events;
+      if (nextMs === undefined) throw new Error("The simulation stands still");
+      this.clock.advance(Math.max(0, nextMs - this.clock.wallMs()));
+      this.#events.runNext();
       await settled();
     }
     await done;
   }
-
-  #next(): Event | undefined {
-    let first = 0;
-    for (const [at, event] of this.#events.entries()) {
-      const best = this.#events[first];
-      if (best === undefined) break;
-      const isEarlier = event.atMs < best.atMs;
-      if (isEarlier || (event.atMs === best.atMs && event.order < best.order)) first = at;
-    }
-    return this.#events.splice(first, 1)[0];
-  }
-}
-
-/** Until everything that an event has set off has been done: promises, and nothing that takes time. */
-function settled(): Promise<void> {
-  return new Promise((done) => setImmediate(done));
 }
