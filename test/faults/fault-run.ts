@@ -119,11 +119,11 @@ async function happen(
     if (fault === undefined) throw new Error(`No fault is named like "${only}"`);
     const fromMs = performance.now();
     say(`${(fromMs / 1000).toFixed(1)} s: ${fault.name}`);
-    const { undo, hindered, isTakeover } = await fault.begin(random);
+    const { undo, hindered, isDown = false, isTakeover } = await fault.begin(random);
     await sleep(between(isHeads() ? SHORT_MS : LONG_MS));
     await undo();
     const span = { fromMs, untilMs: performance.now() + RECOVERY_MS };
-    happened.hindrances.push(...hindered.map(({ name }) => ({ edge: name, ...span })));
+    happened.hindrances.push(...hindered.map(({ name }) => ({ edge: name, isDown, ...span })));
     if (isTakeover) happened.takeovers.push(span);
     happened.counts[fault.name] = (happened.counts[fault.name] ?? 0) + 1;
     await sleep(QUIET_MS[isHeads() ? 0 : 1]);

@@ -21,6 +21,8 @@ export interface Begun {
   readonly undo: () => Promise<void>;
   /** Edges that may be behind for as long as it lasts. */
   readonly hindered: readonly Member[];
+  /** Whether those do not run meanwhile. */
+  readonly isDown?: boolean;
   /** Whether somebody has to take over, a leader or another control of an edge: every edge may be behind for that long. */
   readonly isTakeover: boolean;
 }
@@ -69,12 +71,16 @@ export function faultsOf(lab: Lab, cluster: Cluster, preloads: Preloads): Fault[
       name: "etcd without a quorum",
       begin: async (random) => {
         const spared = oneOf(stores, random);
-        return { ...(await killAll(stores.filter((each) => each !== spared))), hindered: edges };
+        return {
+          ...(await killAll(stores.filter((each) => each !== spared))),
+          hindered: edges,
+          isDown: false,
+        };
       },
     },
     {
       name: "every control killed",
-      begin: async () => ({ ...(await killAll(controls)), hindered: edges }),
+      begin: async () => ({ ...(await killAll(controls)), hindered: edges, isDown: false }),
     },
     parted("a control parted from etcd", (random) => [[oneOf(controls, random)], stores]),
     parted("a control deaf to etcd", (random) => [stores, [oneOf(controls, random)]], true),
@@ -122,7 +128,7 @@ function held(name: string, members: readonly Member[]): Fault {
     begin: async (random) => {
       const victim = oneOf(members, random);
       victim.signal("SIGSTOP");
-      return { undo: async () => victim.signal("SIGCONT"), ...touching([victim]) };
+      return { undo: async () => victim.signal("SIGCONT"), isDown: true, ...touching([victim]) };
     },
   };
 }
@@ -145,7 +151,7 @@ async function killAll(victims: readonly Member[]): Promise<Begun> {
   const undo = async (): Promise<void> => {
     await Promise.all(victims.map((each) => each.start()));
   };
-  return { undo, ...touching(victims) };
+  return { undo, isDown: true, ...touching(victims) };
 }
 
 /** What edges may be behind by, where that happens to `victims`: an edge itself alone; where controls or etcd are left, all for a while. */

@@ -172,3 +172,11 @@ test("nothing is promised of a time in which nothing ran", () => {
   assert.deepEqual(judge(seen, bounds), []);
   assert.equal(judge({ ...seen, loads: [] }, bounds).length, 4);
 });
+
+test("an edge that did not run has its own time to find a place dead, one that was cut off has not", () => {
+  const sendings = [{ edge: "e", askedMs: 13_001, place: "place0" }];
+  const away = { edge: "e", fromMs: 10_000, untilMs: 12_000 };
+  const down = observed({ sendings, hindrances: [{ ...away, isDown: true }] });
+  assert.deepEqual(judge(down, bounds), []);
+  assert.equal(judge(observed({ sendings, hindrances: [away] }), bounds).length, 1);
+});

@@ -37,6 +37,8 @@ export interface Commit {
 /** A time in which an edge may be behind: itself dead, cut off or held, or nobody there who could publish. */
 export interface Hindrance {
   readonly edge: string;
+  /** It did not run, so that it could not probe either; it comes back with what it knew. */
+  readonly isDown?: boolean;
   readonly fromMs: number;
   readonly untilMs: number;
 }
@@ -188,12 +190,18 @@ function unanswered({ resolutions, loads }: Observed, answerMs: number): string[
 }
 
 /** Nobody is sent to a place that has been dead for long, and everybody to the first one when it has been alive for long: nothing else is a reason. */
-function deadOrDeserted({ sendings, outages, loads }: Observed, verdictMs: number): string[] {
+function deadOrDeserted(observed: Observed, verdictMs: number): string[] {
+  const { sendings, outages, loads, hindrances } = observed;
+  const downs = Map.groupBy(
+    hindrances.filter(({ isDown }) => isDown),
+    ({ edge }) => edge,
+  );
   const stalls = stallsOf(loads);
   return sendings.flatMap(({ edge, askedMs, place }) => {
     if (!/^place\d$/.test(place)) return [`${edge} sent to ${place} at ${at(askedMs)}`];
     // No probe was in time.
-    if (overlaps(stalls, askedMs - verdictMs, askedMs)) return [];
+    const idle = [...stalls, ...(downs.get(edge) ?? [])];
+    if (overlaps(idle, askedMs - verdictMs, askedMs)) return [];
     const dead = outages.some(
       (each) => each.place === place && each.fromMs + verdictMs < askedMs && askedMs < each.untilMs,
     );

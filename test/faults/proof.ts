@@ -57,7 +57,7 @@ const versions = {
 };
 const shown = { ...figures, complaints: figures.complaints.slice(0, COMPLAINTS_SHOWN) };
 const record = { what, startedAt, machine, versions, minutes, seed, bounds: BOUNDS };
-if (values.only === undefined)
+if (values.only === undefined && values.check === undefined)
   writeFileSync(
     path,
     `${JSON.stringify({ ...record, complaintCount: figures.complaints.length, ...shown }, undefined, 1)}\n`,

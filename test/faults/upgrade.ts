@@ -48,7 +48,8 @@ export async function upgrade(cluster: Cluster, say: (text: string) => void): Pr
     member.runFrom(MAIN);
     await member.start();
     const span = { fromMs, untilMs: performance.now() + RECOVERY_MS };
-    if (member.role === "edge") happened.hindrances.push({ edge: member.name, ...span });
+    if (member.role === "edge")
+      happened.hindrances.push({ edge: member.name, isDown: true, ...span });
     else happened.takeovers.push(span);
     const what = `${member.role} upgraded`;
     happened.counts[what] = (happened.counts[what] ?? 0) + 1;
