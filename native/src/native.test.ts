@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -221,3 +221,26 @@ describe("setSlice()", { skip }, () => {
     assert.throws(() => native().setSlice("short"), TypeError);
   });
 });
+
+describe("setPatience()", { skip }, () => {
+  it("changes how this thread wakes, keeps its nice value, and refuses what is no number", () => {
+    const before = getPriority(0);
+    native().setPatience(1);
+    assert.equal(policyOfThread(), SCHED_BATCH);
+    assert.equal(getPriority(0), before);
+    native().setPatience(0);
+    assert.equal(policyOfThread(), SCHED_OTHER);
+    // @ts-expect-error -- what TypeScript keeps callers from
+    assert.throws(() => native().setPatience("very"), TypeError);
+  });
+});
+
+/** As sched(7) numbers them, and /proc/thread-self/stat has them in its 41st field. */
+const SCHED_OTHER = 0;
+const SCHED_BATCH = 3;
+
+function policyOfThread(): number {
+  const [, afterName = ""] = readFileSync("/proc/thread-self/stat", "utf8").split(") ");
+  // The first field after the name is the third.
+  return Number(afterName.split(" ")[38]);
+}

@@ -102,6 +102,8 @@ export interface Native {
   readonly adviseHugePages: (bytes: Uint8Array) => void;
   /** The calling thread's slice, 100,000 to 100,000,000 ns: with a short one it is let in soon after it wakes. Older kernels ignore it. */
   readonly setSlice: (ns: number) => void;
+  /** Whether the calling thread lets the one that runs end its slice before it goes on; 0 or 1. */
+  readonly setPatience: (isPatient: number) => void;
 }
 
 const FUNCTIONS = [
@@ -123,6 +125,7 @@ const FUNCTIONS = [
   "openDialer",
   "adviseHugePages",
   "setSlice",
+  "setPatience",
 ] as const satisfies readonly (keyof Native)[];
 
 /** Whether a loaded module has all functions of this version; an add-on built from older sources has not. */

@@ -5,6 +5,7 @@
 #include "meridian.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,4 +39,21 @@ static napi_value set_slice(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-bool define_schedule(napi_env env, napi_value exports) { return define(env, exports, "setSlice", set_slice); }
+/**
+ * setPatience(isPatient): whether the calling thread, when it wakes, lets the thread that runs end its slice (SCHED_BATCH) or takes the
+ * core from it at once where it may (SCHED_OTHER). Anybody may change that; the nice value stays.
+ */
+static napi_value set_patience(napi_env env, napi_callback_info info) {
+  napi_value value;
+  int is_patient;
+  if (!read_arguments(env, info, 1, &value) || !read_int(env, value, &is_patient)) return NULL;
+  struct sched_param none = {0};
+  if (sched_setscheduler(0, is_patient ? SCHED_BATCH : SCHED_OTHER, &none) != 0) {
+    return throw_errno(env, "sched_setscheduler", errno);
+  }
+  return NULL;
+}
+
+bool define_schedule(napi_env env, napi_value exports) {
+  return define(env, exports, "setSlice", set_slice) && define(env, exports, "setPatience", set_patience);
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What outlives the process: the snapshot and the overlay on disk, and, when another process takes over, the sockets.
+// What outlives the process: the snapshot and the overlay on disk.
 
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
@@ -8,8 +8,7 @@ import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { parseManifest } from "@meridian/snapshot";
-import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
-import { addressesIn, ask, queryFor } from "./ask.ts";
+import { addressesIn, queryFor } from "./ask.ts";
 import { failoverDocuments, plainDocuments, type Pair } from "./documents.ts";
 import {
   EndpointProcess,
@@ -83,26 +82,6 @@ test("a torn section falls back to the newest snapshot that is whole", async (t)
   assert.match(again.log, /Passed over a stored snapshot that is not whole/);
 });
 
-test("a process that replaces another loses no query", async (t) => {
-  const folder = temporaryFolder(t);
-  const files = join(folder, "zone.yaml");
-  const port = await freePort();
-  const setup = { files, stateDir: join(folder, "state"), port };
-  writeFileSync(files, plainDocuments("192.0.2.1"));
-  const old = await ServerProcess.start(t, setup);
-  const client = await clientOf(t, port);
-  const asking = new AbortController();
-  const asked = askForever(client, asking.signal);
-  const replacement = await ServerProcess.start(t, { ...setup, flags: ["--replace"] });
-  assert.equal(await old.whenEnded(), 0);
-  const ready = await replacement.api("/readyz");
-  assert.deepEqual(ready, { ready: true, revision: 1 });
-  asking.abort();
-  // A lost query rejects; hundreds were asked while the sockets changed hands.
-  assert.ok((await asked) > 100);
-  assert.equal(await replacement.stop(), 0);
-});
-
 test("a locked state folder and a taken port are one clear sentence each", async (t) => {
   const folder = temporaryFolder(t);
   const files = join(folder, "zone.yaml");
@@ -143,12 +122,6 @@ async function setUpPair(
   return { setup, port, pair };
 }
 
-async function clientOf(t: TestContext, port: number): Promise<DnsClient> {
-  const client = await udpClient("127.0.0.1", port);
-  t.after(() => client.close());
-  return client;
-}
-
 /** Waits for these addresses; a server that is not there yet refuses or is silent, one without a snapshot says SERVFAIL. */
 async function untilAnswer(port: number, addresses: readonly string[]): Promise<void> {
   await until(`the answer ${addresses.join(", ")}`, LOOK_MS_MAX, async () => {
@@ -169,15 +142,6 @@ async function askOnce(port: number): Promise<string[]> {
   clearTimeout(timer);
   socket.close();
   return found;
-}
-
-async function askForever(client: DnsClient, signal: AbortSignal): Promise<number> {
-  let count = 0;
-  while (!signal.aborted) {
-    assert.deepEqual(await ask(client, "www.e2e.example", "A"), ["192.0.2.1"]);
-    count += 1;
-  }
-  return count;
 }
 
 function fileHas({ stateDir }: ServerSetup, name: string): boolean {

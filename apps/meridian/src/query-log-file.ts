@@ -3,8 +3,10 @@
 // Writes the sampled query log: takes records out of the workers' rings a few times a second and appends them as JSON lines.
 
 import { closeSync, openSync, writeSync } from "node:fs";
+import { reasonOf } from "@meridian/core";
 import { formatLogLine, type QueryLogReader } from "@meridian/edge";
 import type { World } from "@meridian/snapshot";
+import { CommandError, ExitCode } from "./exit-code.ts";
 
 const DRAIN_MS = 200;
 /** Revisions whose endpoints can still be named; queries of older ones show numbers. */
@@ -19,7 +21,7 @@ export class QueryLogFile {
   /** Opens `path` for appending, with mode 0600: clients' prefixes are in it. */
   constructor(path: string, readers: () => readonly QueryLogReader[]) {
     this.#readers = readers;
-    this.#handle = openSync(path, "a", 0o600);
+    this.#handle = openLog(path);
     this.#timer = setInterval(() => this.drain(), DRAIN_MS);
     this.#timer.unref();
   }
@@ -49,5 +51,16 @@ export class QueryLogFile {
     clearInterval(this.#timer);
     this.drain();
     closeSync(this.#handle);
+  }
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, "a", 0o600);
+  } catch (error) {
+    throw new CommandError(
+      ExitCode.failed,
+      `Cannot open the query log "${path}": ${reasonOf(error)}`,
+    );
   }
 }

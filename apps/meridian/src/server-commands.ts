@@ -18,6 +18,7 @@ import {
   transportOption as transport,
   workersOption as workers,
 } from "./edge-options.ts";
+import { Standby } from "./standby.ts";
 
 const watchedFiles: OptionDefinition = {
   flags: "-f, --file <PATH...>",
@@ -61,7 +62,11 @@ export const serverCommands: readonly CommandDefinition[] = [
       "meridian up -f deploy/examples/quickstart",
       "meridian up -f /etc/meridian --state /var/lib/meridian --listen 0.0.0.0:53 --listen [::]:53",
     ],
-    run: async (input) => (await import("./commands/up.ts")).up(input),
+    run: async (input) => {
+      // Before the bulk of the modules is loaded.
+      const standby = input.flag("replace") ? Standby.enter() : undefined;
+      return (await import("./commands/up.ts")).up(input, standby);
+    },
   },
   {
     name: "control",

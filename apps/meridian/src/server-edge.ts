@@ -43,6 +43,7 @@ export class ServerEdge {
   readonly #options: ServerEdgeOptions;
   readonly #edge: Edge | undefined;
   readonly #queryLog: QueryLogFile | undefined;
+  #isStarted = false;
   #handover: HandoverServer | undefined;
 
   constructor(options: ServerEdgeOptions) {
@@ -69,9 +70,16 @@ export class ServerEdge {
     return this.#edge !== undefined;
   }
 
+  /** Whether the sockets of a process that is replaced are this edge's to close. */
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
   async start(): Promise<void> {
+    this.#isStarted = true;
     this.gatherer.start(this.#edge);
     await this.#edge?.start();
+    this.#options.server.standby?.whenForward(() => this.#edge?.setPatient(false));
   }
 
   /** From now on another process may take the sockets over. */
@@ -108,7 +116,7 @@ export class ServerEdge {
 
   #makeEdge(): Edge {
     const { server, takeover, logger, onWorkerExit } = this.#options;
-    const { listen, workers, transport, passed = [] } = server;
+    const { listen, workers, transport, passed = [], standby } = server;
     return new Edge({
       listen,
       workers,
@@ -121,6 +129,7 @@ export class ServerEdge {
       ...(takeover === undefined
         ? { inherited: passed }
         : { inherited: takeover.sockets, joinExisting: takeover.joinExisting }),
+      ...(standby === undefined ? {} : { standby: { nice: standby.nice } }),
     });
   }
 

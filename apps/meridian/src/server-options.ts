@@ -2,6 +2,7 @@
 
 import type { ApiAccess } from "@meridian/control";
 import type { OpenSocket } from "@meridian/edge";
+import type { Standby } from "./standby.ts";
 import type { LogLevel } from "./log-level.ts";
 
 /** What `meridian up` and `meridian control` start a server with. */
@@ -34,6 +35,8 @@ export interface ServerOptions {
   readonly passed?: readonly OpenSocket[];
   /** Take the sockets over from the process that holds the state folder. */
   readonly replace: boolean;
+  /** This process started at a low weight, beside the one that it replaces. */
+  readonly standby?: Standby | undefined;
   readonly allowEmpty: boolean;
   readonly probing: boolean;
   /** Another process took the sockets over: time to end. */

@@ -194,14 +194,14 @@ export class Server {
     const takeover = options.replace ? await takeOver(handoverPath(options.stateDir)) : undefined;
     const predecessor = takeover === undefined ? undefined : directory.holder();
     if (takeover === undefined) directory.lock();
-    else directory.takeLock();
     let server: Server | undefined;
     try {
       server = new Server(options, directory, logger, takeover);
       await server.#start(takeover, predecessor);
       return server;
     } catch (error) {
-      takeover?.abandon();
+      // From its start on the edge closes the sockets, which are its own then.
+      if (server === undefined || !server.#edge.isStarted) takeover?.abandon();
       if (server === undefined) directory.unlock();
       await server?.close();
       throw error;
@@ -274,6 +274,8 @@ export class Server {
     }
     await this.#edge.start();
     await takeover.finish();
+    // Not before: should this process fail until here, the folder stays that of the one that answers.
+    this.#directory.takeLock();
     if (predecessor !== undefined) await processEnded(predecessor);
     await this.#takeStore();
     await this.#startGateway();
@@ -410,6 +412,8 @@ export class Server {
           "Cannot start: the files have errors, and no state is stored",
         ].join("\n"),
       );
+    } finally {
+      this.#options.standby?.comeForward();
     }
   }
 

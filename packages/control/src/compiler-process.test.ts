@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { fork, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { makeManifest, type ManifestSection } from "@meridian/snapshot";
@@ -80,17 +80,6 @@ function accepted(outcome: LoadOutcome): AcceptedLoad {
 
 function isError({ severity }: { readonly severity: string }): boolean {
   return severity === "error";
-}
-
-/** Niceness of all threads of a process, the first one's first. */
-function niceOf(pid: number | undefined): (string | undefined)[] {
-  assert.ok(pid !== undefined);
-  const threads = readdirSync(`/proc/${pid}/task`).map(Number);
-  const ordered = threads.toSorted((a, b) => Number(b === pid) - Number(a === pid));
-  return ordered.map((thread) => {
-    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16];
-  });
 }
 
 /** Whether this user may take a lowered priority back. */
@@ -234,30 +223,27 @@ test(
   { skip: process.platform !== "linux" || !mayRaise() },
   async (context) => {
     const { compiler, write } = makeCompiler(context);
-    const own = niceOf(process.pid)[0];
+    const nice = (): number => getPriority(compiler.pid);
+    const own = getPriority();
     const { parts, sections } = accepted(await compiler.load(request));
-    assert.deepEqual(new Set(niceOf(compiler.pid)), new Set([own]));
+    assert.equal(nice(), own);
     compiler.yieldToAnswers();
-    const isReady = (): boolean => {
-      const [main, ...others] = niceOf(compiler.pid);
-      return main === own && others.every((nice) => nice === "19");
-    };
-    assert.ok(isReady());
+    assert.equal(nice(), own);
     write([pool("p0", "192.0.2.9"), pool("p1", "192.0.2.2"), zone, record("www.example.org")]);
     const loading = compiler.load({ ...request, isWhole: true });
-    await until(() => niceOf(compiler.pid)[0] === "19");
+    await until(() => nice() === 19);
     await loading;
-    await until(isReady);
+    await until(() => nice() === own);
     const held = heldAfter(undefined, parts);
     await compiler.load({ ...request, held, published: sections });
-    await until(isReady);
+    await until(() => nice() === own);
     const { pid } = compiler;
     if (pid !== undefined) process.kill(pid, "SIGKILL");
     await until(() => compiler.pid === undefined);
     const again = compiler.load(request);
-    assert.deepEqual(new Set(niceOf(compiler.pid)), new Set(["19"]));
+    assert.equal(nice(), 19);
     await again;
-    await until(isReady);
+    await until(() => nice() === own);
   },
 );
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The compiler in a process of its own, so that reading and compiling a million names holds up neither probes nor failover nor the API,
-// takes no time from answers (once there are any, all of its threads have the least priority for all but small changes), and gives its memory back: it ends
+// takes no time from answers (once there are any, it has the least priority for all but small changes), and gives its memory back: it ends
 // when nothing was asked of it for a while. One that dies (out of memory on a runaway file, say) fails what was asked of it and is
 // started anew with the next question. What it compiles goes through files: it writes sections and manifests to the state folder.
 
 import { fork, type ChildProcess } from "node:child_process";
-import { readdirSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { MeridianError, assert } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
@@ -275,17 +274,16 @@ export class CompilerProcess {
 
 /**
  * Where answers need the core, they come first: a compiler that shares one core with an edge at 70 % of its load made queries overflow
- * their queue at each reload, as did the threads that collect its garbage. Threads inherit the priority of the one that starts them; on
- * Linux those that are there have one each, and the first one raises its own for small changes.
+ * their queue at each reload, as did the threads that collect its garbage. Threads inherit the priority of the one that starts them, and
+ * a process that is lowered when it is made has not started any yet; its first one raises its own for small changes. They are not looked
+ * for in /proc: a list of them there stays in the kernel's cache until they are gone, and who waits for the process to end may then turn
+ * in the kernel for a minute (Linux 6.18: release_task, d_invalidate), while the last of them, at this priority, never comes to remove
+ * its own entry.
  */
 function lowerPriority({ pid }: ChildProcess, isAtWork: boolean): void {
   if (pid === undefined) return;
   try {
-    // The first thread first: those that it starts meanwhile inherit, the others are there to be found.
     if (isAtWork || process.platform !== "linux") setPriority(pid, constants.priority.PRIORITY_LOW);
-    if (process.platform !== "linux") return;
-    for (const thread of readdirSync(`/proc/${pid}/task`).map(Number))
-      if (isAtWork || thread !== pid) setPriority(thread, constants.priority.PRIORITY_LOW);
   } catch {
     // A sandbox may forbid it, or the process be gone: slower answers during a reload are no reason not to serve.
   }

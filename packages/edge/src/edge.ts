@@ -51,6 +51,11 @@ export interface EdgeOptions {
   readonly onWorkerExit?: (workerIndex: number) => void;
   /** Sockets of the process that this one replaces (see handover.ts). */
   readonly inherited?: readonly OpenSocket[];
+  /**
+   * Another process answers meanwhile, and this one is started at a low weight: each worker rehearses, takes the nice value given here when
+   * it is ready, and is patient until `setPatient(false)`.
+   */
+  readonly standby?: { readonly nice: number };
   /** Bind beside a process that is being replaced: node:dgram cannot take its sockets. */
   readonly joinExisting?: boolean;
   readonly tcp?: Partial<TcpLimits>;
@@ -151,6 +156,15 @@ export class Edge {
     this.#latest.delete(message.kind);
     this.#latest.set(message.kind, message);
     for (const worker of this.#supervisors) worker.post(message);
+  }
+
+  /**
+   * Whether workers let other threads, which have more to do than usual, run for some milliseconds before they answer: queries then wait
+   * that long, and are answered in batches. Where each one is answered as it comes, changing from thread to thread takes what is left of a
+   * core, so that at 80,000 queries a second a thread of low weight hardly ran at all. Without the add-on nothing changes.
+   */
+  setPatient(isPatient: boolean): void {
+    for (const worker of this.#supervisors) worker.setPatient(isPatient);
   }
 
   /** What is listened on, with the ports that the kernel chose. */
@@ -269,6 +283,7 @@ export class Edge {
       handlerModule: String(handlerModule),
       handlerData,
       sockets,
+      standby: this.#options.standby,
       heapMaxMb: this.#options.workerHeapMaxMb ?? WORKER_HEAP_MAX_MB,
       logger,
       onMessage: (message) => onMessage?.(message, index),

@@ -2,12 +2,13 @@
 
 // The handler module of the edge's workers (packet-handler.ts): it opens the world it is sent and answers from it. Counters, top names and log live in shared buffers, which it makes and posts to the main thread.
 
-import { OverlayReader, World, type SharedWorld } from "@meridian/snapshot";
+import { OverlayObserver, OverlayReader, World, type SharedWorld } from "@meridian/snapshot";
 import { wordsOf } from "./answer-counter.ts";
 import { WorkerCounters } from "./counters.ts";
 import type { HandlerBinding, HandlerContext, PacketHandler } from "./packet-handler.ts";
 import { QueryHandler } from "./query-handler.ts";
 import { makeLogBuffer, QueryLogWriter } from "./query-log.ts";
+import { rehearse } from "./query-rehearsal.ts";
 import { ServedSnapshot } from "./query-state.ts";
 import { TOP_NAMES_BYTES, TopNames } from "./top-names.ts";
 
@@ -68,7 +69,11 @@ const HEADER_BYTES = 12;
 /** Called once in each worker. */
 export function createHandler(data: unknown, context: HandlerContext): HandlerBinding {
   const worker = new QueryWorker(isHandlerData(data) ? data : { kind: "query" }, context);
-  return { handler: worker, onMessage: (message) => worker.onMessage(message) };
+  return {
+    handler: worker,
+    onMessage: (message) => worker.onMessage(message),
+    rehearse: () => worker.rehearse(),
+  };
 }
 
 /** Passes packets to the query path once there is a snapshot; before, every query fails, so that resolvers ask elsewhere. */
@@ -79,6 +84,7 @@ class QueryWorker implements PacketHandler {
   readonly #topNames: SharedArrayBuffer = new SharedArrayBuffer(TOP_NAMES_BYTES);
   readonly #log: SharedArrayBuffer | undefined;
   #handler: QueryHandler | undefined;
+  #served: SnapshotMessage | undefined;
 
   constructor(data: HandlerData, context: HandlerContext) {
     this.#data = data;
@@ -138,6 +144,12 @@ class QueryWorker implements PacketHandler {
     if (isSnapshotMessage(message)) this.#serve(message);
   }
 
+  rehearse(): void {
+    if (this.#served === undefined) return;
+    const { world, overlay, slotCount } = this.#served;
+    rehearse(World.open(world), new OverlayObserver(overlay, slotCount).moment().slots);
+  }
+
   #serve(message: SnapshotMessage): void {
     const { revision } = message;
     const { index } = this.#context;
@@ -152,6 +164,7 @@ class QueryWorker implements PacketHandler {
       new OverlayReader(message.overlay, message.slotCount, index),
     );
     const countedBefore = wordsOf(new Uint32Array(this.#counters.fixedBuffer));
+    this.#served = message;
     if (this.#handler === undefined) this.#handler = this.#makeHandler(served);
     else this.#handler.serve(served);
     this.#post({

@@ -127,11 +127,15 @@ export class HandoverServer {
     }
     this.#isReplacing = true;
     this.#options.onTake?.();
+    const { edge } = this.#options;
     try {
       this.#sendSockets(lines, take.receiver);
+      // The new process has to come up on what these workers leave of the cores.
+      edge.setPatient(true);
       if ((await lines.receive("ready")) === undefined) throw new Error("the new process has gone");
     } catch (error) {
       this.#options.onAbandoned?.();
+      edge.setPatient(false);
       throw error;
     } finally {
       this.#isReplacing = false;

@@ -55,6 +55,8 @@ export interface HandlerBinding {
   readonly handler: PacketHandler;
   /** Takes what `Edge.post` was given, in order, between batches. Throwing replaces the worker. */
   onMessage(message: unknown): void;
+  /** Called before the first packet where another process answers meanwhile: what is slow at first may be done till it is quick. Blocks. */
+  rehearse?(): void;
 }
 
 /**

@@ -33,6 +33,8 @@ export interface SupervisorOptions {
   readonly handlerModule: string;
   readonly handlerData: unknown;
   readonly sockets: WorkerSockets;
+  /** Of the first worker; those that replace it have no time. */
+  readonly standby?: WorkerStart["standby"];
   readonly heapMaxMb: number;
   readonly logger: EdgeLogger;
   readonly onMessage: (message: unknown) => void;
@@ -92,6 +94,11 @@ export class Supervisor {
     this.#command({ kind: "message", message });
   }
 
+  /** Whether it lets threads that have work to do run for a while before it answers; one that replaces it does not. */
+  setPatient(isPatient: boolean): void {
+    this.#command({ kind: "patience", isPatient });
+  }
+
   /** Resolves when the worker has ended, at the latest after a few seconds. Idempotent; the first mode holds. */
   stop(mode: StopMode): Promise<void> {
     this.#stopping ??= this.#stop(mode);
@@ -127,6 +134,7 @@ export class Supervisor {
       kind: "meridian-edge-worker",
       index,
       sockets,
+      standby: this.#restarts === 0 ? this.#options.standby : undefined,
       handlerModule,
       handlerData,
       controlWord: this.#controlWord,

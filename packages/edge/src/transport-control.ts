@@ -14,6 +14,8 @@ export type StopMode = "drain" | "leave";
 
 export type WorkerCommand =
   | { readonly kind: "message"; readonly message: unknown }
+  /** Whether this worker lets threads that have work to do run for a while before it answers. */
+  | { readonly kind: "patience"; readonly isPatient: boolean }
   | { readonly kind: "stop"; readonly mode: StopMode };
 
 export type WorkerReport =
@@ -25,13 +27,20 @@ export class WorkerControl {
   readonly #port: MessagePort;
   readonly #word: Int32Array;
   readonly #onMessage: (message: unknown) => void;
+  readonly #onPatience: (isPatient: boolean) => void;
   #seen: number;
   #stop: StopMode | undefined;
 
-  constructor(port: MessagePort, word: SharedArrayBuffer, onMessage: (message: unknown) => void) {
+  constructor(
+    port: MessagePort,
+    word: SharedArrayBuffer,
+    onMessage: (message: unknown) => void,
+    onPatience: (isPatient: boolean) => void,
+  ) {
     this.#port = port;
     this.#word = new Int32Array(word);
     this.#onMessage = onMessage;
+    this.#onPatience = onPatience;
     this.#seen = Atomics.load(this.#word, 0);
     this.#stop = undefined;
   }
@@ -67,6 +76,7 @@ export class WorkerControl {
 
   #handle(command: WorkerCommand): void {
     if (command.kind === "stop") this.#stop = command.mode;
+    else if (command.kind === "patience") this.#onPatience(command.isPatient);
     else this.#onMessage(command.message);
   }
 }
@@ -76,6 +86,6 @@ function isCommand(value: unknown): value is WorkerCommand {
     typeof value === "object" &&
     value !== null &&
     "kind" in value &&
-    (value.kind === "message" || value.kind === "stop")
+    (value.kind === "message" || value.kind === "patience" || value.kind === "stop")
   );
 }

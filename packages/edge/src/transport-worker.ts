@@ -8,6 +8,8 @@ export interface WorkerStart {
   readonly kind: "meridian-edge-worker";
   readonly index: number;
   readonly sockets: WorkerSockets;
+  /** See `EdgeOptions.standby`; undefined for a worker that is to answer at once. */
+  readonly standby: { readonly nice: number } | undefined;
   /** The handler module's URL. */
   readonly handlerModule: string;
   readonly handlerData: unknown;

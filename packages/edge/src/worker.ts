@@ -3,6 +3,7 @@
 /** The entry of the edge's worker threads: loads the handler module, then serves its sockets until told to stop. */
 
 import { flushCompileCache } from "node:module";
+import { setPriority } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { parentPort, workerData } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
@@ -49,14 +50,44 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
     role: start.sockets.kind === "tcp" ? "tcp" : "udp",
     post: (message) => report({ kind: "message", message }),
   });
-  const control = new WorkerControl(port, start.controlWord, (message) =>
-    binding.onMessage(message),
+  const control = new WorkerControl(
+    port,
+    start.controlWord,
+    (message) => binding.onMessage(message),
+    (isPatient) => setPatience(start.sockets, isPatient),
   );
   // The state that was posted before this worker began is in force before its first packet.
   control.read();
+  if (start.standby !== undefined) {
+    binding.rehearse?.();
+    setPatience(start.sockets, true);
+    comeForward(start.standby.nice);
+  }
   const counters = new TransportCounters(start.counters);
   const ready = (): void => report({ kind: "ready" });
   await run(start.sockets, binding.handler, control, counters, ready);
+}
+
+/** Who waits no more competes with the answers of the process that is replaced as an equal. */
+function comeForward(nice: number): void {
+  // 0 is the calling thread on Linux, and the whole process elsewhere.
+  if (process.platform === "linux") unlessForbidden(() => setPriority(0, nice));
+}
+
+/** Only for who answers all day: connections over TCP, and node:dgram, live by an event loop. */
+function setPatience(sockets: WorkerSockets, isPatient: boolean): void {
+  if (sockets.kind !== "native") return;
+  const native = requireNative(sockets.addonPath);
+  unlessForbidden(() => native.setPatience(isPatient ? 1 : 0));
+}
+
+/** A sandbox may forbid it: answers that share the core otherwise are better than none. */
+function unlessForbidden(change: () => void): void {
+  try {
+    change();
+  } catch {
+    // As before, then.
+  }
 }
 
 async function run(

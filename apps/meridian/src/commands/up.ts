@@ -9,6 +9,7 @@ import { logLevels } from "../log-level.ts";
 import { Server } from "../server.ts";
 import { accessOf } from "../access-options.ts";
 import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
+import { stepBack, type Standby } from "../standby.ts";
 import { whenStopped } from "../stop-signal.ts";
 
 /** After everything is closed, the process ends by itself; if something still holds it, after this. */
@@ -17,7 +18,7 @@ const SAMPLE_MAX = 1_000_000_000;
 const transports = ["auto", "native", "dgram"] as const;
 
 /** Serves until SIGTERM or SIGINT, or until another process takes over. */
-export async function up(input: CommandInput): Promise<ExitCode> {
+export async function up(input: CommandInput, standby?: Standby): Promise<ExitCode> {
   const files = input.list("file");
   if (files.length === 0)
     throw new CommandError(
@@ -44,9 +45,14 @@ export async function up(input: CommandInput): Promise<ExitCode> {
         : { path: queryLog, every: input.wholeNumber("queryLogSample", 1, SAMPLE_MAX) ?? 1 },
     diagnosis: diagnosisOf(input),
     replace: input.flag("replace"),
+    standby,
     allowEmpty: input.flag("allowEmpty"),
     probing: input.flag("probing"),
-    onReplaced: replaced.resolve,
+    onReplaced: () => {
+      // What is left to be done here must not take time from the process that answers now.
+      stepBack();
+      replaced.resolve();
+    },
   });
   // Now rather than at the end, which a crash would not reach: what was compiled makes the next start quick.
   flushCompileCache();

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One process takes over from another one that answers: every query of a steady load is answered, whatever comes of it.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
+import { ask } from "./ask.ts";
+import { plainDocuments } from "./documents.ts";
+import {
+  ServerProcess,
+  freePort,
+  meridian,
+  temporaryFolder,
+  until,
+  type ServerSetup,
+} from "./process.ts";
+
+const ADDRESS = "192.0.2.1";
+/** Each asks from a port of its own, so that every worker is asked. */
+const CLIENTS = 8;
+const ROUND_MS = 10;
+const SEEN_MS_MAX = 15_000;
+
+test("a process that replaces another one loses no query of a steady load", async (t) => {
+  const { setup, load } = await setUp(t);
+  const running = await ServerProcess.start(t, setup);
+  load.start();
+  const next = await ServerProcess.start(t, { ...setup, flags: ["--replace"] });
+  assert.equal(await running.whenEnded(), 0);
+  assert.deepEqual(await next.api("/readyz"), { ready: true, revision: 1 });
+  assert.match(running.log, /Another process has taken over/);
+  // Any that is not answered within five seconds rejects.
+  assert.ok((await load.end()) > 500);
+  assert.equal(await next.stop(), 0);
+});
+
+test("a process that cannot take over says why, and the one that answers goes on", async (t) => {
+  const { setup, load } = await setUp(t);
+  const running = await ServerProcess.start(t, setup);
+  load.start();
+
+  const log = join(setup.stateDir, "nowhere", "queries.jsonl");
+  const refused = await meridian(
+    ...["up", "-f", setup.files, "--state", setup.stateDir, "--http", "none", "--replace"],
+    ...["--workers", "2", "--listen", `127.0.0.1:${setup.port ?? 0}`, "--query-log", log],
+  );
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /^Cannot open the query log ".*queries\.jsonl": there is no such file\n$/,
+  );
+  await until("the first process to go on", SEEN_MS_MAX, () => /goes on/.test(running.log));
+
+  const killed = ServerProcess.spawn(t, { ...setup, flags: ["--replace"] });
+  await killed.whenLogged(/Serving the stored revision/);
+  await killed.kill();
+
+  // Whoever starts beside it still finds the folder taken.
+  const beside = await meridian("up", "-f", setup.files, "--state", setup.stateDir);
+  assert.equal(beside.code, 3);
+  assert.match(beside.stderr, /process \d+ holds it/);
+
+  const next = await ServerProcess.start(t, { ...setup, flags: ["--replace"] });
+  assert.equal(await running.whenEnded(), 0);
+  assert.ok((await load.end()) > 500);
+  assert.equal(await next.stop(), 0);
+});
+
+async function setUp(t: TestContext): Promise<{ setup: ServerSetup; load: SteadyLoad }> {
+  const folder = temporaryFolder(t);
+  const files = join(folder, "zone.yaml");
+  const port = await freePort();
+  writeFileSync(files, plainDocuments(ADDRESS));
+  const load = await SteadyLoad.open(t, port);
+  return { setup: { files, stateDir: join(folder, "state"), port }, load };
+}
+
+/** Queries at a steady rate, however long answers take; at most some hundred a second, as a machine that runs tests can do. */
+class SteadyLoad {
+  readonly #clients: readonly DnsClient[];
+  readonly #asked: Promise<void>[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(clients: readonly DnsClient[]) {
+    this.#clients = clients;
+  }
+
+  static async open(t: TestContext, port: number): Promise<SteadyLoad> {
+    const clients = await Promise.all(
+      Array.from({ length: CLIENTS }, () => udpClient("127.0.0.1", port)),
+    );
+    const load = new SteadyLoad(clients);
+    t.after(() => {
+      clearInterval(load.#timer);
+      for (const client of clients) client.close();
+    });
+    return load;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      for (const client of this.#clients) {
+        const answered = askOnce(client);
+        // It is awaited at the end.
+        answered.catch(() => undefined);
+        this.#asked.push(answered);
+      }
+    }, ROUND_MS);
+  }
+
+  /** Resolves, when all queries are answered, to how many there were; rejects where one is not. */
+  async end(): Promise<number> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#asked);
+    return this.#asked.length;
+  }
+}
+
+async function askOnce(client: DnsClient): Promise<void> {
+  assert.deepEqual(await ask(client, "www.e2e.example", "A"), [ADDRESS]);
+}
