@@ -264,3 +264,33 @@ function closed(server: ReturnType<typeof createServer>): Promise<void> {
   server.close(() => resolve());
   return promise;
 }
+
+test("a secret that is written down is refused where it stands, and nowhere kept", async (context) => {
+  const api = await ApiFixture.start(context, {});
+  const written = "hunter2-hunter2";
+  const receivers = [
+    { webhook: { url: "https://example.org/hook", token: written } },
+    { slack: { url: `https://hooks.example.org/${written}` } },
+    { webhook: { url: "https://example.org/hook", token: { value: written } } },
+    {
+      webhook: {
+        url: "https://example.org/",
+        token: { kubernetesSecret: { name: "a", key: "b" } },
+      },
+    },
+  ];
+  for (const receiver of receivers) {
+    const body = {
+      apiVersion: "meridian.dev/v1alpha1",
+      kind: "Notification",
+      metadata: { name: "hook" },
+      spec: receiver,
+    };
+    const refused = await api.local("POST", "/v1/apply", { body });
+    assert.deepEqual([refused.status, refused.body.code], [400, "DOCUMENTS_INVALID"], refused.text);
+    assert.match(String(refused.body.problems[0]?.path), /^spec\.(webhook\.token|slack\.url)/);
+  }
+  assert.equal((await api.store.head()).revision, 0);
+  const kept = readFileSync(join(api.folder, "store.sqlite")).toString("latin1");
+  assert.ok(!kept.includes(written));
+});
