@@ -129,6 +129,7 @@ async function blindVantage(t: TestContext, place: JoinPlace): Promise<() => num
     site: "elsewhere",
     logger: SILENT_LOGGER,
     onOpen: () => vantage.tick(),
+    onSecrets: () => {},
     onPlan: ({ plan, live }, fetch) => {
       if (live !== undefined) vantage.setLive(place.url, live);
       if (plan === undefined || vantage.targets.size > 0) return;

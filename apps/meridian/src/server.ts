@@ -99,6 +99,7 @@ export class Server {
       persistence: this.#persistence,
       mapsFolder: join(directory.path, "maps"),
       probing: options.probing,
+      secrets: { folder: join(directory.path, "secrets"), environment: process.env },
       allowEmpty: options.allowEmpty,
       ...this.#judging(options),
       clock: systemClock,
@@ -305,6 +306,7 @@ export class Server {
         const found = this.#persistence.store.readSection(name);
         return typeof found === "string" ? undefined : found;
       },
+      secrets: () => this.embedded.secrets,
       leading: () => {
         const { lease, isLeader } = this.#replica?.leadership ?? { isLeader: true };
         if (lease !== undefined) return { lease };

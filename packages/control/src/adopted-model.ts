@@ -6,7 +6,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { reasonOf, type Clock } from "@meridian/core";
-import type { DeclaredLatch, ProbePlan, VerdictThread } from "@meridian/health";
+import {
+  secretsIn,
+  withSecrets,
+  type DeclaredLatch,
+  type ProbePlan,
+  type VerdictThread,
+} from "@meridian/health";
 import {
   SectionKind,
   isLater,
@@ -24,6 +30,7 @@ import type { EmbeddedOptions, LatchPosition, PublishMode } from "./embedded-opt
 import type { AcceptedLoad } from "./file-compiler.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
+import { ProbeSecrets } from "./probe-secrets.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import type { Pool } from "@meridian/model";
 import {
@@ -40,6 +47,7 @@ const KEEP_PLAN_MS = 2000;
 
 /** How long a load waits for other controls to agree on the one before: it takes two commits of the store. */
 const AGREEMENT_MS_MAX = 500;
+const NO_SECRETS: ReadonlyMap<string, string> = new Map();
 
 /** What a model is adopted by. */
 export interface AdoptedModelParts {
@@ -102,11 +110,17 @@ export class AdoptedModel {
   readonly #firstServed: PromiseWithResolvers<void> = Promise.withResolvers();
   #hasRules = false;
   #keepTimer: NodeJS.Timeout | undefined;
+  readonly #secrets: ProbeSecrets | undefined;
+  #plan: ProbePlan | undefined;
   #isClosed = false;
 
   constructor(options: EmbeddedOptions, clock: Clock, parts: AdoptedModelParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#secrets =
+      options.secrets === undefined
+        ? undefined
+        : new ProbeSecrets(options.secrets, options.logger, () => this.#aim());
     this.#hosts = new HostResolver({
       clock,
       onChange: () => this.#hostsChanged(),
@@ -118,6 +132,7 @@ export class AdoptedModel {
     this.#isClosed = true;
     clearTimeout(this.#keepTimer);
     this.#hosts.close();
+    this.#secrets?.close();
     this.#firstServed.resolve();
   }
 
@@ -379,12 +394,26 @@ export class AdoptedModel {
     const targets = this.#targets.of(model, hosts);
     const plan = { targets, rules: [...capacityRules(model)], latches: [...this.#latches] };
     this.#hasRules = plan.rules.length > 0;
-    this.#parts.verdicts.setPlan(plan);
+    this.#plan = plan;
+    this.#secrets?.want(secretsIn(plan));
+    this.#aim();
     clearTimeout(this.#keepTimer);
     // The first at once; of changes that follow each other the last one.
     const pauseMs = this.#keepTimer === undefined ? 0 : KEEP_PLAN_MS;
     this.#keepTimer = setTimeout(() => this.#keepPlanNow(plan, hosts), pauseMs);
     this.#keepTimer.unref();
+  }
+
+  /** What is probed, with secrets that it needs; what is kept on disk has none. */
+  #aim(): void {
+    const plan = this.#plan;
+    if (plan === undefined || this.#isClosed) return;
+    this.#parts.verdicts.setPlan(withSecrets(plan, this.secrets));
+  }
+
+  /** By reference, those that checks name and that are here. */
+  get secrets(): ReadonlyMap<string, string> {
+    return this.#secrets?.values ?? NO_SECRETS;
   }
 
   #keepPlanNow(plan: ProbePlan, hosts: ResolvedHosts): void {

@@ -17,6 +17,7 @@ import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
 import type { HostAddresses } from "./host-state.ts";
 import type { Candidate } from "./replicas/publication-agreement.ts";
 import type { Shift } from "./shift-effects.ts";
+import type { SecretPlace } from "./probe-secrets.ts";
 import type { SharedShifts } from "./running-shifts.ts";
 import type { CompiledSerial } from "./zone-history.ts";
 
@@ -121,6 +122,8 @@ export interface EmbeddedOptions {
   /** Name servers that host names of members are asked of; the system's unless given. */
   readonly nameServers?: readonly string[];
   readonly probing: boolean;
+  /** Where secrets of checks are; nothing that needs one is probed without it. */
+  readonly secrets?: SecretPlace;
   /** Accept files that no longer declare anything. */
   readonly allowEmpty: boolean;
   readonly vantage: string;

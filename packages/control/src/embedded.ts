@@ -247,6 +247,11 @@ export class Embedded implements Publisher {
     this.#reloads.recompile();
   }
 
+  /** Secrets that checks name, by reference. */
+  get secrets(): ReadonlyMap<string, string> {
+    return this.#adopted.secrets;
+  }
+
   /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
   conditions(): readonly CompileProblem[] {
     return this.#adopted.conditions();

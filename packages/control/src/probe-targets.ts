@@ -123,9 +123,20 @@ function specOf(
   const loadText = load === undefined ? "" : JSON.stringify(load);
   const known = byLoad.get(loadText);
   if (known !== undefined) return known;
-  const spec = checkSpec(document.spec, key, load);
+  const spec = withReferences(checkSpec(document.spec, key, load), document);
   if (spec.kind !== "calculated") specs.set(document, byLoad.set(loadText, spec));
   return spec;
+}
+
+/** Secrets are named with their namespace: `NAMESPACE/file/NAME` or `NAMESPACE/env/NAME`. */
+function withReferences(check: CheckSpec, { metadata, spec }: HealthCheckDocument): CheckSpec {
+  const secrets = (spec.http ?? spec.https)?.secretHeaders;
+  if (secrets === undefined || (check.kind !== "http" && check.kind !== "https")) return check;
+  const references = Object.entries(secrets).map(([header, { file, env }]): [string, string] => {
+    const name = file === undefined ? `env/${env ?? ""}` : `file/${file}`;
+    return [header, `${metadata.namespace}/${name}`];
+  });
+  return { ...check, secretHeaders: Object.fromEntries(references) };
 }
 
 function portOf(spec: HealthCheckSpec): number | undefined {

@@ -76,6 +76,8 @@ export interface HttpFields {
   /** Path with query, starting with `/`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Names of secrets by header, that are put in where it is probed (secret-headers.ts). */
+  readonly secretHeaders?: Readonly<Record<string, string>>;
   /** Value of Host; the target's hostName, else its address, where absent. */
   readonly host?: string;
   readonly statusRanges: readonly StatusRange[];

@@ -74,6 +74,7 @@ export {
 export { VerdictDriver, type QuorumSettings, type VerdictDriverOptions } from "./verdict-driver.ts";
 export { isPackedTargets, packTargets, unpackTargets } from "./packed-plan.ts";
 export { probePlanIn, probePlanText } from "./probe-plan-text.ts";
+export { secretsIn, withSecrets } from "./secret-headers.ts";
 export { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 export { SharedOverlay, type SendChanges } from "./shared-overlay.ts";
 export {

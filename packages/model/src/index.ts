@@ -56,8 +56,8 @@ export {
   type NotificationEvent,
   type NotificationSpec,
   type ReceiverKind,
-  type SecretReference,
 } from "./kinds/notification.ts";
+export type { SecretReference } from "./kinds/shared.ts";
 export type { CellDocument } from "./kinds/cell.ts";
 export { countedKinds, type GrantDocument, type TenantDocument } from "./kinds/tenant.ts";
 export {

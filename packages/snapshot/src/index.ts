@@ -129,5 +129,6 @@ export {
   type Stage,
   type StageStatus,
 } from "./link/stage.ts";
+export { encodeSecrets, openSecrets, sealSecrets } from "./link/sealed-secrets.ts";
 export { joinStatement, parseJoinToken, type JoinRequest, type JoinToken } from "./link/join.ts";
 export type { KeyRun } from "./key-runs.ts";

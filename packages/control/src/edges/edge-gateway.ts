@@ -68,6 +68,8 @@ export interface EdgeGatewayOptions {
   /** A section of an earlier revision, which some edges are still sent. */
   readonly storedSection?: (name: string) => SharedArrayBuffer | undefined;
   readonly events?: PublicationEvents;
+  /** What vantages are sent, each sealed to its certificate. */
+  readonly secrets?: () => ReadonlyMap<string, string>;
   /** undefined where another control leads. */
   readonly leading: () => Leading;
   readonly logger: Logger;
@@ -111,7 +113,7 @@ export class EdgeGateway {
     this.#tokens = new JoinTokens(state);
     this.#roster = new EdgeRoster(state);
     this.#hub = new EdgeHub(clock, options.events);
-    this.#vantages = new VantageHub(options.hear);
+    this.#vantages = new VantageHub(options.hear, options.secrets);
     this.#plan = new PlanSectionFile(options.stateFolder);
     this.#listener = new EdgeListener({
       ...splitAddress(listen),

@@ -3,7 +3,7 @@
 // Where edges come in: HTTP/2 over TLS 1.3 (docs/internals/edge-protocol.md). Without a certificate of this control plane a caller may
 // only read the authority's certificate and join with a token.
 
-import { X509Certificate, createPublicKey, verify } from "node:crypto";
+import { X509Certificate, createPublicKey, verify, type KeyObject } from "node:crypto";
 import {
   constants,
   createSecureServer,
@@ -69,6 +69,8 @@ interface Peer {
   readonly address: string;
   /** Whose certificate it showed; undefined without one of this control plane. */
   readonly edge: string | undefined;
+  /** Of its certificate. */
+  readonly key?: KeyObject | undefined;
   /** When the certificate was made, wall time; 0 where it is not known. */
   readonly issuedAtMs: number;
   /** Whose certificate of this control plane it showed, though it has expired: it may be renewed. */
@@ -228,7 +230,8 @@ export class EdgeListener {
     } else if (method === "POST" && path === LinkPath.vantage) {
       this.#remember(stream, peer.edge, peer.issuedAtMs);
       const { vantages, logger } = this.#options;
-      serveVantage(stream, { name: peer.edge, address: peer.address }, vantages, logger);
+      const { edge: name, address, key } = peer;
+      serveVantage(stream, { name, address, key }, vantages, logger);
     } else if (method === "GET" && path.startsWith(LinkPath.sections)) {
       const bytes = this.#options.section(path.slice(LinkPath.sections.length));
       if (bytes === undefined) reply(stream, 404, "The section is not served any more");
@@ -396,7 +399,10 @@ function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Pe
   const issuedAtMs = Number.isFinite(fromMs) ? fromMs + SKEW_MS : 0;
   const name: unknown = subject?.CN;
   if (socket.authorized && typeof name === "string")
-    return { address, edge: name, issuedAtMs, refusal: "" };
+    return {
+      ...{ address, edge: name, issuedAtMs, refusal: "" },
+      key: socket.getPeerX509Certificate()?.publicKey,
+    };
   const expired = expiredName(socket, authority, nowMs);
   const shown = typeof name === "string" ? `of "${name}" is not taken` : "is missing";
   return {

@@ -3,7 +3,9 @@
 // The vantages that are connected: what they report goes to the verdict thread as it comes, and they are told what is probed and who
 // the live ones are. Each second they hear that control is there, in as many bytes whatever happens.
 
+import type { KeyObject } from "node:crypto";
 import {
+  encodeSecrets,
   encodeVantagePlan,
   type PlanSection,
   type VantagePlace,
@@ -13,6 +15,15 @@ import type { Roster } from "@meridian/health";
 
 /** A vantage that has more than this still to be sent gets nothing until it has not. */
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
+
+const NO_SECRETS: ReadonlyMap<string, string> = new Map();
+
+/** Who is connected. */
+export interface ConnectedVantage {
+  readonly name: string;
+  /** Of its certificate; who has none is sent no secrets. */
+  readonly key: KeyObject | undefined;
+}
 
 /** The stream to one vantage, as the hub sees it. */
 export interface VantageStream {
@@ -24,6 +35,9 @@ export interface VantageStream {
 interface Connected {
   readonly stream: VantageStream;
   readonly site: string;
+  readonly place: ConnectedVantage;
+  /** That it was sent last. */
+  secrets: ReadonlyMap<string, string> | undefined;
   /** It has not been told of the newest list of vantages. */
   isBehind: boolean;
 }
@@ -31,12 +45,18 @@ interface Connected {
 export class VantageHub {
   readonly #hear: (from: VantagePlace, payload: Uint8Array) => void;
   readonly #connected = new Map<string, Connected>();
+  readonly #secrets: () => ReadonlyMap<string, string>;
   #plan: PlanSection | undefined;
   #isCurrent = true;
   #roster: Roster = { live: [], isSettled: false };
 
-  constructor(hear: (from: VantagePlace, payload: Uint8Array) => void) {
+  /** `secrets` are those that vantages need to probe. */
+  constructor(
+    hear: (from: VantagePlace, payload: Uint8Array) => void,
+    secrets: () => ReadonlyMap<string, string> = () => NO_SECRETS,
+  ) {
     this.#hear = hear;
+    this.#secrets = secrets;
   }
 
   /** What is probed from now on. */
@@ -52,9 +72,10 @@ export class VantageHub {
   }
 
   /** A vantage has come; a stream that it had before is ended. */
-  join(name: string, site: string, stream: VantageStream): void {
+  join(place: ConnectedVantage, site: string, stream: VantageStream): void {
+    const { name } = place;
     this.#connected.get(name)?.stream.end();
-    const connected = { stream, site, isBehind: true };
+    const connected = { stream, site, place, secrets: undefined, isBehind: true };
     this.#connected.set(name, connected);
     this.#tell(connected);
   }
@@ -89,6 +110,16 @@ export class VantageHub {
       ...(isBehind ? { live } : {}),
     };
     connected.isBehind = false;
+    // Before the plan that may need them.
+    this.#tellSecrets(connected);
     stream.write(encodeVantagePlan(message));
+  }
+
+  #tellSecrets(connected: Connected): void {
+    const { stream, place, secrets: told = NO_SECRETS } = connected;
+    const secrets = this.#secrets();
+    if (secrets === told || place.key === undefined) return;
+    connected.secrets = secrets;
+    stream.write(encodeSecrets(place.name, place.key, secrets));
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { KeyObject } from "node:crypto";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import {
   FrameDecoder,
@@ -15,12 +16,14 @@ export interface VantagePeer {
   /** What its certificate says; undefined for a control, which says it itself. */
   readonly name: string | undefined;
   readonly address: string;
+  /** Of its certificate, for what is sealed; undefined for a control, which has its own secrets. */
+  readonly key?: KeyObject | undefined;
 }
 
 /** Serves a vantage on `stream` for as long as it lasts. */
 export function serveVantage(
   stream: ServerHttp2Stream,
-  { name: certified, address }: VantagePeer,
+  { name: certified, address, key }: VantagePeer,
   hub: VantageHub,
   logger: Logger,
 ): void {
@@ -51,7 +54,7 @@ export function serveVantage(
     }
     isGreeted = true;
     logger.info({ vantage: name, site: hello.site, address }, "A vantage is connected");
-    hub.join(name, hello.site, link);
+    hub.join({ name, key }, hello.site, link);
   };
   stream.respond({ ":status": 200 });
   stream.setTimeout(SILENCE_MS_MAX * 2, () => fail("it says nothing"));

@@ -21,6 +21,8 @@ export interface CertificateRenewalOptions {
   readonly identity: EdgeIdentity;
   readonly logger: EdgeLogger;
   readonly wallMs: () => number;
+  /** There is another one; it is `identity` by now. */
+  readonly onRenewed?: () => void;
 }
 
 export class CertificateRenewal {
@@ -56,6 +58,7 @@ export class CertificateRenewal {
         if (this.#isClosed) return;
         writeIdentity(stateFolder, renewed);
         this.identity = renewed;
+        this.#options.onRenewed?.();
         logger.info("Renewed the certificate of this edge", { url });
         return;
       } catch (error) {

@@ -242,6 +242,7 @@ export class ControlLink {
       case FrameKind.acknowledgement:
       case FrameKind.reports:
       case FrameKind.plan:
+      case FrameKind.secrets:
         fail("a message goes the wrong way");
         return;
     }

@@ -144,6 +144,7 @@ export class EdgeProcess implements LocalEdge {
       identity,
       logger,
       wallMs: () => Date.now(),
+      onRenewed: () => this.#agent?.renewed(),
     });
     this.#copy = new ControlCopy({
       ...{ controls, stateFolder, logger },

@@ -36,6 +36,7 @@ export class ProbeProcess {
       identity,
       logger,
       wallMs: () => Date.now(),
+      onRenewed: () => this.#agent?.renewed(),
     });
   }
 

@@ -14,6 +14,7 @@ import {
   decodeVantagePlan,
   encodeFrame,
   encodeVantageHello,
+  type Frame,
   type VantagePlan,
 } from "@meridian/snapshot";
 import type { EdgeLogger } from "../edge-logger.ts";
@@ -36,6 +37,8 @@ export interface ReportLinkOptions {
   readonly logger: EdgeLogger;
   /** Control takes reports from now on. */
   readonly onOpen: () => void;
+  /** Control has sealed this to the certificate that the connection has shown. */
+  readonly onSecrets: (sealed: Uint8Array, identity: EdgeIdentity) => void;
   readonly onPlan: (message: VantagePlan, fetch: FetchSection) => void;
 }
 
@@ -72,8 +75,9 @@ export class ReportLink {
   }
 
   #dial(): void {
-    const { url, identity } = this.#options;
-    const session = dial(url, { kind: "edge", identity: identity() });
+    const { url } = this.#options;
+    const identity = this.#options.identity();
+    const session = dial(url, { kind: "edge", identity });
     this.#session = session;
     let reason = "control ended it";
     session.on("error", (error: unknown) => {
@@ -81,16 +85,16 @@ export class ReportLink {
     });
     session.setTimeout(SILENCE_MS_MAX, () => session.destroy(new Error("control says nothing")));
     session.on("close", () => this.#ended(reason));
-    session.on("connect", () => this.#open(session, (why) => (reason = why)));
+    session.on("connect", () => this.#open(session, identity, (why) => (reason = why)));
   }
 
-  #open(session: ClientHttp2Session, tell: (reason: string) => void): void {
+  #open(session: ClientHttp2Session, identity: EdgeIdentity, tell: (reason: string) => void): void {
     const { version, site } = this.#options;
     const stream = session.request(
       { ":method": "POST", ":path": LinkPath.vantage },
       { endStream: false },
     );
-    const decoder = new FrameDecoder([FrameKind.plan]);
+    const decoder = new FrameDecoder([FrameKind.plan, FrameKind.secrets]);
     let refusal: string | undefined;
     stream.on("response", (headers) => {
       if (headers[":status"] === 200) this.#opened(stream);
@@ -105,7 +109,7 @@ export class ReportLink {
       const wrong =
         typeof frames === "string"
           ? frames
-          : frames.every(({ payload }) => this.#take(session, payload))
+          : frames.every((frame) => this.#take(session, identity, frame))
             ? undefined
             : "a plan is malformed";
       if (wrong === undefined) return;
@@ -128,7 +132,11 @@ export class ReportLink {
     this.#options.onOpen();
   }
 
-  #take(session: ClientHttp2Session, payload: Uint8Array): boolean {
+  #take(session: ClientHttp2Session, identity: EdgeIdentity, { kind, payload }: Frame): boolean {
+    if (kind === FrameKind.secrets) {
+      this.#options.onSecrets(payload, identity);
+      return true;
+    }
     const message = decodeVantagePlan(payload);
     if (message === undefined) return false;
     this.#options.onPlan(message, (name, bytes) => fetchSection(session, name, bytes));

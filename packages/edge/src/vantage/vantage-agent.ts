@@ -7,6 +7,8 @@ import { Pcg32, reasonOf, systemClock } from "@meridian/core";
 import {
   Vantage,
   findIcmpSender,
+  secretsIn,
+  withSecrets,
   type ProbePlan,
   type Transition,
   type Verdict,
@@ -17,6 +19,7 @@ import type { EdgeIdentity } from "../link/edge-identity.ts";
 import type { FetchSection } from "../link/edge-replica.ts";
 import { PlanStore } from "./plan-store.ts";
 import { ReportLink } from "./report-link.ts";
+import { SecretStore } from "./secret-store.ts";
 
 export interface VantageAgentOptions {
   readonly controls: readonly string[];
@@ -39,6 +42,8 @@ export class VantageAgent {
   readonly vantage: Vantage;
   readonly #options: VantageAgentOptions;
   readonly #store: PlanStore;
+  readonly #secrets: SecretStore;
+  #plan: ProbePlan | undefined;
   readonly #links: readonly ReportLink[];
   #planName = "";
   #fetching = "";
@@ -53,6 +58,7 @@ export class VantageAgent {
     const { controls, identity, version, site, logger, stateFolder } = options;
     this.#options = options;
     this.#store = new PlanStore(stateFolder, logger);
+    this.#secrets = new SecretStore(stateFolder, identity, logger);
     this.#links = controls.map(
       (url) =>
         new ReportLink({
@@ -62,6 +68,7 @@ export class VantageAgent {
           site,
           logger,
           onOpen: () => this.vantage.tick(),
+          onSecrets: (sealed, shown) => this.#takeSecrets(sealed, shown),
           onPlan: (message, fetch) => this.#hear(url, message, fetch),
         }),
     );
@@ -81,11 +88,17 @@ export class VantageAgent {
   /** Probes what was kept, and dials. */
   static async start(options: VantageAgentOptions): Promise<VantageAgent> {
     const agent = new VantageAgent(options, await findIcmpSender());
+    agent.#secrets.load();
     const kept = agent.#store.load();
     if (kept !== undefined) agent.#adopt(kept.name, kept.plan);
     agent.vantage.start();
     for (const link of agent.#links) link.start();
     return agent;
+  }
+
+  /** The certificate is another one: what is kept is sealed to it. */
+  renewed(): void {
+    this.#secrets.reseal();
   }
 
   async close(): Promise<void> {
@@ -135,8 +148,22 @@ export class VantageAgent {
 
   #adopt(name: string, plan: ProbePlan): void {
     this.#planName = name;
-    this.vantage.setPlan(plan, this.#options.restored);
+    this.#plan = plan;
+    this.#secrets.keepOnly(secretsIn(plan));
+    this.#aim();
     this.#options.onPlan(plan);
     this.#options.logger.info("Probing", { targets: this.vantage.targets.size });
+  }
+
+  #aim(): void {
+    if (this.#plan !== undefined)
+      this.vantage.setPlan(withSecrets(this.#plan, this.#secrets.values), this.#options.restored);
+  }
+
+  #takeSecrets(sealed: Uint8Array, shown: EdgeIdentity): void {
+    const isNew = this.#secrets.take(shown, sealed);
+    if (isNew === undefined)
+      this.#options.logger.error("Refused secrets that are not sealed to this edge", {});
+    if (isNew === true) this.#aim();
   }
 }

@@ -4,6 +4,7 @@ import type { Clock, Random } from "@meridian/core";
 import type { ProbeTarget } from "../check.ts";
 import type { Dialer } from "../dial/dialer.ts";
 import type { Probe } from "../probe.ts";
+import { heldProbe } from "../secret-headers.ts";
 import { DnsProbe } from "./dns/dns-probe.ts";
 import { GrpcProbe } from "./grpc/grpc-probe.ts";
 import type { HttpExchanges } from "./http/http-exchange.ts";
@@ -28,6 +29,8 @@ export interface ProbeEnvironment {
 export function createProbe(target: ProbeTarget, environment: ProbeEnvironment): Probe | undefined {
   const { check } = target;
   if (check.disabled) return undefined;
+  const held = heldProbe(check);
+  if (held !== undefined) return held;
   switch (check.kind) {
     case "http":
       return new HttpProbe(target, environment.exchanges.of(check), environment.dialer);

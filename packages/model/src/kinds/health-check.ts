@@ -20,6 +20,7 @@ import {
 } from "../fields.ts";
 import { limits } from "../limits.ts";
 import { document, namespacedMetadata } from "./metadata.ts";
+import { secret } from "./shared.ts";
 
 /** The members of a HealthCheck's spec of which exactly one is there. */
 export const probeKinds = [
@@ -57,6 +58,10 @@ const http = {
     .record(headerName, textOrEmpty(4096), { error: "a mapping from header names to text" })
     .optional()
     .describe("More request headers."),
+  secretHeaders: z
+    .record(headerName, secret, { error: "a mapping from header names to secrets" })
+    .optional()
+    .describe("Request headers whose values are secrets, which every vantage is sent sealed."),
   expectedStatus: list(textLike(statusForm, "a status such as 204 or 200-299"), 1, 32)
     .default(["200-299"])
     .describe("Statuses and ranges of statuses that count as success."),

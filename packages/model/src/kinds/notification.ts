@@ -14,6 +14,7 @@ import {
   text,
   textLike,
 } from "../fields.ts";
+import { secret } from "./shared.ts";
 import { document, namespacedMetadata } from "./metadata.ts";
 
 /** What a notification may be about. */
@@ -33,25 +34,6 @@ export type NotificationEvent = (typeof notificationEvents)[number];
 export const receiverKinds = ["webhook", "slack", "alertmanager", "email"] as const;
 
 export type ReceiverKind = (typeof receiverKinds)[number];
-
-const secret = exactlyOne(
-  object({
-    file: textLike(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, "the name of a file")
-      .optional()
-      .describe("File `NAMESPACE/NAME` of control's folder of secrets (`secrets` in its state)."),
-    env: textLike(/^[A-Z0-9]+(_[A-Z0-9]+)*$/, "capitals, digits and single underscores")
-      .optional()
-      .describe("Variable `MERIDIAN_SECRET_NAMESPACE__NAME` of control's environment."),
-    kubernetesSecret: object({
-      name: text(253).describe("Name of the Secret."),
-      key: text(253).describe("Key in it."),
-    })
-      .refine(() => false, { error: "file or env: Secrets of Kubernetes are not read here yet" })
-      .optional()
-      .describe("Refused: Secrets of Kubernetes are not read yet."),
-  }),
-  ["file", "env", "kubernetesSecret"],
-);
 
 const mailbox = textLike(/^[^\s@<>"]{1,64}@[^\s@<>"]{1,253}$/, "an address such as a@example.org");
 
@@ -117,7 +99,6 @@ export const notificationSchema = document(
 
 export type NotificationDocument = z.output<typeof notificationSchema>;
 export type NotificationSpec = NotificationDocument["spec"];
-export type SecretReference = z.output<typeof secret>;
 
 /** How a Notification is delivered. */
 export function receiverKindOf(spec: NotificationSpec): ReceiverKind {

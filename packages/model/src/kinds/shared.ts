@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parts that several kinds have in common.
-import { exactlyOne, flag, numberBetween, object, oneOf, wholeNumber } from "../fields.ts";
+import type * as z from "zod";
+import {
+  exactlyOne,
+  flag,
+  numberBetween,
+  object,
+  oneOf,
+  text,
+  textLike,
+  wholeNumber,
+} from "../fields.ts";
 
 /** Degrees, north and east positive. */
 export const coordinates = object({
@@ -59,3 +69,25 @@ export const clientLocation = oneOf(["prefer-ecs", "resolver", "ecs-only"])
 function hasTwoDecimals(value: number): boolean {
   return Math.abs(value * 100 - Math.round(value * 100)) < 1e-9 * Math.max(1, Math.abs(value));
 }
+
+/** Where a secret is found, as documents never hold one. */
+export const secret = exactlyOne(
+  object({
+    file: textLike(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, "the name of a file")
+      .optional()
+      .describe("File `NAMESPACE/NAME` of control's folder of secrets (`secrets` in its state)."),
+    env: textLike(/^[A-Z0-9]+(_[A-Z0-9]+)*$/, "capitals, digits and single underscores")
+      .optional()
+      .describe("Variable `MERIDIAN_SECRET_NAMESPACE__NAME` of control's environment."),
+    kubernetesSecret: object({
+      name: text(253).describe("Name of the Secret."),
+      key: text(253).describe("Key in it."),
+    })
+      .refine(() => false, { error: "file or env: Secrets of Kubernetes are not read here yet" })
+      .optional()
+      .describe("Refused: Secrets of Kubernetes are not read yet."),
+  }),
+  ["file", "env", "kubernetesSecret"],
+);
+
+export type SecretReference = z.output<typeof secret>;

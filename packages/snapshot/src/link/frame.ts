@@ -18,6 +18,7 @@ export const FrameKind = {
   changes: 18,
   plan: 19,
   stage: 20,
+  secrets: 21,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
@@ -38,6 +39,7 @@ export const FRAME_BYTES_MAX: Readonly<Record<FrameKind, number>> = {
   [FrameKind.changes]: 64 * MEBIBYTE,
   [FrameKind.plan]: MEBIBYTE,
   [FrameKind.stage]: 4096,
+  [FrameKind.secrets]: MEBIBYTE,
 };
 
 /** One message as it travels. */
