@@ -4,9 +4,18 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
-import { busyFactor, meridian, until } from "./process.ts";
+import type { Pair } from "./documents.ts";
+import {
+  EndpointProcess,
+  busyFactor,
+  freePort,
+  meridian,
+  temporaryFolder,
+  until,
+} from "./process.ts";
 
 const main = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
 const LOG_MS_MAX = 15_000;
@@ -110,4 +119,33 @@ export async function joinedEdge(
     ...["edge", "--control", place.url, "--listen", listen, "--workers", "1", "--site", name],
     ...more,
   ]);
+}
+
+/** A control with the documents of a pair of endpoints, all of them running. */
+export interface PairPlane extends JoinPlace {
+  readonly files: string;
+  readonly pair: Pair;
+  readonly primary: EndpointProcess;
+  readonly secondary: EndpointProcess;
+}
+
+/** Addresses are each test's own: several run at once. */
+export async function startPairPlane(
+  t: TestContext,
+  given: Omit<Pair, "port">,
+  documents: (pair: Pair) => string,
+): Promise<PairPlane> {
+  const folder = temporaryFolder(t);
+  const files = join(folder, "documents.yaml");
+  const pair = { ...given, port: await freePort() };
+  const primary = new EndpointProcess(t, pair.primary, pair.port);
+  const secondary = new EndpointProcess(t, pair.secondary, pair.port);
+  await Promise.all([primary.start(), secondary.start()]);
+  writeFileSync(files, documents(pair));
+  const listen = `127.0.0.1:${await freePort()}`;
+  const control = new PlaneProcess(t, join(folder, "control"), [
+    ...["control", "-f", files, "--edges", listen, "--http", "none"],
+  ]);
+  await control.start(/"msg":"Serving edges"/);
+  return { folder, control, url: `https://${listen}`, files, pair, primary, secondary };
 }

@@ -3,50 +3,31 @@
 // What is asked of edges on their own machines: metrics, readiness, why, and any answer again; and the replacing of one under load.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { udpClient } from "../conformance/dns-client.ts";
 import { addressesIn, ask, queryFor } from "./ask.ts";
-import { failoverDocuments, type Pair } from "./documents.ts";
-import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
-import {
-  EndpointProcess,
-  busyFactor,
-  freePort,
-  meridian,
-  temporaryFolder,
-  until,
-} from "./process.ts";
+import { failoverDocuments } from "./documents.ts";
+import { joinedEdge, startPairPlane } from "./edge-processes.ts";
+import { busyFactor, freePort, meridian, until } from "./process.ts";
 
 const LOOK_MS_MAX = 15_000;
 const NAMES = ["eu-0", "eu-1", "us-0", "us-1"];
 const NAME = "www.e2e.example";
 
 test("each of four edges tells what it serves and why, cut off too, and is replaced without a lost query", async (t) => {
-  const folder = temporaryFolder(t);
-  const files = join(folder, "documents.yaml");
-  const pair: Pair = {
-    port: await freePort(),
-    primary: "127.0.0.43",
-    secondary: "127.0.0.44",
-    intervalMs: 400,
-    timeoutMs: 300,
-  };
-  const primary = new EndpointProcess(t, pair.primary, pair.port);
-  const secondary = new EndpointProcess(t, pair.secondary, pair.port);
-  await Promise.all([primary.start(), secondary.start()]);
-  writeFileSync(files, failoverDocuments(pair));
-  const url = `https://127.0.0.1:${await freePort()}`;
-  const control = new PlaneProcess(t, join(folder, "control"), [
-    ...["control", "-f", files, "--edges", new URL(url).host, "--http", "none"],
-  ]);
-  await control.start(/"msg":"Serving edges"/);
+  const plane = await startPairPlane(
+    t,
+    { primary: "127.0.0.43", secondary: "127.0.0.44", intervalMs: 400, timeoutMs: 300 },
+    failoverDocuments,
+  );
+  const { pair, primary, control, folder } = plane;
   const machines = await Promise.all(
     NAMES.map(async (name) => {
       const [port, http] = [await freePort(), await freePort()];
       const log = join(folder, `${name}.jsonl`);
-      const edge = await joinedEdge(t, { folder, control, url }, name, port, [
+      const edge = await joinedEdge(t, plane, name, port, [
         ...["--http", `127.0.0.1:${http}`, "--query-log", log, "--query-log-sample", "1"],
       ]);
       return { name, edge, port, http: `http://127.0.0.1:${http}`, log };

@@ -8,43 +8,23 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { udpClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
-import { failoverDocuments, type Pair } from "./documents.ts";
-import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
-import {
-  EndpointProcess,
-  busyFactor,
-  freePort,
-  meridian,
-  temporaryFolder,
-  until,
-} from "./process.ts";
+import { failoverDocuments } from "./documents.ts";
+import { joinedEdge, startPairPlane } from "./edge-processes.ts";
+import { busyFactor, freePort, meridian, until } from "./process.ts";
 
 const LOOK_MS_MAX = 15_000;
 const OVERLAY_MS_MAX = 1000;
 
 test("two edges answer what control says, and go on without it", async (t) => {
-  const folder = temporaryFolder(t);
-  const files = join(folder, "documents.yaml");
-  const pair: Pair = {
-    port: await freePort(),
-    primary: "127.0.0.41",
-    secondary: "127.0.0.42",
-    intervalMs: 400,
-    timeoutMs: 300,
-  };
-  const primary = new EndpointProcess(t, pair.primary, pair.port);
-  const secondary = new EndpointProcess(t, pair.secondary, pair.port);
-  await Promise.all([primary.start(), secondary.start()]);
-  writeFileSync(files, failoverDocuments(pair));
-  const controlPort = await freePort();
-  const url = `https://127.0.0.1:${controlPort}`;
-  const control = new PlaneProcess(t, join(folder, "control"), [
-    ...["control", "-f", files, "--edges", `127.0.0.1:${controlPort}`, "--http", "none"],
-  ]);
-  await control.start(/"msg":"Serving edges"/);
+  const plane = await startPairPlane(
+    t,
+    { primary: "127.0.0.41", secondary: "127.0.0.42", intervalMs: 400, timeoutMs: 300 },
+    failoverDocuments,
+  );
+  const { files, pair, primary, control, folder } = plane;
   const ports = [await freePort(), await freePort()];
   const edges = await Promise.all(
-    ports.map((port, index) => joinedEdge(t, { folder, control, url }, `eu-${index}`, port)),
+    ports.map((port, index) => joinedEdge(t, plane, `eu-${index}`, port)),
   );
   await Promise.all(edges.map((edge) => edge.start(/"msg":"Serving a new revision"/)));
   const askAll = await clientsOf(t, ports);

@@ -4,53 +4,36 @@
 // most of them see is what all answer, and edges that lose control judge by themselves.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Pcg32, systemClock } from "@meridian/core";
 import { ReportLink, SILENT_LOGGER, readIdentity } from "@meridian/edge";
 import { Vantage, probePlanIn } from "@meridian/health";
 import { udpClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
-import { latchedDocuments, type Pair } from "./documents.ts";
-import { PlaneProcess, joinedEdge, joinedFolder, type JoinPlace } from "./edge-processes.ts";
+import { latchedDocuments } from "./documents.ts";
 import {
-  EndpointProcess,
-  busyFactor,
-  freePort,
-  meridian,
-  temporaryFolder,
-  until,
-} from "./process.ts";
+  PlaneProcess,
+  joinedEdge,
+  joinedFolder,
+  startPairPlane,
+  type JoinPlace,
+} from "./edge-processes.ts";
+import { busyFactor, freePort, meridian, until } from "./process.ts";
 
 const LOOK_MS_MAX = 30_000;
 
 test("a verdict is what most vantages see, and edges go on judging without control", async (t) => {
-  const folder = temporaryFolder(t);
-  const files = join(folder, "documents.yaml");
-  const pair: Pair = {
-    port: await freePort(),
-    primary: "127.0.0.51",
-    secondary: "127.0.0.52",
-    intervalMs: 300,
-    timeoutMs: 250,
-  };
-  const primary = new EndpointProcess(t, pair.primary, pair.port);
-  const secondary = new EndpointProcess(t, pair.secondary, pair.port);
-  await Promise.all([primary.start(), secondary.start()]);
-  writeFileSync(files, latchedDocuments(pair));
-  const controlPort = await freePort();
-  const url = `https://127.0.0.1:${controlPort}`;
-  const control = new PlaneProcess(t, join(folder, "control"), [
-    ...["control", "-f", files, "--edges", `127.0.0.1:${controlPort}`, "--http", "none"],
-  ]);
-  await control.start(/"msg":"Serving edges"/);
-  const place = { folder, control, url };
+  const plane = await startPairPlane(
+    t,
+    { primary: "127.0.0.51", secondary: "127.0.0.52", intervalMs: 300, timeoutMs: 250 },
+    latchedDocuments,
+  );
+  const { pair, primary, control, url } = plane;
   const ports = [await freePort(), await freePort()];
   const edges = await Promise.all(
-    ports.map((port, index) => joinedEdge(t, place, `edge-${index}`, port)),
+    ports.map((port, index) => joinedEdge(t, plane, `edge-${index}`, port)),
   );
-  const probeFolder = await joinedFolder(place, "probe");
+  const probeFolder = await joinedFolder(plane, "probe");
   const probe = new PlaneProcess(t, probeFolder, ["probe", "--control", url, "--site", "far"]);
   await Promise.all([
     ...edges.map((edge) => edge.start(/"msg":"Serving a new revision"/)),
@@ -61,7 +44,7 @@ test("a verdict is what most vantages see, and edges go on judging without contr
   await untilStates(control, { live: 4 });
 
   // One vantage that reaches nothing changes nothing.
-  const told = await blindVantage(t, place);
+  const told = await blindVantage(t, plane);
   await until("reports of the blind one", LOOK_MS_MAX, () => told() > 8);
   assert.deepEqual(await all("www"), [[pair.primary], [pair.primary]]);
   const listed = await vantagesOf(control);
