@@ -178,8 +178,8 @@ async function startPlanes(
     await meridianCommand("edge", "join", `${invited}@${url}`, "--state", own);
     const port = await freePort();
     ports.push(port);
-    const place = ["--listen", `127.0.0.1:${port}`, "--workers", "1", "--state", own];
-    start(["edge", "--control", url, ...place], `edge-${edge}.log`);
+    const place = ["--listen", `127.0.0.1:${port}`, "--http", "none", "--state", own];
+    start(["edge", "--control", url, ...place, "--workers", "1"], `edge-${edge}.log`);
   }
   await waitFor("control's documents", READY_MS_MAX, () =>
     documents.apply(initialState).catch(() => undefined),

@@ -41,6 +41,8 @@ import { CERTIFICATE_MS, RENEWAL_GRACE_MS, SKEW_MS } from "./limits.ts";
 
 const BODY_BYTES_MAX = 8192;
 const CONNECTIONS_MAX = 4096;
+/** Sections on their way to one edge, four at a time: with more than this, further ones are refused. Node.js allows 10. */
+const SESSION_MEBIBYTES_MAX = 256;
 const STREAMS_MAX = 16;
 const HANDSHAKE_MS_MAX = 10_000;
 const IDLE_MS_MAX = 30_000;
@@ -108,6 +110,7 @@ export class EdgeListener {
       minVersion: "TLSv1.3",
       handshakeTimeout: HANDSHAKE_MS_MAX,
       settings: { maxConcurrentStreams: STREAMS_MAX, initialWindowSize: WINDOW_BYTES },
+      maxSessionMemory: SESSION_MEBIBYTES_MAX,
     });
     server.maxConnections = CONNECTIONS_MAX;
     server.on("session", (session) => this.#session(session));
