@@ -98,16 +98,19 @@ export class SimulatedEdge {
   start(): void {
     if (this.#replica !== undefined) return;
     this.#last = { epoch: 0, revision: 0, sequence: 0 };
+    const life = this.#life;
     this.#replica = new EdgeReplica({
       state: this.#disk,
       logger: SILENT_LOGGER,
-      load: (manifest, sections, before) => this.#load(manifest, sections, before),
+      // A process that died takes nothing any more, whatever it had fetched.
+      load: (manifest, sections, before) =>
+        life === this.#life ? this.#load(manifest, sections, before) : "the process is dead",
       serve: ({ revision }) => this.#serving(revision),
       onPosition: (position) => this.#answering(position),
       onChecked: (status) => this.#connection?.up.send(encodeStatus(status)),
     });
     this.#replica.restore();
-    this.#dial(this.#life);
+    this.#dial(life);
   }
 
   crash(): void {
