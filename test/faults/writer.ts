@@ -104,8 +104,9 @@ export class Writer {
   async #send({ value, seen, id, isPatient }: Sent): Promise<ControlAnswer> {
     return askControl(this.#control(), {
       method: "POST",
+      // A revision that goes to a few edges first may be taken back by control, which is a write that no client knows of.
       // History tells the reason of a change, and so which value has which revision.
-      path: `/v1/apply?reason=${value}`,
+      path: `/v1/apply?publish=immediate&reason=${value}`,
       body: counterDocument(value, seen?.version),
       headers: { "idempotency-key": id },
       timeoutMs: isPatient ? PATIENCE_MS : IMPATIENCE_MS,
