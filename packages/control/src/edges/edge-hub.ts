@@ -429,9 +429,9 @@ export class EdgeHub {
     for (const [name, edge] of this.#edges) this.#tell(name, edge, tables);
   }
 
-  /** What is to be checked; an edge without some zones cannot compare its answers as a whole. */
-  #stageFor({ manifest: { epoch, revision } }: RevisionLane, { isWhole }: Cut): Uint8Array {
-    return encodeStage({ epoch, revision, digest: isWhole ? this.#digest : "" });
+  /** What is to be checked. */
+  #stageOf({ manifest: { epoch, revision } }: RevisionLane): Uint8Array {
+    return encodeStage({ epoch, revision, digest: this.#digest });
   }
 
   #cutOf(name: string, edge: KnownEdge): Cut | undefined {
@@ -450,15 +450,13 @@ export class EdgeHub {
     if (edge.tables === undefined || isLost) {
       // Also to one that is no canary, but ahead of what is kept.
       const cut = lane.cut(name, this.#withheld);
-      if (this.#stage !== undefined && lane === this.#newest)
-        stream.write(this.#stageFor(lane, cut));
+      if (this.#stage !== undefined && lane === this.#newest) stream.write(this.#stageOf(lane));
       stream.write(cut.message);
       edge.cut = cut.hash;
       edge.tables = 0;
     }
     // Its word may have been lost with a connection.
-    else if (this.#stage?.waitsFor(name) === true)
-      stream.write(this.#stageFor(lane, lane.cut(name, this.#withheld)));
+    else if (this.#stage?.waitsFor(name) === true) stream.write(this.#stageOf(lane));
     edge.tables = Math.min(edge.tables + 1, REPEAT_TABLES);
     const table = tables.get(lane) ?? lane.table();
     tables.set(lane, table);

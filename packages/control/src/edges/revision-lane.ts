@@ -24,7 +24,6 @@ export interface Cut {
   /** Of its manifest. */
   readonly hash: string;
   readonly message: Uint8Array;
-  readonly isWhole: boolean;
 }
 
 export class RevisionLane {
@@ -63,7 +62,6 @@ export class RevisionLane {
     const cut = this.#messages.get(manifest.hash) ?? {
       hash: manifest.hash,
       message: encodeManifestMessage(encodeManifest(manifest)),
-      isWhole: manifest === this.manifest,
     };
     this.#cuts.set(edge, cut);
     this.#messages.set(cut.hash, cut);

@@ -140,7 +140,7 @@ export class EdgeReplica {
     const served = this.#served;
     if (served === undefined || !isStaged(stage, served.manifest)) return;
     const { epoch, revision } = stage;
-    const isGood = stage.digest === "" || answersDigest(served.world) === stage.digest;
+    const isGood = isEqual(stage, served.manifest, served.world);
     this.#options.onChecked?.({ epoch, revision, isGood, reason: isGood ? "" : UNEQUAL });
   }
 
@@ -277,8 +277,10 @@ export class EdgeReplica {
     const { epoch, revision, sequence, slots } = table;
     if (slots.length !== loaded.world.slotCount)
       throw new TypeError(`Table has ${slots.length} slots, expected ${loaded.world.slotCount}`);
-    const stage = isStaged(this.#stage, manifest) ? this.#stage : undefined;
-    const wrong = stage === undefined ? undefined : this.#check(stage, loaded.world, slots);
+    // A cut of what is served was checked with it.
+    const stage = !isCut && isStaged(this.#stage, manifest) ? this.#stage : undefined;
+    const wrong =
+      stage === undefined ? undefined : this.#check(stage, manifest, loaded.world, slots);
     this.#wanted = undefined;
     this.#wantedTable = undefined;
     if (wrong !== undefined) {
@@ -294,9 +296,8 @@ export class EdgeReplica {
   }
 
   /** What speaks against a revision that is to be checked; undefined for nothing. */
-  #check(stage: Stage, world: World, slots: Uint32Array): string | undefined {
-    // Control knows no digest of a cut.
-    if (stage.digest !== "" && answersDigest(world) !== stage.digest) return UNEQUAL;
+  #check(stage: Stage, manifest: Manifest, world: World, slots: Uint32Array): string | undefined {
+    if (!isEqual(stage, manifest, world)) return UNEQUAL;
     const served = this.#served;
     if (served === undefined) return undefined;
     const before = { world: served.world, slots: served.mirror.copy() };
@@ -368,6 +369,11 @@ function isOf(position: Position, { epoch, revision }: Manifest): boolean {
 
 function isStaged(stage: Stage | undefined, { epoch, revision }: Manifest): boolean {
   return stage?.epoch === epoch && stage.revision === revision;
+}
+
+/** Whether a revision answers here as it does at control; the digest is of the whole of it, so that nothing is known of a cut. */
+function isEqual({ digest }: Stage, { whole }: Manifest, world: World): boolean {
+  return digest === "" || whole !== undefined || answersDigest(world) === digest;
 }
 
 function shown({ epoch, revision, hash }: Manifest): string {

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What EdgeHub and EdgeReplica make of zones that are withheld while, and after, a revision goes to an edge first.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  DataSets,
+  EdgeHub,
+  classifierCompiler,
+  compile,
+  worldOf,
+  type EdgeStream,
+  type Publication,
+} from "@meridian/control";
+import { formatName } from "@meridian/dns";
+import { EdgeReplica, SILENT_LOGGER, answersDigest } from "@meridian/edge";
+import { loadModel } from "@meridian/model";
+import {
+  FrameDecoder,
+  FrameKind,
+  LINK_PROTOCOL,
+  OverlayWriter,
+  World,
+  decodeManifestText,
+  decodeStage,
+  decodeTable,
+  makeManifest,
+  wholeOf,
+} from "@meridian/snapshot";
+import { manifestSection } from "@meridian/snapshot/disk";
+import { SimulatedDisk } from "./simulated-disk.ts";
+
+const SEED = 1;
+const FRAMES = [FrameKind.manifest, FrameKind.table, FrameKind.changes, FrameKind.stage];
+const ORIGINS = ["bank.example", "game.example", "shop.example"];
+
+for (const { title, withholdAfter } of [
+  { title: "after it was checked", withholdAfter: "settled" },
+  { title: "while it is checked", withholdAfter: "served" },
+  { title: "before it is loaded", withholdAfter: "sent" },
+] as const)
+  test(`a zone that is withheld ${title} leaves the edge that a revision went to first`, async () => {
+    const hub = new EdgeHub({ wallMs: () => 0, monotonicMs: () => 0 });
+    const [first, second] = [publicationOf(1, "192.0.2.1"), publicationOf(2, "192.0.2.2")];
+    const edge = edgeOf(hub, new Map([...first.sections, ...second.sections]));
+    hub.publish(first.publication);
+    await until(() => edge.revision === 1);
+    hub.publish(second.publication, { digest: second.digest });
+    // Another control has found it good meanwhile.
+    if (withholdAfter === "sent") hub.decide(2, undefined);
+    else await until(() => edge.revision === 2);
+    if (withholdAfter === "settled") hub.tick();
+    hub.setWithheld(() => ["shop.example"]);
+    await until(() => {
+      hub.tick();
+      return edge.revision === 2 && edge.origins.length === 2;
+    });
+    assert.deepEqual(edge.origins, ["bank.example", "game.example"]);
+    assert.equal(edge.hash, hub.wantedHash("eu-0"));
+    assert.equal(edge.complaints.join(), "");
+    hub.setWithheld(() => []);
+    await until(() => edge.origins.length === 3);
+    assert.equal(edge.hash, wholeOf(second.publication.manifest));
+    edge.close();
+  });
+
+interface Published {
+  readonly publication: Publication;
+  readonly digest: string;
+  readonly sections: ReadonlyMap<string, SharedArrayBuffer>;
+}
+
+function publicationOf(revision: number, address: string): Published {
+  const text = ORIGINS.map(
+    (origin) =>
+      `apiVersion: meridian.dev/v1alpha1\nkind: Zone\nmetadata: {name: ${origin}}\nspec: {origin: ${origin}, nameServers: [{name: ns.example.net}], records: [{name: www, type: A, values: ["${address}"]}]}\n`,
+  ).join("---\n");
+  const { model } = loadModel([{ path: "model.yaml", bytes: Buffer.from(text) }], { now: 0 });
+  assert.ok(model !== undefined);
+  const { sections } = compile(model, {
+    seed: SEED,
+    classify: classifierCompiler(new DataSets()),
+  });
+  const world = worldOf(sections, SEED);
+  assert.ok(typeof world === "object");
+  const { buffer: overlay, slotCount } = new OverlayWriter(world.initialSlots(), 1);
+  const manifest = makeManifest(revision, SEED, sections.map(manifestSection));
+  return {
+    publication: { manifest, revision, world: world.share(), overlay, slotCount },
+    digest: answersDigest(world),
+    sections: new Map(sections.map(({ name, buffer }) => [name, buffer])),
+  };
+}
+
+function edgeOf(
+  hub: EdgeHub,
+  sections: ReadonlyMap<string, SharedArrayBuffer>,
+): {
+  readonly revision: number;
+  readonly hash: string;
+  readonly origins: readonly string[];
+  readonly complaints: readonly string[];
+  close(): void;
+} {
+  let world: World | undefined;
+  const complaints: string[] = [];
+  const error = (message: string, facts: object = {}): void => {
+    complaints.push(`${message} ${JSON.stringify(facts)}`);
+  };
+  const replica = new EdgeReplica({
+    state: new SimulatedDisk(() => 0),
+    logger: { ...SILENT_LOGGER, error },
+    serve: (message) => {
+      world = World.open(message.world);
+    },
+    onPosition: () => hub.acknowledge("eu-0", stream, replica.acknowledgement),
+    onChecked: (status) => hub.report("eu-0", stream, status),
+  });
+  const fetch = async (name: string): Promise<SharedArrayBuffer> => {
+    const found = sections.get(name);
+    assert.ok(found !== undefined);
+    return found;
+  };
+  const stream: EdgeStream = {
+    backlogBytes: 0,
+    write: (bytes) => {
+      const frames = new FrameDecoder(FRAMES).push(bytes);
+      assert.ok(typeof frames === "object");
+      for (const { kind, payload } of frames) {
+        if (kind === FrameKind.manifest) {
+          assert.equal(replica.offer(decodeManifestText(payload), fetch), undefined);
+        } else if (kind === FrameKind.table) {
+          const table = decodeTable(payload);
+          assert.ok(table !== undefined);
+          replica.takeTable(table, fetch);
+        } else if (kind === FrameKind.stage) {
+          const stage = decodeStage(payload);
+          assert.ok(stage !== undefined);
+          replica.expect(stage);
+        }
+      }
+    },
+    end: () => {},
+  };
+  replica.begin();
+  hub.join("eu-0", { protocol: LINK_PROTOCOL, version: "0", ...replica.position }, stream, "here");
+  return {
+    complaints,
+    get revision() {
+      return replica.position.revision;
+    },
+    get hash() {
+      return replica.acknowledgement.hash;
+    },
+    get origins() {
+      return (world?.zones.zones ?? [])
+        .map(({ origin }) => formatName(origin).replace(/\.$/, ""))
+        .toSorted();
+    },
+    close: () => replica.close(),
+  };
+}
+
+/** Everything that waits on a promise runs in between. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 100 && !isSo(); turn++) await new Promise(setImmediate);
+}
