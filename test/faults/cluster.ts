@@ -5,6 +5,8 @@
 import { request } from "node:http";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
+import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
+import { ask } from "../e2e/ask.ts";
 import { document } from "../e2e/documents.ts";
 import { meridian, until } from "../e2e/process.ts";
 import type { Lab, Machine, Program } from "./lab.ts";
@@ -20,6 +22,7 @@ const API_MS_MAX = 10_000;
 const ETCD_PORT = 2379;
 const PEER_PORT = 2380;
 const EDGES_PORT = 8054;
+const DNS_PORT = 53;
 /** Of each disk that holds a state: enough for all, and soon filled. */
 const DISK_BYTES = 256 << 20;
 
@@ -161,9 +164,23 @@ export class Cluster {
       await joinEdge(edge, controls[index % 3]!, (index < 3 ? near : far)?.[index % 3] ?? "");
     for (const edge of edges) edge.runFrom(script);
     await Promise.all(edges.map((edge) => edge.start()));
+    for (const { name, machine } of edges) {
+      const client = await udpClient(machine.address, DNS_PORT);
+      await until(`the first documents at ${name}`, START_MS_MAX, () => isComplete(client));
+      client.close();
+    }
     const { revision: firstRevision }: { readonly revision: number } = JSON.parse(applied.body);
     return new Cluster({ stores, controls, edges, relays, places, firstRevision });
   }
+}
+
+/** Whether an edge answers from the first documents: it begins with the revision before them while they are checked at another one. */
+async function isComplete(client: DnsClient): Promise<boolean> {
+  const [[value = ""], [place = ""]] = await Promise.all([
+    ask(client, COUNTER_NAME, "A"),
+    ask(client, SERVICE_NAME, "A"),
+  ]);
+  return valueOf([value]) === 0 && !place.startsWith("RCODE");
 }
 
 /** Address that stands for a value: 198.18.0.0/15 holds 131,072. */
@@ -323,7 +340,7 @@ function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
     ready: /"msg":"Serving a new revision"/,
     arguments: [
       ...["edge", ...urls.flatMap((url) => ["--control", url]), "--state", stateDir],
-      ...["--listen", `${machine.address}:53`, "--workers", "1"],
+      ...["--listen", `${machine.address}:${DNS_PORT}`, "--workers", "1"],
     ],
   });
 }
