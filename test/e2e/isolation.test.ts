@@ -141,7 +141,16 @@ test("Isolation keeps what it found until the control that is followed has heard
   assert.deepEqual(scene.served(next), [2, 1]);
   scene.isolation.settled("https://another.example.org:8054");
   assert.deepEqual(scene.served(next), [2, 1]);
+  scene.isolation.told(control);
+  assert.deepEqual(scene.served(next), [2, 1]);
+  // What it judged by that comes with its next table, and never with what another connection said.
   scene.isolation.settled(control);
+  assert.deepEqual(scene.served(next), [2, 1]);
+  scene.isolation.opened();
+  scene.isolation.told(control);
+  assert.deepEqual(scene.served(next), [2, 1]);
+  scene.isolation.settled(control);
+  scene.isolation.told(control);
   assert.deepEqual([scene.served(next), scene.isolation.isIsolated], [[1, 1], false]);
 });
 

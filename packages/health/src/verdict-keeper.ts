@@ -66,7 +66,8 @@ export class VerdictKeeper {
       dialer: options.dialer,
       onTransitions: (batch) => options.report({ kind: "transitions", batch }),
       ...(options.quorum === undefined ? {} : { quorum: options.quorum }),
-      onRoster: (roster) => options.report({ kind: "roster", roster }),
+      // The runner tells what this changed in a microtask of its own, which comes first.
+      onRoster: (roster) => queueMicrotask(() => options.report({ kind: "roster", roster })),
       onReport: (payload) => options.report({ kind: "own report", payload }),
     });
     void this.#verdicts.runner.whenFirstRound().then(() => options.report({ kind: "first round" }));

@@ -45,6 +45,10 @@ export interface ControlLinkOptions {
   readonly logger: EdgeLogger;
   /** The control at this URL has said something. */
   readonly onWord: (url: string) => void;
+  /** A control is followed anew. */
+  readonly onOpen: () => void;
+  /** The control at this URL has said of all slots what they are, of the revision that is served here, and so they are. */
+  readonly onTable: (url: string) => void;
   /** How it was answered since the last call. */
   readonly counts: () => AnswerCounts;
 }
@@ -65,6 +69,8 @@ export class ControlLink {
   #isPaused = false;
   #followed: string | undefined;
   #currentAtMs: number | undefined;
+  /** The newest table of the control that is followed. */
+  #table: (Pick<Position, "epoch" | "revision"> & { readonly atMs: number }) | undefined;
   readonly #current = Promise.withResolvers<void>();
 
   constructor(options: ControlLinkOptions) {
@@ -110,6 +116,8 @@ export class ControlLink {
     const stream = this.#stream;
     if (stream?.writable === true)
       stream.write(encodeAcknowledgement(this.#options.replica.acknowledgement));
+    // The revision of a table may have been fetched only now.
+    this.#look();
   }
 
   /** A control says whether it knows what its store holds; one that does not is left where another does. */
@@ -193,6 +201,8 @@ export class ControlLink {
     });
     stream.on("close", () => session.destroy());
     replica.begin();
+    this.#table = undefined;
+    this.#options.onOpen();
     stream.write(encodeHello({ protocol: LINK_PROTOCOL, version, ...replica.position }));
     this.#stream = stream;
   }
@@ -218,7 +228,9 @@ export class ControlLink {
           return;
         }
         replica.takeTable(table, fetch);
-        this.#looked(table);
+        const { epoch, revision } = table;
+        this.#table = { epoch, revision, atMs: performance.now() };
+        if (this.#look()) this.#options.onTable(this.#url);
         // With or without news: it is how control knows that the edge is there.
         this.acknowledge();
         this.#count();
@@ -248,12 +260,14 @@ export class ControlLink {
     }
   }
 
-  /** A table is of what control serves: where that is served here too, this edge is up to date. */
-  #looked({ epoch, revision }: Position): void {
+  /** A table is of what control serves: where that is served here too, this edge is as new as that table. */
+  #look(): boolean {
     const { position } = this.#options.replica;
-    if (position.epoch !== epoch || position.revision !== revision) return;
-    this.#currentAtMs = performance.now();
+    const table = this.#table;
+    if (table?.epoch !== position.epoch || table.revision !== position.revision) return false;
+    this.#currentAtMs = table.atMs;
     this.#current.resolve();
+    return true;
   }
 
   #count(): void {

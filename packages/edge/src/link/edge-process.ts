@@ -160,6 +160,8 @@ export class EdgeProcess implements LocalEdge {
         this.#state.heard();
         this.#isolation.heard(url);
       },
+      onOpen: () => this.#isolation.opened(),
+      onTable: (url) => this.#isolation.told(url),
       counts: () => this.#countedSince(),
     });
   }

@@ -5,9 +5,10 @@
 // verdict stays. Latches move on from tiers that fail and never back. Where everything fails at once it is this edge that is cut off, and
 // nothing moves.
 //
-//   connected ── no word for 5 s ──► isolated ── control counts what this edge says, and has heard enough ──► connected
+//   connected ── no word for 5 s ──► isolated ── control counts what this edge says, has heard enough, and has told of all slots since ──► connected
 //
-// So an edge that a control has just come back to does not take what that control remembers from before for news.
+// So an edge that a control has just come back to does not take what that control remembers from before for news. That control has heard
+// enough comes on another connection than its slots do, and may overtake what follows from it.
 
 import {
   LatchDriver,
@@ -49,6 +50,8 @@ export class Isolation {
   #lastWordMs: number;
   #followed = "";
   #isIsolated = false;
+  /** The control at this URL has heard enough. */
+  #settled: string | undefined;
   /** Not all that is recent lies on what is served. */
   #isBehind = false;
 
@@ -73,10 +76,21 @@ export class Isolation {
     this.#followed = url;
   }
 
-  /** The control at this URL counts what this edge says, and has heard enough to judge. */
+  /** A control is followed anew, which may have begun anew. */
+  opened(): void {
+    this.#settled = undefined;
+  }
+
+  /** The control at this URL counts what this edge says, and has heard enough to judge: the next table has what it judged. */
   settled(url: string): void {
     const isHeard = this.#options.nowMs() - this.#lastWordMs < ISOLATION_AFTER_MS;
-    if (!this.#isIsolated || !isHeard || url !== this.#followed) return;
+    if (this.#isIsolated && isHeard && url === this.#followed) this.#settled = url;
+  }
+
+  /** The control at this URL has told of all slots of what is served. */
+  told(url: string): void {
+    if (!this.#isIsolated || url !== this.#settled) return;
+    this.#settled = undefined;
     this.#isIsolated = false;
     this.#recent.clear();
     this.#latched.clear();

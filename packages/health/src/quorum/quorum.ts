@@ -266,9 +266,9 @@ export class Quorum {
     this.#members = members;
     this.#live = members.map(candidateOf);
     this.#choose();
-    const isSettled = this.isSettled;
-    this.#options.onRoster({ live: members.map(placeOf), isSettled });
     this.#judgeAll();
+    // After what follows from it: an edge that judges by itself gives up for the verdicts of who says that it is settled.
+    this.#options.onRoster({ live: members.map(placeOf), isSettled: this.isSettled });
     return true;
   }
 
