@@ -12,6 +12,7 @@ import { edgeOptions, probeOptions, readProcessArguments } from "./edge-options.
 import { CommandError, ExitCode, exitCodeOf } from "./exit-code.ts";
 import { logLevels } from "./log-level.ts";
 import { listenOf, stateDirOf, workersOf } from "./server-settings.ts";
+import { Standby, stepBack } from "./standby.ts";
 import { whenStopped } from "./stop-signal.ts";
 import { ownVersion } from "./version.ts";
 
@@ -38,6 +39,7 @@ export async function runOwnProcess(
 }
 
 export async function edge(input: CommandInput): Promise<ExitCode> {
+  const standby = input.flag("replace") ? Standby.enter() : undefined;
   const stop = whenStopped();
   const replaced = Promise.withResolvers<void>();
   const passed = passedSockets();
@@ -59,7 +61,12 @@ export async function edge(input: CommandInput): Promise<ExitCode> {
         ? undefined
         : { path: queryLog, every: input.wholeNumber("queryLogSample", 1, SAMPLE_MAX) ?? 1 },
     replace: input.flag("replace"),
-    onReplaced: replaced.resolve,
+    standby,
+    onReplaced: () => {
+      // What is left to be done here must not take time from the process that answers now.
+      stepBack();
+      replaced.resolve();
+    },
   });
   return untilEnded(server, Promise.race([stop, replaced.promise]));
 }

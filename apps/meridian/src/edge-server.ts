@@ -19,14 +19,17 @@ import { EdgeGatherer } from "./edge-gatherer.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import { replayLine } from "./replay.ts";
 import { LOG_RING_BYTES, handoverPath } from "./server-edge.ts";
+import type { Standby } from "./standby.ts";
 
 /** Where HTTP is served unless told. */
 const HTTP_UNLESS_TOLD = "127.0.0.1:8055";
 
 export interface EdgeServerOptions extends Omit<
   EdgeProcessOptions,
-  "takeover" | "log" | "onReport" | "onRevision"
+  "takeover" | "log" | "onReport" | "onRevision" | "standby"
 > {
+  /** This process is at a low weight until it answers. */
+  readonly standby: Standby | undefined;
   readonly queryLog: { readonly path: string; readonly every: number } | undefined;
   /** `ADDRESS:PORT`, `none`, or undefined where nothing was told. */
   readonly http: string | undefined;
@@ -51,6 +54,7 @@ export class EdgeServer {
       {
         ...options,
         takeover,
+        standby: options.standby && { nice: options.standby.nice },
         ...(queryLog === undefined
           ? {}
           : {
@@ -89,6 +93,8 @@ export class EdgeServer {
       takeover?.abandon();
       await server?.close();
       throw error;
+    } finally {
+      options.standby?.comeForward();
     }
   }
 
@@ -102,9 +108,10 @@ export class EdgeServer {
   }
 
   async #start(): Promise<void> {
-    const { stateFolder, logger, onReplaced } = this.#options;
+    const { stateFolder, logger, standby, onReplaced } = this.#options;
     this.#gatherer.start(this.#process.edge);
     await this.#process.start();
+    standby?.whenForward(() => this.#process.edge.setPatient(false));
     await this.#listen();
     this.#handover = await HandoverServer.start({
       path: handoverPath(stateFolder),

@@ -12,7 +12,7 @@ import { loadNative } from "@meridian/native";
 import { Verdict, type AnswerCounts, type Position, type World } from "@meridian/snapshot";
 import { StateDir } from "@meridian/snapshot/disk";
 import { AnswerCounter, type AnswerTotals } from "../answer-counter.ts";
-import { Edge, formatEdgeAddress } from "../edge.ts";
+import { Edge, formatEdgeAddress, type EdgeOptions } from "../edge.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
 import { isHandlerReport, type HandlerData, type HandlerReport } from "../handler.ts";
 import type { Takeover } from "../handover.ts";
@@ -49,6 +49,8 @@ export interface EdgeProcessOptions {
   readonly passed?: readonly OpenSocket[];
   /** From the process that this one replaces. */
   readonly takeover?: Takeover | undefined;
+  /** See `EdgeOptions.standby`. */
+  readonly standby?: EdgeOptions["standby"] | undefined;
   /** A worker has said something. */
   readonly onReport?: (report: HandlerReport) => void;
   /** Workers are about to be sent another revision. */
@@ -115,6 +117,7 @@ export class EdgeProcess implements LocalEdge {
       ...(takeover === undefined
         ? { inherited: options.passed ?? [] }
         : { inherited: takeover.sockets, joinExisting: takeover.joinExisting }),
+      ...(options.standby === undefined ? {} : { standby: options.standby }),
     });
     const onSlab = adviceForSlabs();
     this.#isolation = new Isolation({
