@@ -181,11 +181,11 @@ class Redirect {
   static async listen(): Promise<Redirect> {
     const back = Promise.withResolvers<URL>();
     const server = createServer(({ url = "" }, response) => {
-      const came = new URL(url, address);
-      const isIt = came.pathname === "/callback";
+      const came = URL.canParse(url, address) ? new URL(url, address) : undefined;
+      const isIt = came?.pathname === "/callback";
       response.writeHead(isIt ? 200 : 404, { "content-type": "text/plain", connection: "close" });
       response.end(isIt ? "Logged in: go back to the terminal.\n" : "There is nothing here.\n");
-      if (isIt) back.resolve(came);
+      if (came !== undefined && isIt) back.resolve(came);
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);

@@ -88,8 +88,17 @@ export class LocalServer {
     });
     request.on("error", () => undefined);
     request.on("end", () => {
-      if (text.length <= BODY_BYTES_MAX) send(response, this.#answer(isLocal, request, text));
+      if (text.length <= BODY_BYTES_MAX) send(response, this.#tryAnswer(isLocal, request, text));
     });
+  }
+
+  /** Whatever a request meets, such as a file that is torn, the edge goes on answering. */
+  #tryAnswer(isLocal: boolean, request: IncomingMessage, body: string): LocalAnswer {
+    try {
+      return this.#answer(isLocal, request, body);
+    } catch (error) {
+      return refused(500, `Cannot answer: ${error instanceof Error ? error.message : "unknown"}`);
+    }
   }
 
   #answer(isLocal: boolean, { method = "", url = "" }: IncomingMessage, body: string): LocalAnswer {
