@@ -12,7 +12,7 @@ import type { InputFile } from "@meridian/model";
 import type { Manifest } from "@meridian/snapshot";
 import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";
-import type { FileDocument } from "./documents/document-service.ts";
+import type { FileDocument } from "./documents/publisher.ts";
 import type { DocumentKey } from "./store/store.ts";
 import type { ResolvedHosts } from "./probe-targets.ts";
 import type { RecordView } from "./views.ts";

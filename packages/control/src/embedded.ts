@@ -20,12 +20,7 @@ import { isLater, type ManifestSection, type World } from "@meridian/snapshot";
 import { AdoptedModel } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
-import type {
-  FileDocument,
-  Proposal,
-  ProposalOptions,
-  Publisher,
-} from "./documents/document-service.ts";
+import type { FileDocument, Proposal, ProposalOptions, Publisher } from "./documents/publisher.ts";
 import type { EmbeddedOptions, Reload, SharedPublication } from "./embedded-options.ts";
 import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";

@@ -33,7 +33,7 @@ import { declaredLatches } from "./declared-latches.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
-import type { FileDocument } from "./documents/document-service.ts";
+import type { FileDocument } from "./documents/publisher.ts";
 import { zoneClaims, type ZoneClaim } from "./documents/zone-claims.ts";
 import { readBounded, readDocumentFiles, versionAt } from "./file-loader.ts";
 import { hostNamesOf } from "./host-resolver.ts";

@@ -5,7 +5,7 @@
 
 import { reasonOf } from "@meridian/core";
 import type { InputFile, Problem } from "@meridian/model";
-import type { Proposal, ProposalOptions } from "./documents/document-service.ts";
+import type { Proposal, ProposalOptions } from "./documents/publisher.ts";
 import type { Logger, Reload } from "./embedded-options.ts";
 import type { VersionedLoad } from "./adopted-model.ts";
 import type { LoadOutcome, LoadRequest } from "./file-compiler.ts";

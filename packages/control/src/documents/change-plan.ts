@@ -28,13 +28,13 @@ const DOCUMENT_BYTES_MAX = 1024 * 1024;
 
 export type ChangeKind = "created" | "configured" | "unchanged" | "deleted";
 
-/** What happens to one document. */
 /** What a write did to a document, by its text now and before. */
 export function changeKindOf(text: string | undefined, before: string | undefined): ChangeKind {
   if (text === undefined) return "deleted";
   return before === undefined ? "created" : "configured";
 }
 
+/** What happens to one document. */
 export interface PlannedChange {
   readonly key: DocumentKey;
   readonly change: ChangeKind;
@@ -103,6 +103,21 @@ export function planDelete(
     return { key, text: undefined, ifRevision: before.revision };
   });
   return { changes: keys.map((key) => ({ key, change: "deleted" })), writes };
+}
+
+/** Refuses to delete what was changed since it was looked at. */
+export function refuseOther(
+  key: DocumentKey,
+  set: DocumentSet,
+  resourceVersion: string | undefined,
+): void {
+  const present = set.get(key)?.revision;
+  if (resourceVersion === undefined || present === undefined) return;
+  if (String(present) === resourceVersion) return;
+  throw new RequestRefusal(
+    "DOCUMENT_CONFLICT",
+    `Cannot delete ${formatKey(key)}: resourceVersion is "${resourceVersion}", expected "${present}": it was changed since`,
+  );
 }
 
 /** A refusal that lists what is wrong; its message has the first in full. */

@@ -4,14 +4,11 @@
 //
 //   documents ─► plan ─► compile with the files ─► commit to the store (durable) ─► serve ─► acknowledge
 
-import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError } from "@meridian/core";
 import { FIRST_EPOCH } from "@meridian/snapshot";
-import { isKind, type InputFile, type Problem, type TokenDocument } from "@meridian/model";
-import type { PublishMode } from "../embedded-options.ts";
+import { isKind, type InputFile, type TokenDocument } from "@meridian/model";
 import { Caller, builtinRoles } from "../access/caller.ts";
-import { RequestRefusal } from "../request-refusal.ts";
 import type {
   DocumentKey,
   Head,
@@ -23,25 +20,30 @@ import type {
 import {
   changeKindOf,
   DOCUMENTS_MAX,
-  denied,
-  invalid,
   notFound,
   planApply,
   planDelete,
-  textHash,
-  type ChangeKind,
-  type Owner,
+  refuseOther,
   type Plan,
 } from "./change-plan.ts";
+import {
+  documentProblem,
+  ownedByFile,
+  ReferencedRefusal,
+  refusalOf,
+  refuseClaims,
+  shrunk,
+} from "./change-refusals.ts";
 import { accessTargetOf } from "./document-access.ts";
+import { causeOf, ownId, type Applied, type ChangeOptions } from "./document-change.ts";
 import { formatKey } from "./document-key.ts";
-import type { DocumentProblem } from "./document-problem.ts";
-import { DocumentSet, type CompilerFiles } from "./document-set.ts";
+import { DocumentSet } from "./document-set.ts";
 import { storedText } from "./document-text.ts";
 import { refuseUngranted } from "./grants.ts";
 import { refuseCells } from "../cells/wanted-cells.ts";
+import type { FileDocument, Proposal, Publisher } from "./publisher.ts";
+import { documentsAt, planRollback } from "./rollback-plan.ts";
 import { Tenancy } from "./tenants.ts";
-import type { ZoneClaim } from "./zone-claims.ts";
 
 /** Times a change is planned anew because another writer was first. */
 const ATTEMPTS_MAX = 5;
@@ -50,84 +52,6 @@ const CASCADE_ROUNDS_MAX = 32;
 const WARNINGS_MAX = 100;
 /** Pause before a store that cannot be watched on is read again. */
 const AGAIN_MS = 500;
-
-/** What came of compiling files and documents together. */
-export interface Proposal {
-  readonly isAccepted: boolean;
-  readonly problems: readonly Problem[];
-  /** Sentences about files. */
-  readonly errors: readonly string[];
-  readonly claims: readonly ZoneClaim[];
-  /** What is to be committed with the documents, so that every control of the store compiles the same. */
-  readonly state: readonly Write[];
-  /** Why it is refused for leaving too little, as the end of a sentence. */
-  readonly shrinking?: string | undefined;
-}
-
-/** How a proposal is taken. */
-export interface ProposalOptions {
-  readonly publish?: PublishMode | undefined;
-  /** It may leave much less than is served. */
-  readonly allowShrink?: boolean | undefined;
-}
-
-/** What tries a change and serves it. */
-export interface Publisher {
-  /** Snapshot that is served, or will be when other controls agree. */
-  readonly newestRevision: number;
-  /**
-   * Compiles the files on disk and `documents`. Where they are accepted, `commit` makes them durable at the revision it resolves to, and what was compiled is served;
-   * without `commit`, or where it throws, nothing changes.
-   */
-  propose(
-    documents: readonly InputFile[],
-    commit: ((proposal: Proposal) => Promise<number>) | undefined,
-    options?: ProposalOptions,
-  ): Promise<Proposal>;
-  /** The document of a file, where one has the key. */
-  documentOfFile(key: DocumentKey): Promise<FileDocument | undefined>;
-}
-
-export interface FileDocument {
-  readonly document: object;
-  readonly file: string;
-  readonly line: number;
-}
-
-/** How a change is made. */
-export interface ChangeOptions {
-  readonly caller: Caller;
-  readonly owner?: Owner;
-  /** Why, in the words of who does it. */
-  readonly reason?: string;
-  readonly isDryRun?: boolean;
-  /** A dry run for who may only look at differences. */
-  readonly isDiff?: boolean;
-  /** A change set with this id is committed once, however often it is sent. */
-  readonly id?: string;
-  /** How it goes to edges. */
-  readonly publish?: PublishMode;
-  /** It may leave much less than is served. */
-  readonly allowShrink?: boolean;
-  /** On behalf of whom, in the caller's own words. */
-  readonly actor?: string;
-}
-
-/** What a change did, or would do. */
-export interface Applied {
-  /** Revision that holds it; that of now where nothing changed. */
-  readonly revision: number;
-  /** Snapshot that holds it; publication has revisions of its own. */
-  readonly snapshot: number;
-  readonly dryRun: boolean;
-  readonly changes: readonly {
-    readonly kind: string;
-    readonly namespace: string;
-    readonly name: string;
-    readonly change: ChangeKind;
-  }[];
-  readonly warnings: readonly DocumentProblem[];
-}
 
 export class DocumentService {
   /** Of the store, when it was last read as a whole. */
@@ -264,28 +188,8 @@ export class DocumentService {
   /** Makes the documents what they were at a revision, as a new one. Roles and tokens stay as they are. */
   async rollback(revision: number, options: ChangeOptions): Promise<Applied> {
     const { caller } = options;
-    const then = await this.#stateAt(revision);
-    return this.#inTurn("rollback", options, (set) => {
-      const writes: Write[] = [];
-      const changes: Plan["changes"][number][] = [];
-      for (const document of then.values()) {
-        const before = set.get(document.key);
-        if (before?.text === document.text) continue;
-        const { key, text } = document;
-        mayRollBack(caller, document);
-        if (before !== undefined) mayRollBack(caller, before);
-        writes.push({ key, text, ifRevision: before?.revision ?? 0 });
-        changes.push({ key, change: before === undefined ? "created" : "configured" });
-      }
-      for (const before of set.compiled()) {
-        const { key } = before;
-        if (then.has(formatKey(key))) continue;
-        mayRollBack(caller, before);
-        writes.push({ key, text: undefined, ifRevision: before.revision });
-        changes.push({ key, change: "deleted" });
-      }
-      return { writes, changes };
-    });
+    const then = await documentsAt(this.store, revision);
+    return this.#inTurn("rollback", options, (set) => planRollback(then, set, caller));
   }
 
   /** What was changed goes to all edges: nothing of it is undone any more. */
@@ -330,21 +234,6 @@ export class DocumentService {
         found !== undefined && caller.may("delete", accessTargetOf(key, found.document));
       if (mayKnow) throw ownedByFile(key, found.file, found.line);
     }
-  }
-
-  async #stateAt(revision: number): Promise<Map<string, StoredDocument>> {
-    const state = new Map<string, StoredDocument>();
-    let from: string | undefined;
-    do {
-      const page = await this.store.list({
-        revision,
-        ...(from === undefined ? {} : { continue: from }),
-      });
-      for (const document of page.documents)
-        if (isKind(document.key.kind)) state.set(formatKey(document.key), document);
-      from = page.continue;
-    } while (from !== undefined);
-    return state;
   }
 
   async #inTurn(
@@ -479,196 +368,17 @@ export class DocumentService {
   }
 
   #commit(verb: string, options: ChangeOptions, plan: Plan, set: DocumentSet): Promise<Head> {
-    const { caller, reason, actor, allowShrink } = options;
-    const before = plan.writes.flatMap(({ key }) => {
-      const found = set.get(key);
-      return found === undefined
-        ? []
-        : [[formatKey(key), { revision: found.revision, sha256: textHash(found.text) }] as const];
-    });
-    const cause = {
-      verb,
-      who: {
-        subject: caller.subject,
-        ...(caller.token === undefined ? {} : { token: caller.token }),
-        ...(caller.address === "" ? {} : { address: caller.address }),
-        ...(actor === undefined ? {} : { actor }),
-      },
-      ...(reason === undefined ? {} : { reason }),
-      ...(allowShrink === true ? { allowShrink } : {}),
-      before: Object.fromEntries(before),
-    };
     return this.store.commit({
       writes: plan.writes,
       ifHead: set.revision,
-      cause: JSON.stringify(cause),
+      cause: causeOf(verb, options, plan, set),
       id: ownId(options),
     });
   }
 }
 
-/** The id of a change set: two callers may choose the same words. */
-function ownId({ caller, id }: Pick<ChangeOptions, "caller" | "id">): string {
-  if (id === undefined) return randomUUID();
-  return createHash("sha256").update(`${caller.subject}\n${id}`).digest("base64url");
-}
-
-/** A document is named by others; those of the store among them could be deleted with it. */
-class ReferencedRefusal extends RequestRefusal {
-  readonly stored: readonly DocumentKey[];
-
-  constructor(stored: readonly DocumentKey[], referrers: readonly string[]) {
-    const shown = referrers.slice(0, 5).join(", ");
-    const more = referrers.length > 5 ? ` and ${referrers.length - 5} more` : "";
-    super(
-      "DOCUMENT_REFERENCED",
-      `Cannot delete: it is named by ${shown}${more}; delete these too, or with --cascade those of the store`,
-      { referrers },
-    );
-    this.stored = stored;
-  }
-}
-
-const referenceCodes: ReadonlySet<string> = new Set(["reference-unknown", "name-outside-zone"]);
-
-function refusalOf(
-  proposal: Proposal,
-  candidate: CompilerFiles,
-  plan: Plan,
-  caller: Caller,
-): RequestRefusal {
-  const errors = proposal.problems.filter(({ severity }) => severity === "error");
-  const owned = errors.flatMap((problem) => repeatedInFile(problem, candidate));
-  if (owned[0] !== undefined) return owned[0];
-  const isDeleteOnly = plan.writes.every(({ text }) => text === undefined);
-  const isReferences =
-    isDeleteOnly && errors.length > 0 && errors.every(({ code }) => referenceCodes.has(code));
-  if (isReferences) {
-    const keys = errors.map(({ file, line }) => candidate.keyAt(file, line));
-    const stored = keys.filter((key) => key !== undefined);
-    const referrers = errors.map((problem) => documentProblem(problem, candidate).document);
-    return new ReferencedRefusal(unique(stored), [...new Set(referrers)]);
-  }
-  const written = new Set(plan.writes.map(({ key }) => formatKey(key)));
-  const problems = errors
-    .map((problem) => documentProblem(problem, candidate))
-    .toSorted((a, b) => (a.document < b.document ? -1 : Number(a.document > b.document)));
-  for (const message of proposal.errors)
-    problems.push({ severity: "error", code: "file-refused", document: "", path: "", message });
-  // A tenant learns what is wrong with its own documents, not what others' hold.
-  const maySeeAll = caller.may("get", { kind: "*", namespace: undefined });
-  const visible = problems.filter(({ document }) => maySeeAll || written.has(document));
-  const hidden = problems.length - visible.length;
-  if (hidden > 0)
-    visible.push({
-      severity: "error",
-      code: "reference-refused",
-      document: "",
-      path: "",
-      message: `It would break ${hidden} places in documents that "${caller.subject}" may not see`,
-    });
-  return invalid(visible);
-}
-
 function isOperator({ owner }: ChangeOptions): boolean {
   return owner?.startsWith("operator:") === true;
-}
-
-function shrunk(shrinking: string): RequestRefusal {
-  return new RequestRefusal(
-    "DOCUMENTS_SHRINK",
-    `Cannot change documents: ${shrinking}; ask with allowShrink=true, or --allow-shrink, to mean it`,
-  );
-}
-
-/** A document that a file has already. */
-function repeatedInFile(problem: Problem, candidate: CompilerFiles): RequestRefusal[] {
-  const key = candidate.keyAt(problem.file, problem.line);
-  const [, file = "", line = ""] = /again after ([^\0]+):([0-9]+)$/.exec(problem.found ?? "") ?? [];
-  if (key === undefined || file === "" || problem.path !== "metadata.name") return [];
-  return [ownedByFile(key, file, Number(line))];
-}
-
-function ownedByFile(key: DocumentKey, file: string, line: number): RequestRefusal {
-  return new RequestRefusal(
-    "DOCUMENT_OWNED",
-    `Cannot change ${formatKey(key)}: its owner is file:${file}, line ${line}; change that file`,
-  );
-}
-
-function documentProblem(problem: Problem, candidate: CompilerFiles): DocumentProblem {
-  const { severity, code, file, line, path, message, found, wanted, suggestion } = problem;
-  const key = candidate.keyAt(file, line);
-  const plain = (text: string): string =>
-    text.replaceAll(/(\0store-[0-9]+\.jsonl):([0-9]+)/g, (all, name: string, at: string) => {
-      const other = candidate.keyAt(name, Number(at));
-      return other === undefined ? all : formatKey(other);
-    });
-  return {
-    severity,
-    code,
-    document: key === undefined ? `${file}:${line}` : formatKey(key),
-    path,
-    message: plain(message),
-    ...(found === undefined ? {} : { found: plain(found) }),
-    ...(wanted === undefined ? {} : { wanted }),
-    ...(suggestion === undefined ? {} : { suggestion }),
-  };
-}
-
-/** Zones within another namespace's zone take its names: only who may write zones there as well may do that. */
-function refuseClaims(
-  claims: readonly ZoneClaim[],
-  plan: Plan,
-  { caller, isDiff = false }: ChangeOptions,
-): void {
-  const verb = isDiff ? "diff" : "apply";
-  const zones = plan.writes.filter(({ key, text }) => key.kind === "Zone" && text !== undefined);
-  for (const { key, text } of zones) {
-    const origin = originOf(text ?? "");
-    for (const claim of claims) {
-      const isInside = claim.origin === origin && claim.namespace === key.namespace;
-      const isAround = claim.within === origin && claim.withinNamespace === key.namespace;
-      if (!isInside && !isAround) continue;
-      const [other, namespace] = isInside
-        ? [claim.within, claim.withinNamespace]
-        : [claim.origin, claim.namespace];
-      if (caller.may(verb, { kind: "Zone", namespace, domain: other })) continue;
-      throw new RequestRefusal(
-        "ACCESS_DENIED",
-        `Cannot apply ${formatKey(key)}: its names overlap with the zone "${other}" of another namespace, which "${caller.subject}" may not change`,
-      );
-    }
-  }
-}
-
-function originOf(text: string): string {
-  const raw: unknown = JSON.parse(text);
-  const { domain = "" } = accessTargetOf({ kind: "Zone", namespace: "", name: "" }, raw);
-  return domain.toLowerCase().replace(/(?<=.)\.$/, "");
-}
-
-function mayRollBack(caller: Caller, { key, text }: Pick<StoredDocument, "key" | "text">): void {
-  if (!caller.may("rollback", accessTargetOf(key, JSON.parse(text))))
-    throw denied(caller, "roll back", key);
-}
-
-function refuseOther(
-  key: DocumentKey,
-  set: DocumentSet,
-  resourceVersion: string | undefined,
-): void {
-  const present = set.get(key)?.revision;
-  if (resourceVersion === undefined || present === undefined) return;
-  if (String(present) === resourceVersion) return;
-  throw new RequestRefusal(
-    "DOCUMENT_CONFLICT",
-    `Cannot delete ${formatKey(key)}: resourceVersion is "${resourceVersion}", expected "${present}": it was changed since`,
-  );
-}
-
-function unique(keys: readonly DocumentKey[]): DocumentKey[] {
-  return [...new Map(keys.map((key) => [formatKey(key), key])).values()];
 }
 
 function isSameKey(a: DocumentKey, b: DocumentKey): boolean {

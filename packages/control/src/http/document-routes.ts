@@ -16,7 +16,8 @@ import { isKind, kinds, storeKinds, readRawDocuments, formatProblem } from "@mer
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { accessTargetOf } from "../documents/document-access.ts";
 import { changeKindOf, denied, notFound } from "../documents/change-plan.ts";
-import type { Applied, ChangeOptions, DocumentService } from "../documents/document-service.ts";
+import type { Applied, ChangeOptions } from "../documents/document-change.ts";
+import type { DocumentService } from "../documents/document-service.ts";
 import { differences } from "../documents/document-diff.ts";
 import { plainDocument } from "../documents/document-text.ts";
 import { fieldSelector, labelSelector, type Selector } from "../documents/selector.ts";
