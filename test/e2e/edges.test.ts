@@ -52,6 +52,10 @@ test("two edges answer what control says, and go on without it", async (t) => {
     ],
   );
 
+  const table = await meridian("get", "edges", "--state", control.stateDir);
+  const tomorrow = new Date(Date.now() + 24 * 3_600_000).toISOString().slice(0, 10);
+  assert.match(table.stdout, new RegExp(`CERT ENDS.*\\n.* ${tomorrow}T\\S+Z`));
+
   // Who applies a document can wait until both serve it; one that is gone holds that up for 3 s.
   const document = join(folder, "pool.yaml");
   writeFileSync(document, poolDocument);

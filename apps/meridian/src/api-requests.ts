@@ -94,6 +94,8 @@ export type Control = {
   readonly storeAgeMs?: number;
   readonly version?: string;
   readonly address: string;
+  readonly certificateEndsMs?: number;
+  readonly authorityEndsMs?: number;
 };
 
 export type Edge = {
@@ -114,6 +116,7 @@ export type Edge = {
   };
   readonly hash?: string;
   readonly cell?: string;
+  readonly certificateEndsMs?: number;
   readonly control?: string;
 };
 

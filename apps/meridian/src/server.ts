@@ -14,6 +14,7 @@ import {
   DiskPersistence,
   DocumentService,
   EdgeGateway,
+  certificateFileEnd,
   controlVantage,
   Embedded,
   StateDir,
@@ -26,6 +27,7 @@ import {
   type ControlView,
   type EdgeFigures,
   type EmbeddedOptions,
+  type Fleet,
   type Publication,
 } from "@meridian/control";
 import { processEnded, takeOver, type Takeover } from "@meridian/edge";
@@ -127,7 +129,7 @@ export class Server {
       isLeader: () => this.#replica?.leadership.isLeader !== false,
       documents: () => this.#documents.documents,
       transitions,
-      edges: () => this.#gateway?.views() ?? [],
+      fleet: () => this.#fleet(),
       withdrawn: (revision) => this.#gateway?.publication(revision).reason,
       stateFolder: directory.path,
       logger: logger.control,
@@ -323,7 +325,7 @@ export class Server {
   }
 
   /** For `get controls`: what this one is among the controls of its store. */
-  async #standing(): Promise<Omit<ControlView, "name" | "address">> {
+  async #standing(): Promise<Omit<ControlView, "name" | "address" | "authorityEndsMs">> {
     const replica = this.#replica;
     const isLeader = replica === undefined || replica.leadership.isLeader;
     const { revision, ageMs } = await this.#store.store.head({ stale: true });
@@ -335,7 +337,16 @@ export class Server {
       storeRevision: revision,
       storeAgeMs: ageMs,
       version: ownVersion(),
+      certificateEndsMs: certificateFileEnd(this.#options.access.tls?.certificate),
     };
+  }
+
+  /** What is told of edges and certificates; of one alone it is the certificate of its API. */
+  async #fleet(): Promise<Fleet> {
+    if (this.#gateway !== undefined) return this.#gateway.fleet();
+    const atMs = certificateFileEnd(this.#options.access.tls?.certificate);
+    const subject = "certificate/api";
+    return { edges: [], expiries: atMs === undefined ? [] : [{ subject, atMs }] };
   }
 
   /** The process that had the store has ended: from now on it is written here. */

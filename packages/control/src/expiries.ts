@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What ends by itself unless somebody sees to it: tokens, the certificate of the API, and the authority that certifies edges. Certificates of
-// edges, probes and controls are left out, as they renew themselves.
+// edges, probes and controls are left out, as they renew themselves; `get edges` has those of edges.
 
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { ControlStatus } from "./edges/control-peers.ts";
 import type { DocumentSet } from "./documents/document-set.ts";
 import { member } from "./documents/document-key.ts";
 
@@ -13,7 +14,7 @@ const TOKENS_MAX = 1000;
 
 /** Something and when it ends, Unix milliseconds. */
 export interface Expiry {
-  /** `token/NAME`, `certificate/api` or `certificate/authority`. */
+  /** `token/NAME`, `certificate/api` or `certificate/authority`; `control/NAME` for the API of one of several controls. */
   readonly subject: string;
   readonly atMs: number;
 }
@@ -24,6 +25,17 @@ export interface ExpiringCertificates {
   readonly api: string | undefined;
   /** PEM of the authority of edges, where there is one. */
   readonly authority: string | undefined;
+}
+
+/** The certificates that somebody has to renew: those of the APIs of all controls, and of their authority. */
+export function expiriesOf(statuses: readonly ControlStatus[]): Expiry[] {
+  const authorities = statuses.flatMap(({ control }) => control.authorityEndsMs ?? []);
+  return [
+    ...statuses.flatMap(({ control: { name, certificateEndsMs: atMs } }) =>
+      atMs === undefined ? [] : [{ subject: `control/${name}`, atMs }],
+    ),
+    ...authorities.slice(0, 1).map((atMs) => ({ subject: "certificate/authority", atMs })),
+  ];
 }
 
 /** Everything that ends, first what ends first; a file that cannot be read is left out. */
@@ -43,13 +55,23 @@ export function expiries(
 }
 
 function certificateExpiry(name: string, pem: string | undefined): Expiry[] {
-  if (pem === undefined) return [];
+  const atMs = pem === undefined ? undefined : certificateEnd(pem);
+  return atMs === undefined ? [] : [{ subject: `certificate/${name}`, atMs }];
+}
+
+/** When a certificate (PEM) ends, Unix milliseconds; undefined for what is none. */
+export function certificateEnd(pem: string): number | undefined {
   try {
-    const atMs = Date.parse(new X509Certificate(pem).validTo);
-    return [{ subject: `certificate/${name}`, atMs }];
+    return Date.parse(new X509Certificate(pem).validTo);
   } catch {
-    return [];
+    return undefined;
   }
+}
+
+/** When the certificate of a file ends, Unix milliseconds; undefined where there is none. */
+export function certificateFileEnd(path: string | undefined): number | undefined {
+  const pem = path === undefined ? undefined : textOf(path);
+  return pem === undefined ? undefined : certificateEnd(pem);
 }
 
 function textOf(path: string): string | undefined {

@@ -68,7 +68,8 @@ export { consistencyKey, sharedConsistencyKey } from "./http/consistency-key.ts"
 export { DocumentService } from "./documents/document-service.ts";
 export { renderClientTypes } from "./http/client-types.ts";
 export { renderApiReference } from "./http/reference-page.ts";
-export { Notifier } from "./notifications/notifier.ts";
+export { certificateFileEnd } from "./expiries.ts";
+export { Notifier, type Fleet } from "./notifications/notifier.ts";
 export { EdgeHub, type EdgeStream, type Staging } from "./edges/edge-hub.ts";
 export { SettledFile, type RevisionId, type Settled } from "./edges/settled-file.ts";
 export { storedPublication } from "./edges/stored-publication.ts";

@@ -140,10 +140,7 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("ID", "id"),
       field("TARGET", "target"),
       percent("AWAY", "percent", 1),
-      {
-        title: "ENDS",
-        value: (row) => new Date(Number(row["expiresAtMs"])).toISOString().slice(0, 19) + "Z",
-      },
+      timeField("ENDS", "expiresAtMs"),
       field("ACTOR", "actor"),
       field("REASON", "reason"),
     ],
@@ -168,6 +165,8 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       seconds("STORE AGE", "storeAgeMs"),
       field("VERSION", "version"),
       field("ADDRESS", "address"),
+      timeField("API CERT ENDS", "certificateEndsMs"),
+      timeField("AUTHORITY ENDS", "authorityEndsMs"),
     ],
     edges: [
       field("EDGE", "name"),
@@ -184,6 +183,7 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       answered("EMPTY", "emptyShare", shareText),
       field("VERSION", "version"),
       field("ADDRESS", "address"),
+      timeField("CERT ENDS", "certificateEndsMs"),
     ],
     shards: [
       field("CELL", "cell"),
@@ -195,6 +195,15 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
     ],
   };
   return columns[kind];
+}
+
+/** A column of times; empty where none is known. */
+function timeField(title: string, name: string): Column {
+  const value = (row: Row): string => {
+    const ms = row[name];
+    return typeof ms === "number" ? `${new Date(ms).toISOString().slice(0, 19)}Z` : "";
+  };
+  return { title, value };
 }
 
 /** Names with what they say, in brackets those that do not count. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { momentsOf, type ControlStatus } from "./control-peers.ts";
+import { edgesOf, momentsOf, type ControlStatus } from "./control-peers.ts";
 import type { EdgeView } from "./edge-hub.ts";
 
 const NOW_MS = 100_000;
@@ -32,6 +32,20 @@ test("momentsOf() counts each edge once, as the control sees it that has it, wha
   ]);
 });
 
+test("edgesOf() has the newest certificate of an edge, whichever control made it", () => {
+  const all = edgesOf([
+    statusOf("c0", [{ ...edgeOf("a", 7), certificateEndsMs: 1000 }, edgeOf("b", 7)]),
+    statusOf("c1", [{ ...edgeOf("a", 6), connected: false, certificateEndsMs: 2000 }]),
+  ]);
+  assert.deepEqual(
+    all.map(({ name, control, certificateEndsMs }) => ({ name, control, certificateEndsMs })),
+    [
+      { name: "a", control: "c0", certificateEndsMs: 2000 },
+      { name: "b", control: "c0", certificateEndsMs: undefined },
+    ],
+  );
+});
+
 function edgeOf(name: string, revision: number): EdgeView {
   return {
     ...{ name, connected: true, standing: "serving", epoch: 2, revision, sequence: 1 },
@@ -50,6 +64,8 @@ function statusOf(name: string, edges: readonly EdgeView[]): ControlStatus {
     storeAgeMs: 0,
     version: "1",
     address: "",
+    certificateEndsMs: undefined,
+    authorityEndsMs: undefined,
   };
   return { control, edges };
 }

@@ -31,6 +31,10 @@ export interface ControlView {
   readonly storeAgeMs: number | undefined;
   readonly version: string | undefined;
   readonly address: string;
+  /** When the certificate of its API ends; undefined for one without. */
+  readonly certificateEndsMs: number | undefined;
+  /** When the authority ends that certifies edges. */
+  readonly authorityEndsMs: number | undefined;
 }
 
 /** What a control answers to another. */
@@ -108,14 +112,24 @@ export class ControlPeers {
 /** Each edge once: as the control sees it that has it now, or had it last. */
 export function edgesOf(statuses: readonly ControlStatus[]): EdgeView[] {
   const newest = new Map<string, EdgeView>();
+  const certificateEnds = new Map<string, number>();
   for (const { control, edges } of statuses) {
     for (const edge of edges) {
+      // It renews at any control.
+      const { certificateEndsMs = 0 } = edge;
+      if (certificateEndsMs > (certificateEnds.get(edge.name) ?? 0))
+        certificateEnds.set(edge.name, certificateEndsMs);
       const known = newest.get(edge.name);
       if (known === undefined || isFresher(edge, known))
         newest.set(edge.name, { ...edge, ...(edge.connected ? { control: control.name } : {}) });
     }
   }
-  return [...newest.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return [...newest.values()]
+    .map((edge): EdgeView => {
+      const certificateEndsMs = certificateEnds.get(edge.name);
+      return certificateEndsMs === undefined ? edge : { ...edge, certificateEndsMs };
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The edges of all controls, as far as each counts in `epoch`: one that is silent where it was last is silent. */
@@ -146,6 +160,8 @@ const awayControl = {
   storeRevision: undefined,
   storeAgeMs: undefined,
   version: undefined,
+  certificateEndsMs: undefined,
+  authorityEndsMs: undefined,
 } as const;
 
 function isFresher(a: EdgeView, b: EdgeView): boolean {

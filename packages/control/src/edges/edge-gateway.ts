@@ -32,6 +32,8 @@ import { StoreCopyFile } from "./store-copy-file.ts";
 import { PeerReports } from "./peer-reports.ts";
 import { PlanSectionFile } from "./plan-section.ts";
 import { publicationOf, type PublicationView } from "./publication-state.ts";
+import { certificateEnd, expiriesOf } from "../expiries.ts";
+import type { Fleet } from "../notifications/notifier.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import { VantageHub } from "./vantage-hub.ts";
 
@@ -64,7 +66,7 @@ export interface EdgeGatewayOptions {
   readonly site: string;
   readonly version: string;
   /** How this control stands, without its address. */
-  readonly control: () => Promise<Omit<ControlView, "name" | "address">>;
+  readonly control: () => Promise<Omit<ControlView, "name" | "address" | "authorityEndsMs">>;
   /** A section of an earlier revision, which some edges are still sent. */
   readonly storedSection?: (name: string) => SharedArrayBuffer | undefined;
   readonly events?: PublicationEvents;
@@ -97,6 +99,8 @@ export class EdgeGateway {
   /** Of what was published last. */
   #world: SharedWorld | undefined;
   readonly #reports: PeerReports;
+  /** When the newest certificates end, by edge. */
+  readonly #certificateEnds = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #cellTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -126,6 +130,10 @@ export class EdgeGateway {
         store: () => state.store,
         monotonicMs: () => clock.monotonicMs(),
       }),
+      certified: (edge, endsAtMs) => {
+        const known = this.#certificateEnds.get(edge) ?? 0;
+        this.#certificateEnds.set(edge, Math.max(known, endsAtMs));
+      },
       vantages: this.#vantages,
       section: (name) => this.#plan.section(name) ?? this.#section(name),
       status: () => this.#status(),
@@ -281,7 +289,13 @@ export class EdgeGateway {
   async #status(): Promise<ControlStatus> {
     const { name, control } = this.#options;
     const address = this.#peerAddress();
-    return { control: { name, address, ...(await control()) }, edges: this.views() };
+    return {
+      control: {
+        ...{ name, address, authorityEndsMs: certificateEnd(this.authorityCertificate) },
+        ...(await control()),
+      },
+      edges: this.views(),
+    };
   }
 
   /** An address that is any of this host's is none for others. */
@@ -293,7 +307,12 @@ export class EdgeGateway {
   views(): EdgeView[] {
     const joined = this.#hub.views(this.#roster.edges()).map((view): EdgeView => {
       const cell = this.#cells.cellOf(view.name);
-      return cell === undefined ? view : { ...view, cell };
+      const certificateEndsMs = this.#certificateEnds.get(view.name);
+      return {
+        ...view,
+        ...(cell === undefined ? {} : { cell }),
+        ...(certificateEndsMs === undefined ? {} : { certificateEndsMs }),
+      };
     });
     return [...joined, ...this.#roster.revoked().map(revokedView)];
   }
@@ -336,6 +355,12 @@ export class EdgeGateway {
   /** The edges of all controls of the store. */
   async allViews(): Promise<readonly EdgeView[]> {
     return edgesOf(await this.#lately());
+  }
+
+  /** The same, and what certificates end. */
+  async fleet(): Promise<Fleet> {
+    const statuses = await this.#lately();
+    return { edges: edgesOf(statuses), expiries: expiriesOf(statuses) };
   }
 
   /** As other controls said a moment ago at most: who waits for something asks often. */

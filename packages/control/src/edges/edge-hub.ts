@@ -64,6 +64,8 @@ export interface EdgeView {
   readonly hash?: string | undefined;
   /** The Cell that it is in. */
   readonly cell?: string;
+  /** When the certificate ends that it has from control, as far as the controls know. */
+  readonly certificateEndsMs?: number;
   /** The control that it follows, where there are several. */
   readonly control?: string;
 }

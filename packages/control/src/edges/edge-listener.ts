@@ -63,6 +63,8 @@ export interface EdgeListenerOptions {
   /** The bytes of a section that is served; undefined for any other. */
   readonly section: (name: string) => SharedArrayBuffer | undefined;
   readonly copy: StoreCopyFile;
+  /** A certificate that was made for an edge, or shown by it, ends then. */
+  readonly certified: (edge: string, endsAtMs: number) => void;
   readonly logger: Logger;
   readonly wallMs: () => number;
 }
@@ -73,6 +75,7 @@ interface Peer {
   readonly edge: string | undefined;
   /** Of its certificate. */
   readonly key?: KeyObject | undefined;
+  readonly endsAtMs?: number;
   /** When the certificate was made, wall time; 0 where it is not known. */
   readonly issuedAtMs: number;
   /** Whose certificate of this control plane it showed, though it has expired: it may be renewed. */
@@ -227,11 +230,11 @@ export class EdgeListener {
         `"${peer.edge}" joined as a probe, which reports and fetches nothing but what it probes; join with a token of --edge`,
       );
     } else if (method === "POST" && path === LinkPath.link) {
-      this.#remember(stream, peer.edge, peer.issuedAtMs);
+      this.#remember(stream, peer, peer.edge);
       if (this.#options.hub.isServing) this.#link(stream, peer, peer.edge);
       else reply(stream, 503, "it has nothing to serve yet");
     } else if (method === "POST" && path === LinkPath.vantage) {
-      this.#remember(stream, peer.edge, peer.issuedAtMs);
+      this.#remember(stream, peer, peer.edge);
       const { vantages, logger } = this.#options;
       const { edge: name, address, key } = peer;
       serveVantage(stream, { name, address, key }, vantages, logger);
@@ -246,8 +249,10 @@ export class EdgeListener {
     }
   }
 
-  #remember({ session }: ServerHttp2Stream, edge: string, issuedAtMs: number): void {
+  #remember({ session }: ServerHttp2Stream, peer: Peer, edge: string): void {
+    const { issuedAtMs, endsAtMs } = peer;
     if (session !== undefined) this.#linked.set(session, { edge, issuedAtMs });
+    if (endsAtMs !== undefined) this.#options.certified(edge, endsAtMs);
   }
 
   async #status(stream: ServerHttp2Stream, peer: Peer): Promise<void> {
@@ -317,8 +322,10 @@ export class EdgeListener {
   }
 
   async #sign(edge: string, publicKey: Uint8Array): Promise<object> {
-    const { authority, wallMs } = this.#options;
-    const certificate = await authority.signEdge(edge, publicKey, wallMs());
+    const { authority, wallMs, certified } = this.#options;
+    const nowMs = wallMs();
+    const certificate = await authority.signEdge(edge, publicKey, nowMs);
+    certified(edge, nowMs + CERTIFICATE_MS);
     return { edge, certificate };
   }
 
@@ -397,7 +404,7 @@ function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Pe
   const address = `${socket?.remoteAddress ?? ""}:${socket?.remotePort ?? ""}`;
   if (!(socket instanceof TLSSocket))
     return { address, edge: undefined, issuedAtMs: 0, refusal: "it uses no TLS" };
-  const { subject, valid_from: validFrom } = socket.getPeerCertificate();
+  const { subject, valid_from: validFrom, valid_to: validTo } = socket.getPeerCertificate();
   const fromMs = Date.parse(validFrom);
   const issuedAtMs = Number.isFinite(fromMs) ? fromMs + SKEW_MS : 0;
   const name: unknown = subject?.CN;
@@ -405,6 +412,7 @@ function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Pe
     return {
       ...{ address, edge: name, issuedAtMs, refusal: "" },
       key: socket.getPeerX509Certificate()?.publicKey,
+      endsAtMs: Date.parse(validTo),
     };
   const expired = expiredName(socket, authority, nowMs);
   const shown = typeof name === "string" ? `of "${name}" is not taken` : "is missing";

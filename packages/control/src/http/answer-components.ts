@@ -146,6 +146,7 @@ export const edge: z.ZodType = named(
       .optional(),
     hash: z.string().optional(),
     cell: z.string().optional(),
+    certificateEndsMs: ms.optional(),
     control: z.string().optional(),
   }),
 );
@@ -176,6 +177,8 @@ export const control: z.ZodType = named(
     storeAgeMs: ms.optional(),
     version: z.string().optional(),
     address: z.string(),
+    certificateEndsMs: ms.optional(),
+    authorityEndsMs: ms.optional(),
   }),
 );
 

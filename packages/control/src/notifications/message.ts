@@ -115,9 +115,12 @@ function questionOf(event: SeenAlert["event"], subject: string): readonly [strin
   switch (event) {
     case "verdict":
     case "expiring-certificate":
-      return subject.startsWith("endpoint/")
-        ? history(subject)
-        : ["meridian get edges", "/v1/edges"];
+      if (subject.startsWith("endpoint/")) return history(subject);
+      if (subject.startsWith("edge/")) return ["meridian get edges", "/v1/edges"];
+      // A process alone is on no list; its metrics say it.
+      return subject === "certificate/api"
+        ? ["openssl x509 -noout -enddate -in FILE", "/metrics"]
+        : ["meridian get controls", "/v1/controls"];
     case "all-down":
       return history(`${subject.replace(/^pool\//, "endpoint/")}/`);
     case "failover":

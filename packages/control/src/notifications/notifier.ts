@@ -18,7 +18,6 @@ import {
 import type { DocumentSet } from "../documents/document-set.ts";
 import { fieldsOf, member } from "../documents/document-key.ts";
 import { plainDocument } from "../documents/document-text.ts";
-import type { EdgeView } from "../edges/edge-hub.ts";
 import type { Embedded } from "../embedded.ts";
 import type { Logger } from "../embedded-options.ts";
 import type { TransitionHistory } from "@meridian/health";
@@ -26,21 +25,27 @@ import { alertKey, RaisedAlerts, type AlertBoard, type SeenAlert } from "./alert
 import { deliver } from "./delivery.ts";
 import { NotificationQueue } from "./notification-queue.ts";
 import { Secrets } from "./secrets.ts";
-import { servedAlerts } from "./served-alerts.ts";
+import { servedAlerts, type Served } from "./served-alerts.ts";
 
 const TICK_MS = 1000;
 /** Verdicts are looked at anew after so long even where none was told to have changed. */
 const LOOK_MS = 10_000;
+/** Other controls are asked for their edges so often. */
+const FLEET_MS = 5000;
 /** Transitions that are looked through for the reasons of verdicts. */
 const REASONS_MAX = 10_000;
 const REPEAT_MS = 4 * 3_600_000;
 const ALERTMANAGER_REPEAT_MS = 60_000;
 
+/** What can be told of edges and certificates. */
+export type Fleet = Pick<Served, "edges" | "expiries">;
+
 export interface NotifierOptions {
   readonly embedded: Embedded;
   readonly documents: () => DocumentSet;
   readonly transitions: TransitionHistory;
-  readonly edges: () => readonly EdgeView[];
+  /** The edges and certificates of all controls; asked every few seconds. */
+  readonly fleet: () => Promise<Fleet>;
   /** Why a revision was taken back from edges; undefined where it was not. */
   readonly withdrawn?: (revision: number) => string | undefined;
   readonly stateFolder: string;
@@ -83,6 +88,8 @@ export class Notifier {
   #seen: ReadonlyMap<string, SeenAlert> = new Map();
   #seenAtMs = 0;
   #seenState = "";
+  #fleet: Fleet = { edges: [], expiries: [] };
+  #fleetAtMs = -Infinity;
   #documents: DocumentSet | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -113,6 +120,7 @@ export class Notifier {
   /** Looks once. */
   tick(): void {
     this.#follow(this.#options.documents());
+    this.#askFleet();
     const { isLeader } = this.#options;
     const isReady = this.#options.embedded.isReady && isLeader?.() !== false;
     if (this.#receivers.size === 0 || !isReady || this.#ended.signal.aborted) return;
@@ -168,9 +176,22 @@ export class Notifier {
     return join(this.#options.stateFolder, "notifications.json");
   }
 
+  #askFleet(): void {
+    const nowMs = this.#options.nowMs();
+    if (Math.abs(nowMs - this.#fleetAtMs) < FLEET_MS) return;
+    this.#fleetAtMs = nowMs;
+    this.#options.fleet().then(
+      (fleet) => {
+        this.#fleet = fleet;
+      },
+      (error: unknown) =>
+        this.#options.logger.warn({ reason: reasonOf(error) }, "Cannot ask how the edges are"),
+    );
+  }
+
   /** What holds. Of 100,000 endpoints that takes milliseconds, so it is done when something has changed. */
   #look(nowMs: number): readonly SeenAlert[] {
-    const { embedded, transitions, edges } = this.#options;
+    const { embedded, transitions } = this.#options;
     const { unknown, healthy, unhealthy } = transitions.counts;
     const withdrawn = this.#options.withdrawn?.(embedded.revision);
     const refused = [
@@ -201,7 +222,7 @@ export class Notifier {
         latches: embedded.latches(),
         shifts: embedded.shifts(),
         refused,
-        edges: edges(),
+        ...this.#fleet,
       },
       nowMs,
     );

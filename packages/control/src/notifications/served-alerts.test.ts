@@ -43,6 +43,20 @@ spec:
 
 const [a, b] = ["endpoint/default/web/a", "endpoint/default/web/b"];
 
+const edge: EdgeView = {
+  name: "eu-1",
+  connected: false,
+  standing: "silent",
+  epoch: undefined,
+  revision: 1,
+  sequence: 1,
+  lastWordMs: nowMs - 16_000,
+  staleMs: 16_000,
+  answers: undefined,
+  version: "1",
+  address: "192.0.2.9",
+};
+
 function alertsOf(served: Partial<Served>): string[] {
   const nothing: Served = {
     model,
@@ -52,6 +66,7 @@ function alertsOf(served: Partial<Served>): string[] {
     shifts: [],
     refused: [],
     edges: [],
+    expiries: [],
   };
   const alerts = [...servedAlerts({ ...nothing, ...served }, nowMs)];
   return alerts.map(({ event, namespace, summary }) => `${event} (${namespace}): ${summary}`);
@@ -90,19 +105,6 @@ test("certificates, shifts that end, refused files and edges that are away are t
     target: "site/eu",
     expiresAtMs: nowMs + 60_000,
   };
-  const edge: EdgeView = {
-    name: "eu-1",
-    connected: false,
-    standing: "silent",
-    epoch: undefined,
-    revision: 1,
-    sequence: 1,
-    lastWordMs: nowMs - 16_000,
-    staleMs: 16_000,
-    answers: undefined,
-    version: "1",
-    address: "192.0.2.9",
-  };
   const reason = "certificate expires on 2026-02-03, wanted 14 days more";
   assert.deepEqual(
     alertsOf({
@@ -118,6 +120,34 @@ test("certificates, shifts that end, refused files and edges that are away are t
       "ending-shift (): The shift of site/eu ends at 2026-01-31T12:01:00Z",
       "refused-publish (): The last good revision stays: Cannot read a.yaml, and 1 more",
       "isolated-edge (): Edge eu-1 was last heard of at 2026-01-31T11:59:44Z",
+    ],
+  );
+});
+
+test("certificates are told that nobody renews: an edge's, those of APIs, and the authority's", () => {
+  const [hour, day] = [3_600_000, 24 * 3_600_000];
+  const connected = { ...edge, connected: true, standing: "serving" } as const;
+  assert.deepEqual(
+    alertsOf({
+      edges: [
+        { ...connected, certificateEndsMs: nowMs + 5 * hour },
+        { ...connected, name: "eu-2", certificateEndsMs: nowMs + 7 * hour },
+        { ...connected, name: "eu-3", certificateEndsMs: nowMs - hour },
+        { ...connected, name: "eu-4" },
+      ],
+      expiries: [
+        { subject: "control/a", atMs: nowMs + day },
+        { subject: "control/b", atMs: nowMs + 8 * day },
+        { subject: "certificate/api", atMs: nowMs - day },
+        { subject: "certificate/authority", atMs: nowMs + 6 * day },
+      ],
+    }),
+    [
+      "expiring-certificate (): Edge eu-1 does not renew its certificate, which ends at 2026-01-31T17:00:00Z",
+      "expiring-certificate (): Edge eu-3 does not renew its certificate, which ended at 2026-01-31T11:00:00Z",
+      "expiring-certificate (): The certificate of the API of control a ends at 2026-02-01T12:00:00Z",
+      "expiring-certificate (): The certificate of the API ended at 2026-01-30T12:00:00Z",
+      "expiring-certificate (): The authority that certifies edges ends at 2026-02-06T12:00:00Z",
     ],
   );
 });

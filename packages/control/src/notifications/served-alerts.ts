@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The alerts that can be seen from what is served: verdicts, pools and tiers without a healthy endpoint, shifts that end, files and revisions
-// that were refused, edges that are away.
+// The alerts that can be seen from what is served: verdicts, pools and tiers without a healthy endpoint, shifts and certificates that end, files
+// and revisions that were refused, edges that are away.
 
 import { branchesOf, indexKey, type TrafficPolicyDocument } from "@meridian/model";
 import type { EdgeView } from "../edges/edge-hub.ts";
+import type { Expiry } from "../expiries.ts";
 import type { ServedModel } from "../served-model.ts";
 import type { Shift } from "../shift-effects.ts";
 import type { Alert } from "./alert.ts";
@@ -13,6 +14,10 @@ import type { Alert } from "./alert.ts";
 const SHIFT_ENDS_MS = 15 * 60_000;
 /** An edge that was not heard of for so long is told; edges come back by themselves after less. */
 const EDGE_AWAY_MS = 15_000;
+/** Certificates that people renew are told this long before they end. */
+const CERTIFICATE_ENDS_MS = 7 * 24 * 3_600_000;
+/** An edge renews its own when a third of 24 hours is left: one with less than this does not. */
+const EDGE_CERTIFICATE_ENDS_MS = 6 * 3_600_000;
 /** What a TLS probe says of a certificate that has expired or soon will. */
 const CERTIFICATE = /^certificate (expire[sd]) on /;
 
@@ -27,6 +32,8 @@ export interface Served {
   /** Messages about files and documents that are not served. */
   readonly refused: readonly string[];
   readonly edges: readonly EdgeView[];
+  /** Certificates that somebody has to renew. */
+  readonly expiries: readonly Expiry[];
 }
 
 /** Everything that holds at `nowMs`. */
@@ -77,6 +84,37 @@ export function* servedAlerts(served: Served, nowMs: number): Generator<Alert> {
         namespace: "",
         summary: `Edge ${name} was last heard of at ${timeText(lastWordMs)}`,
       };
+  yield* certificateAlerts(served, nowMs);
+}
+
+function* certificateAlerts(
+  { edges, expiries }: Pick<Served, "edges" | "expiries">,
+  nowMs: number,
+): Generator<Alert> {
+  const alert = (subject: string, what: string, atMs: number): Alert => ({
+    event: "expiring-certificate",
+    subject,
+    namespace: "",
+    summary: `${what} ${atMs > nowMs ? "ends" : "ended"} at ${timeText(atMs)}`,
+  });
+  for (const { name, certificateEndsMs = Infinity } of edges)
+    if (certificateEndsMs - nowMs < EDGE_CERTIFICATE_ENDS_MS)
+      yield alert(
+        `edge/${name}`,
+        `Edge ${name} does not renew its certificate, which`,
+        certificateEndsMs,
+      );
+  for (const { subject, atMs } of expiries)
+    if (atMs - nowMs < CERTIFICATE_ENDS_MS) yield alert(subject, `The ${wordsOf(subject)}`, atMs);
+}
+
+/** Of the subject of an expiry. */
+function wordsOf(subject: string): string {
+  if (subject === "certificate/authority") return "authority that certifies edges";
+  const control = /^control\/(.+)$/.exec(subject)?.[1];
+  return control === undefined
+    ? "certificate of the API"
+    : `certificate of the API of control ${control}`;
 }
 
 function* verdictAlerts(key: string, reason: string | undefined): Generator<Alert> {

@@ -16,7 +16,7 @@ export function makeNotifier(
     embedded,
     documents: () => documents.documents,
     transitions,
-    edges: () => [],
+    fleet: () => Promise.resolve({ edges: [], expiries: [] }),
     stateFolder,
     logger: silent,
     nowMs: Date.now,
