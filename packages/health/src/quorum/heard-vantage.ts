@@ -28,8 +28,11 @@ export interface Voice extends VantagePlace {
   /** Reports that were taken. */
   readonly reports: number;
   at(place: number): HeardOpinion;
-  /** The opinion alone, which is asked for far more often. */
+  /** Parts alone, which are asked for far more often. */
   opinionAt(place: number): number;
+  reasonAt(place: number): string;
+  /** Opinions by place; another column after the next table. */
+  readonly opinions: Uint8Array;
 }
 
 export class HeardVantage implements Voice {
@@ -61,13 +64,21 @@ export class HeardVantage implements Voice {
   at(place: number): HeardOpinion {
     return {
       opinion: this.#opinions[place] ?? 0,
-      reason: this.#texts[this.#reasons[place] ?? 0] ?? "",
+      reason: this.reasonAt(place),
       sinceMs: (this.#sinceSeconds[place] ?? 0) * 1000,
     };
   }
 
+  get opinions(): Uint8Array {
+    return this.#opinions;
+  }
+
   opinionAt(place: number): number {
     return this.#opinions[place] ?? 0;
+  }
+
+  reasonAt(place: number): string {
+    return this.#texts[this.#reasons[place] ?? 0] ?? "";
   }
 
   /** Takes a report that came at `nowMs`; places at which the opinion is another one now. */

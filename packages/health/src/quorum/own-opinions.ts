@@ -43,9 +43,13 @@ export class OwnOpinions {
   at(place: number): HeardOpinion {
     return {
       opinion: this.opinions[place] ?? 0,
-      reason: this.#texts[this.reasons[place] ?? 0] ?? "",
+      reason: this.reasonAt(place),
       sinceMs: (this.sinceSeconds[place] ?? 0) * 1000,
     };
+  }
+
+  reasonAt(place: number): string {
+    return this.#texts[this.reasons[place] ?? 0] ?? "";
   }
 
   /** Takes an opinion; its place, or −1 where others have no say in it. */
