@@ -136,7 +136,7 @@ test(
     assert.equal(applied.code, 0, applied.stderr);
     const url = `https://127.0.0.1:${ports[0]}`;
     const place = { folder, control: first, url };
-    const probeFolder = await joinedFolder(place, "far");
+    const probeFolder = await joinedFolder(place, "far", "probe");
     const others = ["--control", url, "--control", `https://127.0.0.1:${ports[1]}`];
     const probe = new PlaneProcess(t, probeFolder, ["probe", ...others, "--site", "far"]);
     await probe.start(/"msg":"Probing"/);

@@ -8,7 +8,14 @@ import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { DocumentSet, EdgeGateway, StateDocuments, openStore, type Store } from "@meridian/control";
+import {
+  DocumentSet,
+  EdgeGateway,
+  RefusalLog,
+  StateDocuments,
+  openStore,
+  type Store,
+} from "@meridian/control";
 import {
   CertificateRenewal,
   EdgeReplica,
@@ -46,6 +53,7 @@ interface Control {
   readonly url: string;
   /** What it logged. */
   readonly lines: string[];
+  readonly refusals: RefusalLog;
   nowMs: number;
 }
 
@@ -59,6 +67,7 @@ async function startControl(
   };
   const control = { nowMs: Date.now() };
   const state = await stateOf(t, shared?.store);
+  const refusals = new RefusalLog(temporaryFolder(t));
   const gateway = await EdgeGateway.open({
     name: "control",
     site: "",
@@ -69,7 +78,8 @@ async function startControl(
     stateFolder: temporaryFolder(t),
     leading: () => ({}),
     listen: "127.0.0.1:0",
-    section: () => undefined,
+    section: (name) => (name === "served" ? new SharedArrayBuffer(1) : undefined),
+    refusals,
     copyPath: join(temporaryFolder(t), "copy.jsonl"),
     hear: () => {},
     logger: { info: log, warn: log, error: log },
@@ -77,7 +87,8 @@ async function startControl(
   });
   await gateway.start();
   t.after(() => gateway.close());
-  return Object.assign(control, { gateway, state, url: `https://${gateway.address}`, lines });
+  const url = `https://${gateway.address}`;
+  return Object.assign(control, { gateway, state, url, lines, refusals });
 }
 
 test("a token is taken once, in time, and by the control that made it alone", async (t) => {
@@ -102,6 +113,14 @@ test("a token is taken once, in time, and by the control that made it alone", as
   );
   assert.equal(control.lines.filter((line) => line.startsWith("Refused an edge")).length, 3);
   assert.ok(!control.lines.join().includes(token));
+  const audited = control.refusals.list();
+  assert.deepEqual(
+    audited.map(({ subject, request, code }) => `${subject}: ${request}: ${code}`),
+    Array.from({ length: 3 }, () => `anonymous: POST ${LinkPath.join}: EDGE_JOIN_REFUSED`),
+  );
+  assert.match(audited[1]?.message ?? "", /the token for "eu-2" expired at/);
+  assert.deepEqual(control.refusals.verify(), []);
+  assert.ok(!JSON.stringify(audited).includes(token));
 });
 
 test("controls of one store have one authority, and take a token once between them", async (t) => {
@@ -178,13 +197,17 @@ test("a certificate of another control plane is refused and logged", async (t) =
 
 test("a probe may report and is refused the copy of the documents and what is served; an edge is not", async (t) => {
   const control = await startControl(t);
-  const ask = async (name: string, role: "edge" | "probe"): Promise<Record<string, unknown>> => {
+  const joined = async (name: string, role: "edge" | "probe"): Promise<EdgeIdentity> => {
     const { token } = await control.gateway.invite(name, 60_000, role);
-    const { certificate: cert, key } = await joinControl(token, control.url);
+    return joinControl(token, control.url);
+  };
+  const ask = async ({ certificate: cert, key }: EdgeIdentity): Promise<object> => {
     const session = connect(control.url, { cert, key, rejectUnauthorized: false });
     t.after(() => session.destroy());
-    const answers = [LinkPath.copy, LinkPath.link, LinkPath.vantage].map(async (path) => {
-      const method = path === LinkPath.copy ? "GET" : "POST";
+    const section = `${LinkPath.sections}served`;
+    const paths = [LinkPath.copy, section, LinkPath.link, LinkPath.vantage];
+    const answers = paths.map(async (path) => {
+      const method = path === LinkPath.copy || path === section ? "GET" : "POST";
       const stream = session.request(
         { ":method": method, ":path": path },
         { endStream: method === "GET" },
@@ -196,14 +219,44 @@ test("a probe may report and is refused the copy of the documents and what is se
     return Object.fromEntries(await Promise.all(answers));
   };
   control.gateway.setServing(true);
-  assert.deepEqual(await ask("far-1", "probe"), { copy: 403, link: 403, vantage: 200 });
-  const { copy, vantage } = await ask("eu-1", "edge");
-  assert.deepEqual([copy, vantage], [200, 200]);
+  const reportsAlone = { copy: 403, served: 404, link: 403, vantage: 200 };
+  const probe = await joined("far-1", "probe");
+  assert.deepEqual(await ask(probe), reportsAlone);
+  // Nobody publishes here, so that there is no revision to follow yet.
+  const mayAll = { copy: 200, served: 200, link: 503, vantage: 200 };
+  assert.deepEqual(await ask(await joined("eu-1", "edge")), mayAll);
   assert.deepEqual(
     control.gateway.views().map(({ name }) => name),
     ["eu-1"],
   );
   assert.match(control.lines.join("\n"), /"far-1\\" joined as a probe/);
+  const audited = control.refusals
+    .list()
+    .map(({ subject, request, code }) => `${subject}: ${request}: ${code}`);
+  assert.deepEqual(audited.toSorted(), [
+    `edge/far-1: GET ${LinkPath.copy}: ACCESS_DENIED`,
+    `edge/far-1: POST ${LinkPath.link}: ACCESS_DENIED`,
+  ]);
+
+  // A name that joins as an edge makes none of the certificate that it had as a probe, nor does renewing that.
+  await joined("far-1", "edge");
+  assert.deepEqual(await ask(probe), reportsAlone);
+  const stateFolder = temporaryFolder(t);
+  const renewal = new CertificateRenewal({
+    ...{ controls: [control.url], stateFolder, identity: probe, logger: SILENT_LOGGER },
+    wallMs: () => Date.now() + 17 * 3_600_000,
+  });
+  await renewal.renewIfDue();
+  assert.notEqual(renewal.identity.key, probe.key);
+  assert.deepEqual(await ask(renewal.identity), reportsAlone);
+  assert.equal(control.refusals.list().length, 2, "what is refused again is written once");
+
+  // Nor do the processes take one for the other.
+  assert.deepEqual(readIdentity(stateFolder, "probe"), renewal.identity);
+  assert.throws(() => readIdentity(stateFolder, "edge"), {
+    code: "EDGE_NOT_JOINED",
+    message: /"far-1" joined with a token of --probe, expected one of --edge/,
+  });
 });
 
 test("a certificate is renewed before it ends, and by who was away for longer", async (t) => {
@@ -226,7 +279,7 @@ test("a certificate is renewed before it ends, and by who was away for longer", 
   clock.nowMs += 17 * 3_600_000;
   await renewal.renewIfDue();
   assert.notEqual(renewal.identity.key, joined.key);
-  assert.deepEqual(readIdentity(stateFolder), renewal.identity);
+  assert.deepEqual(readIdentity(stateFolder, "edge"), renewal.identity);
 
   // One that ended in the week before.
   control.nowMs = Date.now() - 7 * 24 * 3_600_000;

@@ -93,10 +93,14 @@ export interface JoinPlace {
 }
 
 /** A state folder that has joined with a token of its own, as `name`. */
-export async function joinedFolder(place: JoinPlace, name: string): Promise<string> {
+export async function joinedFolder(
+  place: JoinPlace,
+  name: string,
+  role: "edge" | "probe" = "edge",
+): Promise<string> {
   const stateDir = join(place.folder, name);
   const invited = await meridian(
-    ...["token", "create", name, "--edge", "--state", place.control.stateDir],
+    ...["token", "create", name, `--${role}`, "--state", place.control.stateDir],
   );
   const joined = await meridian(
     ...["edge", "join", `${invited.stdout.trim()}@${place.url}`, "--state", stateDir],

@@ -33,7 +33,7 @@ test("a verdict is what most vantages see, and edges go on judging without contr
   const edges = await Promise.all(
     ports.map((port, index) => joinedEdge(t, plane, `edge-${index}`, port)),
   );
-  const probeFolder = await joinedFolder(plane, "probe");
+  const probeFolder = await joinedFolder(plane, "probe", "probe");
   const probe = new PlaneProcess(t, probeFolder, ["probe", "--control", url, "--site", "far"]);
   await Promise.all([
     ...edges.map((edge) => edge.start(/"msg":"Serving a new revision"/)),
@@ -87,7 +87,7 @@ test("a verdict is what most vantages see, and edges go on judging without contr
 /** A vantage that reaches nothing at all, and says so; how often it did. */
 async function blindVantage(t: TestContext, place: JoinPlace): Promise<() => number> {
   const stateDir = await joinedFolder(place, "blind");
-  const identity = readIdentity(stateDir);
+  const identity = readIdentity(stateDir, "edge");
   let reports = 0;
   const vantage = new Vantage({
     name: "blind",

@@ -53,6 +53,7 @@ export class Server {
   readonly #api: Api;
   readonly #documents: DocumentService;
   readonly #notifier: Notifier;
+  readonly #refusals: RefusalLog;
   readonly #state: StateDocuments;
   readonly #store: DocumentStore;
   /** Among the controls of a shared store. */
@@ -84,6 +85,7 @@ export class Server {
         logger.control.error({ worker, revision, error }, "A worker refused a snapshot");
       },
     });
+    this.#refusals = new RefusalLog(join(directory.path, "audit"));
     const transitions = new TransitionHistory();
     this.#latency = new LatencySamples({
       folder: join(directory.path, "latency"),
@@ -141,7 +143,7 @@ export class Server {
       notifier: this.#notifier,
       documents: this.#documents,
       documentStore: () => this.#store.store,
-      refusals: new RefusalLog(join(directory.path, "audit")),
+      refusals: this.#refusals,
       consistencyKey: () => this.#store.consistencyKey,
       edge: this.#edge.gatherer,
       gateway: () => this.#gateway,
@@ -318,6 +320,7 @@ export class Server {
         onSettled: (revision) => this.#rollOuts.settled(revision),
         onHalted: (revision, reason) => this.#rollOuts.halted(revision, reason),
       },
+      refusals: this.#refusals,
       logger: this.#logger.control,
       clock: systemClock,
     });

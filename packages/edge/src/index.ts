@@ -57,7 +57,7 @@ export type { TopName } from "./top-names.ts";
 /** The handler module for `EdgeOptions.handlerModule`: Meridian's own query path (`HandlerData`, `SnapshotMessage`). */
 export const queryHandlerModule: URL = new URL("./handler.ts", import.meta.url);
 export { CertificateRenewal, type CertificateRenewalOptions } from "./link/certificate-renewal.ts";
-export { readIdentity, writeIdentity, type EdgeIdentity } from "./link/edge-identity.ts";
+export { readIdentity, roleOf, writeIdentity, type EdgeIdentity } from "./link/edge-identity.ts";
 export { EdgeProcess, type EdgeProcessOptions } from "./link/edge-process.ts";
 export { joinControl } from "./link/join-control.ts";
 export {

@@ -78,6 +78,7 @@ export { worldOf } from "./world-of.ts";
 export { FrameDecoder, FrameKind, encodeFrame, type Frame } from "./link/frame.ts";
 export {
   CONTROL_NAME,
+  PROBE_UNIT,
   LINK_PROTOCOL,
   LINK_SLOTS_MAX,
   LinkPath,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { mkdirSync } from "node:fs";
-import { joinControl, writeIdentity } from "@meridian/edge";
+import { joinControl, roleOf, writeIdentity } from "@meridian/edge";
 import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
@@ -42,6 +42,7 @@ export async function join(input: CommandInput): Promise<ExitCode> {
   const folder = stateDirOf(input);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeIdentity(folder, identity);
-  print(`Joined as edge "${identity.edge}"; start it with: meridian edge --control ${url}`);
+  const role = roleOf(identity);
+  print(`Joined as ${role} "${identity.edge}"; start it with: meridian ${role} --control ${url}`);
   return ExitCode.done;
 }

@@ -5,12 +5,13 @@
 
 import "reflect-metadata";
 import { createHash, createPrivateKey, randomBytes, webcrypto } from "node:crypto";
-import { CONTROL_NAME } from "@meridian/snapshot";
+import { CONTROL_NAME, PROBE_UNIT } from "@meridian/snapshot";
 import * as x509 from "@peculiar/x509";
 import { member } from "../documents/document-key.ts";
 import { SealedText } from "../http/sealed-text.ts";
 import { foreignKey, sealingKey } from "../state/sealing-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
+import type { JoinRole } from "./edge-roster.ts";
 import { CERTIFICATE_MS, SKEW_MS } from "./limits.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -67,16 +68,17 @@ export class CertificateAuthority {
     return new CertificateAuthority(certificate, key);
   }
 
-  /** A certificate (PEM) for an edge's key. Throws where `publicKey` is no P-256 key (SPKI, DER). */
-  signEdge(edge: string, publicKey: Uint8Array, nowMs: number): Promise<string> {
-    return this.#sign(edge, publicKey, CLIENT, nowMs);
+  /** A certificate (PEM) for the key of an edge or a probe, which says what it is good for. Throws where `publicKey` is no P-256 key (SPKI, DER). */
+  signEdge(edge: string, role: JoinRole, publicKey: Uint8Array, nowMs: number): Promise<string> {
+    const subject = role === "probe" ? `CN=${edge}, OU=${PROBE_UNIT}` : `CN=${edge}`;
+    return this.#sign({ name: edge, subject, usage: CLIENT }, publicKey, nowMs);
   }
 
   /** A new key and certificate for the listener. */
   async makeControl(nowMs: number): Promise<KeyPair> {
     const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
     const spki = await webcrypto.subtle.exportKey("spki", keys.publicKey);
-    const certificate = await this.#sign(CONTROL_NAME, new Uint8Array(spki), SERVER, nowMs);
+    const certificate = await this.#sign(controlAs(SERVER), new Uint8Array(spki), nowMs);
     return { key: await pemOf(keys.privateKey), certificate };
   }
 
@@ -84,11 +86,15 @@ export class CertificateAuthority {
   async makePeer(nowMs: number): Promise<KeyPair> {
     const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
     const spki = await webcrypto.subtle.exportKey("spki", keys.publicKey);
-    const certificate = await this.#sign(CONTROL_NAME, new Uint8Array(spki), CLIENT, nowMs);
+    const certificate = await this.#sign(controlAs(CLIENT), new Uint8Array(spki), nowMs);
     return { key: await pemOf(keys.privateKey), certificate };
   }
 
-  async #sign(name: string, spki: Uint8Array, usage: string, nowMs: number): Promise<string> {
+  async #sign(
+    { name, subject, usage }: Certified,
+    spki: Uint8Array,
+    nowMs: number,
+  ): Promise<string> {
     const publicKey = await webcrypto.subtle.importKey(
       "spki",
       new Uint8Array(spki),
@@ -99,7 +105,7 @@ export class CertificateAuthority {
     const made = await x509.X509CertificateGenerator.create({
       serialNumber: serial(),
       issuer: this.#parsed.subject,
-      subject: `CN=${name}`,
+      subject,
       notBefore: new Date(nowMs - SKEW_MS),
       notAfter: new Date(nowMs + CERTIFICATE_MS),
       signingAlgorithm: ALGORITHM,
@@ -114,6 +120,17 @@ export class CertificateAuthority {
     });
     return made.toString("pem");
   }
+}
+
+/** Whom a certificate is for, and to do what. */
+interface Certified {
+  readonly name: string;
+  readonly subject: string;
+  readonly usage: string;
+}
+
+function controlAs(usage: string): Certified {
+  return { name: CONTROL_NAME, subject: `CN=${CONTROL_NAME}`, usage };
 }
 
 function textIn(raw: unknown, name: string): string {

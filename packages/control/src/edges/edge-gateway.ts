@@ -14,9 +14,11 @@ import {
   type VantagePlace,
 } from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
+import type { RefusalLog } from "../access/refusal-log.ts";
 import type { CertificateAuthority, KeyPair } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./edge-hub.ts";
 import { CellKeeper, type Leading, type ShardView } from "../cells/cell-keeper.ts";
+import { EdgeRefusals } from "./edge-refusals.ts";
 import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster, type JoinRole } from "./edge-roster.ts";
 import {
@@ -74,6 +76,8 @@ export interface EdgeGatewayOptions {
   readonly secrets?: () => ReadonlyMap<string, string>;
   /** undefined where another control leads. */
   readonly leading: () => Leading;
+  /** Where it is kept who was refused. */
+  readonly refusals: Pick<RefusalLog, "add">;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -135,7 +139,9 @@ export class EdgeGateway {
         this.#certificateEnds.set(edge, Math.max(known, endsAtMs));
       },
       vantages: this.#vantages,
-      section: (name) => this.#plan.section(name) ?? this.#section(name),
+      section: (name, role) =>
+        this.#plan.section(name) ?? (role === "edge" ? this.#section(name) : undefined),
+      refusals: new EdgeRefusals(options.refusals),
       status: () => this.#status(),
       logger,
       wallMs: () => clock.wallMs(),

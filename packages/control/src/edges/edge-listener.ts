@@ -21,6 +21,7 @@ import {
   FrameKind,
   LINK_PROTOCOL,
   LinkPath,
+  PROBE_UNIT,
   SILENCE_MS_MAX,
   decodeAcknowledgement,
   decodeAnswerCounts,
@@ -32,7 +33,8 @@ import {
 import type { Logger } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import type { EdgeHub, EdgeStream } from "./edge-hub.ts";
-import type { EdgeRoster } from "./edge-roster.ts";
+import type { EdgeRoster, JoinRole } from "./edge-roster.ts";
+import type { EdgeRefusals } from "./edge-refusals.ts";
 import type { JoinTokens } from "./join-tokens.ts";
 import type { StoreCopyFile } from "./store-copy-file.ts";
 import type { VantageHub } from "./vantage-hub.ts";
@@ -40,6 +42,8 @@ import { serveVantage } from "./vantage-stream.ts";
 import { CERTIFICATE_MS, RENEWAL_GRACE_MS, SKEW_MS } from "./limits.ts";
 
 const BODY_BYTES_MAX = 8192;
+/** Of a path that is refused so much is kept. */
+const REQUEST_LENGTH_MAX = 200;
 const CONNECTIONS_MAX = 4096;
 /** Sections on their way to one edge, four at a time: with more than this, further ones are refused. Node.js allows 10. */
 const SESSION_MEBIBYTES_MAX = 256;
@@ -60,22 +64,27 @@ export interface EdgeListenerOptions {
   /** What other controls are told. */
   readonly status: () => Promise<object>;
   readonly vantages: VantageHub;
-  /** The bytes of a section that is served; undefined for any other. */
-  readonly section: (name: string) => SharedArrayBuffer | undefined;
+  /** The bytes of a section that is served; undefined for any other. A probe is given what it probes alone. */
+  readonly section: (name: string, role: JoinRole) => SharedArrayBuffer | undefined;
   readonly copy: StoreCopyFile;
   /** A certificate that was made for an edge, or shown by it, ends then. */
   readonly certified: (edge: string, endsAtMs: number) => void;
   readonly logger: Logger;
+  readonly refusals: EdgeRefusals;
   readonly wallMs: () => number;
 }
 
 interface Peer {
+  /** Method and path that are asked for. */
+  readonly request: string;
   readonly address: string;
   /** Whose certificate it showed; undefined without one of this control plane. */
   readonly edge: string | undefined;
   /** Of its certificate. */
   readonly key?: KeyObject | undefined;
   readonly endsAtMs?: number;
+  /** The certificate itself is good for reporting alone. */
+  readonly isProbe?: boolean;
   /** When the certificate was made, wall time; 0 where it is not known. */
   readonly issuedAtMs: number;
   /** Whose certificate of this control plane it showed, though it has expired: it may be renewed. */
@@ -193,9 +202,10 @@ export class EdgeListener {
   #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on("error", () => stream.close());
     const { authority, wallMs } = this.#options;
-    const peer = peerOf(stream, authority.certificate, wallMs());
     const path = headers[":path"] ?? "";
     const method = headers[":method"];
+    const request = `${method ?? ""} ${path}`.slice(0, REQUEST_LENGTH_MAX);
+    const peer = { request, ...peerOf(stream, authority.certificate, wallMs()) };
     if (method === "GET" && path === LinkPath.authority) {
       reply(stream, 200, this.#options.authority.certificate);
     } else if (method === "POST" && path === LinkPath.join) {
@@ -204,7 +214,10 @@ export class EdgeListener {
       const edge = peer.edge ?? peer.expired;
       if (edge === undefined || !this.#options.roster.admits(edge, peer.issuedAtMs))
         this.#refuse(stream, 403, peer, peer.refusal);
-      else this.#withBody(stream, peer, (body) => this.#sign(edge, publicKeyIn(body)));
+      else
+        this.#withBody(stream, peer, (body) =>
+          this.#sign(edge, this.#roleOf(edge, peer), publicKeyIn(body)),
+        );
     } else if (peer.edge === undefined) {
       this.#refuse(stream, 403, peer, peer.refusal);
     } else if (peer.edge === CONTROL_NAME && method === "GET" && path === LinkPath.status) {
@@ -221,7 +234,7 @@ export class EdgeListener {
       );
     } else if (
       (path === LinkPath.link || path === LinkPath.copy) &&
-      this.#options.roster.roleOf(peer.edge) === "probe"
+      this.#roleOf(peer.edge, peer) === "probe"
     ) {
       this.#refuse(
         stream,
@@ -239,7 +252,8 @@ export class EdgeListener {
       const { edge: name, address, key } = peer;
       serveVantage(stream, { name, address, key }, vantages, logger);
     } else if (method === "GET" && path.startsWith(LinkPath.sections)) {
-      const bytes = this.#options.section(path.slice(LinkPath.sections.length));
+      const name = path.slice(LinkPath.sections.length);
+      const bytes = this.#options.section(name, this.#roleOf(peer.edge, peer));
       if (bytes === undefined) reply(stream, 404, "The section is not served any more");
       else reply(stream, 200, new Uint8Array(bytes));
     } else if (method === "GET" && path === LinkPath.copy) {
@@ -247,6 +261,11 @@ export class EdgeListener {
     } else {
       reply(stream, 404, "There is nothing here");
     }
+  }
+
+  /** What it joined as last; a certificate of a probe stays one though its name has joined as an edge since. */
+  #roleOf(name: string, { isProbe = false }: Peer): JoinRole {
+    return isProbe ? "probe" : this.#options.roster.roleOf(name);
   }
 
   #remember({ session }: ServerHttp2Stream, peer: Peer, edge: string): void {
@@ -282,9 +301,19 @@ export class EdgeListener {
     }
   }
 
-  #refuse(stream: ServerHttp2Stream, status: number, { address }: Peer, reason: string): void {
-    this.#options.logger.warn({ address, reason }, "Refused an edge");
-    reply(stream, status, reason);
+  #refuse(
+    stream: ServerHttp2Stream,
+    status: number,
+    peer: Peer,
+    message: string,
+    code = "ACCESS_DENIED",
+  ): void {
+    const { address, request, edge = peer.expired } = peer;
+    const { logger, refusals, wallMs } = this.#options;
+    const subject = edge === undefined ? "anonymous" : `edge/${edge}`;
+    logger.warn({ address, reason: message }, "Refused an edge");
+    refusals.add({ atMs: wallMs(), subject, address, request, code, message });
+    reply(stream, status, message);
   }
 
   /** Answers with what `work` gives; a text thrown by it as a MeridianError is why it is refused. */
@@ -299,7 +328,7 @@ export class EdgeListener {
       if (stream.destroyed || text.length > BODY_BYTES_MAX) return;
       work(text)
         .then((answer) => reply(stream, 200, JSON.stringify(answer)))
-        .catch((error: unknown) => this.#refuse(stream, 403, peer, reasonOf(error)));
+        .catch((error: unknown) => this.#refuse(stream, 403, peer, reasonOf(error), codeOf(error)));
     });
   }
 
@@ -315,16 +344,16 @@ export class EdgeListener {
     const used = await tokens.use(secret, wallMs());
     if (typeof used === "string") throw refusal(used);
     const { edge, role } = used;
-    const answer = await this.#sign(edge, key);
+    const answer = await this.#sign(edge, role, key);
     await roster.add(edge, role, wallMs());
     logger.info({ edge, role, address }, "An edge joined");
     return answer;
   }
 
-  async #sign(edge: string, publicKey: Uint8Array): Promise<object> {
+  async #sign(edge: string, role: JoinRole, publicKey: Uint8Array): Promise<object> {
     const { authority, wallMs, certified } = this.#options;
     const nowMs = wallMs();
-    const certificate = await authority.signEdge(edge, publicKey, nowMs);
+    const certificate = await authority.signEdge(edge, role, publicKey, nowMs);
     certified(edge, nowMs + CERTIFICATE_MS);
     return { edge, certificate };
   }
@@ -399,7 +428,11 @@ export class EdgeListener {
   }
 }
 
-function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Peer {
+function peerOf(
+  stream: ServerHttp2Stream,
+  authority: string,
+  nowMs: number,
+): Omit<Peer, "request"> {
   const socket = stream.session?.socket;
   const address = `${socket?.remoteAddress ?? ""}:${socket?.remotePort ?? ""}`;
   if (!(socket instanceof TLSSocket))
@@ -413,6 +446,7 @@ function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Pe
       ...{ address, edge: name, issuedAtMs, refusal: "" },
       key: socket.getPeerX509Certificate()?.publicKey,
       endsAtMs: Date.parse(validTo),
+      isProbe: isProbeSubject(subject),
     };
   const expired = expiredName(socket, authority, nowMs);
   const shown = typeof name === "string" ? `of "${name}" is not taken` : "is missing";
@@ -420,9 +454,15 @@ function peerOf(stream: ServerHttp2Stream, authority: string, nowMs: number): Pe
     address,
     edge: undefined,
     issuedAtMs,
-    ...(expired === undefined ? {} : { expired }),
+    ...(expired === undefined ? {} : { expired, isProbe: isProbeSubject(subject) }),
     refusal: `the certificate ${shown}: ${String(socket.authorizationError)}; join with a token of this control plane`,
   };
+}
+
+function isProbeSubject(subject: unknown): boolean {
+  return (
+    typeof subject === "object" && subject !== null && Reflect.get(subject, "OU") === PROBE_UNIT
+  );
 }
 
 /** Whose certificate this is that is good but for its age. What TLS says of it names one flaw of perhaps several: it is looked at here. */
@@ -432,7 +472,7 @@ function expiredName(socket: TLSSocket, authority: string, nowMs: number): strin
   if (shown === undefined || !shown.checkIssued(issuer) || !shown.verify(issuer.publicKey))
     return undefined;
   const endedAtMs = Date.parse(shown.validTo);
-  const name = /^CN=([a-z0-9-]+)$/.exec(shown.subject)?.[1];
+  const name = /^CN=([a-z0-9-]+)$/m.exec(shown.subject)?.[1];
   return endedAtMs <= nowMs && nowMs - endedAtMs < RENEWAL_GRACE_MS ? name : undefined;
 }
 
@@ -440,6 +480,10 @@ function reply(stream: ServerHttp2Stream, status: number, body: string | Uint8Ar
   if (stream.destroyed) return;
   stream.respond({ ":status": status });
   stream.end(body);
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof MeridianError ? error.code : undefined;
 }
 
 function refusal(reason: string): MeridianError {

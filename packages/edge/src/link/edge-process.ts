@@ -90,7 +90,7 @@ export class EdgeProcess implements LocalEdge {
     this.#options = options;
     this.#told = { revision: 0, atMs: performance.now(), queries: 0, servfail: 0, empty: 0 };
     const { logger, stateFolder, version, listen, workers, transport, controls } = options;
-    const identity = readIdentity(stateFolder);
+    const identity = readIdentity(stateFolder, "edge");
     this.#directory = new StateDir(stateFolder);
     const { takeover } = options;
     this.#predecessor = takeover === undefined ? undefined : this.#directory.holder();

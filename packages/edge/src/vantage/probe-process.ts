@@ -27,7 +27,7 @@ export class ProbeProcess {
   constructor(options: ProbeProcessOptions) {
     this.#options = options;
     const { controls, stateFolder, logger } = options;
-    const identity = readIdentity(stateFolder);
+    const identity = readIdentity(stateFolder, "probe");
     this.#directory = new StateDir(stateFolder);
     this.#directory.lock();
     this.#renewal = new CertificateRenewal({

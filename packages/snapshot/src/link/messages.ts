@@ -14,6 +14,8 @@ import { FrameKind, encodeFrame } from "./frame.ts";
 export const LINK_PROTOCOL = 1;
 /** Name in the certificate of every control, whatever its address is. */
 export const CONTROL_NAME = "meridian-control";
+/** Organizational unit in the subject of a certificate that is good for reporting alone. */
+export const PROBE_UNIT = "probe";
 /** Paths of the edge listener. */
 export const LinkPath = {
   authority: "/edge/v1/authority",
