@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// MERIDIAN_TEST_SEED replays one seed and prints its history. MERIDIAN_TEST_SEEDS says how many run without a planted bug, 50 at least.
+// MERIDIAN_TEST_SEED replays one seed and prints its history. MERIDIAN_TEST_SEEDS says which run without a planted bug.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seedsToRun } from "../simulation/seeds.ts";
 import { findingsOf } from "./checkers.ts";
 import { EtcdSimulation } from "./etcd-simulation.ts";
 import { byInvocation, describe } from "./operation.ts";
@@ -12,9 +13,7 @@ import { plantedBugs } from "./planted-bugs.ts";
 /** A planted bug has to show within them. */
 const BUG_SEEDS = 50;
 const only = process.env["MERIDIAN_TEST_SEED"];
-const seedCount = Math.max(BUG_SEEDS, Number(process.env["MERIDIAN_TEST_SEEDS"] ?? 0));
-const seeds =
-  only === undefined ? Array.from({ length: seedCount }, (_, at) => at + 1) : [Number(only)];
+const seeds = seedsToRun(BUG_SEEDS);
 
 test(`replicas on etcd keep every model over ${seeds.length} seeds`, async (context) => {
   const counts = new Map<string, number>();

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// MERIDIAN_TEST_SEED replays one seed and prints its history. MERIDIAN_TEST_SEEDS says how many run without a planted bug, 50 at least.
+// MERIDIAN_TEST_SEED replays one seed and prints its history. MERIDIAN_TEST_SEEDS says which run without a planted bug.
 
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { seedsToRun } from "../simulation/seeds.ts";
 import { findingsOf } from "./checkers.ts";
 import { byInvocation, describe, type History } from "./operation.ts";
 import { plantedBugs } from "./planted-bugs.ts";
@@ -15,16 +16,12 @@ import { StoreSimulation, type Plant } from "./simulation.ts";
 /** A planted bug has to show within them. */
 const BUG_SEEDS = 50;
 const only = process.env["MERIDIAN_TEST_SEED"];
-const seedCount = Math.max(BUG_SEEDS, Number(process.env["MERIDIAN_TEST_SEEDS"] ?? 0));
 /** Seeds of one test, so that none takes long. */
 const SHARE = 200;
-const all = Array.from({ length: seedCount }, (_, at) => at + 1);
-const shares =
-  only === undefined
-    ? Array.from({ length: Math.ceil(seedCount / SHARE) }, (_, at) =>
-        all.slice(at * SHARE, (at + 1) * SHARE),
-      )
-    : [[Number(only)]];
+const all = seedsToRun(BUG_SEEDS);
+const shares = Array.from({ length: Math.ceil(all.length / SHARE) }, (_, at) =>
+  all.slice(at * SHARE, (at + 1) * SHARE),
+);
 
 async function play(seed: number, plant?: Plant): Promise<{ history: History; deaths: number }> {
   const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// MERIDIAN_TEST_SEEDS says how many seeds run (200); MERIDIAN_TEST_SEED replays one and prints what happened.
+// MERIDIAN_TEST_SEEDS says which seeds run (1 to 200); MERIDIAN_TEST_SEED replays one and prints what happened.
 
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -8,12 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ControlLoop } from "./control-loop.ts";
+import { seedsToRun } from "./seeds.ts";
 
 const TICKS = 250;
 const only = process.env["MERIDIAN_TEST_SEED"];
-const seedCount = Number(process.env["MERIDIAN_TEST_SEEDS"] ?? 200);
-const seeds =
-  only === undefined ? Array.from({ length: seedCount }, (_, at) => at + 1) : [Number(only)];
+const seeds = seedsToRun(200);
 
 /** A folder in memory where there is one: the simulation is about the order of writes, not about the disk. */
 function makeRoot(): string {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// MERIDIAN_TEST_SEEDS says how many seeds run (200); MERIDIAN_TEST_SEED replays one and prints what happened.
+// MERIDIAN_TEST_SEEDS says which seeds run (1 to 200); MERIDIAN_TEST_SEED replays one and prints what happened.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Publishing } from "./publishing.ts";
 import { below, oneOf } from "./random-model.ts";
+import { seedsToRun } from "./seeds.ts";
 import type { Weather } from "./simulated-wire.ts";
 
 const EDGES = 6;
@@ -14,9 +15,7 @@ const TICK_MS = 250;
 /** After the last fault: a silent connection is given up, dialled anew, and the next tables come. */
 const HEALS_WITHIN_MS = 40_000;
 const only = process.env["MERIDIAN_TEST_SEED"];
-const seedCount = Number(process.env["MERIDIAN_TEST_SEEDS"] ?? 200);
-const seeds =
-  only === undefined ? Array.from({ length: seedCount }, (_, at) => at + 1) : [Number(only)];
+const seeds = seedsToRun(200);
 
 const stormy: Weather = { kind: "datagrams", delayMsMin: 5, delayMsMax: 400, lost: 100 };
 const calm: Weather = { kind: "stream", delayMsMin: 5, delayMsMax: 150, lost: 10 };
