@@ -106,7 +106,8 @@ test(`every edge answers from one revision whole, and never goes back, over ${se
     "bad stage",
     "taken back",
   ])
-    assert.ok((counts.get(what) ?? 0) > seeds.length / 4, `${what}: ${counts.get(what) ?? 0}`);
+    assert.ok((counts.get(what) ?? 0) > seeds.length / 6, `${what}: ${counts.get(what) ?? 0}`);
+  assert.ok(counts.has("stand-in"), "an edge goes in the place of another");
 });
 
 test("a seed of publishing replays exactly", async () => {

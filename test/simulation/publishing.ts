@@ -74,6 +74,8 @@ export class Publishing implements Surroundings {
   #world: World | undefined;
   /** Wall time of control is off by this. */
   #skewMs = 0;
+  /** The newest revision for which an edge went in the place of another. */
+  #standIns = 0;
   /** Control does nothing until then. */
   #stoppedUntilMs = 0;
   revision = 0;
@@ -245,11 +247,23 @@ export class Publishing implements Surroundings {
     if (isAsked) this.#staged.set(this.revision, digest);
     if (isBad && isAsked) this.refused.add(this.revision);
     hub?.publish(publication, { digest });
+    if (isAsked && below(this.random, 3) === 0) this.#killCanaries();
+  }
+
+  /** Often for longer than anybody waits for them. */
+  #killCanaries(): void {
+    const { canaries = [] } = this.#hub?.publication(this.revision, []) ?? {};
+    for (const edge of this.edges) {
+      if (!canaries.includes(edge.name)) continue;
+      edge.crash();
+      this.time.after(below(this.random, 9000), () => edge.start());
+    }
   }
 
   /** What was before comes back as a new revision. */
   #takeBack(revision: number): void {
     if (revision !== this.revision) return;
+    this.check(this.refused.has(revision), `revision ${revision} is taken back though it is good`);
     this.note("taken back", `revision ${revision}`);
     this.#draft = this.#goodDraft;
     this.#hub?.publish(this.#compileNext());
@@ -302,6 +316,12 @@ export class Publishing implements Surroundings {
   #tick(): void {
     this.time.after(TABLE_MS, () => this.#tick());
     this.whenRunning(() => this.#hub?.tick());
+    // Of six edges one goes first.
+    const { canaries = [] } = this.#hub?.publication(this.revision, []) ?? {};
+    if (canaries.length > 1 && this.#standIns < this.revision) {
+      this.#standIns = this.revision;
+      this.note("stand-in", canaries.join(" "));
+    }
   }
 
   /** A control that lags goes on from the slots that it has: verdicts of the time between are none that it knows. */

@@ -267,7 +267,7 @@ export class EdgeHub {
     const edge = this.#edges.get(name);
     if (edge?.stream !== stream) return;
     edge.answers.take(counts);
-    if (this.#stage?.canaries.has(name) === true) this.#stepStage();
+    if (this.#stage?.isCanary(name) === true) this.#stepStage();
   }
 
   /** Revisions that edges are sent, or served when they were last heard of. */
@@ -291,6 +291,7 @@ export class EdgeHub {
   forget(name: string): void {
     this.#edges.get(name)?.stream?.end();
     this.#edges.delete(name);
+    this.#stage?.forget(name);
   }
 
   /** All of `names` and those that have come, by name. */
@@ -366,20 +367,27 @@ export class EdgeHub {
     const nowMs = this.#clock.monotonicMs();
     if (!stage.isGathered(nowMs)) return;
     stage.choose(this.#candidates(), nowMs);
-    for (const [name, edge] of this.#edges) if (stage.canaries.has(name)) edge.tables = undefined;
+    this.#sendAnew(stage.canaries);
+  }
+
+  /** They are sent what they go first with as soon as the next table is. */
+  #sendAnew(names: Iterable<string>): void {
+    for (const name of names) {
+      const edge = this.#edges.get(name);
+      if (edge !== undefined) edge.tables = undefined;
+    }
   }
 
   #stepStage(): void {
     const stage = this.#stage;
     if (stage === undefined) return;
     this.#gather(stage);
-    const fresh = new Set(this.#fresh());
-    const silent = [...stage.canaries].filter((name) => !fresh.has(name));
     const epoch = this.#newest?.manifest.epoch ?? 0;
     const { revision } = stage;
-    stage.step(this.#clock.monotonicMs(), new Set(silent), (name) =>
+    const others = stage.step(this.#clock.monotonicMs(), new Set(this.#present()), (name) =>
       watchedAnswers(this.answersOf(name), { epoch, revision }),
     );
+    this.#sendAnew(others);
     const { state } = stage;
     if (state.kind === "checking") return;
     this.#stage = undefined;
@@ -401,24 +409,23 @@ export class EdgeHub {
 
   /** Connected edges that were heard of just now; all that are connected where control itself was stopped for a while. */
   #candidates(): string[] {
-    const connected = [...this.#edges].flatMap(([name, edge]) =>
-      edge.stream === undefined ? [] : [name],
-    );
-    const fresh = new Set(this.#fresh());
-    const heard = connected.filter((name) => fresh.has(name));
-    return heard.length > 0 ? heard : connected;
+    const present = this.#present();
+    if (present.length > 0) return present;
+    return [...this.#edges].flatMap(([name, { stream }]) => (stream === undefined ? [] : [name]));
   }
 
-  #fresh(): string[] {
+  /** Connected edges that were heard of just now. */
+  #present(): string[] {
+    const isConnected = (name: string): boolean => this.#edges.get(name)?.stream !== undefined;
     return this.#moments([])
-      .filter((moment) => isFresh(moment))
+      .filter((moment) => isFresh(moment) && isConnected(moment.name))
       .map(({ name }) => name);
   }
 
   /** What an edge is sent: nobody who has served a later revision is sent the one that is kept. */
   #laneOf(name: string, { position }: KnownEdge): RevisionLane | undefined {
     const [newest, kept] = [this.#newest, this.#kept];
-    if (newest === undefined || kept === undefined || this.#stage?.canaries.has(name) === true)
+    if (newest === undefined || kept === undefined || this.#stage?.isCanary(name) === true)
       return newest;
     const { lane } = kept;
     // Where nothing is kept, it is said to those alone who have the newest one.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A revision that goes to some edges first. Each asks itself before it serves it; when all have found it good, it goes to all. One that
-// finds it bad, that falls silent or that says nothing in time halts it. Those that clients ask are watched for some seconds more: one that
-// answers worse than before halts it, too. Until there are edges to choose from, nobody is sent it: those of
-// a control that was started anew come back one by one. A pure state machine: time comes with each call.
+// A revision that goes to some edges first. Each asks itself before it serves it; when as many as were chosen have found it good, it goes to
+// all. One that finds it bad halts it. Those that clients ask are watched for some seconds more: one that answers worse than before halts it,
+// too. Silence halts nothing, as it is no evidence: another edge goes in the place of one that falls silent or takes too long. If that one
+// does, too, the revision may be what kills them, and nobody else is sent it until one of them speaks. Until there are edges to choose from,
+// nobody is: those of a control that was started anew come back one by one. A pure state machine: time comes with each call.
 
 import { hash32 } from "@meridian/core";
 import { worsening, type WatchedAnswers } from "./answer-watch.ts";
@@ -11,7 +12,7 @@ import { FRESH_MS_MAX } from "./publication-state.ts";
 
 /** Share of the edges that go first, and at least one. */
 const CANARY_SHARE = 0.1;
-/** Longest time for a canary to fetch, check and serve a revision. */
+/** Longest time for a canary to fetch, check and serve a revision before another one goes, too. */
 const CANARY_MS_MAX = 60_000;
 /** How long edges may come back before some of them are chosen. */
 const GATHER_MS = 3000;
@@ -27,19 +28,18 @@ export type StageState =
   | { readonly kind: "halted"; readonly reason: string };
 
 /** The edges that go first: other ones for each revision, the same ones wherever it is asked. */
-export function chooseCanaries(names: readonly string[], revision: number): Set<string> {
+export function chooseCanaries(names: readonly string[], revision: number): string[] {
   const count = Math.max(1, Math.ceil(names.length * CANARY_SHARE));
-  const ranked = names.map((name) => ({ name, rank: rankOf(`${revision}/${name}`) }));
-  const chosen = ranked.toSorted((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1));
-  return new Set(chosen.slice(0, count).map(({ name }) => name));
+  return inTurn(names, revision).slice(0, count);
 }
 
 export class PublicationStage {
   readonly revision: number;
   readonly #begunMs: number;
-  #canaries: ReadonlySet<string> = new Set();
-  /** When its canaries were chosen. */
-  #chosenMs = 0;
+  /** When each of its canaries was chosen. */
+  readonly #chosenMs = new Map<string, number>();
+  /** As many have to find it good. */
+  #wanted = 0;
   readonly #good = new Set<string>();
   #reason: string | undefined;
   #isFoundGood = false;
@@ -52,7 +52,11 @@ export class PublicationStage {
   }
 
   get canaries(): ReadonlySet<string> {
-    return this.#canaries;
+    return new Set(this.#chosenMs.keys());
+  }
+
+  isCanary(edge: string): boolean {
+    return this.#chosenMs.has(edge);
   }
 
   get state(): StageState {
@@ -62,13 +66,20 @@ export class PublicationStage {
 
   /** Whether edges have had the time to come, and some are to be chosen. */
   isGathered(nowMs: number): boolean {
-    return this.#canaries.size === 0 && nowMs - this.#begunMs >= GATHER_MS;
+    return this.#chosenMs.size === 0 && nowMs - this.#begunMs >= GATHER_MS;
   }
 
   /** Some of these edges go first. */
   choose(edges: readonly string[], nowMs: number): void {
-    this.#canaries = edges.length === 0 ? new Set() : chooseCanaries(edges, this.revision);
-    this.#chosenMs = nowMs;
+    if (edges.length === 0) return;
+    const chosen = chooseCanaries(edges, this.revision);
+    this.#wanted = chosen.length;
+    for (const name of chosen) this.#chosenMs.set(name, nowMs);
+  }
+
+  /** An edge that will not come again, which nobody waits for. */
+  forget(edge: string): void {
+    this.#chosenMs.delete(edge);
   }
 
   /** Another control has found it good, or bad for this reason. */
@@ -80,40 +91,51 @@ export class PublicationStage {
 
   /** Whether this canary has not said anything yet. */
   waitsFor(edge: string): boolean {
-    return this.#canaries.has(edge) && !this.#good.has(edge) && this.#reason === undefined;
+    return this.isCanary(edge) && !this.#good.has(edge) && this.#reason === undefined;
   }
 
   /** A canary has found it good or bad. */
   report(edge: string, { isGood, reason }: { isGood: boolean; reason: string }): void {
-    if (!this.#canaries.has(edge) || this.#reason !== undefined) return;
+    if (!this.isCanary(edge) || this.#reason !== undefined) return;
     if (isGood) this.#good.add(edge);
     else this.#reason = `edge "${edge}" refused it: ${reason}`;
   }
 
-  /** Time has passed; `silent` are edges of which nothing is heard, `answersOf` says how one answers. */
+  /** Time has passed; `present` are edges that are heard of, `answersOf` says how one answers. Returns who goes instead of others from now on. */
   step(
     nowMs: number,
-    silent: ReadonlySet<string>,
+    present: ReadonlySet<string>,
     answersOf: (edge: string) => WatchedAnswers,
-  ): void {
-    if (this.state.kind !== "checking" || this.#canaries.size === 0) return;
-    const waiting = [...this.#canaries].filter((name) => !this.#good.has(name));
-    const sinceMs = nowMs - this.#chosenMs;
-    const lost = sinceMs > FRESH_MS_MAX ? waiting.find((name) => silent.has(name)) : undefined;
-    if (lost !== undefined) this.#reason = `edge "${lost}" fell silent when it was sent it`;
-    else if (sinceMs > CANARY_MS_MAX)
-      this.#reason = `edge "${waiting[0] ?? ""}" has not served it within ${CANARY_MS_MAX / 1000} s`;
-    if (waiting.length === 0) this.#watch(nowMs, answersOf);
+  ): readonly string[] {
+    if (this.state.kind !== "checking" || this.#wanted === 0) return [];
+    if (this.#good.size < this.#wanted) return this.#standIns(nowMs, present);
+    this.#watch(nowMs, answersOf);
+    return [];
+  }
+
+  /** No more of them than were chosen at first. */
+  #standIns(nowMs: number, present: ReadonlySet<string>): readonly string[] {
+    const mayCome = [...this.#chosenMs].filter(([name, chosenMs]) => {
+      const sinceMs = nowMs - chosenMs;
+      if (this.#good.has(name)) return true;
+      return sinceMs <= (present.has(name) ? CANARY_MS_MAX : FRESH_MS_MAX);
+    });
+    const missing = this.#wanted - mayCome.length;
+    const left = this.#wanted * 2 - this.#chosenMs.size;
+    const others = [...present].filter((name) => !this.isCanary(name));
+    const chosen = inTurn(others, this.revision).slice(0, Math.max(0, Math.min(missing, left)));
+    for (const name of chosen) this.#chosenMs.set(name, nowMs);
+    return chosen;
   }
 
   #watch(nowMs: number, answersOf: (edge: string) => WatchedAnswers): void {
     this.#goodMs ??= nowMs;
     const sinceMs = nowMs - this.#goodMs;
     let isOver = true;
-    for (const edge of this.#canaries) {
+    for (const edge of this.#good) {
       const answers = answersOf(edge);
       const worse = worsening(answers);
-      if (worse !== undefined) this.#reason = `edge "${edge}" answers worse from it: ${worse}`;
+      if (worse !== undefined) this.#reason ??= `edge "${edge}" answers worse from it: ${worse}`;
       // Who was asked nothing has nothing to be watched.
       const isAsked = (answers.before?.queries ?? 0) > 0;
       const isHeard = answers.now !== undefined || sinceMs >= WATCH_MS_MAX;
@@ -121,6 +143,14 @@ export class PublicationStage {
     }
     this.#isFoundGood = isOver && this.#reason === undefined;
   }
+}
+
+/** In the order in which they are chosen. */
+function inTurn(names: readonly string[], revision: number): string[] {
+  const ranked = names.map((name) => ({ name, rank: rankOf(`${revision}/${name}`) }));
+  return ranked
+    .toSorted((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1))
+    .map(({ name }) => name);
 }
 
 function rankOf(text: string): number {
