@@ -18,6 +18,7 @@ import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { CompilerProcess } from "./compiler-process.ts";
 import type { EmbeddedOptions, PublishMode } from "./embedded-options.ts";
 import type { CompiledSection } from "./file-compiler.ts";
+import { SupersededSections } from "./superseded-sections.ts";
 
 /** Sections that are read at once. */
 const SECTION_READS_MAX = 8;
@@ -52,6 +53,7 @@ export class ServedSnapshot {
   readonly #verdicts: VerdictThread;
   #sections: readonly ManifestSection[] = [];
   #pack: SectionPack | undefined;
+  readonly #superseded: SupersededSections;
   #overlay: SharedOverlay | undefined;
   #isClosed = false;
 
@@ -64,11 +66,13 @@ export class ServedSnapshot {
     this.#clock = clock;
     this.#compiler = compiler;
     this.#verdicts = verdicts;
+    this.#superseded = new SupersededSections(() => clock.monotonicMs());
   }
 
   /** Nothing is said any more of what fails. */
   close(): void {
     this.#isClosed = true;
+    this.#superseded.close();
   }
 
   /** The epoch of what is published next. */
@@ -92,9 +96,9 @@ export class ServedSnapshot {
     return this.#sections;
   }
 
-  /** A copy of the bytes of a section that is served. */
+  /** A copy of the bytes of a section that is served, or was a moment ago. */
   section(name: string): SharedArrayBuffer | undefined {
-    return this.#pack?.section(name)?.copy();
+    return (this.#pack?.section(name) ?? this.#superseded.section(name))?.copy();
   }
 
   /** A worker of the edge died: its claim on a bank must not hold up the next change set. */
@@ -244,6 +248,7 @@ export class ServedSnapshot {
     if ("error" in pack) return pack.error;
     const world = World.load(pack.sections, seed, this.world, isVerified);
     if ("error" in world) return world.error;
+    this.#superseded.replace(this.#pack, pack);
     this.#pack = pack;
     return world;
   }

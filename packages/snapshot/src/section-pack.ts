@@ -49,6 +49,11 @@ export class SectionPack {
     return this.#byName.has(name);
   }
 
+  /** By name, in the order in which they were given. */
+  entries(): Iterable<readonly [string, Section]> {
+    return this.#byName;
+  }
+
   /**
    * Sections as a manifest names them, each read to where it stays: `read` fills the bytes that it is given, or says why it cannot. What
    * is there is checked as by `make`, and must be of the kind and key that the manifest says.

@@ -82,6 +82,13 @@ export interface EdgeReplicaOptions {
   readonly onMirror?: (world: World, mirror: OverlayMirror) => void;
 }
 
+/** How things stood when a revision began to be fetched. */
+interface Begun {
+  readonly table: SlotTable;
+  readonly isStaged: boolean;
+  readonly connection: number;
+}
+
 interface Served extends LoadedRevision {
   readonly manifest: Manifest;
   readonly mirror: OverlayMirror;
@@ -96,6 +103,8 @@ export class EdgeReplica {
   /** What is to be checked before it is served. */
   #stage: Stage | undefined;
   #isAdopting = false;
+  /** How many there have been. */
+  #connection = 0;
   /** The control that is followed has not sent a table yet. */
   #isFirstTable = false;
 
@@ -132,6 +141,7 @@ export class EdgeReplica {
     // A control that began anew may send to all what this edge was to check: it says so again if it still is.
     this.#stage = undefined;
     this.#isFirstTable = true;
+    this.#connection += 1;
   }
 
   /** This revision is to be checked before it is served, and control to be told what came of it. */
@@ -252,7 +262,12 @@ export class EdgeReplica {
     if (this.#isAdopting || this.#wanted === undefined || this.#wantedTable === undefined) return;
     this.#isAdopting = true;
     const manifest = this.#wanted;
-    this.#adopt(manifest, fetch)
+    const begun = {
+      table: this.#wantedTable,
+      isStaged: isStaged(this.#stage, manifest),
+      connection: this.#connection,
+    };
+    this.#adopt(manifest, begun, fetch)
       .catch((error: unknown) => {
         const { revision } = manifest;
         this.#options.logger.error("Refused a revision", { revision, reason: reasonOf(error) });
@@ -265,15 +280,16 @@ export class EdgeReplica {
       });
   }
 
-  async #adopt(manifest: Manifest, fetch: FetchSection): Promise<void> {
+  async #adopt(manifest: Manifest, begun: Begun, fetch: FetchSection): Promise<void> {
     const sections = await this.#sections(manifest, fetch);
-    // A later one came meanwhile: this one is passed over, and what was fetched for it is on disk.
-    if (this.#wanted !== manifest || this.#wantedTable === undefined) return;
+    const wantedTable = this.#tableOf(manifest, begun);
+    // It is passed over, and what was fetched for it is on disk.
+    if (wantedTable === undefined) return;
     const loaded = this.#load(manifest, sections);
     if (typeof loaded === "string") throw new TypeError(loaded);
     // Of a cut: as they are by now, as what was changed meanwhile was taken into them.
-    const isCut = this.#served !== undefined && isOf(this.#wantedTable, this.#served.manifest);
-    const table = (isCut ? this.#table() : undefined) ?? this.#wantedTable;
+    const isCut = this.#served !== undefined && isOf(wantedTable, this.#served.manifest);
+    const table = (isCut ? this.#table() : undefined) ?? wantedTable;
     const { epoch, revision, sequence, slots } = table;
     if (slots.length !== loaded.world.slotCount)
       throw new TypeError(`Table has ${slots.length} slots, expected ${loaded.world.slotCount}`);
@@ -281,8 +297,10 @@ export class EdgeReplica {
     const stage = !isCut && isStaged(this.#stage, manifest) ? this.#stage : undefined;
     const wrong =
       stage === undefined ? undefined : this.#check(stage, manifest, loaded.world, slots);
-    this.#wanted = undefined;
-    this.#wantedTable = undefined;
+    if (this.#wanted === manifest) {
+      this.#wanted = undefined;
+      this.#wantedTable = undefined;
+    }
     if (wrong !== undefined) {
       this.#options.logger.error("Refused a revision", { revision, reason: wrong });
       this.#options.onChecked?.({ epoch, revision, isGood: false, reason: wrong });
@@ -293,6 +311,19 @@ export class EdgeReplica {
     if (stage !== undefined)
       this.#options.onChecked?.({ epoch, revision, isGood: true, reason: "" });
     this.#options.logger.info("Serving a new revision", { revision, sequence });
+  }
+
+  /**
+   * The table with which a revision that was fetched is served; undefined where it is passed over. One that is not the newest any more is
+   * served all the same: where changes come faster than they are fetched, an edge would stay with what it has for as long as that lasts. But
+   * not one that was to be checked, which may have been taken back meanwhile, nor what another connection has told.
+   */
+  #tableOf(manifest: Manifest, begun: Begun): SlotTable | undefined {
+    const wanted = this.#wanted;
+    if (wanted === manifest) return this.#wantedTable;
+    const isPassed = wanted !== undefined && wanted.revision > manifest.revision;
+    const isAsTold = begun.connection === this.#connection && !begun.isStaged;
+    return isPassed && isAsTold && wanted.epoch === manifest.epoch ? begun.table : undefined;
   }
 
   /** What speaks against a revision that is to be checked; undefined for nothing. */
