@@ -18,8 +18,8 @@ import {
   defaultTiming,
   type ProbeTarget,
 } from "@meridian/health";
-import { SectionPack, World } from "@meridian/snapshot";
-import { writePolicies, writePools } from "@meridian/snapshot/writer";
+import type { World } from "@meridian/snapshot";
+import { loadWorld, member, pool } from "@meridian/snapshot/testing";
 
 const STEP_MS = 50;
 const INTERVAL_MS = 1000;
@@ -158,32 +158,11 @@ async function measure(isFlipping: boolean): Promise<Cost> {
 
 /** All endpoints in pools of ten. */
 function worldOf(): World {
-  const members = targets.map(({ site, key }) => ({
-    name: key.slice(key.lastIndexOf("/") + 1),
-    ipv4: new Uint8Array([192, 0, 2, 1]),
-    resolve: false,
-    weight: 1,
-    priority: 0,
-    serve: 0,
-    isChecked: true,
-    unknownServes: false,
-    site: site ?? "",
-    failureDomain: site ?? "",
-    capacity: 0,
-    port: 80,
-  }));
-  const pools = Array.from({ length: Math.ceil(count / POOL_MEMBERS) }, (_, at) => ({
-    name: `default/pool-${at}`,
-    members: members.slice(at * POOL_MEMBERS, (at + 1) * POOL_MEMBERS),
-    answers: 0,
-    dial: 1000,
-    minHealthy: undefined,
-  }));
-  const pack = SectionPack.make([writePools(pools), writePolicies([])]);
-  if ("error" in pack) throw new TypeError(pack.error);
-  const made = World.load(pack.sections, 1);
-  if ("error" in made) throw new TypeError(made.error);
-  return made;
+  const members = targets.map(({ key }) => member(key.slice(key.lastIndexOf("/") + 1), 1));
+  const pools = Array.from({ length: Math.ceil(count / POOL_MEMBERS) }, (_, at) =>
+    pool(`default/pool-${at}`, members.slice(at * POOL_MEMBERS, (at + 1) * POOL_MEMBERS)),
+  );
+  return loadWorld(pools, []);
 }
 
 /** Each figure's own median. */

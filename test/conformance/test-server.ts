@@ -43,6 +43,7 @@ import {
   type WrittenSection,
   type ZoneOptions,
 } from "@meridian/snapshot/writer";
+import { member, pool } from "@meridian/snapshot/testing";
 
 /** A name bound in a test zone. */
 export interface BoundName {
@@ -93,26 +94,11 @@ export function testMember(
   const ipv6 = new Uint8Array(16);
   ipv6.set([0x20, 0x01, 0x0d, 0xb8]);
   ipv6[15] = last;
-  return {
-    name,
-    ipv4: Uint8Array.of(192, 0, 2, last),
-    ipv6,
-    resolve: false,
-    weight: 1,
-    priority: 0,
-    serve: 0,
-    isChecked: true,
-    unknownServes: false,
-    site: "here",
-    failureDomain: name,
-    capacity: 0,
-    port: 0,
-    ...more,
-  };
+  return member(name, last, { ipv6, ...more });
 }
 
 export function testPool(name: string, members: readonly EndpointInput[], answers = 0): PoolInput {
-  return { name, members, answers, dial: PER_MILLE, minHealthy: undefined };
+  return pool(name, members, { answers });
 }
 
 export function writeZone(zone: TestZone): WrittenSection[] {

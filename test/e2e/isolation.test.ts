@@ -10,40 +10,17 @@ import {
   type IsolationMode,
 } from "@meridian/edge";
 import type { SuspicionState, Transition } from "@meridian/health";
-import { SectionPack, Verdict, World } from "@meridian/snapshot";
-import { writePolicies, writePools, type EndpointInput } from "@meridian/snapshot/writer";
+import { Verdict } from "@meridian/snapshot";
+import { loadWorld, member, pool } from "@meridian/snapshot/testing";
 
 const A = "endpoint/default/web/a";
 const B = "endpoint/default/web/b";
 const control = "https://control.example.org:8054";
 
-function worldOf(): World {
-  const members = ["a", "b"].map((name): EndpointInput => ({
-    name,
-    ipv4: new Uint8Array([192, 0, 2, 1]),
-    resolve: false,
-    weight: 1,
-    priority: 0,
-    serve: 0,
-    isChecked: true,
-    unknownServes: false,
-    site: "here",
-    failureDomain: name,
-    capacity: 0,
-    port: 0,
-  }));
-  const pool = { name: "default/web", members, answers: 0, dial: 1000, minHealthy: undefined };
-  const pack = SectionPack.make([writePools([pool]), writePolicies([])]);
-  assert.ok(!("error" in pack));
-  const world = World.load(pack.sections, 1);
-  assert.ok(!("error" in world));
-  return world;
-}
-
 class Scene {
   nowMs = 100_000;
   suspicion: SuspicionState = { kind: "trusting" };
-  readonly world = worldOf();
+  readonly world = loadWorld([pool("default/web", [member("a", 1), member("b", 2)])], []);
   readonly mirror: OverlayMirror;
   readonly isolation: Isolation;
   sequence = 1;
