@@ -5,7 +5,7 @@
 
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { MeridianError } from "@meridian/core";
+import { MeridianError, reasonOf } from "@meridian/core";
 import { parseListenAddress } from "../transport-address.ts";
 import { errorCode } from "../transport-error.ts";
 import { LocalRoutes, refused, type LocalAnswer, type LocalRoutesOptions } from "./local-routes.ts";
@@ -93,11 +93,11 @@ export class LocalServer {
   }
 
   /** Whatever a request meets, such as a file that is torn, the edge goes on answering. */
-  #tryAnswer(isLocal: boolean, request: IncomingMessage, body: string): LocalAnswer {
+  #tryAnswer(isLocal: boolean, request: IncomingMessage, body: string): WrittenAnswer {
     try {
-      return this.#answer(isLocal, request, body);
+      return written(this.#answer(isLocal, request, body));
     } catch (error) {
-      return refused(500, `Cannot answer: ${error instanceof Error ? error.message : "unknown"}`);
+      return written(refused(500, `Cannot answer: ${reasonOf(error)}`));
     }
   }
 
@@ -122,10 +122,21 @@ export class LocalServer {
   }
 }
 
-function send(response: ServerResponse, { status, type, body }: LocalAnswer): void {
+interface WrittenAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+/** Throws where the body cannot be written as JSON. */
+function written({ status, type, body }: LocalAnswer): WrittenAnswer {
   const text = typeof body === "string" ? body : JSON.stringify(body);
+  return { status, type: type ?? "application/json; charset=utf-8", text };
+}
+
+function send(response: ServerResponse, { status, type, text }: WrittenAnswer): void {
   response.writeHead(status, {
-    "content-type": type ?? "application/json; charset=utf-8",
+    "content-type": type,
     "content-length": Buffer.byteLength(text),
   });
   response.end(text);
