@@ -308,6 +308,7 @@ test("an edge takes a revision whole and never goes back", async (t) => {
     logger: SILENT_LOGGER,
     serve: ({ revision }) => served.push(revision),
     onPosition: () => {},
+    onSynced: () => {},
   });
   const fetched: string[] = [];
   const sendTorn = (sections: readonly WrittenSection[], isTorn: boolean) => (name: string) => {

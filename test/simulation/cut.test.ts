@@ -114,7 +114,8 @@ function edgeOf(
     serve: (message) => {
       world = World.open(message.world);
     },
-    onPosition: () => hub.acknowledge("eu-0", stream, replica.acknowledgement),
+    onPosition: () => {},
+    onSynced: () => hub.acknowledge("eu-0", stream, replica.acknowledgement),
     onChecked: (status) => hub.report("eu-0", stream, status),
   });
   const fetch = async (name: string): Promise<SharedArrayBuffer> => {

@@ -31,6 +31,7 @@ import type { VirtualTime } from "./virtual-time.ts";
 const RETRY_MS = 200;
 /** Less than an edge waits, as here every second fetch among datagrams may be lost. */
 const FETCH_MS_MAX = 1000;
+const SYNC_MS_MAX = 100;
 const FRAME_KINDS = [FrameKind.manifest, FrameKind.table, FrameKind.changes, FrameKind.stage];
 
 /** What an edge is in. */
@@ -76,6 +77,8 @@ export class SimulatedEdge {
   #fetches = 0;
   /** The newest revision that it has ever served and its disk kept. */
   #revisionMin = 0;
+  /** The newest revision that it told control it has: a loss of power leaves that one at least. */
+  #told = 0;
   #last: Position = { epoch: 0, revision: 0, sequence: 0 };
   /** When it began to serve the revision that it serves, virtual milliseconds. */
   servingSinceMs = 0;
@@ -84,7 +87,10 @@ export class SimulatedEdge {
     this.name = name;
     this.#system = system;
     this.#weather = weather;
-    this.#disk = new SimulatedDisk(() => system.time.nowMs);
+    this.#disk = new SimulatedDisk(
+      () => system.time.nowMs,
+      () => this.#synced(),
+    );
   }
 
   get position(): Position {
@@ -107,6 +113,7 @@ export class SimulatedEdge {
         life === this.#life ? this.#load(manifest, sections, before) : "the process is dead",
       serve: ({ revision }) => this.#serving(revision),
       onPosition: (position) => this.#answering(position),
+      onSynced: () => this.#tell(),
       onChecked: (status) => this.#connection?.up.send(encodeStatus(status)),
     });
     this.#replica.restore();
@@ -119,7 +126,10 @@ export class SimulatedEdge {
     this.#life += 1;
     this.#replica.close();
     this.#replica = undefined;
-    if (this.#disk.crash(this.#system.random)) this.#revisionMin = 0;
+    const kind = this.#disk.crash(this.#system.random);
+    if (kind === "power") this.#revisionMin = this.#told;
+    if (kind === "disk") this.#revisionMin = 0;
+    this.#told = Math.min(this.#told, this.#revisionMin);
   }
 
   /** The connection breaks; it is dialled anew. */
@@ -172,7 +182,8 @@ export class SimulatedEdge {
     // Sequences are of the control that is followed: one that lags may have earlier ones.
     this.#last = { ...this.#last, sequence: 0 };
     const { hub } = this.#system;
-    const hello = { protocol: LINK_PROTOCOL, version: "0", ...replica.position };
+    const { epoch, revision, sequence } = replica.acknowledgement;
+    const hello = { protocol: LINK_PROTOCOL, version: "0", epoch, revision, sequence };
     hub?.join(this.name, hello, connection.stream, "simulated");
     connection.isOpen = hub !== undefined;
     if (!connection.isOpen) this.disconnect();
@@ -218,7 +229,7 @@ export class SimulatedEdge {
         const table = decodeTable(payload);
         assert.ok(table !== undefined, "a table is one");
         replica.takeTable(table, fetch);
-        connection.up.send(encodeAcknowledgement(replica.acknowledgement));
+        this.#tell();
       } else if (kind === FrameKind.stage) {
         const stage = decodeStage(payload);
         assert.ok(stage !== undefined, "a stage is one");
@@ -307,7 +318,22 @@ export class SimulatedEdge {
       const truth = this.#system.slots.get(`${revision}:${sequence}`);
       this.#system.check(found === truth, `${here} has slots that control had not`);
     }
-    this.#connection?.up.send(encodeAcknowledgement({ ...position, hash: "0".repeat(64) }));
+    this.#tell();
+  }
+
+  #tell(): void {
+    const said = this.#replica?.acknowledgement;
+    if (said === undefined) return;
+    this.#told = Math.max(this.#told, said.revision);
+    this.#connection?.up.send(encodeAcknowledgement(said));
+  }
+
+  /** What a disk takes for a sync. */
+  #synced(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { time, random } = this.#system;
+    time.after(below(random, SYNC_MS_MAX), resolve);
+    return promise;
   }
 }
 

@@ -203,7 +203,8 @@ export class ControlLink {
     replica.begin();
     this.#table = undefined;
     this.#options.onOpen();
-    stream.write(encodeHello({ protocol: LINK_PROTOCOL, version, ...replica.position }));
+    const { epoch, revision, sequence } = replica.acknowledgement;
+    stream.write(encodeHello({ protocol: LINK_PROTOCOL, version, epoch, revision, sequence }));
     this.#stream = stream;
   }
 

@@ -132,6 +132,7 @@ export class EdgeProcess implements LocalEdge {
       logger,
       serve: (message) => this.edge.post(message),
       onPosition: () => this.#link.acknowledge(),
+      onSynced: () => this.#link.acknowledge(),
       onMirror: (world, mirror) => {
         if (mirror.revision !== this.#served?.mirror.revision)
           options.onRevision?.(mirror.revision, world);

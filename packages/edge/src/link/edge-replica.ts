@@ -3,8 +3,11 @@
 // What an edge serves of what control says.
 //
 //   manifest ─► the sections that are missing ─► SHA-256, CRC, load ─┐
-//                                                                    ├─► on disk ─► served ─► acknowledged
+//                                                                    ├─► placed ─► served ─► synced ─► acknowledged
 //   table of that revision ──────────────────────────────────────────┘
+//
+// Placed is where a process that starts finds it, so that one that dies leaves what it answered from. Synced is what outlives a loss of
+// power: control is told of a revision then, and the next one waits for it, so that of all that was placed one revision at most is lost.
 //
 // A revision is served whole or not at all, and never one before what is served: of two the later epoch counts, and within one the higher
 // revision. With control gone nothing here changes. Each control counts the change sets of its overlay by itself, so the first table
@@ -51,7 +54,7 @@ export type FetchSection = (name: string, bytes: number) => Promise<SharedArrayB
 /** What of an edge outlives its process. */
 export type ReplicaState = Pick<
   EdgeState,
-  "load" | "readSection" | "writeSection" | "keep" | "changed"
+  "load" | "restored" | "readSection" | "writeSection" | "keep" | "changed"
 >;
 
 /** A revision that can be served. */
@@ -75,6 +78,8 @@ export interface EdgeReplicaOptions {
   readonly serve: (message: SnapshotMessage) => void;
   /** What is served has changed. */
   readonly onPosition: (position: Position) => void;
+  /** The disk has what is served: `acknowledgement` says so. */
+  readonly onSynced: () => void;
   /** A revision that control had checked here was found good or bad. */
   readonly onChecked?: (status: StageStatus) => void;
   readonly onSlab?: (slab: SharedArrayBuffer) => void;
@@ -105,6 +110,10 @@ export class EdgeReplica {
   #isAdopting = false;
   /** How many there have been. */
   #connection = 0;
+  #isClosed = false;
+  /** What was served before, until the disk has what is served now. */
+  #synced: Acknowledgement | undefined;
+  #syncing: Promise<void> = Promise.resolve();
   /** The control that is followed has not sent a table yet. */
   #isFirstTable = false;
 
@@ -121,17 +130,21 @@ export class EdgeReplica {
     };
   }
 
-  /** What control is told of it. */
+  /** What control is told of it: of what is served, that which the disk has. */
   get acknowledgement(): Acknowledgement {
-    return { ...this.position, hash: this.#served?.manifest.hash ?? NO_HASH };
+    return this.#synced ?? { ...this.position, hash: this.#served?.manifest.hash ?? NO_HASH };
   }
 
   /** Serves what the state folder holds; false where it holds nothing that can be served. */
   restore(): boolean {
     const pair = this.#options.state.load(this.#options.onSlab);
     if (pair === undefined) return false;
+    const told = this.acknowledgement;
     const reason = this.#restorePair(pair);
-    if (reason === undefined) return true;
+    if (reason === undefined) {
+      this.#sync(told, this.#options.state.restored());
+      return true;
+    }
     this.#options.logger.warn("Cannot serve the stored revision", { reason });
     return false;
   }
@@ -233,6 +246,7 @@ export class EdgeReplica {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#served?.mirror.close();
   }
 
@@ -282,6 +296,7 @@ export class EdgeReplica {
 
   async #adopt(manifest: Manifest, begun: Begun, fetch: FetchSection): Promise<void> {
     const sections = await this.#sections(manifest, fetch);
+    await this.#syncing;
     const wantedTable = this.#tableOf(manifest, begun);
     // It is passed over, and what was fetched for it is on disk.
     if (wantedTable === undefined) return;
@@ -306,7 +321,7 @@ export class EdgeReplica {
       this.#options.onChecked?.({ epoch, revision, isGood: false, reason: wrong });
       return;
     }
-    this.#options.state.keep(manifest);
+    this.#sync(this.acknowledgement, this.#options.state.keep(manifest));
     this.#serve(manifest, loaded, { epoch, revision, sequence, slots });
     if (stage !== undefined)
       this.#options.onChecked?.({ epoch, revision, isGood: true, reason: "" });
@@ -324,6 +339,15 @@ export class EdgeReplica {
     const isPassed = wanted !== undefined && wanted.revision > manifest.revision;
     const isAsTold = begun.connection === this.#connection && !begun.isStaged;
     return isPassed && isAsTold && wanted.epoch === manifest.epoch ? begun.table : undefined;
+  }
+
+  /** Until `syncing` resolves, control is told what it was told before. */
+  #sync(told: Acknowledgement, syncing: Promise<void>): void {
+    this.#synced = told;
+    this.#syncing = syncing.then(() => {
+      this.#synced = undefined;
+      if (!this.#isClosed) this.#options.onSynced();
+    });
   }
 
   /** What speaks against a revision that is to be checked; undefined for nothing. */

@@ -8,9 +8,10 @@ import { join } from "node:path";
 import { reasonOf } from "@meridian/core";
 import { KeyedSlots, Verdict, type Manifest, type OnSlab } from "@meridian/snapshot";
 import {
+  OverlayEncoder,
   SnapshotStore,
   decodeOverlay,
-  encodeOverlay,
+  replaceDurably,
   writeDurably,
   type OpenedRevision,
 } from "@meridian/snapshot/disk";
@@ -22,6 +23,8 @@ import { SlotJournal, type SlotChange } from "./slot-journal.ts";
 const SAVE_MS = 500;
 /** It is written this often where nothing changes, so that its age is that of the last word of control. */
 const REFRESH_MS = 60_000;
+/** What no kept revision needs is removed at most this long after a revision: nobody waits for it. */
+const PRUNE_MS = 2000;
 /** Verdicts older than this are unknown after a start. */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
 const OVERLAY_FILE = "overlay.bin";
@@ -41,11 +44,18 @@ export class EdgeState {
   readonly #folder: string;
   readonly #logger: EdgeLogger;
   #saveTimer: NodeJS.Timeout | undefined;
+  /** Something has changed since the overlay was last encoded. */
+  #isStale = false;
+  #isSaving = false;
+  /** The newest one counts. */
+  #saves = 0;
+  #pruneTimer: NodeJS.Timeout | undefined;
   #savedAtMs = 0;
   #restoredAtMs: number | undefined;
   #mirror: OverlayMirror | undefined;
-  /** As they were last saved. */
-  #slots = new KeyedSlots();
+  #encoder = new OverlayEncoder();
+  /** Sections that the next revision to be kept may name. */
+  readonly #gathered = new Set<string>();
 
   constructor(folder: string, logger: EdgeLogger) {
     this.#folder = folder;
@@ -72,7 +82,7 @@ export class EdgeState {
     }
     const nowMs = Date.now();
     const ageMs = nowMs - overlay.savedAtMs;
-    this.#slots = overlay.slots;
+    this.#encoder = new OverlayEncoder(overlay.slots);
     this.#restoredAtMs = overlay.savedAtMs;
     const isOld = ageMs > VERDICT_AGE_MS_MAX;
     const slots = overlay.slots.map((row) => {
@@ -85,19 +95,42 @@ export class EdgeState {
   /** A section on disk; undefined where there is none. */
   readSection(name: string): SharedArrayBuffer | undefined {
     if (!this.store.has(name)) return undefined;
+    this.#gathered.add(name);
     const found = this.store.readSection(name);
     return typeof found === "string" ? undefined : found;
   }
 
+  /** A process that starts finds it from now on. */
   writeSection(name: string, bytes: Uint8Array): void {
-    this.#try(`section ${name}`, () => this.store.write(name, bytes));
+    this.#gathered.add(name);
+    this.#try(`section ${name}`, () => this.store.placeSection(name, bytes));
   }
 
-  keep(manifest: Manifest): void {
-    this.#try(`revision ${manifest.revision}`, () => {
-      this.store.keep(manifest);
-      this.store.prune();
-    });
+  /** A process that starts serves this revision from now on. Resolves when a loss of power takes it no more, or the disk has failed. */
+  async keep(manifest: Manifest): Promise<void> {
+    const what = `revision ${manifest.revision}`;
+    const isPlaced = this.#try(what, () => this.store.place(manifest));
+    this.#gathered.clear();
+    this.#pruneTimer ??= setTimeout(() => this.#prune(), isPlaced ? PRUNE_MS : 0).unref();
+    if (isPlaced) await this.#settled(what, this.store.settle());
+  }
+
+  /** Resolves when the revision that was loaded is on disk as well: the process before may have ended before it was. */
+  restored(): Promise<void> {
+    return this.#settled("the stored revision", this.store.settleNewest());
+  }
+
+  async #settled(what: string, settling: Promise<void>): Promise<void> {
+    try {
+      await settling;
+    } catch (error) {
+      this.#failed(what, error);
+    }
+  }
+
+  #prune(): void {
+    this.#pruneTimer = undefined;
+    this.#try("old revisions out", () => this.store.prune(this.#gathered));
   }
 
   /** The overlay has changed, or is another one. */
@@ -111,7 +144,18 @@ export class EdgeState {
 
   #touched(mirror: OverlayMirror): void {
     this.#mirror = mirror;
-    this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_MS).unref();
+    this.#isStale = true;
+    this.#touch();
+  }
+
+  /** One save after the other. */
+  #touch(): void {
+    if (this.#isSaving) return;
+    this.#saveTimer ??= setTimeout(() => void this.#saveSoon(), SAVE_MS).unref();
+  }
+
+  get #overlayPath(): string {
+    return join(this.#folder, OVERLAY_FILE);
   }
 
   /** Control has been heard of, whether or not anything changed. */
@@ -122,51 +166,68 @@ export class EdgeState {
 
   /** Writes what is not on disk yet, for the process that takes over. */
   flush(): void {
-    if (this.#saveTimer !== undefined) this.#save();
+    if (this.#isStale || this.#isSaving) this.#save();
     this.journal.save();
   }
 
   close(): void {
+    clearTimeout(this.#pruneTimer);
     this.flush();
     this.journal.close();
   }
 
+  /** While answers go on: a disk takes tens of milliseconds for it. */
+  async #saveSoon(): Promise<void> {
+    const bytes = this.#encoded();
+    if (bytes === undefined) return;
+    const save = ++this.#saves;
+    this.#isSaving = true;
+    await this.#settled(
+      "the overlay",
+      replaceDurably(this.#overlayPath, bytes, () => save === this.#saves),
+    );
+    this.#isSaving = false;
+    if (this.#isStale) this.#touch();
+  }
+
   #save(): void {
+    const bytes = this.#encoded();
+    if (bytes === undefined) return;
+    this.#saves += 1;
+    this.#try("the overlay", () => writeDurably(this.#overlayPath, bytes));
+  }
+
+  /** The overlay as it is, which is about to be written. */
+  #encoded(): Uint8Array | undefined {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
+    this.#isStale = false;
     const mirror = this.#mirror;
-    if (mirror === undefined) return;
+    if (mirror === undefined) return undefined;
     this.#savedAtMs = Date.now();
-    const nowSeconds = Math.floor(this.#savedAtMs / 1000);
-    const before = this.#slots;
-    const slots = new KeyedSlots(before.size);
-    for (const { low, high, value } of mirror.slots()) {
-      const row = before.rowOf(low, high);
-      const isSame = row >= 0 && before.valueAt(row) === value;
-      slots.set(low, high, value, isSame ? before.secondsAt(row) : nowSeconds);
-    }
-    this.#slots = slots;
-    this.#try("the overlay", () =>
-      writeDurably(
-        join(this.#folder, OVERLAY_FILE),
-        encodeOverlay({ savedAtMs: this.#savedAtMs, sequence: mirror.sequence, slots }),
-      ),
-    );
+    const moment = { savedAtMs: this.#savedAtMs, sequence: mirror.sequence };
+    return this.#encoder.encode(moment, mirror.world, mirror.current);
   }
 
   #readOverlay(): ReturnType<typeof decodeOverlay> {
     try {
-      return decodeOverlay(readFileSync(join(this.#folder, OVERLAY_FILE)));
+      return decodeOverlay(readFileSync(this.#overlayPath));
     } catch (error) {
       return reasonOf(error);
     }
   }
 
-  #try(what: string, write: () => void): void {
+  #try(what: string, write: () => void): boolean {
     try {
       write();
+      return true;
     } catch (error) {
-      this.#logger.error(`Cannot keep ${what} in the state folder`, { reason: reasonOf(error) });
+      this.#failed(what, error);
+      return false;
     }
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.#logger.error(`Cannot keep ${what} in the state folder`, { reason: reasonOf(error) });
   }
 }

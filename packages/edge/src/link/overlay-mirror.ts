@@ -21,7 +21,7 @@ export interface Override {
 
 export class OverlayMirror {
   readonly revision: number;
-  readonly #world: World;
+  readonly world: World;
   readonly #writer: OverlayWriter;
   readonly #onPublished: (changes: readonly SlotChange[]) => void;
   readonly #pending = new Map<number, number>();
@@ -38,7 +38,7 @@ export class OverlayMirror {
     onPublished: (changes: readonly SlotChange[]) => void,
   ) {
     this.revision = start.revision;
-    this.#world = world;
+    this.world = world;
     this.#writer = new OverlayWriter(start.slots, start.sequence);
     this.#controls = start.slots.slice();
     this.#newest = start.sequence;
@@ -61,7 +61,7 @@ export class OverlayMirror {
   /** Takes the whole of a later state; false where it is none of this revision's, or no later one. */
   takeTable(sequence: number, slots: Uint32Array): boolean {
     if (slots.length !== this.slotCount || sequence <= this.#newest) return false;
-    const { poolEpochSlots, branchSlots } = this.#world;
+    const { poolEpochSlots, branchSlots } = this.world;
     for (let slot = 0; slot < slots.length; slot++) {
       if (slot >= poolEpochSlots && slot < branchSlots) continue;
       this.#controls[slot] = slots[slot] ?? 0;
@@ -74,7 +74,7 @@ export class OverlayMirror {
   /** Whether this is the table that the mirror has got to, epochs of pools aside. */
   holds(sequence: number, slots: Uint32Array): boolean {
     if (slots.length !== this.slotCount || sequence !== this.#newest) return false;
-    const { poolEpochSlots, branchSlots } = this.#world;
+    const { poolEpochSlots, branchSlots } = this.world;
     return slots.every(
       (value, slot) =>
         (slot >= poolEpochSlots && slot < branchSlots) || value === this.#controls[slot],
@@ -85,7 +85,7 @@ export class OverlayMirror {
   takeChanges({ sequence, changes }: SlotChanges): boolean {
     if (sequence !== this.#newest + 1) return false;
     for (const { key, value } of changes) {
-      const slot = this.#world.slotOfKey(key);
+      const slot = this.world.slotOfKey(key);
       if (slot < 0) continue;
       this.#controls[slot] = value;
       this.#set(slot, this.#merged(slot));
@@ -105,7 +105,7 @@ export class OverlayMirror {
   lay(overrides: ReadonlyMap<bigint, Override>, slots: readonly number[] = []): void {
     const touched = [...slots];
     for (const [key, override] of overrides) {
-      const slot = this.#world.slotOfKey(key);
+      const slot = this.world.slotOfKey(key);
       if (slot < 0) continue;
       this.#overrides.set(slot, override);
       touched.push(slot);
@@ -126,7 +126,7 @@ export class OverlayMirror {
 
   /** Every slot with a key that outlives the revision, as workers read it. */
   *slots(): Generator<{ readonly low: number; readonly high: number; readonly value: number }> {
-    const world = this.#world;
+    const world = this.world;
     for (let slot = 0; slot < this.slotCount; slot++) {
       if (slot >= world.poolEpochSlots && slot < world.branchSlots) continue;
       const [low, high] = [world.slotKeyLow(slot), world.slotKeyHigh(slot)];
@@ -194,7 +194,7 @@ export class OverlayMirror {
   }
 
   #withEpochs(): SlotChange[] {
-    const { pools, poolEpochSlots } = this.#world;
+    const { pools, poolEpochSlots } = this.world;
     const values = new Map(this.#pending);
     const moved = new Set<number>();
     for (const slot of values.keys())
@@ -202,7 +202,7 @@ export class OverlayMirror {
     // Control marks the last ones of a pool that failed; here only an edge that judges by itself has to.
     if (this.#overrides.size > 0)
       for (const pool of moved)
-        keepLastKnown(this.#world, pool, values, (slot) => this.#writer.read(slot));
+        keepLastKnown(this.world, pool, values, (slot) => this.#writer.read(slot));
     const changes = [...values].map(([slot, value]) => ({ slot, value }));
     for (const pool of moved) {
       const slot = poolEpochSlots + pool;

@@ -80,9 +80,7 @@ export class SlotJournal {
   /** Workers see these slots from now on, whatever was before. */
   begin(revision: number, sequence: number, slots: Uint32Array): void {
     const record = this.#record(revision, sequence, TABLE, slots.length, slots.length * 4);
-    const view = new DataView(record.buffer);
-    for (let slot = 0; slot < slots.length; slot++)
-      view.setUint32(HEADER_BYTES + slot * 4, slots[slot] ?? 0, true);
+    new Uint32Array(record.buffer, HEADER_BYTES, slots.length).set(slots);
     if (this.#fileBytes + this.#waitingBytes > FILE_BYTES_MAX) {
       this.save();
       this.#path = undefined;

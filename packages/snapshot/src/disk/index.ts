@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+export { OverlayEncoder } from "./overlay-encoder.ts";
 export { decodeOverlay, encodeOverlay, type StoredOverlay } from "./overlay-file.ts";
 export {
   SnapshotStore,
@@ -7,4 +8,4 @@ export {
   type RefusedManifest,
   type StoredRevision,
 } from "./snapshot-store.ts";
-export { StateDir, syncFolder, writeDurably } from "./state-dir.ts";
+export { StateDir, replaceDurably, syncFolder, writeDurably } from "./state-dir.ts";

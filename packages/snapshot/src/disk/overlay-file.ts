@@ -8,8 +8,8 @@ import { KeyedSlots } from "../keyed-slots.ts";
 
 const MAGIC = 0x4c564f4d;
 const FORMAT = 1;
-const HEADER_BYTES = 24;
-const ENTRY_BYTES = 16;
+export const HEADER_BYTES = 24;
+export const ENTRY_BYTES = 16;
 
 /** Slots as they were. */
 export interface StoredOverlay {
@@ -21,11 +21,7 @@ export interface StoredOverlay {
 export function encodeOverlay({ savedAtMs, sequence, slots }: StoredOverlay): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + slots.size * ENTRY_BYTES + 4);
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, MAGIC, true);
-  view.setUint32(4, FORMAT, true);
-  view.setFloat64(8, savedAtMs, true);
-  view.setUint32(16, sequence, true);
-  view.setUint32(20, slots.size, true);
+  writeHeader(bytes, { savedAtMs, sequence, count: slots.size });
   let at = HEADER_BYTES;
   for (let row = 0; row < slots.size; row++, at += ENTRY_BYTES) {
     view.setUint32(at, slots.lowAt(row), true);
@@ -35,6 +31,23 @@ export function encodeOverlay({ savedAtMs, sequence, slots }: StoredOverlay): Ui
   }
   view.setUint32(at, crc32(bytes.subarray(0, at)), true);
   return bytes;
+}
+
+/** Writes what comes before the entries. */
+export function writeHeader(
+  bytes: Uint8Array,
+  {
+    savedAtMs,
+    sequence,
+    count,
+  }: { readonly savedAtMs: number; readonly sequence: number; readonly count: number },
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, FORMAT, true);
+  view.setFloat64(8, savedAtMs, true);
+  view.setUint32(16, sequence, true);
+  view.setUint32(20, count, true);
 }
 
 /** The table, or why the bytes are none. */

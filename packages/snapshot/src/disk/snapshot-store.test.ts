@@ -13,7 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { writePolicies, writePools } from "../writer.ts";
-import { SnapshotStore, type StoredRevision } from "./snapshot-store.ts";
+import { makeManifest } from "../manifest.ts";
+import { SnapshotStore, manifestSection, type StoredRevision } from "./snapshot-store.ts";
 import { StateDir } from "./state-dir.ts";
 
 function makeStore(context: TestContext): { store: SnapshotStore; folder: string } {
@@ -175,5 +176,33 @@ test("a locked folder is refused with one sentence", (context) => {
   assert.throws(
     () => new StateDir(folder).lock(),
     /Cannot use the state folder ".*": process \d+ holds it/,
+  );
+});
+
+test("a placed revision is what a process that starts finds, before and after it is settled", async (context) => {
+  const { store, folder } = makeStore(context);
+  store.save(revisionOf(1));
+  const placed = revisionOf(2);
+  for (const { name, buffer } of placed.sections) store.placeSection(name, new Uint8Array(buffer));
+  const { epoch, revision, seed, sections } = placed;
+  store.place(makeManifest(revision, seed, sections.map(manifestSection), epoch));
+  assert.deepEqual(new SnapshotStore(folder).load().stored, placed);
+  await store.settle();
+  // Of a process that ended before it had settled what it placed.
+  const next = new SnapshotStore(folder);
+  await next.settleNewest();
+  assert.deepEqual(next.load().stored, placed);
+
+  truncateSync(newestSection(folder, placed), 200);
+  assert.equal(new SnapshotStore(folder).load().stored?.revision, 1);
+});
+
+test("place() refuses a revision of which a section is not there", (context) => {
+  const { store } = makeStore(context);
+  const { epoch, revision, seed, sections } = revisionOf(1);
+  const manifest = makeManifest(revision, seed, sections.map(manifestSection), epoch);
+  assert.throws(
+    () => store.place(manifest),
+    /Cannot keep revision 1: section [0-9a-f]+ is not there/,
   );
 });

@@ -14,7 +14,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,7 +28,7 @@ import {
 import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
-import { syncFolder, writeDurably, writeSynced } from "./state-dir.ts";
+import { syncFile, syncFolder, writeDurably, writeSynced, writeUnsynced } from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
 export interface StoredRevision {
@@ -46,6 +45,9 @@ const HISTORY_MS_MAX = 7 * 24 * 3_600_000;
 const HISTORY_BYTES_MAX = 2 * 1024 ** 3;
 /** Most older revisions, however small they are. */
 const HISTORY_REVISIONS_MAX = 1000;
+
+/** Files that are synced at once. */
+const SYNCS_MAX = 4;
 
 /** A manifest that cannot be served, and why. */
 export interface RefusedManifest {
@@ -69,6 +71,8 @@ export class SnapshotStore {
   readonly #folder: string;
   /** Sections that this process wrote or found whole: a file of the same name that it did not is written anew. */
   readonly #whole = new Set<string>();
+  /** Sections that were placed and may not be on disk yet. */
+  readonly #unsettled = new Set<string>();
   /** What the manifests of the history name, by file and time: reading a thousand for each revision would take seconds. */
   #named: ReadonlyMap<string, readonly ManifestSection[]> = new Map();
 
@@ -99,20 +103,69 @@ export class SnapshotStore {
 
   /** Makes a revision the newest one. Its sections are on disk already. */
   keep(manifest: Manifest): void {
-    const missing = manifest.sections.find(({ name }) => !this.has(name));
-    if (missing !== undefined)
-      throw new Error(
-        `Cannot keep revision ${manifest.revision}: section ${missing.name} is not there`,
-      );
+    this.#refuseMissing(manifest);
     // Their names, for all of them at once and whoever wrote them.
     syncFolder(join(this.#folder, "sections"));
     this.#rotate();
     const encoded = encodeManifest(manifest);
     writeDurably(this.#path(MANIFEST_NAMES[0]), encoded);
-    // The history is worth no wait: where power is lost, its newest may be missing.
-    const history = this.#path(historyFile(manifest.revision));
-    writeFileSync(`${history}.new`, encoded, { mode: 0o600 });
-    renameSync(`${history}.new`, history);
+    this.#remember(manifest, encoded);
+  }
+
+  /** Puts a section where a process that starts finds it, unless this one knows that it is there. The disk has it after `settle()`. */
+  placeSection(name: string, content: Uint8Array): void {
+    const path = this.#sectionPath(name);
+    if (this.#whole.has(name) && existsSync(path)) return;
+    writeUnsynced(path, content);
+    this.#whole.add(name);
+    this.#unsettled.add(name);
+  }
+
+  /**
+   * Makes a revision whose sections were placed the newest one, for a process that starts. Where power is lost before `settle()` has
+   * resolved, the one before may be the newest that is whole: it has to be settled already.
+   */
+  place(manifest: Manifest): void {
+    this.#refuseMissing(manifest);
+    this.#rotate();
+    const encoded = encodeManifest(manifest);
+    writeUnsynced(this.#path(MANIFEST_NAMES[0]), encoded);
+    this.#remember(manifest, encoded);
+  }
+
+  /** Resolves when what was placed is on disk, whatever happens to the machine. */
+  async settle(): Promise<void> {
+    const names = [...this.#unsettled];
+    const next = names.values();
+    const work = async (): Promise<void> => {
+      for (const name of next) if (this.has(name)) await syncFile(this.#sectionPath(name));
+    };
+    await Promise.all(Array.from({ length: SYNCS_MAX }, work));
+    await syncFile(join(this.#folder, "sections"));
+    await syncFile(this.#path(MANIFEST_NAMES[0]));
+    await syncFile(this.#folder);
+    for (const name of names) this.#unsettled.delete(name);
+  }
+
+  /** The same for the newest revision, where a process before this one may have placed it. */
+  async settleNewest(): Promise<void> {
+    const [newest, before] = [MANIFEST_NAMES[0], MANIFEST_NAMES[1]].map((file) =>
+      this.#sectionsOf(file),
+    );
+    const settled = new Set(before?.map(({ name }) => name));
+    for (const { name } of newest ?? []) if (!settled.has(name)) this.#unsettled.add(name);
+    await this.settle();
+  }
+
+  #refuseMissing({ revision, sections }: Manifest): void {
+    const missing = sections.find(({ name }) => !this.has(name));
+    if (missing !== undefined)
+      throw new Error(`Cannot keep revision ${revision}: section ${missing.name} is not there`);
+  }
+
+  /** The history is worth no wait: where power is lost, its newest may be missing. */
+  #remember({ revision }: Manifest, encoded: string): void {
+    writeUnsynced(this.#path(historyFile(revision)), encoded);
   }
 
   /** The newest manifest whose sections are all there and whole. */
@@ -280,6 +333,7 @@ export class SnapshotStore {
       if (kept.has(name)) continue;
       rmSync(this.#sectionPath(name), { force: true });
       this.#whole.delete(name);
+      this.#unsettled.delete(name);
     }
   }
 

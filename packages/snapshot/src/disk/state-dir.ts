@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MeridianError } from "@meridian/core";
 
@@ -177,6 +178,42 @@ export function writeSynced(path: string, content: string | Uint8Array, temporar
     closeSync(handle);
   }
   renameSync(temporary, path);
+}
+
+/** The same without waiting for the disk: whoever looks finds the old or the new content, and after a loss of power perhaps part of it. */
+export function writeUnsynced(path: string, content: string | Uint8Array): void {
+  const temporary = `${path}.new`;
+  writeFileSync(temporary, content, { mode: 0o600 });
+  renameSync(temporary, path);
+}
+
+/** As `writeDurably`, while others go on; where `isWanted` says no when the disk has the content, the file stays as it is. */
+export async function replaceDurably(
+  path: string,
+  content: Uint8Array,
+  isWanted: () => boolean,
+): Promise<void> {
+  const temporary = `${path}.later.new`;
+  const handle = await open(temporary, "w", 0o600);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  if (!isWanted()) return;
+  renameSync(temporary, path);
+  await syncFile(dirname(path));
+}
+
+/** Resolves when a file, or what a folder names, is on disk. */
+export async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 export function syncFolder(path: string): void {
