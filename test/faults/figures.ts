@@ -46,6 +46,7 @@ interface Ages {
 export function figuresOf(seen: Seen, bounds: Bounds): FaultRunFigures {
   const { writes, commits, sightings, sendings, resolutions, outages, history, loads } = seen;
   const { complaints, ages } = judge(seen, bounds);
+  const operations = withRevisions(history, commits);
   const kept = new Set(commits.map(({ value }) => value));
   const withOutcome = (wanted: string): Observed["writes"] =>
     writes.filter(({ outcome }) => outcome === wanted);
@@ -55,7 +56,7 @@ export function figuresOf(seen: Seen, bounds: Bounds): FaultRunFigures {
     refused: withOutcome("refused").length,
     unknown: withOutcome("unknown").length,
     doneUnknown: withOutcome("unknown").filter(({ value }) => kept.has(value)).length,
-    operations: history.length,
+    operations: operations.length,
     answers: sightings.length + sendings.length,
     ages: {
       calm: spread(ages.filter(({ isTakeover }) => !isTakeover)),
@@ -66,9 +67,23 @@ export function figuresOf(seen: Seen, bounds: Bounds): FaultRunFigures {
     busy: busyness(loads),
     complaints: [
       ...complaints,
-      ...findingsOf(history).map(({ model, text }) => `${model}: ${text}`),
+      ...findingsOf(operations).map(({ model, text }) => `${model}: ${text}`),
     ],
   };
+}
+
+/**
+ * Of a write that nobody answered the store's history says whether it was done, and when: without it a refusal because of such a write has no
+ * cause that anybody saw, and the search for one among hundreds is given up. It is only where the checker looks first: an order is found good by what
+ * clients saw of it, as always.
+ */
+function withRevisions(history: History, commits: Observed["commits"]): History {
+  const revisions = new Map(commits.map(({ value, revision }) => [String(value), revision]));
+  return history.map((each) => {
+    if (each.kind !== "write" || each.outcome !== "unknown") return each;
+    const revision = revisions.get(each.values[0]?.[1] ?? "");
+    return revision === undefined ? each : { ...each, revision };
+  });
 }
 
 const parts = [

@@ -117,6 +117,28 @@ test("a seed of publishing replays exactly", async () => {
   assert.notDeepEqual((await run(8)).trace, first.trace);
 });
 
+const FAST_MS = 60;
+const FAR_MS_MAX = 3000;
+
+test("edges follow changes that come faster than they fetch them", async () => {
+  // There and back twice for each revision: the manifest, then its sections.
+  const system = new Publishing(3, EDGES, { ...calm, delayMsMin: 120, delayMsMax: 150, lost: 0 });
+  await system.time.runUntil(5000);
+  assert.ok(system.hasConverged, "all follow the first revision");
+  const published: number[] = [];
+  for (const endMs = system.time.nowMs + 10_000; system.time.nowMs < endMs;) {
+    system.publishPlainly();
+    published[system.revision] = system.time.nowMs;
+    await system.time.runUntil(system.time.nowMs + FAST_MS);
+    for (const { name, position } of system.edges) {
+      const passedMs = published[position.revision + 1] ?? Infinity;
+      const ageMs = system.time.nowMs - passedMs;
+      assert.ok(ageMs <= FAR_MS_MAX, `${name} is ${ageMs} ms behind at ${system.time.nowMs}`);
+    }
+  }
+  assert.deepEqual(system.violations, []);
+});
+
 const MANY = 1000;
 const SETTLED_MS = 5000;
 

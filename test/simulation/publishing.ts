@@ -39,6 +39,8 @@ const SEED = 1;
 /** Revisions whose slots are followed: no edge is sent an older one. */
 const TRACKED_MAX = 14;
 const HOUR_MS = 3_600_000;
+/** For how long a section that is served no more can be had. */
+const SUPERSEDED_MS = 10_000;
 /** A control that starts anew goes on behind every sequence that may have been seen. */
 const SEQUENCES_SKIPPED = 65_536;
 
@@ -56,6 +58,8 @@ export class Publishing implements Surroundings {
   /** What slots were, but those of pool epochs, by `REVISION:SEQUENCE`. */
   readonly slots = new Map<string, number>();
   readonly #sections = new Map<string, SharedArrayBuffer>();
+  /** When sections were served last, of the control that runs. */
+  readonly #supersededMs = new Map<string, number>();
   readonly #publications: Publication[] = [];
   /** Revisions that edges are to find bad and nobody may serve, however often control is started anew. */
   readonly refused = new Set<number>();
@@ -110,9 +114,10 @@ export class Publishing implements Surroundings {
     else work();
   }
 
-  /** A section that control serves; it holds no other. */
+  /** A section that control serves, or did a moment ago; it holds no other. */
   section(name: string): SharedArrayBuffer | undefined {
-    return this.#hub?.isSent(name) === true ? this.#sections.get(name) : undefined;
+    const isRecent = (this.#supersededMs.get(name) ?? -Infinity) > this.time.nowMs - SUPERSEDED_MS;
+    return this.#hub?.isSent(name) === true || isRecent ? this.#sections.get(name) : undefined;
   }
 
   /** The bytes of a section as they were published. */
@@ -131,6 +136,13 @@ export class Publishing implements Surroundings {
     this.note("publish", `revision ${this.revision}`);
   }
 
+  /** Other documents, for all edges at once. */
+  publishPlainly(): void {
+    this.#draft = nextDraft(this.random, this.#draft);
+    this.#goodDraft = this.#draft;
+    this.#hub?.publish(this.#compileNext());
+  }
+
   #compileNext(): Publication {
     const classify = classifierCompiler(new DataSets());
     const { sections } = compile(modelOf(this.#draft), { seed: SEED, classify });
@@ -138,6 +150,8 @@ export class Publishing implements Surroundings {
     assert.ok(typeof world === "object", "what was compiled is loaded");
     this.revision += 1;
     const manifest = makeManifest(this.revision, SEED, sections.map(manifestSection));
+    for (const { name } of this.#publications.at(-1)?.manifest.sections ?? [])
+      this.#supersededMs.set(name, this.time.nowMs);
     for (const { name, buffer } of sections) this.#sections.set(name, buffer);
     const pack = SectionPack.make(sections);
     assert.ok(!("error" in pack), "what was compiled is laid out");
@@ -184,6 +198,7 @@ export class Publishing implements Surroundings {
   /** Control dies; its state folder stays. */
   stopControl(): void {
     this.#hub = undefined;
+    this.#supersededMs.clear();
     for (const edge of this.edges) edge.disconnect();
     this.note("control down", "");
   }

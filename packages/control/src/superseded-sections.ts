@@ -26,7 +26,8 @@ export class SupersededSections {
   }
 
   section(name: string): Section | undefined {
-    return this.#byName.get(name)?.section;
+    const found = this.#byName.get(name);
+    return found !== undefined && found.untilMs > this.#monotonicMs() ? found.section : undefined;
   }
 
   /** `pack` takes the place of `before`. */
