@@ -58,6 +58,7 @@ export function compileZone(model: Model, zone: Zone, input: ZoneInput): Compile
       clientLocation: locationModes[spec.clientLocation ?? "prefer-ecs"],
       ...(trustsEveryone(spec.ecsTrust) ? {} : { ecsTrust: spec.ecsTrust }),
       seed: input.seed,
+      owners: zone.records.owners.count + zone.dynamicRecords.count,
     });
     addStatic(writer, zone);
     addBound(model, writer, zone);

@@ -68,11 +68,10 @@ export class ByteList {
     return at;
   }
 
-  /** Appends `count` zero bytes. */
+  /** Appends `count` zero bytes: nothing is ever written behind the end. */
   zeros(count: number): number {
     const at = this.length;
     this.#reserve(count);
-    this.bytes.fill(0, at, at + count);
     this.length = at + count;
     return at;
   }

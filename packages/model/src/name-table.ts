@@ -9,7 +9,10 @@ const DOT = 0x2e;
 export class NameKey {
   readonly bytes: Uint8Array = new Uint8Array(256);
   length = 0;
-  hash = 0;
+
+  get hash(): number {
+    return hash32(this.bytes, 0, this.length, 0);
+  }
 
   /** Takes a name in wire form. */
   setWire(wire: Uint8Array): this {
@@ -43,7 +46,6 @@ export class NameKey {
 
   #filled(length: number): this {
     this.length = length;
-    this.hash = hash32(this.bytes, 0, length, 0);
     return this;
   }
 }
@@ -63,10 +65,11 @@ export class NameTable {
 
   /** The number of a name, which is added where it is new. */
   add(key: NameKey): number {
-    const known = this.find(key);
+    const { hash } = key;
+    const known = this.#find(key, hash);
     if (known >= 0) return known;
     const number = this.count;
-    this.#entries.push(key.hash);
+    this.#entries.push(hash);
     this.#entries.push(this.#names.append(key.bytes, 0, key.length));
     this.#entries.push(key.length);
     if (this.count * 2 > this.#slots.length) this.#grow();
@@ -75,7 +78,11 @@ export class NameTable {
   }
 
   /** The number of a name, or -1. */
-  find({ bytes, length, hash }: NameKey): number {
+  find(key: NameKey): number {
+    return this.count === 0 ? -1 : this.#find(key, key.hash);
+  }
+
+  #find({ bytes, length }: NameKey, hash: number): number {
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const number = (this.#slots[slot] ?? 0) - 1;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseDocuments, type Document, type Problem } from "./index.ts";
+import { isDomainLikeName, isDomainName, isPlainDomainName } from "./fields.ts";
 import { RecordLines } from "./record-lines.ts";
 import { RecordTable } from "./record-table.ts";
 
@@ -93,4 +94,29 @@ test("take() accepts a line that differs in its names only, and declines all els
     assert.equal(takes(other), false, other);
   }
   assert.equal(table.count, 1);
+});
+
+test("isPlainDomainName() accepts nothing that one of the fields refuses", () => {
+  const labels = fc.array(
+    fc.oneof(fc.stringMatching(/^[a-z0-9_*A-Z-]{0,4}$/), fc.constantFrom("x".repeat(63), "*")),
+    { minLength: 1, maxLength: 6 },
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(labels, (parts) => {
+      const text = parts.join(".");
+      const bytes = Buffer.from(`"${text}"`);
+      if (!isPlainDomainName(bytes, 1, bytes.length - 1)) return;
+      accepted += 1;
+      assert.ok(isDomainLikeName(text) && isDomainName(text), text);
+    }),
+    { numRuns: 3000 },
+  );
+  assert.ok(accepted > 100);
+});
+
+test("isPlainDomainName() accepts the names that programs make", () => {
+  for (const text of ["www.example.org", "*.a-1.example.org", "_dmarc.example.org", "a"]) {
+    assert.equal(isPlainDomainName(Buffer.from(text), 0, text.length), true, text);
+  }
 });

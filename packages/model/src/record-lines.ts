@@ -4,15 +4,16 @@
 // accepted a line, its bytes around the names become a template; a later line that has the same bytes
 // there, and names that the same checks accept, is accepted too, without parsing. Everything else,
 // mistakes above all, is declined and goes through JSON.parse and the schema, so that no error is ever
-// found here. (A million Records: 0.9 s instead of 5.4 s.)
+// found here. (A million Records: 0.5 s instead of 5.4 s.)
 //
 // Why this gives what the schema gives: the bytes between the quotes of a name hold no quote, escape or
 // control character, so the rest of the text means the same whatever they are; and no rule of a Record
 // but those of the two fields themselves looks at its names. A property test holds the two ways against
 // each other.
 import type { RecordDocument } from "./documents.ts";
-import { isDomainLikeName, isDomainName } from "./fields.ts";
+import { isDomainLikeName, isDomainName, isPlainDomainName } from "./fields.ts";
 import type { NameSpan, RecordTable } from "./record-table.ts";
+import { isEqual, RecordTemplates, type TemplateHead } from "./record-templates.ts";
 import { valueAt } from "./issues.ts";
 
 /** Templates that are kept; a file whose lines are all different would else fill the memory. */
@@ -26,21 +27,12 @@ const SPACE = 0x20;
 const DELETE = 0x7f;
 const KEY = Buffer.from('"name"');
 
-interface Template {
-  /** The line without what is between the quotes of its names. */
-  readonly bytes: Uint8Array;
-  /** Where the first and the second name go. */
-  readonly first: number;
-  readonly second: number;
-  /** Whether the first is `spec.name` rather than `metadata.name`. */
-  readonly isOwnerFirst: boolean;
-  readonly shape: number;
-}
-
 /** Reads lines like those it has learnt, into a table. */
 export class RecordLines {
   readonly #table: RecordTable;
-  readonly #templates = new Map<number, Template>();
+  readonly #templates = new RecordTemplates();
+  /** Of the last line: mostly that of the next one. */
+  #head: TemplateHead | undefined;
   readonly #scan = new LineScan();
 
   constructor(table: RecordTable) {
@@ -50,40 +42,61 @@ export class RecordLines {
   /** Adds the Record of the line `bytes[start..end)`, or declines. `file` is the table's number of the file. */
   take(bytes: Buffer, start: number, end: number, file: number, line: number): boolean {
     const scan = this.#scan;
-    if (!scan.run(bytes, start, end)) return false;
-    const template = this.#templates.get(scan.hash);
-    if (template === undefined || !scan.matches(bytes, start, end, template)) return false;
+    const templates = this.#templates;
+    const head = this.#headOf(bytes, start, end);
+    if (head === undefined) return false;
+    const template = templates.find(head, bytes, scan.secondEnd, end);
+    if (template < 0) return false;
     const first = { bytes, start: scan.firstStart, end: scan.firstEnd };
     const second = { bytes, start: scan.secondStart, end: scan.secondEnd };
-    const name = template.isOwnerFirst ? second : first;
-    const owner = template.isOwnerFirst ? first : second;
-    if (!isDomainLikeName(textOf(bytes, name)) || !isDomainName(textOf(bytes, owner))) return false;
-    this.#table.addRow(template.shape, file, line, name, owner);
+    const isOwnerFirst = templates.isOwnerFirst(template);
+    const name = isOwnerFirst ? second : first;
+    const owner = isOwnerFirst ? first : second;
+    if (!isName(name, isDomainLikeName) || !isName(owner, isDomainName)) return false;
+    this.#table.addRow(templates.shape(template), file, line, name, owner);
     return true;
   }
 
   /** Learns from a line that the schema has accepted as `document`. */
   learn(bytes: Buffer, start: number, end: number, document: RecordDocument): void {
     const scan = this.#scan;
-    if (this.#templates.size >= TEMPLATES_MAX || end - start > TEMPLATE_BYTES_MAX) return;
-    if (!scan.run(bytes, start, end) || this.#templates.has(scan.hash)) return;
+    if (this.#templates.count >= TEMPLATES_MAX || end - start > TEMPLATE_BYTES_MAX) return;
+    if (!scan.run(bytes, start, end)) return;
+    const { firstStart, firstEnd, secondStart, secondEnd } = scan;
     const parts = [
-      bytes.subarray(start, scan.firstStart),
-      bytes.subarray(scan.firstEnd, scan.secondStart),
-      bytes.subarray(scan.secondEnd, end),
+      bytes.subarray(start, firstStart),
+      bytes.subarray(firstEnd, secondStart),
+      bytes.subarray(secondEnd, end),
     ] as const;
     const order = nameOrder(parts);
     if (order === undefined) return;
     const { name: _name, ...metadata } = document.metadata;
     const { name: _owner, ...spec } = document.spec;
-    this.#templates.set(scan.hash, {
-      bytes: Buffer.concat(parts),
-      first: parts[0].length,
-      second: parts[0].length + parts[1].length,
-      isOwnerFirst: order === "ownerFirst",
-      shape: this.#table.shapeOf({ metadata, spec }),
-    });
+    const shape = this.#table.shapeOf({ metadata, spec });
+    this.#templates.add(parts, order === "ownerFirst", shape);
   }
+
+  /** The head of a line, the places of whose names `#scan` then holds. */
+  #headOf(bytes: Buffer, start: number, end: number): TemplateHead | undefined {
+    const scan = this.#scan;
+    const last = this.#head;
+    if (last !== undefined && scan.follow(bytes, start, end, last)) return last;
+    if (!scan.run(bytes, start, end)) return undefined;
+    const { firstStart, firstEnd, secondStart } = scan;
+    this.#head = this.#templates.head(
+      bytes.subarray(start, firstStart),
+      bytes.subarray(firstEnd, secondStart),
+    );
+    return this.#head;
+  }
+}
+
+/** Whether the check of a field accepts a name: most names are such that every check does. */
+function isName({ bytes, start, end }: NameSpan, accepts: (text: string) => boolean): boolean {
+  if (isPlainDomainName(bytes, start, end)) return true;
+  return accepts(
+    Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1"),
+  );
 }
 
 /** Which of the names is which, found by trying; undefined where they are not those two. */
@@ -98,13 +111,8 @@ function nameOrder(
   return names === "#1,#2" ? "nameFirst" : names === "#2,#1" ? "ownerFirst" : undefined;
 }
 
-function textOf(bytes: Buffer, { start, end }: NameSpan): string {
-  return bytes.toString("latin1", start, end);
-}
-
-/** One pass over a line: where the values of its two fields `name` lie, and a hash of all else. */
+/** One pass over a line: where the values of its two fields `name` lie. */
 class LineScan {
-  hash = 0;
   firstStart = 0;
   firstEnd = 0;
   secondStart = 0;
@@ -112,12 +120,9 @@ class LineScan {
 
   /** False where there are not exactly two such fields, or one of them holds more than plain characters. */
   run(bytes: Uint8Array, start: number, end: number): boolean {
-    let hash = 0;
     let found = 0;
     for (let at = start; at < end; at += 1) {
-      const byte = bytes[at] ?? 0;
-      hash = Math.imul(hash ^ byte, 0x01000193);
-      if (byte !== QUOTE || !followsKey(bytes, start, at)) continue;
+      if (bytes[at] !== QUOTE || !followsKey(bytes, start, at)) continue;
       const close = plainEnd(bytes, at + 1, end);
       if (close < 0 || found === 2) return false;
       if (found === 0) {
@@ -130,21 +135,24 @@ class LineScan {
       found += 1;
       at = close - 1;
     }
-    this.hash = hash;
     return found === 2;
   }
 
-  /** Whether the last line is a template with names in it. */
-  matches(bytes: Uint8Array, start: number, end: number, template: Template): boolean {
-    const { first, second, bytes: wanted } = template;
-    return (
-      this.firstStart - start === first &&
-      this.secondStart - this.firstEnd === second - first &&
-      end - this.secondEnd === wanted.length - second &&
-      isEqual(bytes, start, wanted, 0, first) &&
-      isEqual(bytes, this.firstEnd, wanted, first, second) &&
-      isEqual(bytes, this.secondEnd, wanted, second, wanted.length)
-    );
+  /** The same where the line has this head; false where it has not. (A third of the time of `run`.) */
+  follow(bytes: Uint8Array, start: number, end: number, { first, between }: TemplateHead): boolean {
+    const firstStart = start + first.length;
+    if (firstStart > end || !isEqual(bytes, start, first, 0, first.length)) return false;
+    const firstEnd = plainEnd(bytes, firstStart, end);
+    const secondStart = firstEnd + between.length;
+    if (firstEnd < 0 || secondStart > end) return false;
+    if (!isEqual(bytes, firstEnd, between, 0, between.length)) return false;
+    const secondEnd = plainEnd(bytes, secondStart, end);
+    if (secondEnd < 0) return false;
+    this.firstStart = firstStart;
+    this.firstEnd = firstEnd;
+    this.secondStart = secondStart;
+    this.secondEnd = secondEnd;
+    return true;
   }
 }
 
@@ -167,17 +175,4 @@ function plainEnd(bytes: Uint8Array, start: number, end: number): number {
     if (byte < SPACE || byte >= DELETE || byte === BACKSLASH) return -1;
   }
   return -1;
-}
-
-function isEqual(
-  bytes: Uint8Array,
-  at: number,
-  wanted: Uint8Array,
-  start: number,
-  end: number,
-): boolean {
-  for (let index = start; index < end; index += 1) {
-    if (bytes[at + index - start] !== wanted[index]) return false;
-  }
-  return true;
 }

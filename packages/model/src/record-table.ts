@@ -38,6 +38,7 @@ export class RecordTable implements Iterable<RecordDocument> {
   readonly #fileIndex = new Map<string, number>();
   readonly #rows: WordList = new WordList(1 << 12);
   #slots: Uint32Array | undefined;
+  #isUnique = true;
 
   constructor() {
     this.shapes = this.#shapes;
@@ -90,13 +91,17 @@ export class RecordTable implements Iterable<RecordDocument> {
     this.#slots = undefined;
     const nameAt = this.names.append(name.bytes, name.start, name.end);
     const isSame = sameBytes(name, owner);
-    rows.push(shape);
-    rows.push(file);
-    rows.push(line);
-    rows.push(nameAt);
-    rows.push(name.end - name.start);
-    rows.push(isSame ? nameAt : this.names.append(owner.bytes, owner.start, owner.end));
-    return (rows.push(owner.end - owner.start) + 1) / COLUMNS - 1;
+    const ownerAt = isSame ? nameAt : this.names.append(owner.bytes, owner.start, owner.end);
+    const row = rows.zeros(COLUMNS);
+    const { words } = rows;
+    words[row + column.shape] = shape;
+    words[row + column.file] = file;
+    words[row + column.line] = line;
+    words[row + column.name] = nameAt;
+    words[row + column.nameBytes] = name.end - name.start;
+    words[row + column.owner] = ownerAt;
+    words[row + column.ownerBytes] = owner.end - owner.start;
+    return row / COLUMNS;
   }
 
   /** Adds the Records from `start` up to `end` of another table. */
@@ -182,16 +187,36 @@ export class RecordTable implements Iterable<RecordDocument> {
 
   /** The Record that a document's key names. */
   withId(namespace: string, name: string): RecordDocument | undefined {
+    const record = this.indexOf(namespace, name);
+    return record < 0 ? undefined : this.document(record);
+  }
+
+  /** The same by index, or -1. */
+  indexOf(namespace: string, name: string): number {
     const bytes = Buffer.from(name, "latin1");
     const wanted = { bytes, start: 0, end: bytes.length };
     const slots = this.#idSlots();
     let slot = hash32(bytes, 0, bytes.length, 0) & (slots.length - 1);
     for (; ; slot = (slot + 1) & (slots.length - 1)) {
       const record = (slots[slot] ?? 0) - 1;
-      if (record < 0) return undefined;
+      if (record < 0) return -1;
       if (sameBytes(this.#nameSpan(record), wanted) && this.#namespaceAt(record) === namespace)
-        return this.document(record);
+        return record;
     }
+  }
+
+  /** Whether no two have one id. */
+  get isUnique(): boolean {
+    this.#idSlots();
+    return this.#isUnique;
+  }
+
+  /** Whether a Record's two names are the same text. */
+  isNamedAsOwner(record: number): boolean {
+    return (
+      this.#word(record, column.name) === this.#word(record, column.owner) &&
+      this.#word(record, column.nameBytes) === this.#word(record, column.ownerBytes)
+    );
   }
 
   /** The first Record of each id, by the hash of its name; made when it is asked for first after a change. */
@@ -221,6 +246,7 @@ export class RecordTable implements Iterable<RecordDocument> {
       }
     }
     this.#slots = slots;
+    this.#isUnique = found.size === 0;
     return found;
   }
 

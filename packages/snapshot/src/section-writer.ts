@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from "node:crypto";
-import { assert, mix32, WordList } from "@meridian/core";
+import { assert, keyHigh, keyLow, mix32, WordList } from "@meridian/core";
 import {
   CHECKSUM_OFFSET,
   SECTION_BYTES_MAX,
@@ -63,7 +63,12 @@ export class SectionWriter {
 
   /** Index of `key` in the link table, the same for the same key. */
   link(key: bigint): number {
-    return this.#links.add(Number(key & 0xffff_ffffn), Number(key >> 32n));
+    return this.linkOf(keyLow(key), keyHigh(key));
+  }
+
+  /** The same, of a key given by halves. */
+  linkOf(low: number, high: number): number {
+    return this.#links.add(low, high);
   }
 
   /** The same for link `index` of another section. */

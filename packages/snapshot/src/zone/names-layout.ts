@@ -2,7 +2,7 @@
 
 // The tables of a names section while it is written, whether its nodes come from a whole zone or mostly from the section before it.
 
-import { assert, ByteList } from "@meridian/core";
+import { assert, ByteList, keyHigh, keyLow } from "@meridian/core";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
 import { SectionKind, type Section } from "../section.ts";
 import { putShape, type ShapeContent } from "./shape-encoding.ts";
@@ -22,7 +22,12 @@ export class NamesLayout {
 
   /** The number of a link to a policy or pool (`TargetKind`). */
   link(key: bigint, kind: number): number {
-    const link = this.#writer.link(key);
+    return this.linkOf(keyLow(key), keyHigh(key), kind);
+  }
+
+  /** The same, of a key given by halves. */
+  linkOf(low: number, high: number, kind: number): number {
+    const link = this.#writer.linkOf(low, high);
     this.#linkKinds[link] = kind;
     return link;
   }

@@ -18,14 +18,25 @@ export const Owner = {
 } as const;
 export const OWNER_WORDS = 8;
 
+const NAME_BYTES_EXPECTED = 16;
+
 /**
  * The owners of a zone while it is built: an open-addressed table over flat lists, since a million small objects would cost more
  * than the rest of the build. An owner's name is kept relative to the origin, in lower case.
  */
 export class OwnerTable {
-  readonly rows: WordList = new WordList(OWNER_WORDS * 32);
-  readonly names: ByteList = new ByteList();
-  #slots: Uint32Array = new Uint32Array(1024);
+  readonly rows: WordList;
+  readonly names: ByteList;
+  #slots: Uint32Array;
+
+  /** With room for some owners; there may be more. */
+  constructor(owners: number) {
+    this.rows = new WordList(OWNER_WORDS * (owners + 32));
+    this.names = new ByteList(NAME_BYTES_EXPECTED * (owners + 32));
+    let slots = 1024;
+    while (slots < owners * 2) slots *= 2;
+    this.#slots = new Uint32Array(slots);
+  }
 
   get count(): number {
     return this.rows.length / OWNER_WORDS;

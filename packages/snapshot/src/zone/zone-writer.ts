@@ -74,6 +74,8 @@ export interface ZoneOptions {
   readonly ecsTrust?: readonly string[];
   /** Seed of the name hashes: one for all zones of a snapshot. */
   readonly seed?: number;
+  /** About how many owners there will be. */
+  readonly owners?: number;
 }
 
 /** Collects one zone. Not usable after `finish()`. */
@@ -103,7 +105,7 @@ export class ZoneWriter {
       origin: this.#origin,
       originText: originText(this.#origin),
       seed,
-      owners: new OwnerTable(),
+      owners: new OwnerTable(options.owners ?? 0),
       records: new WordList(),
       recordBytes: new ByteList(),
       bound: new WordList(),
