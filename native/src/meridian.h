@@ -54,5 +54,6 @@ bool define_icmp(napi_env env, napi_value exports);
 bool define_dial(napi_env env, napi_value exports);
 bool define_memory(napi_env env, napi_value exports);
 bool define_schedule(napi_env env, napi_value exports);
+bool define_notify(napi_env env, napi_value exports);
 
 #endif

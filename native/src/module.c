@@ -108,7 +108,7 @@ bool define(napi_env env, napi_value target, const char *name, napi_callback cal
 NAPI_MODULE_INIT() {
   if (!define_sockets(env, exports) || !define_batch(env, exports) || !define_handover(env, exports) ||
       !define_icmp(env, exports) || !define_dial(env, exports) || !define_memory(env, exports) ||
-      !define_schedule(env, exports)) {
+      !define_schedule(env, exports) || !define_notify(env, exports)) {
     return throw_type(env, "Cannot set up the add-on");
   }
   return exports;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readSync, rmSync } from "node:fs";
 import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -244,3 +244,21 @@ function policyOfThread(): number {
   // The first field after the name is the third.
   return Number(afterName.split(" ")[38]);
 }
+
+describe("notifyManager()", { skip }, () => {
+  it("sends a datagram to a path, and throws where nobody is", () => {
+    const folder = mkdtempSync(join(tmpdir(), "meridian-native-"));
+    const path = join(folder, "notify");
+    const fd = native().openHandover(path);
+    native().notifyManager(path, "READY=1");
+    native().notifyManager(path, "");
+    const bytes = Buffer.alloc(64);
+    assert.equal(bytes.toString("utf8", 0, readSync(fd, bytes)), "READY=1");
+    native().closeSocket(fd);
+    assert.throws(() => native().notifyManager(path, "READY=1"), { code: "ECONNREFUSED" });
+    rmSync(folder, { recursive: true });
+    assert.throws(() => native().notifyManager(path, "READY=1"), { code: "ENOENT" });
+    assert.throws(() => native().notifyManager("@meridian-nobody", "x"), { code: "ECONNREFUSED" });
+    assert.throws(() => native().notifyManager(path, "x".repeat(1024)), TypeError);
+  });
+});

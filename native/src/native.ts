@@ -104,6 +104,8 @@ export interface Native {
   readonly setSlice: (ns: number) => void;
   /** Whether the calling thread lets the one that runs end its slice before it goes on; 0 or 1. */
   readonly setPatience: (isPatient: number) => void;
+  /** One datagram of at most 1,023 bytes to a Unix socket (≤ 107 bytes; `@NAME` is an abstract one). Waits for nobody. */
+  readonly notifyManager: (path: string, message: string) => void;
 }
 
 const FUNCTIONS = [
@@ -126,6 +128,7 @@ const FUNCTIONS = [
   "adviseHugePages",
   "setSlice",
   "setPatience",
+  "notifyManager",
 ] as const satisfies readonly (keyof Native)[];
 
 /** Whether a loaded module has all functions of this version; an add-on built from older sources has not. */

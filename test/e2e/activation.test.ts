@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sockets that a service manager passes: they are answered from, and what is asked while the process restarts is answered after.
+// A service manager: the sockets that it passes are answered from, and what is asked while the process restarts is answered after; it is
+// told that the process answers, lives and ends.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { closeSync, readSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
 import { loadNative } from "@meridian/native";
@@ -35,13 +36,23 @@ test(
     const tcp = native.openTcp("127.0.0.1", port, 1, 16);
     t.after(() => [udp, tcp].forEach((fd) => native.closeSocket(fd)));
 
-    const first = await launch(t, files, [udp, tcp]);
+    const path = join(folder, "notify");
+    const told = toldAt(t, native.openHandover(path));
+    const watched = { NOTIFY_SOCKET: path, WATCHDOG_USEC: "100000" };
+    const first = await launch(t, files, [udp, tcp], watched);
+    await until("the manager hears that it is up, and lives on", START_MS_MAX, () => {
+      const signs = told().filter((word) => word === "WATCHDOG=1");
+      return signs.length > 2;
+    });
+    assert.equal(told()[0], "READY=1");
     assert.match(first.log(), new RegExp(`"dns":\\["127.0.0.1:${port}"\\]`));
     for (const client of [await udpClient("127.0.0.1", port), await tcpClient("127.0.0.1", port)]) {
       assert.deepEqual(addressesIn(await client.ask(question)), ["192.0.2.1"]);
       client.close();
     }
     await first.stop();
+    assert.equal(told().at(-1), "STOPPING=1");
+    assert.equal(told().filter((word) => word === "READY=1").length, 1);
 
     // Nobody reads now: the query waits in the socket.
     const asker = createSocket("udp4");
@@ -55,6 +66,23 @@ test(
   },
 );
 
+/** What a manager was told on its socket so far. */
+function toldAt(t: TestContext, socket: number): () => readonly string[] {
+  const words: string[] = [];
+  t.after(() => closeSync(socket));
+  return () => {
+    const bytes = Buffer.alloc(1024);
+    for (;;) {
+      try {
+        words.push(bytes.toString("utf8", 0, readSync(socket, bytes)));
+      } catch (error) {
+        assert.ok(error instanceof Error && "code" in error && error.code === "EAGAIN");
+        return words;
+      }
+    }
+  };
+}
+
 interface Launched {
   readonly log: () => string;
   /** Ends it and waits until it is gone. */
@@ -66,6 +94,7 @@ async function launch(
   t: TestContext,
   files: string,
   sockets: readonly number[],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Launched> {
   const flags = ["--state", join(files, "../state"), "--http", "none", "--workers", "1"];
   const child = spawn(
@@ -73,7 +102,7 @@ async function launch(
     ["-c", 'LISTEN_PID=$$ exec "$@"', "sh", process.execPath, main, "up", "-f", files, ...flags],
     {
       stdio: ["ignore", "ignore", "pipe", ...sockets],
-      env: { ...process.env, LISTEN_FDS: String(sockets.length) },
+      env: { ...process.env, ...env, LISTEN_FDS: String(sockets.length) },
     },
   );
   t.after(() => child.kill("SIGKILL"));

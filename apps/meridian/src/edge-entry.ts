@@ -12,6 +12,7 @@ import { edgeOptions, probeOptions, readProcessArguments } from "./edge-options.
 import { CommandError, ExitCode, exitCodeOf } from "./exit-code.ts";
 import { logLevels } from "./log-level.ts";
 import { listenOf, stateDirOf, workersOf } from "./server-settings.ts";
+import { ServiceManager } from "./service-manager.ts";
 import { Standby, stepBack } from "./standby.ts";
 import { whenStopped } from "./stop-signal.ts";
 import { ownVersion } from "./version.ts";
@@ -42,6 +43,7 @@ export async function edge(input: CommandInput): Promise<ExitCode> {
   const standby = input.flag("replace") ? Standby.enter() : undefined;
   const stop = whenStopped();
   const replaced = Promise.withResolvers<void>();
+  const manager = ServiceManager.ofProcess();
   const passed = passedSockets();
   const queryLog = input.text("queryLog");
   const server = await EdgeServer.start({
@@ -68,11 +70,12 @@ export async function edge(input: CommandInput): Promise<ExitCode> {
       replaced.resolve();
     },
   });
-  return untilEnded(server, Promise.race([stop, replaced.promise]));
+  return untilEnded(server, Promise.race([stop, replaced.promise]), manager);
 }
 
 export async function probe(input: CommandInput): Promise<ExitCode> {
   const stop = whenStopped();
+  const manager = ServiceManager.ofProcess();
   const running = new ProbeProcess({
     controls: controlsOf(input),
     stateFolder: stateDirOf(input),
@@ -86,17 +89,20 @@ export async function probe(input: CommandInput): Promise<ExitCode> {
     await running.close();
     throw error;
   }
-  return untilEnded(running, stop);
+  return untilEnded(running, stop, manager);
 }
 
 /** Serves until it is told to end, and ends. */
 async function untilEnded(
   running: { close(): Promise<void> },
   end: Promise<unknown>,
+  manager: ServiceManager,
 ): Promise<ExitCode> {
   // Now rather than at the end, which a crash would not reach: what was compiled makes the next start quick.
   flushCompileCache();
+  manager.ready();
   await end;
+  manager.stopping();
   await running.close();
   setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
   return ExitCode.done;

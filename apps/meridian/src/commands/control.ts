@@ -8,6 +8,7 @@ import { logLevels } from "../log-level.ts";
 import { Server } from "../server.ts";
 import { accessOf } from "../access-options.ts";
 import { httpOf, stateDirOf } from "../server-settings.ts";
+import { ServiceManager } from "../service-manager.ts";
 import { whenStopped } from "../stop-signal.ts";
 
 /** After everything is closed, the process ends by itself; if something still holds it, after this. */
@@ -28,6 +29,7 @@ export async function control(input: CommandInput): Promise<ExitCode> {
       "Cannot start: --file is given with --store, whose documents are those of all its controls; bring files in with: meridian apply -f",
     );
   const stop = whenStopped();
+  const manager = ServiceManager.ofProcess();
   const server = await Server.start({
     files: files.map((path) => resolve(path)),
     stateDir: stateDirOf(input),
@@ -48,7 +50,9 @@ export async function control(input: CommandInput): Promise<ExitCode> {
     probing: input.flag("probing"),
   });
   flushCompileCache();
+  manager.ready();
   await stop;
+  manager.stopping();
   await server.close();
   setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
   return ExitCode.done;

@@ -10,6 +10,7 @@ import { Server } from "../server.ts";
 import { accessOf } from "../access-options.ts";
 import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
 import { stepBack, type Standby } from "../standby.ts";
+import { ServiceManager } from "../service-manager.ts";
 import { whenStopped } from "../stop-signal.ts";
 
 /** After everything is closed, the process ends by itself; if something still holds it, after this. */
@@ -28,6 +29,7 @@ export async function up(input: CommandInput, standby?: Standby): Promise<ExitCo
   const queryLog = input.text("queryLog");
   const replaced = Promise.withResolvers<void>();
   const stop = whenStopped();
+  const manager = ServiceManager.ofProcess();
   const passed = passedSockets();
   const server = await Server.start({
     files: files.map((path) => resolve(path)),
@@ -56,7 +58,9 @@ export async function up(input: CommandInput, standby?: Standby): Promise<ExitCo
   });
   // Now rather than at the end, which a crash would not reach: what was compiled makes the next start quick.
   flushCompileCache();
+  manager.ready();
   await Promise.race([stop, replaced.promise]);
+  manager.stopping();
   await server.close();
   setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
   return ExitCode.done;
