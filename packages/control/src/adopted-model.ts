@@ -30,7 +30,7 @@ import type { EmbeddedOptions, LatchPosition, PublishMode } from "./embedded-opt
 import type { AcceptedLoad } from "./file-compiler.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
-import { ProbeSecrets } from "./probe-secrets.ts";
+import { ProbeSecrets } from "./secrets/probe-secrets.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import type { Pool } from "@meridian/model";
 import {

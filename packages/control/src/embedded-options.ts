@@ -17,7 +17,7 @@ import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
 import type { HostAddresses } from "./host-state.ts";
 import type { Candidate } from "./replicas/publication-agreement.ts";
 import type { Shift } from "./shift-effects.ts";
-import type { SecretPlace } from "./probe-secrets.ts";
+import type { SecretPlace } from "./secrets/probe-secrets.ts";
 import type { SharedShifts } from "./running-shifts.ts";
 import type { CompiledSerial } from "./zone-history.ts";
 

@@ -18,6 +18,7 @@ import {
   probeKindOf,
   probeTiming,
   type HealthCheckDocument,
+  type SecretReference,
   type HealthCheckSpec,
   type LoadSpec,
   type Member,
@@ -128,15 +129,20 @@ function specOf(
   return spec;
 }
 
-/** Secrets are named with their namespace: `NAMESPACE/file/NAME` or `NAMESPACE/env/NAME`. */
+/** Secrets are named with their namespace: `NAMESPACE/file/NAME`, `NAMESPACE/env/NAME` or `NAMESPACE/kubernetes/NAME/KEY`. */
 function withReferences(check: CheckSpec, { metadata, spec }: HealthCheckDocument): CheckSpec {
   const secrets = (spec.http ?? spec.https)?.secretHeaders;
   if (secrets === undefined || (check.kind !== "http" && check.kind !== "https")) return check;
-  const references = Object.entries(secrets).map(([header, { file, env }]): [string, string] => {
-    const name = file === undefined ? `env/${env ?? ""}` : `file/${file}`;
-    return [header, `${metadata.namespace}/${name}`];
-  });
+  const references = Object.entries(secrets).map(([header, reference]): [string, string] => [
+    header,
+    `${metadata.namespace}/${placeOf(reference)}`,
+  ]);
   return { ...check, secretHeaders: Object.fromEntries(references) };
+}
+
+function placeOf({ file, env, kubernetesSecret: secret }: SecretReference): string {
+  if (secret !== undefined) return `kubernetes/${secret.name}/${secret.key}`;
+  return file === undefined ? `env/${env ?? ""}` : `file/${file}`;
 }
 
 function portOf(spec: HealthCheckSpec): number | undefined {

@@ -12,7 +12,7 @@ import {
   type MessageSource,
 } from "./message.ts";
 import type { Batch } from "./notification-queue.ts";
-import type { Secrets } from "./secrets.ts";
+import type { Secrets } from "../secrets/secrets.ts";
 
 /** How long one attempt may take. */
 const ATTEMPT_MS_MAX = 10_000;

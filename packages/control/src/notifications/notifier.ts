@@ -24,7 +24,7 @@ import type { TransitionHistory } from "@meridian/health";
 import { alertKey, RaisedAlerts, type AlertBoard, type SeenAlert } from "./alert.ts";
 import { deliver } from "./delivery.ts";
 import { NotificationQueue } from "./notification-queue.ts";
-import { Secrets } from "./secrets.ts";
+import { Secrets } from "../secrets/secrets.ts";
 import { servedAlerts, type Served } from "./served-alerts.ts";
 
 const TICK_MS = 1000;

@@ -7,7 +7,6 @@ import {
   numberBetween,
   object,
   oneOf,
-  text,
   textLike,
   wholeNumber,
 } from "../fields.ts";
@@ -80,12 +79,17 @@ export const secret = exactlyOne(
       .optional()
       .describe("Variable `MERIDIAN_SECRET_NAMESPACE__NAME` of control's environment."),
     kubernetesSecret: object({
-      name: text(253).describe("Name of the Secret."),
-      key: text(253).describe("Key in it."),
+      name: textLike(
+        /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+        "the name of a Secret, of lower-case letters, digits, hyphens and dots",
+      ).describe("Name of the Secret."),
+      key: textLike(
+        /^[A-Za-z0-9._-]{1,253}$/,
+        "a key of a Secret, of letters, digits, hyphens, dots and underscores",
+      ).describe("Key in it."),
     })
-      .refine(() => false, { error: "file or env: Secrets of Kubernetes are not read here yet" })
       .optional()
-      .describe("Refused: Secrets of Kubernetes are not read yet."),
+      .describe("Secret of the namespace of Kubernetes that has the name of this one."),
   }),
   ["file", "env", "kubernetesSecret"],
 );

@@ -4,8 +4,8 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { reasonOf } from "@meridian/core";
-import type { Logger } from "./embedded-options.ts";
-import { Secrets } from "./notifications/secrets.ts";
+import type { Logger } from "../embedded-options.ts";
+import { Secrets } from "./secrets.ts";
 
 const LOOK_MS = 5000;
 
@@ -67,7 +67,9 @@ export class ProbeSecrets {
   }
 
   #read(reference: string): Promise<string> {
-    const [namespace = "", kind, name = ""] = reference.split("/");
+    const [namespace = "", kind, name = "", key = ""] = reference.split("/");
+    if (kind === "kubernetes")
+      return this.#secrets.read(namespace, { kubernetesSecret: { name, key } });
     return this.#secrets.read(namespace, kind === "env" ? { env: name } : { file: name });
   }
 }
