@@ -176,6 +176,12 @@ export type Explanation = {
   readonly sequence: number;
   readonly at: string;
   readonly zone?: string;
+  readonly shard?: {
+    readonly cell: string;
+    readonly unit: string;
+    readonly edges: readonly string[];
+    readonly leaving: readonly string[];
+  };
   readonly outcome: string;
   readonly target?: string;
   readonly client?: { readonly prefix: string; readonly from: string };

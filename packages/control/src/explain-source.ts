@@ -4,25 +4,42 @@
 
 import { targetBudget } from "@meridian/model";
 import { worldOf, type World } from "@meridian/snapshot";
-import type { ExplainSource, ExplainView, Moment, TimedView } from "@meridian/snapshot/surface";
+import type {
+  ExplainShard,
+  ExplainSource,
+  ExplainView,
+  Moment,
+  TimedView,
+} from "@meridian/snapshot/surface";
 import type { ApiOptions } from "./api.ts";
 
 export function explainSource(options: ApiOptions): ExplainSource {
   return { now: () => viewNow(options), at: (moment) => viewAt(options, moment) };
 }
 
-function viewNow({ embedded, transitions }: ApiOptions): TimedView | string {
+function viewNow({ embedded, transitions, gateway }: ApiOptions): TimedView | string {
   const { world } = embedded;
   if (world === undefined) return "Nothing is served yet";
   return {
     world,
     ...embedded.overlay.moment(),
     budgetOf: budgetOf(embedded.model),
+    shardOf: (origin) => shardOf(gateway?.(), origin),
     revision: embedded.revision,
     nowSeconds: Math.floor(Date.now() / 1000),
     failbackOf: (name) => failbackText(embedded, name),
     causeOf: (endpoint) => causeText(transitions, endpoint, Date.now()),
   };
+}
+
+function shardOf(
+  gateway: ReturnType<NonNullable<ApiOptions["gateway"]>>,
+  origin: string,
+): ExplainShard | undefined {
+  const [found] = gateway?.shards(origin.toLowerCase().replace(/\.$/, "")) ?? [];
+  if (found === undefined) return undefined;
+  const { cell, unit, edges, leaving } = found;
+  return { cell, unit, edges, leaving };
 }
 
 /** The newest change of a verdict until then, in words: `since 2026-11-22T19:00:00Z: 2 of 3 vantages: connection refused (eu-1, us-1)`. */

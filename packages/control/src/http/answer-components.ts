@@ -267,6 +267,14 @@ export const explanation: z.ZodType = named(
     sequence: count,
     at: z.string(),
     zone: z.string().optional(),
+    shard: z
+      .object({
+        cell: z.string(),
+        unit: z.string(),
+        edges: z.array(z.string()),
+        leaving: z.array(z.string()),
+      })
+      .optional(),
     outcome: z.string(),
     target: z.string().optional(),
     client: z.object({ prefix: z.string(), from: z.string() }).optional(),

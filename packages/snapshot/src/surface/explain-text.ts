@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ExplainBranch, ExplainNode, ExplainPool } from "./explain-tree.ts";
-import type { Explanation } from "./explain.ts";
+import type { Explanation, ExplainShard } from "./explain.ts";
 
 /** The explanation as a person reads it: a few facts, the tree, the chances, the answer. Every surface shows these words. */
 export function explainText(explanation: Explanation): string {
@@ -13,6 +13,7 @@ export function explainText(explanation: Explanation): string {
     lines.push(
       `zone ${explanation.zone}${explanation.target === undefined ? "" : `, bound to ${explanation.target}`}`,
     );
+  if (explanation.shard !== undefined) lines.push(shardText(explanation.shard));
   if (explanation.client !== undefined)
     lines.push(
       `client ${explanation.client.prefix}, from ${explanation.client.from}; scope /${explanation.scope ?? 0}; draw ${explanation.draw ?? 0}`,
@@ -37,6 +38,12 @@ export function explainText(explanation: Explanation): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+function shardText({ cell, unit, edges, leaving }: ExplainShard): string {
+  const by = edges.length === 0 ? "no edge yet" : `${edges.join(", ")} alone`;
+  const still = leaving.includes("*") ? "every edge" : leaving.join(", ");
+  return `served by ${by}${still === "" ? "" : `, and for a while still by ${still}`} (${unit} in cell ${cell})`;
 }
 
 function pushNode(lines: string[], node: ExplainNode, indent: string): void {

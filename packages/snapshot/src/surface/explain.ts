@@ -62,6 +62,8 @@ export interface Explanation {
   readonly sequence: number;
   readonly at: string;
   readonly zone: string | undefined;
+  /** The edges that serve the zone, where a Cell says which. */
+  readonly shard?: ExplainShard;
   /** `endpoints`, `alias`, `withheld`, `static`, `delegation`, `dname`, `no such name`, `no such type`, `not served here`. */
   readonly outcome: string;
   readonly target?: string;
@@ -78,6 +80,17 @@ export interface Explanation {
   readonly budget?: ExplainBudget;
 }
 
+/** Where a zone is that is not at every edge. */
+export interface ExplainShard {
+  readonly cell: string;
+  /** `tenant/NAME` or `zone/ORIGIN`. */
+  readonly unit: string;
+  /** None while it is to be placed. */
+  readonly edges: readonly string[];
+  /** Edges that serve it for a while still, `*` for all. */
+  readonly leaving: readonly string[];
+}
+
 /** What is explained: a snapshot and an overlay, now or of old. */
 export interface ExplainView {
   readonly world: World;
@@ -88,6 +101,8 @@ export interface ExplainView {
   readonly sequence: number;
   /** When the failover `NAMESPACE/POLICY/NODE` goes back to its first tier by itself, in words. */
   readonly failbackOf?: (name: string) => string | undefined;
+  /** Where the zone of an origin is; undefined for one at every edge. */
+  readonly shardOf?: (origin: string) => ExplainShard | undefined;
   /** Why an endpoint has its verdict, who said so and since when. */
   readonly causeOf?: (endpoint: string) => string | undefined;
 }
@@ -100,7 +115,7 @@ export function explain(view: ExplainView, question: ExplainQuestion): Explanati
   const { world } = view;
   const name = new QueryName(world.zones.seed);
   name.set(wire, 0, wire.length, 0);
-  const base = {
+  const asked = {
     name: formatName(wire),
     type: question.type,
     revision: view.revision,
@@ -109,10 +124,12 @@ export function explain(view: ExplainView, question: ExplainQuestion): Explanati
     answer: [],
   };
   const zone = world.zones.find(name, 0);
-  if (zone === undefined) return { ...base, zone: undefined, outcome: "not served here" };
+  if (zone === undefined) return { ...asked, zone: undefined, outcome: "not served here" };
   const lookup = new NameLookup();
   const found = lookup.find(zone, name, type === RRType.DS);
   const zoneName = formatName(zone.origin);
+  const shard = view.shardOf?.(zoneName);
+  const base = { ...asked, ...(shard === undefined ? {} : { shard }) };
   const outcomes: Readonly<Record<number, string>> = {
     [Found.delegation]: "delegation",
     [Found.dname]: "dname",

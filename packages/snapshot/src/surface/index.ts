@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
-export { explain, type ExplainBudget, type ExplainView, type Explanation } from "./explain.ts";
+export {
+  explain,
+  type ExplainBudget,
+  type ExplainShard,
+  type ExplainView,
+  type Explanation,
+} from "./explain.ts";
 export { explainText } from "./explain-text.ts";
 export {
   explainRequest,
