@@ -26,6 +26,9 @@ const DNS_PORT = 53;
 /** Of each disk that holds a state: enough for all, and soon filled. */
 const DISK_BYTES = 256 << 20;
 
+const QUERY_LOG = "queries.jsonl";
+/** One query in so many is logged. */
+const SAMPLE = 50;
 const PLACE_PORT = 8080;
 export const SERVICE_NAME = "service.faults.example";
 export const COUNTER_NAME = "counter.faults.example";
@@ -150,7 +153,7 @@ export class Cluster {
       members.map(({ machine }) => `https://${machine.address}:${EDGES_PORT}`),
     );
     const edges = [near, near, near, far].map((urls = [], index) =>
-      edgeMember(lab, `edge${index}`, urls),
+      edgeMember(lab, `edge${index}`, urls, script === MAIN),
     );
     const places = [0, 1].map((index) => placeMember(lab, `place${index}`));
     for (const place of places) await place.start();
@@ -331,7 +334,13 @@ function controlMembers(lab: Lab, stores: readonly Member[], preloads: Preloads)
   });
 }
 
-function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
+/** Where an edge logs a sample of what it answers. */
+export function queryLogOf({ machine }: Member): string {
+  return join(machine.folder, QUERY_LOG);
+}
+
+/** With `isLogging` it logs a sample of what it answers, which older versions do not know. */
+function edgeMember(lab: Lab, name: string, urls: readonly string[], isLogging: boolean): Member {
   const machine = lab.machine(name);
   const stateDir = join(machine.smallDisk("disk", DISK_BYTES), "state");
   return new Member(machine, stateDir, {
@@ -341,6 +350,9 @@ function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
     arguments: [
       ...["edge", ...urls.flatMap((url) => ["--control", url]), "--state", stateDir],
       ...["--listen", `${machine.address}:${DNS_PORT}`, "--workers", "1"],
+      ...(isLogging
+        ? ["--query-log", join(machine.folder, QUERY_LOG), "--query-log-sample", String(SAMPLE)]
+        : []),
     ],
   });
 }

@@ -7,7 +7,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pcg32 } from "@meridian/core";
 import { until } from "../e2e/process.ts";
-import { COUNTER_NAME, Cluster, SERVICE_NAME, valueOf, type Member } from "./cluster.ts";
+import {
+  COUNTER_NAME,
+  Cluster,
+  SERVICE_NAME,
+  queryLogOf,
+  valueOf,
+  type Member,
+} from "./cluster.ts";
 import { RECOVERY_MS, faultsOf, type Happened } from "./faults.ts";
 import { figuresOf, keepSeen, type FaultRunFigures } from "./figures.ts";
 import { FIRST_PLACE, type Bounds, type Outage } from "./judgement.ts";
@@ -15,6 +22,7 @@ import { Lab } from "./lab.ts";
 import { watchLoad } from "./load.ts";
 import { Observer } from "./observer.ts";
 import { Preloads } from "./preloads.ts";
+import { Replays } from "./replays.ts";
 import { checkOut, upgrade } from "./upgrade.ts";
 import { Writer, commitsOf } from "./writer.ts";
 
@@ -69,6 +77,9 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
         places.find(({ machine }) => addresses.includes(machine.address))?.name ??
         `"${addresses.join(" ")}"`,
     });
+    const replays = new Replays(
+      cluster.edges.map((member) => ({ member, path: queryLogOf(member) })),
+    );
     const writer = new Writer(controls, firstRevision, new Pcg32(seed + 1));
     const ended = new AbortController();
     const background = Promise.all([die(places[0]!, ended.signal), watchLoad(ended.signal)]);
@@ -80,13 +91,14 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
     ended.abort();
     const [outages, loads] = await background;
     await writer.stop();
+    await replays.stop();
     const commits = await commitsOf(controls[0]!);
     const last = commits.at(-1)?.value;
     const { writes, history } = writer;
     const { sightings, resolutions, sendings } = observer;
     const seen = {
       ...{ writes, commits, history, sightings, resolutions, sendings, outages, loads },
-      ...happened,
+      ...{ ...happened, replays: replays.replays },
     };
     if (options.keep !== undefined) keepSeen(options.keep, seen);
     const isServed = ({ name }: { name: string }): boolean =>

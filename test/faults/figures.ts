@@ -2,7 +2,7 @@
 
 // What a run with faults comes to: its judgement, and figures to go with it. All that was seen can be kept in a folder, and judged again.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findingsOf } from "../consistency/checkers.ts";
 import type { History, Operation } from "../consistency/operation.ts";
@@ -31,6 +31,8 @@ export interface FaultRunFigures {
   readonly ages: { readonly calm: Ages; readonly takeover: Ages };
   readonly outages: number;
   readonly resolutions: number;
+  /** Sampled answers that were asked for again; see `Replay`. */
+  readonly replays: { readonly equal: number; readonly forgotten: number };
   /** Load by processor, and how long nothing ran at all. */
   readonly busy: { readonly mean: number; readonly max: number; readonly stalledSeconds: number };
   readonly complaints: readonly string[];
@@ -44,7 +46,8 @@ interface Ages {
 }
 
 export function figuresOf(seen: Seen, bounds: Bounds): FaultRunFigures {
-  const { writes, commits, sightings, sendings, resolutions, outages, history, loads } = seen;
+  const { writes, commits, sightings, sendings, resolutions, outages, history, loads, replays } =
+    seen;
   const { complaints, ages } = judge(seen, bounds);
   const operations = withRevisions(history, commits);
   const kept = new Set(commits.map(({ value }) => value));
@@ -64,6 +67,10 @@ export function figuresOf(seen: Seen, bounds: Bounds): FaultRunFigures {
     },
     outages: outages.length,
     resolutions: resolutions.length,
+    replays: {
+      equal: replays.filter(({ outcome }) => outcome === "equal").length,
+      forgotten: replays.filter(({ outcome }) => outcome === "forgotten").length,
+    },
     busy: busyness(loads),
     complaints: [
       ...complaints,
@@ -96,6 +103,7 @@ const parts = [
   "resolutions",
   "sendings",
   "outages",
+  "replays",
   "counts",
   "history",
 ] as const satisfies readonly (keyof Seen)[];
@@ -107,7 +115,10 @@ export function keepSeen(folder: string, seen: Seen): void {
 
 export function readSeen(folder: string): Seen {
   const read = (part: string): unknown =>
-    JSON.parse(readFileSync(join(folder, `${part}.json`), "utf8"));
+    // Runs of before have no replays.
+    part === "replays" && !existsSync(join(folder, "replays.json"))
+      ? []
+      : JSON.parse(readFileSync(join(folder, `${part}.json`), "utf8"));
   const seen = Object.fromEntries(parts.map((part) => [part, read(part)])) as unknown as Seen;
   // JSON has no infinity: a write without an answer.
   const history = seen.history.map((each): Operation => ({

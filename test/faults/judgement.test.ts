@@ -9,6 +9,7 @@ import {
   type Sighting,
   type Write,
 } from "./judgement.ts";
+import type { Replay } from "./replays.ts";
 
 const bounds = { stalenessMs: 1000, takeoverMs: 4000, answerMs: 5000, verdictMs: 3000 };
 const judge = (seen: Observed, by: Bounds): readonly string[] => judgeAll(seen, by).complaints;
@@ -25,11 +26,16 @@ const sight = (value: number, askedMs: number): Sighting => ({
   answeredMs: askedMs + 5,
 });
 
+const replay = (outcome: Replay["outcome"]): Replay => ({
+  ...{ edge: "e", time: "2026-01-01T00:00:00.000Z", position: "3:7", outcome },
+});
+
 const observed = (part: Partial<Observed>): Observed => ({
   ...{ writes: [write(1, 100), write(2, 500)], sightings: [] },
   commits: [0, 1, 2].map((value) => ({ value, revision: 10 * value })),
   ...{ hindrances: [], takeovers: [], loads: [], resolutions: [], sendings: [] },
   outages: [{ place: "place0", fromMs: 10_000, untilMs: 20_000 }],
+  replays: [replay("equal"), replay("equal"), replay("forgotten")],
   ...part,
 });
 
@@ -58,6 +64,16 @@ for (const [what, part, complaint] of [
     "a revision that nobody wrote",
     { commits: [...observed({}).commits, { value: 3, revision: 30 }] },
     /3 is revision 30, and was never written/,
+  ],
+  [
+    "an answer that what it was made from does not yield",
+    { replays: [replay("different")] },
+    /e answered at 2026-\S+ what 3:7 does not yield/,
+  ],
+  [
+    "answers that nothing is known of any more",
+    { replays: [replay("equal"), replay("forgotten"), replay("forgotten")] },
+    /2 of 3 sampled answers cannot be asked for again/,
   ],
   ["an answer without an address", { sightings: [sight(-2, 600)] }, /no address of the counter/],
   [

@@ -3,6 +3,7 @@
 // What must be true of everything that was seen during a run with faults. Times are milliseconds of one monotonic clock.
 
 import { stallsOf, type Load } from "./load.ts";
+import type { Replay } from "./replays.ts";
 import { overlaps, type Span } from "./span.ts";
 import { ages, type Age } from "./staleness.ts";
 
@@ -78,6 +79,8 @@ export interface Observed {
   readonly resolutions: readonly Resolution[];
   readonly sendings: readonly Sending[];
   readonly outages: readonly Outage[];
+  /** Sampled answers that edges were asked for again. */
+  readonly replays: readonly Replay[];
 }
 
 /** Those for edges are multiplied by how busy the machine was. */
@@ -115,6 +118,7 @@ export function judge(observed: Observed, bounds: Bounds): Judgement {
     ...stale,
     ...unanswered(observed, bounds.answerMs),
     ...deadOrDeserted(observed, bounds.verdictMs),
+    ...unexplained(observed),
   ];
   return { complaints, ages: judged };
 }
@@ -187,6 +191,19 @@ function unanswered({ resolutions, loads }: Observed, answerMs: number): string[
     .map(
       ({ askedMs }) => `no edge answered what was asked at ${at(askedMs)} within ${answerMs} ms`,
     );
+}
+
+/** Every sampled answer is what the revision and the sequence yield that it was answered from; most of those are still known. */
+function unexplained({ replays }: Observed): string[] {
+  const wrong = replays.flatMap(({ edge, time, position, outcome, text = "" }) =>
+    outcome === "different"
+      ? [`${edge} answered at ${time} what ${position} does not yield: ${text}`]
+      : [],
+  );
+  const forgotten = replays.filter(({ outcome }) => outcome === "forgotten").length;
+  if (forgotten * 2 > replays.length)
+    wrong.push(`${forgotten} of ${replays.length} sampled answers cannot be asked for again`);
+  return wrong;
 }
 
 /** Nobody is sent to a place that has been dead for long, and everybody to the first one when it has been alive for long: nothing else is a reason. */

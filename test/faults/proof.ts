@@ -36,7 +36,7 @@ const figures =
 for (const complaint of figures.complaints.slice(0, COMPLAINTS_SHOWN)) say(complaint);
 say(
   `${figures.acknowledged} writes acknowledged, ${figures.refused} refused, ${figures.unknown} unknown; ` +
-    `${figures.operations} operations checked; ${figures.answers} answers, ${figures.resolutions} resolutions; ` +
+    `${figures.operations} operations checked; ${figures.answers} answers, ${figures.resolutions} resolutions; replays ${JSON.stringify(figures.replays)}; ` +
     `ages ${JSON.stringify(figures.ages)}; ${figures.complaints.length} complaints`,
 );
 const what = old === undefined ? "faults" : "upgrade";
