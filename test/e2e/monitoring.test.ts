@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
+import { linkMetricDefinitions } from "@meridian/edge";
+import { servedMetrics } from "@meridian/snapshot/surface";
 import { needs } from "../needs.ts";
 
 const deploy = resolve(import.meta.dirname, "../../deploy");
@@ -36,6 +38,18 @@ test("every metric that rules and dashboards name exists", () => {
     const missing = [...named].map(([name]) => name).filter((name) => !known.has(name));
     assert.deepEqual(missing, [], path);
   }
+});
+
+test("what the dashboard of edges asks for is what edges have", () => {
+  const edge = new Set([...servedMetrics, ...linkMetricDefinitions].map(({ name }) => name));
+  const text = readFileSync(join(deploy, "grafana/meridian-edges.json"), "utf8");
+  const named = [...text.matchAll(/meridian_[a-z0-9_]+/g)].map(([name]) => name);
+  assert.deepEqual(
+    named.filter((name) => !edge.has(name)),
+    [],
+  );
+  for (const { name } of linkMetricDefinitions.filter(({ name }) => name !== "meridian_link_epoch"))
+    assert.ok(named.includes(name), `nothing shows ${name}`);
 });
 
 test("every query of the dashboards is one that Prometheus reads", { skip }, async (context) => {

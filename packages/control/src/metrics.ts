@@ -3,7 +3,7 @@
 // What /metrics of a control shows, from one table: docs/reference/metrics.md is written from it too. Values are read when they are asked
 // for; nothing is counted here.
 
-import type { VerdictFigures } from "@meridian/health";
+import { probesByOutcome, type VerdictFigures } from "@meridian/health";
 import {
   metricsText,
   servedMetrics,
@@ -215,15 +215,8 @@ const metrics: readonly Metric<Reading>[] = [
     type: "counter",
     help: "Probes by what came of them; late ones count under delayed or queued as well.",
     labels: ["outcome"],
-    read: ({ health: { counters } }) => [
-      [["started"], counters.probesStarted],
-      [["passed"], counters.probesPassed],
-      [["failed"], counters.probesFailed],
-      [["held"], counters.probesHeld],
-      [["timed_out"], counters.probesTimedOut],
-      [["delayed"], counters.probesDelayed],
-      [["queued"], counters.probesQueued],
-    ],
+    read: ({ health: { counters } }) =>
+      probesByOutcome(counters).map(([outcome, value]) => [[outcome], value]),
   },
   {
     name: "meridian_health_freezes_total",

@@ -42,12 +42,14 @@ export { defaultSuspicionPolicy, type SuspicionPolicy, type SuspicionState } fro
 export type { EndpointState } from "./entry.ts";
 export { NativeDialer } from "./dial/native-dialer.ts";
 export { HealthRunner } from "./runner.ts";
-export type {
-  HealthCounters,
-  HealthRunnerOptions,
-  Opinion,
-  Outlook,
-  ProbeReport,
+export {
+  emptyCounters,
+  probesByOutcome,
+  type HealthCounters,
+  type HealthRunnerOptions,
+  type Opinion,
+  type Outlook,
+  type ProbeReport,
 } from "./runner-options.ts";
 export type { Transition } from "./transition.ts";
 export { TransitionHistory } from "./transition-history.ts";

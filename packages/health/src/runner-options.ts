@@ -80,6 +80,19 @@ export interface HealthCounters {
   pushesRefused: number;
 }
 
+/** Probes by what came of them, as metrics have them. */
+export function probesByOutcome(counters: HealthCounters): readonly (readonly [string, number])[] {
+  return [
+    ["started", counters.probesStarted],
+    ["passed", counters.probesPassed],
+    ["failed", counters.probesFailed],
+    ["held", counters.probesHeld],
+    ["timed_out", counters.probesTimedOut],
+    ["delayed", counters.probesDelayed],
+    ["queued", counters.probesQueued],
+  ];
+}
+
 /** Counters at the start. */
 export function emptyCounters(): HealthCounters {
   return {

@@ -2,6 +2,7 @@
 
 // What /metrics of an edge shows: what any process that answers shows, and how it stands with the controls.
 
+import { emptyCounters, probesByOutcome, type HealthRunner } from "@meridian/health";
 import {
   metricsText,
   servedMetrics,
@@ -16,7 +17,7 @@ import type { LinkState, LocalEdge } from "./local-edge.ts";
 interface Reading extends ServedReading {
   readonly link: LinkState;
   readonly epoch: number;
-  readonly targetCount: number;
+  readonly health: Pick<HealthRunner, "targetCount" | "counters"> | undefined;
 }
 
 const linkMetrics: readonly Metric<Reading>[] = [
@@ -60,7 +61,18 @@ const linkMetrics: readonly Metric<Reading>[] = [
     type: "gauge",
     help: "Endpoints that this edge probes for the controls.",
     labels: [],
-    read: ({ targetCount }) => [[[], targetCount]],
+    read: ({ health }) => [[[], health?.targetCount ?? 0]],
+  },
+  {
+    name: "meridian_link_probes_total",
+    type: "counter",
+    help: "Probes of this edge by what came of them; late ones count under delayed or queued as well.",
+    labels: ["outcome"],
+    read: ({ health }) =>
+      probesByOutcome(health?.counters ?? emptyCounters()).map(([outcome, value]) => [
+        [outcome],
+        value,
+      ]),
   },
 ];
 
@@ -87,7 +99,7 @@ export function localMetrics(
     world: served?.world,
     figures: figures.figures(),
     link,
-    targetCount: health?.targetCount ?? 0,
+    health,
   });
   return topNames > 0 ? text + metricsText([topNameMetric], figures.topNames(topNames)) : text;
 }
