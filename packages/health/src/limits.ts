@@ -35,8 +35,11 @@ export const CALCULATED_DEPTH_MAX = 8;
 /** Stands for "will not change by itself" wherever a time until the earliest change is told: one day. */
 export const EARLIEST_CHANGE_MAX_MS = 86_400_000;
 
-/** The first round is spread over at most this long, however long the interval is. */
-export const FIRST_ROUND_SPREAD_MAX_MS = 250;
+/** The first round of few targets is spread over so long, however long the interval is. */
+export const FIRST_ROUND_SPREAD_MS = 250;
+
+/** First probes a second, where that many targets begin at once: half a core for them, and no burst that a network takes for an attack. */
+export const FIRST_PROBES_PER_SECOND = 10_000;
 
 /** Flips remembered for damping, whatever the check asks for. */
 export const FLIPS_REMEMBERED_MAX = 64;

@@ -222,6 +222,37 @@ test("setTargets() keeps equal targets, restarts moved ones, forgets removed one
   await until(key, "unhealthy");
 });
 
+test("many targets that begin together, at the start or later, are no burst of probes", async (context) => {
+  const clock = new ManualClock(0);
+  let probes = 0;
+  const { runner } = watch(context, {
+    clock,
+    timers: "manual",
+    probesInFlightMax: 10_000,
+    createProbe: () => ({ run: () => probes++, cancel: () => {}, close: () => {} }),
+  });
+  const check = httpCheck({ intervalMs: 10_000, timeoutMs: 5000 });
+  const targets = (from: number): ProbeTarget[] =>
+    Array.from({ length: 5000 }, (_, at) => target(`e${from + at}`, 80, check));
+  const mostIn100ms = (): number => {
+    let most = 0;
+    for (let window = 0; window < 6; window++) {
+      const before = probes;
+      clock.advance(100);
+      runner.advance();
+      most = Math.max(most, probes - before);
+    }
+    return most;
+  };
+  runner.changeTargets(targets(0), [], () => undefined);
+  runner.start();
+  assert.ok(mostIn100ms() <= 1250, "at the start");
+  assert.equal(probes, 5000);
+  runner.changeTargets(targets(5000), [], () => undefined);
+  assert.ok(mostIn100ms() <= 1250, "later");
+  assert.equal(probes, 10_000);
+});
+
 test("setTargets() starts from restored verdicts", async (context) => {
   const { runner, transitions } = watch(context);
   const silent = await listenTcp(context, () => undefined);

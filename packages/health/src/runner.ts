@@ -40,6 +40,8 @@ export class HealthRunner {
   readonly #unseen = new Set<Entry>();
   readonly #firstRound = Promise.withResolvers<void>();
   readonly #baseMs: number;
+  /** Targets that began with the newest ones. */
+  #beginning = 0;
   #state: "made" | "running" | "closed" = "made";
 
   constructor(options: HealthRunnerOptions) {
@@ -85,6 +87,7 @@ export class HealthRunner {
     restored: (key: string) => Verdict | undefined,
   ): void {
     const nowMs = this.#options.clock.monotonicMs();
+    this.#beginning = changed.length;
     for (const key of gone) {
       const entry = this.#byKey.get(key);
       if (entry !== undefined) this.#remove(entry);
@@ -104,6 +107,7 @@ export class HealthRunner {
     if (this.#state !== "made") return;
     this.#state = "running";
     const nowMs = this.#options.clock.monotonicMs();
+    this.#beginning = this.#byKey.size;
     for (const entry of this.#byKey.values()) this.#schedule(entry, nowMs);
     this.#checkFirstRound();
     this.#changed();
@@ -382,7 +386,9 @@ export class HealthRunner {
     const check = entry.target.check;
     if (check.disabled || check.kind === "calculated") return;
     const dueMs =
-      check.kind === "push" ? nowMs + check.staleAfterMs : firstProbeMs(check, entry.phase, nowMs);
+      check.kind === "push"
+        ? nowMs + check.staleAfterMs
+        : firstProbeMs(check, entry.phase, nowMs, this.#beginning);
     this.#timers.set(entry, EntryTimer.probe, dueMs);
   }
 

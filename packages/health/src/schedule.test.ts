@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { defaultTiming } from "./check.ts";
+import { FIRST_PROBES_PER_SECOND, FIRST_ROUND_SPREAD_MS } from "./limits.ts";
 import { firstProbeMs, nextProbeMs, phaseOf } from "./schedule.ts";
 
 test("nextProbeMs() never leaves more than interval × (1 + jitter) between two starts", () => {
@@ -22,7 +23,7 @@ test("nextProbeMs() never leaves more than interval × (1 + jitter) between two 
         const timing = { ...defaultTiming, intervalMs, jitter };
         const random = new Pcg32(seed);
         const phase = phaseOf("eu-1", key);
-        let atMs = firstProbeMs(timing, phase, baseMs + sinceBaseMs);
+        let atMs = firstProbeMs(timing, phase, baseMs + sinceBaseMs, 1);
         for (let turn = 0; turn < 20; turn++) {
           const nextMs = nextProbeMs(timing, phase, baseMs, atMs, random);
           assert.ok(nextMs > atMs && nextMs - atMs <= intervalMs * (1 + jitter) + 1e-6);
@@ -32,6 +33,31 @@ test("nextProbeMs() never leaves more than interval × (1 + jitter) between two 
         }
       },
     ),
+  );
+});
+
+test("firstProbeMs() is soon for few targets, no burst for many, and never later than an interval", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 20_000 }),
+      fc.integer({ min: 100, max: 60_000 }),
+      (count, intervalMs) => {
+        const timing = { ...defaultTiming, intervalMs };
+        const windows = new Map<number, number>();
+        for (let at = 0; at < count; at++) {
+          const startMs = firstProbeMs(timing, phaseOf("eu-1", `endpoint/${at}`), 0, count);
+          assert.ok(startMs >= 0 && startMs <= intervalMs);
+          if (count <= 2500) assert.ok(startMs <= FIRST_ROUND_SPREAD_MS);
+          const window = Math.floor(startMs / 100);
+          windows.set(window, (windows.get(window) ?? 0) + 1);
+        }
+        // What the interval itself asks for cannot be less; phases are even within a few standard deviations.
+        const perSecond = Math.max(FIRST_PROBES_PER_SECOND, (count * 1000) / intervalMs);
+        const most = perSecond / 10;
+        for (const found of windows.values()) assert.ok(found <= most + 6 * Math.sqrt(most));
+      },
+    ),
+    { numRuns: 30 },
   );
 });
 

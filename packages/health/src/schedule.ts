@@ -7,11 +7,12 @@
 //    │   first           │ + jitter            │ + jitter
 //    └─────x─────────────x─────────────────────x──────────   two starts are never more than interval × (1 + jitter) apart
 //
-// The first probe comes at the same part of a shorter round, so that a restart soon knows everything.
+// The first probe comes at the same part of a shorter round, so that a restart soon knows everything: of a quarter of a second, and where
+// more targets begin than can be probed in that, of as long as they take.
 
 import { hash32, type Random } from "@meridian/core";
 import type { CheckTiming } from "./check.ts";
-import { FIRST_ROUND_SPREAD_MAX_MS } from "./limits.ts";
+import { FIRST_PROBES_PER_SECOND, FIRST_ROUND_SPREAD_MS } from "./limits.ts";
 
 const encoder = new TextEncoder();
 
@@ -21,9 +22,15 @@ export function phaseOf(vantage: string, key: string): number {
   return hash32(bytes, 0, bytes.length, 0) / 2 ** 32;
 }
 
-/** Start of the first probe of an endpoint that became known at `nowMs`. */
-export function firstProbeMs(timing: CheckTiming, phase: number, nowMs: number): number {
-  return nowMs + phase * Math.min(timing.intervalMs, FIRST_ROUND_SPREAD_MAX_MS);
+/** Start of the first probe of an endpoint that became known at `nowMs`, with `count` others or fewer. Never later than an interval. */
+export function firstProbeMs(
+  timing: CheckTiming,
+  phase: number,
+  nowMs: number,
+  count: number,
+): number {
+  const roundMs = Math.max(FIRST_ROUND_SPREAD_MS, (count * 1000) / FIRST_PROBES_PER_SECOND);
+  return nowMs + phase * Math.min(timing.intervalMs, roundMs);
 }
 
 /** Start of the next probe after `nowMs`, on the grid that began at `baseMs`. */
