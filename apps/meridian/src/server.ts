@@ -22,6 +22,7 @@ import {
   LatencySamples,
   Notifier,
   RefusalLog,
+  ShrinkAllowance,
   ControlReplica,
   StateDocuments,
   type ControlView,
@@ -112,7 +113,11 @@ export class Server {
       servedByEdges: () => this.#rollOuts.servedRevisions,
       onSlab: adviceForSlabs(),
     });
-    this.#documents = new DocumentService(() => this.#store.store, this.embedded);
+    this.#documents = new DocumentService(
+      () => this.#store.store,
+      this.embedded,
+      new ShrinkAllowance(join(directory.path, "allowed-change")),
+    );
     this.#state = new StateDocuments(this.#documents);
     const replica = options.store === undefined ? undefined : this.#makeReplica();
     this.#replica = replica;
@@ -366,6 +371,8 @@ export class Server {
     if (!this.#store.isOpen) return;
     // Without a quorum a control starts from what it knows.
     await this.#documents.start({ stale: this.#replica !== undefined });
+    if (await this.#documents.isShrinkingMeant())
+      this.embedded.meansShrinking(() => this.#documents.shrunk());
   }
 
   #makeReplica(): ControlReplica {

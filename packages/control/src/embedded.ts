@@ -88,7 +88,12 @@ export class Embedded implements Publisher {
     });
     this.#reloads = new FileReloads(options.files, options.logger, {
       compile: (load) => this.#compile(load),
-      adopt: (accepted) => this.#adopted.adopt(accepted),
+      adopt: async (accepted) => {
+        const isChanged = await this.#adopted.adopt(accepted);
+        this.#onShrunk?.();
+        this.#onShrunk = undefined;
+        return isChanged;
+      },
       isCompiled: () => this.#isCompiled(),
       revision: () => this.revision,
     });
@@ -290,6 +295,7 @@ export class Embedded implements Publisher {
   }
 
   #restored: Promise<boolean> | undefined;
+  #onShrunk: (() => void) | undefined;
 
   /**
    * Serves what the state folder holds; true where an overlay came with it, so that answers need not wait for probes. `start()` begins
@@ -298,6 +304,11 @@ export class Embedded implements Publisher {
   restore(): Promise<boolean> {
     this.#restored ??= this.#restore();
     return this.#restored;
+  }
+
+  /** What is compiled next may leave much less than is served, or nothing: that was committed before. `onServed` is told when it is served. */
+  meansShrinking(onServed: () => void): void {
+    this.#onShrunk = onServed;
   }
 
   async #restore(): Promise<boolean> {
@@ -359,7 +370,8 @@ export class Embedded implements Publisher {
   }
 
   async #compile({ allowShrink, ...load }: LoadKind): Promise<VersionedOutcome> {
-    const { probing, allowEmpty, shared } = this.#options;
+    const { probing, shared } = this.#options;
+    const allowEmpty = this.#options.allowEmpty || this.#onShrunk !== undefined;
     await this.#adopted.whenAgreed();
     const base = this.#adopted.held;
     const revision = shared?.contentRevision();

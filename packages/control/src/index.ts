@@ -65,6 +65,7 @@ export type {
 } from "./store/store.ts";
 export { RefusalLog } from "./access/refusal-log.ts";
 export { consistencyKey, sharedConsistencyKey } from "./http/consistency-key.ts";
+export { ShrinkAllowance } from "./documents/shrink-allowance.ts";
 export { DocumentService } from "./documents/document-service.ts";
 export { renderClientTypes } from "./http/client-types.ts";
 export { renderApiReference } from "./http/reference-page.ts";

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { shrinkingOf } from "./shrinking.ts";
+import { Caller, builtinRoles } from "./access/caller.ts";
+import { DocumentService } from "./documents/document-service.ts";
+import type { Publisher } from "./documents/publisher.ts";
+import { ShrinkAllowance } from "./documents/shrink-allowance.ts";
+import { Embedded } from "./embedded.ts";
+import { shrinkingOf, sizeOf } from "./shrinking.ts";
+import { openStore } from "./store/open-store.ts";
 import { ApiFixture } from "./testing/api-fixture.ts";
+import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
 
 const apiVersion = "meridian.dev/v1alpha1";
 const NAMES = 20;
@@ -75,4 +83,83 @@ test("a change by API that leaves much less is refused unless it says that it is
   assert.equal((await apply("?allowShrink=true", 3))[0], 200);
   const [last] = await api.store.history({ newestFirst: true, limit: 1 });
   assert.match(last?.cause ?? "", /"allowShrink":true/);
+});
+
+test("what was allowed and committed is served by the next process where the first ended in between; nothing else is", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-allowed-"));
+  const path = join(folder, "store.sqlite");
+  const store = await openStore({ kind: "sqlite", path, isReadOnly: false }, () => undefined);
+  t.after(async () => {
+    await store.close();
+    rmSync(folder, { recursive: true });
+  });
+  const persistence = new MemoryPersistence();
+  const closes: (() => Promise<void>)[] = [];
+  t.after(() => Promise.all(closes.map((close) => close())));
+  /** A process; one that `ends` does so as soon as a change is in the store. */
+  const start = async (ends = false): Promise<[Embedded, DocumentService]> => {
+    const embedded: Embedded = new Embedded({
+      ...{ files: [], stored: () => documents.compilerFiles, edge: { publish: () => {} } },
+      ...{ logger: silent, persistence, probing: false, allowEmpty: false, vantage: "test" },
+    });
+    closes.push(() => embedded.close());
+    const publisher: Publisher = {
+      newestRevision: 0,
+      documentOfFile: (key) => embedded.documentOfFile(key),
+      propose: (files, commit, options) =>
+        embedded.propose(
+          files,
+          commit === undefined
+            ? undefined
+            : async (proposal) => {
+                const revision = await commit(proposal);
+                if (ends) throw new Error("killed");
+                return revision;
+              },
+          options,
+        ),
+    };
+    const allowance = new ShrinkAllowance(join(folder, "allowed-change"));
+    const documents = new DocumentService(() => store, publisher, allowance);
+    await documents.start();
+    if (await documents.isShrinkingMeant()) embedded.meansShrinking(() => documents.shrunk());
+    await embedded.start();
+    return [embedded, documents];
+  };
+  const caller = new Caller("local", undefined, "", builtinRoles["admin"] ?? []);
+  const key = { kind: "Zone", namespace: "default", name: "example.org" };
+  await store.commit({
+    writes: [{ key, text: JSON.stringify(zone("example.org", NAMES)), ifRevision: 0 }],
+    ifHead: 0,
+    cause: "{}",
+    id: "first",
+  });
+  const size = ({ world }: Embedded): number => (world === undefined ? 0 : sizeOf(world).names);
+
+  const [first, ending] = await start(true);
+  assert.equal(size(first), NAMES + 1);
+  const change = ending.apply([zone("example.org", 3)], { caller, allowShrink: true });
+  await assert.rejects(change, /killed/);
+  const [second, emptying] = await start(true);
+  assert.equal(size(second), 4);
+  // The last document is deleted: as who names it means it, that needs no word.
+  await assert.rejects(emptying.delete([key], { caller }), /killed/);
+  const [third] = await start();
+  assert.equal(size(third), 0);
+
+  // Nobody allowed this: somebody has put an older file in the place of the store, say.
+  const { revision } = await store.head();
+  const [fourth, filling] = await start();
+  await filling.apply([zone("example.org", NAMES)], { caller });
+  assert.equal(size(fourth), NAMES + 1);
+  const text = JSON.stringify(zone("example.org", 3));
+  const written = await store.get(key);
+  await store.commit({
+    writes: [{ key, text, ifRevision: written?.revision ?? 0 }],
+    ifHead: revision + 1,
+    ...{ cause: "{}", id: "foreign" },
+  });
+  const [fifth] = await start();
+  assert.match(fifth.fileErrors.join(), /of 21 names that are served it leaves 4 /);
+  assert.equal(size(fifth), NAMES + 1);
 });

@@ -43,6 +43,7 @@ import { refuseUngranted } from "./grants.ts";
 import { refuseCells } from "../cells/wanted-cells.ts";
 import type { FileDocument, Proposal, Publisher } from "./publisher.ts";
 import { documentsAt, planRollback } from "./rollback-plan.ts";
+import type { ShrinkAllowance } from "./shrink-allowance.ts";
 import { Tenancy } from "./tenants.ts";
 
 /** Times a change is planned anew because another writer was first. */
@@ -59,15 +60,17 @@ export class DocumentService {
   readonly #open: () => Store;
   readonly #publisher: Publisher;
   readonly #tenancy = new Tenancy();
+  readonly #allowance: ShrinkAllowance | undefined;
   #set: DocumentSet = DocumentSet.empty;
   #last: Promise<unknown> = Promise.resolve();
   /** The revision of the store before the first change that not all edges have yet. */
   #unsettled: number | undefined;
 
   /** `open` gives the store, which may be another one after a handover. */
-  constructor(open: () => Store, publisher: Publisher) {
+  constructor(open: () => Store, publisher: Publisher, allowance?: ShrinkAllowance) {
     this.#open = open;
     this.#publisher = publisher;
+    this.#allowance = allowance;
   }
 
   get store(): Store {
@@ -192,6 +195,20 @@ export class DocumentService {
     return this.#inTurn("rollback", options, (set) => planRollback(then, set, caller));
   }
 
+  /** Whether a process before this one has committed a change that may leave much less, and ended before that was served. */
+  async isShrinkingMeant(): Promise<boolean> {
+    const id = this.#allowance?.id;
+    if (id === undefined) return false;
+    const [committed] = await this.store.history({ id, stale: true });
+    if (committed === undefined) this.#allowance?.clear();
+    return committed !== undefined;
+  }
+
+  /** What `isShrinkingMeant` told of is served. */
+  shrunk(): void {
+    this.#allowance?.clear();
+  }
+
   /** What was changed goes to all edges: nothing of it is undone any more. */
   settled(): void {
     this.#unsettled = undefined;
@@ -291,8 +308,13 @@ export class DocumentService {
     this.#tenancy.refuse(plan.writes, set, wanted);
     refuseUngranted(plan.writes, set, wanted);
     refuseCells(plan.writes, wanted);
+    const id = ownId(options);
+    const candidate = wanted.compilerFiles();
+    // A cluster that scales in takes endpoints away as it should.
+    const allowShrink = options.allowShrink === true || isOperator(options);
     const commit = async (state: readonly Write[]): Promise<number> => {
-      const { revision } = await this.#commitAfter(verb, options, plan, { set, state });
+      if (allowShrink || candidate.files.length === 0) this.#allowance?.keep(id);
+      const { revision } = await this.#commitAfter(verb, options, plan, { set, state, id });
       if (plan.writes.some(({ key }) => isKind(key.kind))) this.#unsettled ??= set.revision;
       const seen = revision === wanted.revision ? wanted : this.#set.with(plan.writes, revision);
       this.#see(state.length === 0 ? seen : seen.with(state, revision));
@@ -303,7 +325,6 @@ export class DocumentService {
       if (!isDryRun) await commit([]);
       return this.#applied(plan, committed, { dryRun: isDryRun });
     }
-    const candidate = wanted.compilerFiles();
     const check = (proposal: Proposal): void => refuseClaims(proposal.claims, plan, options);
     const { newestRevision: served } = this.#publisher;
     const proposal = await this.#publisher.propose(
@@ -314,12 +335,9 @@ export class DocumentService {
             check(proposed);
             return commit(proposed.state);
           },
-      // A cluster that scales in takes endpoints away as it should.
-      {
-        publish: options.publish,
-        allowShrink: options.allowShrink === true || isOperator(options),
-      },
+      { publish: options.publish, allowShrink },
     );
+    this.#allowance?.clear();
     // It changed nothing that edges see.
     if (this.#publisher.newestRevision === served) this.#unsettled = unsettled;
     if (proposal.shrinking !== undefined) throw shrunk(proposal.shrinking);
@@ -343,7 +361,11 @@ export class DocumentService {
     verb: string,
     options: ChangeOptions,
     plan: Plan,
-    { set, state }: { readonly set: DocumentSet; readonly state: readonly Write[] },
+    {
+      set,
+      state,
+      id,
+    }: { readonly set: DocumentSet; readonly state: readonly Write[]; readonly id: string },
   ): Promise<Head> {
     let seen = set;
     for (let attempt = 1; ; attempt++) {
@@ -353,6 +375,7 @@ export class DocumentService {
           options,
           { ...plan, writes: [...plan.writes, ...state] },
           seen,
+          id,
         );
       } catch (error) {
         const isLost = error instanceof MeridianError && error.code === "STORE_CONFLICT";
@@ -367,12 +390,18 @@ export class DocumentService {
     }
   }
 
-  #commit(verb: string, options: ChangeOptions, plan: Plan, set: DocumentSet): Promise<Head> {
+  #commit(
+    verb: string,
+    options: ChangeOptions,
+    plan: Plan,
+    set: DocumentSet,
+    id: string,
+  ): Promise<Head> {
     return this.store.commit({
       writes: plan.writes,
       ifHead: set.revision,
       cause: causeOf(verb, options, plan, set),
-      id: ownId(options),
+      id,
     });
   }
 }
