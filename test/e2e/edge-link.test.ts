@@ -47,6 +47,8 @@ async function stateOf(t: TestContext, given?: Store): Promise<StateDocuments> {
   return new StateDocuments(source);
 }
 
+const HOUR_MS = 3_600_000;
+
 interface Control {
   readonly gateway: EdgeGateway;
   readonly state: StateDocuments;
@@ -60,12 +62,13 @@ interface Control {
 async function startControl(
   t: TestContext,
   shared?: { readonly store: Store; readonly keyPath: string },
+  clockOffMs = 0,
 ): Promise<Control> {
   const lines: string[] = [];
   const log = (fields: object, message: string): void => {
     lines.push(`${message} ${JSON.stringify(fields)}`);
   };
-  const control = { nowMs: Date.now() };
+  const control = { nowMs: Date.now() + clockOffMs };
   const state = await stateOf(t, shared?.store);
   const refusals = new RefusalLog(temporaryFolder(t));
   const gateway = await EdgeGateway.open({
@@ -294,6 +297,36 @@ test("a certificate is renewed before it ends, and by who was away for longer", 
   });
   await late.renewIfDue();
   assert.ok(Date.parse(new X509Certificate(late.identity.certificate).validTo) > Date.now());
+});
+
+test("a clock that is an hour off keeps no edge from joining, following and renewing", async (t) => {
+  // Certificates are judged by the clock of this process: the edge's.
+  for (const offMs of [-HOUR_MS, HOUR_MS]) {
+    const control = await startControl(t, undefined, offMs);
+    const { token } = await control.gateway.invite("eu-1", 60_000);
+    const identity = await joinControl(token, control.url);
+    assert.equal(await sectionStatus(t, control, identity), 404, "it is let in");
+    const { validFromDate, validToDate } = new X509Certificate(identity.certificate);
+    assert.ok(validFromDate.getTime() < Date.now());
+    assert.ok(validToDate.getTime() > Date.now() + HOUR_MS);
+    // The edge's clock is off, too, the other way.
+    const renewal = new CertificateRenewal({
+      controls: [control.url],
+      stateFolder: temporaryFolder(t),
+      identity,
+      logger: SILENT_LOGGER,
+      wallMs: () => Date.now() - offMs,
+    });
+    await renewal.renewIfDue();
+    assert.equal(renewal.identity, identity, "two hours are not what it renews for");
+    // Whose clock is put right while a token is out: the token holds for as long as control's clock says.
+    const late = await control.gateway.invite("eu-2", 60_000);
+    control.nowMs -= offMs;
+    if (offMs > 0) await joinControl(late.token, control.url);
+    else
+      await assert.rejects(joinControl(late.token, control.url), /the token for "eu-2" expired at/);
+    assert.equal(await sectionStatus(t, control, identity), 404, "it is let in still");
+  }
 });
 
 test("an edge takes a revision whole and never goes back", async (t) => {

@@ -235,6 +235,29 @@ test("a change set for which there is no room is refused whole, and the store go
   assert.deepEqual(verifyDatabase(database), []);
 });
 
+test("a clock that jumps by an hour ends no lease, gives it to nobody else, and refuses no commit", async (t) => {
+  let [wallMs, monotonicMs] = [HOUR_MS * 24, 0];
+  const backend = new SqliteBackend({
+    clock: { wallMs: () => wallMs, monotonicMs: () => monotonicMs },
+    path: pathFor(t),
+    isReadOnly: false,
+    report: assert.fail,
+    copyIntervalMs: HOUR_MS * 99,
+  });
+  const one = await backend.tryAcquireLease("leader", "one", 1000);
+  assert.ok(one !== undefined);
+  for (const [index, jumpMs] of [HOUR_MS, -2 * HOUR_MS].entries()) {
+    wallMs += jumpMs;
+    monotonicMs += 500;
+    assert.equal(await backend.tryAcquireLease("leader", "two", 1000), undefined);
+    assert.equal(await backend.renewLease(one), true);
+    const lease = { name: "leader", term: one.term };
+    const head = await backend.commit(requestOf([{ key: keyOf("a"), text: "1" }], { lease }));
+    assert.equal(head.revision, index + 1);
+  }
+  await backend.close();
+});
+
 test("a lease that is not renewed runs out, and its term is fenced from then on", async (t) => {
   const clock = new ManualClock();
   const path = pathFor(t);
