@@ -27,7 +27,7 @@ import { compileAddresses, knownAddresses, type ResolvedMember } from "./compile
 import type { CompilerProcess } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
 import type { EmbeddedOptions, LatchPosition, PublishMode } from "./embedded-options.ts";
-import type { AcceptedLoad } from "./file-compiler.ts";
+import type { AcceptedLoad } from "./file-load.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
 import { ProbeSecrets } from "./secrets/probe-secrets.ts";

@@ -5,7 +5,8 @@
 import { constants, getPriority, setPriority } from "node:os";
 import { assert } from "@meridian/core";
 import type { CompilerAnswer, CompilerQuestion, SentFile } from "./compiler-process.ts";
-import { FileCompiler, type CompilerFolders } from "./file-compiler.ts";
+import { FileCompiler } from "./file-compiler.ts";
+import type { CompilerFolders } from "./file-load.ts";
 import { reasonOf } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
 
@@ -41,8 +42,9 @@ process.on("message", (question: CompilerQuestion) => {
   process.send?.(answer, undefined, undefined, () => {
     if (isBroken) process.exit(1);
   });
-  // After the answer: nobody waits for what is no longer needed to be gone.
-  if (question.kind === "keep") compiler.prune();
+  // After the answer: nobody waits for what is no longer needed to be gone, and for the disk only who keeps a revision.
+  if (question.kind === "load") compiler.sections.settle();
+  if (question.kind === "keep") compiler.sections.prune();
   // For a small change, which takes some tens of milliseconds: under load those of the least priority are some hundreds.
   setNice(getPriority(parent));
 });
@@ -71,7 +73,7 @@ function valueOf(question: CompilerQuestion): unknown {
     case "load":
       return compiler.load({ ...question.request, stored: received(question.stored) });
     case "keep":
-      return compiler.keep(question.kept);
+      return compiler.sections.keep(question.kept);
     case "probes":
       return compiler.saveProbes(question.hosts);
     case "records":

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { makeManifest, type ManifestSection } from "@meridian/snapshot";
 import { CompilerProcess } from "./compiler-process.ts";
-import type { AcceptedLoad, LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import type { AcceptedLoad, LoadOutcome, LoadRequest } from "./file-load.ts";
 import { heldAfter, withChange } from "./served-model.ts";
 import { SnapshotStore, StateDir } from "@meridian/snapshot/disk";
 

@@ -10,7 +10,7 @@ import { constants, setPriority } from "node:os";
 import { MeridianError, assert } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
 import type { Manifest } from "@meridian/snapshot";
-import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import type { CompilerFolders, LoadOutcome, LoadRequest } from "./file-load.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";
 import type { FileDocument } from "./documents/publisher.ts";
 import type { DocumentKey } from "./store/store.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Files → sections: reads, validates and compiles, writes what is new to the state folder, and keeps the model for questions about
+// Files → sections: reads, validates and compiles, hands over what is new (compiled-sections.ts), and keeps the model for questions about
 // records. Slow for large sets of files (seconds for a million names), so it lives in a process of its own (compiler-process.ts). What
 // leaves it is small: names of sections, and the documents that have changed since the last load.
 
@@ -23,18 +23,17 @@ import {
   type ModelPatch,
   type Problem,
 } from "@meridian/model";
-import { SectionKind, type ManifestSection } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
-import { resolvedMembers, type ResolvedMember } from "./compile-addresses.ts";
-import { compile, type CompileProblem } from "./compile.ts";
+import { resolvedMembers } from "./compile-addresses.ts";
+import { CompiledSections, isPublished } from "./compiled-sections.ts";
+import { compile } from "./compile.ts";
 import { capacityRules } from "./capacity-rules.ts";
-import type { KeptRevision } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 import type { FileDocument } from "./documents/publisher.ts";
-import { zoneClaims, type ZoneClaim } from "./documents/zone-claims.ts";
+import { zoneClaims } from "./documents/zone-claims.ts";
 import { readBounded, readDocumentFiles, versionAt } from "./file-loader.ts";
 import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
@@ -49,98 +48,28 @@ import {
   type CompiledState,
   type PatchOptions,
 } from "./compiled-state.ts";
-import { changedParts, smallChange, type HeldParts, type PartsChange } from "./served-model.ts";
+import { changedParts, smallChange } from "./served-model.ts";
 import { writeProbePlan } from "./probe-plan-file.ts";
-import { shrinkingOf, sizeOf, type SetSize } from "./shrinking.ts";
+import type { AcceptedLoad, CompilerFolders, LoadOutcome, LoadRequest } from "./file-load.ts";
+import {
+  refuseEmptying,
+  refuseIcmp,
+  refuseLosing,
+  refusedShrinking,
+  shrinkingIn,
+} from "./load-refusals.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
-import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
 import type { DocumentKey } from "./store/store.ts";
 import { recordViews, type RecordView } from "./views.ts";
-import { lastZones, newSerials, zonesOfSerials, type CompiledSerial } from "./zone-history.ts";
-
-/** Where the compiler reads from and writes to. */
-export interface CompilerFolders {
-  /** Files and folders of documents. */
-  readonly paths: readonly string[];
-  /** Keeps built location maps over restarts. */
-  readonly mapsFolder?: string | undefined;
-  /** Keeps latencies reported from outside. */
-  readonly latencyFolder?: string | undefined;
-  /** The state folder, for sections and manifests; without it sections travel with the answer. */
-  readonly snapshotFolder?: string | undefined;
-}
-
-/** What one load is about. */
-export interface LoadRequest {
-  readonly nowMs: number;
-  /** Seed of the name hashes. */
-  readonly seed: number;
-  /** What is published now: serials go on from it, and zones that cannot be compiled keep theirs. */
-  readonly published: readonly ManifestSection[];
-  readonly serialBase: number;
-  /** Serials that count instead of those of what is published, where several controls have to compile the same. */
-  readonly serials?: readonly CompiledSerial[] | undefined;
-  /** Zones, pools and policies that are served now; files that declare nothing are refused then, unless `allowEmpty`. */
-  readonly servedCount: number;
-  readonly allowEmpty: boolean;
-  /** How large what is served is: what is much smaller is refused; anything goes where left out. */
-  readonly servedSize?: SetSize | undefined;
-  /** Of the paths that were given, those that had files when they were last good and may not lose all of them. */
-  readonly filled?: readonly string[];
-  /** Only to see what comes of it: what is known of the documents stays as it was. */
-  readonly isTrial: boolean;
-  /** Documents of the store, as files of lines: they are read after those on disk. */
-  readonly stored: readonly InputFile[];
-  /** Why ICMP checks cannot be had; undefined where they can. */
-  readonly icmpUnavailable: string | undefined;
-  /** What the asker holds of the model; undefined where it holds nothing. */
-  readonly held: HeldParts | undefined;
-  /** Something has changed besides the documents: nothing is compiled from what was compiled before. */
-  readonly isWhole?: boolean;
-}
-
-/** What came of a load: problems always, the rest only where the files are good. */
-export interface LoadOutcome {
-  /** Of the paths that were given, those with files. */
-  readonly filled?: readonly string[];
-  readonly problems: readonly Problem[];
-  readonly errors: readonly string[];
-  /** Why it is refused for leaving too little, as the end of a sentence. */
-  readonly shrinking?: string;
-  /** Every file that was read, and where files were looked for. */
-  readonly watched: readonly string[];
-  readonly accepted?: AcceptedLoad;
-}
-
-/** A section, in the state folder or with its bytes: the reader has found it good. */
-export interface CompiledSection extends ManifestSection {
-  readonly content?: Uint8Array;
-}
-
-export interface AcceptedLoad {
-  readonly parts: PartsChange;
-  /** Without resolved addresses: those belong to the running system. */
-  readonly sections: readonly CompiledSection[];
-  readonly zoneProblems: readonly CompileProblem[];
-  /** Zones that lie within another namespace's. */
-  readonly claims: readonly ZoneClaim[];
-  /** Endpoints whose host names are answered by address. */
-  readonly resolvedMembers: readonly ResolvedMember[];
-  /** Host names that members have for an address, and those that branches name. */
-  readonly hostNames: readonly string[];
-  /** Where serials were given: those that are new. */
-  readonly serials: readonly CompiledSerial[];
-}
-
-/** Smaller sections travel with the answer: reading them back from the state folder takes longer. */
-const TRAVELLING_BYTES_MAX = 1024 * 1024;
+import { lastZones, newSerials, zonesOfSerials } from "./zone-history.ts";
 
 export class FileCompiler {
   readonly #paths: readonly string[];
   readonly #dataSets: DataSets;
   readonly #latencyFolder: string | undefined;
   readonly #reader = new DocumentReader();
-  readonly #store: SnapshotStore | undefined;
+  /** What was compiled, on its way out. */
+  readonly sections: CompiledSections;
   /** Called between steps of long work; may end the process. */
   readonly #onStep: () => void;
   /** Called before work that takes long. */
@@ -153,9 +82,6 @@ export class FileCompiler {
   #print: Uint8Array | undefined;
   /** Hash of what was written of probes: most reloads change none. */
   #savedProbes = "";
-  /** Sections of the last load, which may not be part of a kept revision yet, by name. */
-  #sections: ReadonlyMap<string, WrittenSection> = new Map();
-  #servedByEdges: ReadonlySet<number> = new Set();
 
   constructor(
     folders: CompilerFolders,
@@ -165,8 +91,7 @@ export class FileCompiler {
     this.#paths = folders.paths;
     this.#dataSets = new DataSets(folders.mapsFolder);
     this.#latencyFolder = folders.latencyFolder;
-    this.#store =
-      folders.snapshotFolder === undefined ? undefined : new SnapshotStore(folders.snapshotFolder);
+    this.sections = new CompiledSections(folders.snapshotFolder, onStep);
     this.#snapshotFolder = folders.snapshotFolder;
     this.#onStep = onStep;
     this.#onWhole = onWhole;
@@ -214,14 +139,14 @@ export class FileCompiler {
     const accepted = {
       ...last.accepted,
       parts,
-      sections: this.#handAll(sections, request),
+      sections: this.sections.handAll(sections, request),
       claims: zoneClaims(patch.next.model),
       serials: serials === undefined ? [] : newSerials(changedZones(last.state, state), serials),
     };
     if (!request.isTrial) {
       this.#patched = patch.next;
       this.#last = { ...last, id, state, accepted, problems, files: changed.next };
-      this.#sections = new Map(sections.map((section) => [section.name, section]));
+      this.sections.remember(sections);
     }
     const watched = [...listed.watched, ...last.files.named];
     return { problems, errors: [], watched, accepted, filled: listed.filled };
@@ -262,7 +187,7 @@ export class FileCompiler {
       if (request.isTrial) return { problems, errors, watched, accepted, filled };
       this.#patched = state.patched;
       this.#print = accepted.parts.print;
-      this.#sections = new Map(sections.map((section) => [section.name, section]));
+      this.sections.remember(sections);
       const files = LoadedFiles.of(listed.files, loaded.parts, named);
       const { seed, icmpUnavailable } = request;
       const { id } = accepted.parts;
@@ -277,20 +202,6 @@ export class FileCompiler {
       if (!(error instanceof MeridianError)) throw error;
       return { problems, errors: [error.message], watched };
     }
-  }
-
-  /** Puts a revision on disk: its sections are there but those that come with it. */
-  keep({ manifest, written, served }: KeptRevision): void {
-    this.#servedByEdges = new Set(served);
-    const store = this.#store;
-    if (store === undefined) return;
-    for (const { name, content } of written) store.write(name, content);
-    for (const { name } of manifest.sections) {
-      const section = this.#sections.get(name);
-      if (section !== undefined && !store.has(name))
-        store.write(name, new Uint8Array(section.buffer));
-    }
-    store.keep(manifest);
   }
 
   /** Puts on disk what is probed; false where that is not known here. */
@@ -308,15 +219,6 @@ export class FileCompiler {
     if (print !== this.#savedProbes) writeProbePlan(this.#snapshotFolder, text);
     this.#savedProbes = print;
     return true;
-  }
-
-  /** Removes from the state folder what no kept revision needs, nor the one that was compiled last. */
-  prune(): void {
-    try {
-      this.#store?.prune(this.#sections.keys(), this.#servedByEdges);
-    } catch {
-      // What cannot be removed now is looked at again with the next revision.
-    }
   }
 
   /** What is shown of the records; a process that has not loaded the files reads them for it. */
@@ -400,7 +302,7 @@ export class FileCompiler {
   } {
     const last =
       request.serials === undefined
-        ? lastZones(request.published.flatMap((entry) => this.#published(entry) ?? []))
+        ? lastZones(this.sections.zonesOf(request.published))
         : zonesOfSerials(request.serials);
     const compiled = compile(model, {
       seed: request.seed,
@@ -417,7 +319,7 @@ export class FileCompiler {
     const print = held === undefined ? undefined : (held.print ?? this.#print);
     const accepted = {
       parts: changedParts(model, held && { print, changed: held.changed }, randomUUID()),
-      sections: this.#handAll(sections, request),
+      sections: this.sections.handAll(sections, request),
       zoneProblems: compiled.problems,
       claims: zoneClaims(model),
       resolvedMembers: resolved,
@@ -425,39 +327,6 @@ export class FileCompiler {
       serials: request.serials === undefined ? [] : newSerials(sections, last),
     };
     return { accepted, state, sections };
-  }
-
-  #handAll(
-    sections: readonly WrittenSection[],
-    { published }: Pick<LoadRequest, "published">,
-  ): CompiledSection[] {
-    const known = new Set(published.map(({ name }) => name));
-    return sections.map((section) => this.#hand(section, known));
-  }
-
-  /** A published section of a zone, from memory or from disk; undefined where it cannot be had. */
-  #published({ name, kind, key }: ManifestSection): WrittenSection | undefined {
-    if (kind !== SectionKind.zone && kind !== SectionKind.names) return undefined;
-    const buffer = this.#sections.get(name)?.buffer ?? this.#store?.readSection(name);
-    return buffer === undefined || typeof buffer === "string"
-      ? undefined
-      : { kind, key: BigInt(`0x${key}`), name, buffer };
-  }
-
-  /** Puts a section where the asker finds it: `known` ones it has. */
-  #hand(section: WrittenSection, known: ReadonlySet<string>): CompiledSection {
-    const entry = manifestSection(section);
-    if (known.has(section.name)) return entry;
-    const content = new Uint8Array(section.buffer);
-    this.#onStep();
-    try {
-      if (this.#store === undefined) return { ...entry, content: content.slice() };
-      this.#store.write(section.name, content);
-      return content.length > TRAVELLING_BYTES_MAX ? entry : { ...entry, content: content.slice() };
-    } catch {
-      // A full disk is no reason to stop answering: that it cannot be kept shows when the revision is.
-      return { ...entry, content: content.slice() };
-    }
   }
 }
 
@@ -482,15 +351,6 @@ interface LastLoad {
   readonly icmpUnavailable: string | undefined;
 }
 
-/** Whether the zones that were compiled last are those that are published: their serials go on from there. */
-function isPublished({ zones }: CompiledState, published: readonly ManifestSection[]): boolean {
-  const own = new Set([...zones.values()].flat().map(({ written }) => written.name));
-  const others = published.filter(
-    ({ kind }) => kind === SectionKind.zone || kind === SectionKind.names,
-  );
-  return others.length === own.size && others.every(({ name }) => own.has(name));
-}
-
 /** The warnings of the documents of changed files. */
 function lintParts(model: Model, { parts, files }: ChangedFiles): Problem[] {
   const problems = parts.flatMap(({ documents, records, start, end }) => {
@@ -501,41 +361,6 @@ function lintParts(model: Model, { parts, files }: ChangedFiles): Problem[] {
   return locateProblems(problems, files);
 }
 
-function refuseEmptying(documents: number, { servedCount, allowEmpty }: LoadRequest): string[] {
-  if (documents > 0 || servedCount === 0 || allowEmpty) return [];
-  return [
-    `Cannot apply the files: they declare nothing, while zones, pools and policies (${servedCount}) are served; start with --allow-empty to mean it`,
-  ];
-}
-
-function shrinkingIn({ world }: CompiledState, { servedSize }: LoadRequest): string | undefined {
-  return servedSize === undefined ? undefined : shrinkingOf(servedSize, sizeOf(world));
-}
-
-function refusedShrinking(shrinking: string): string {
-  return `Cannot apply the files: ${shrinking}; start with --allow-empty to mean it, or change less at once`;
-}
-
-/** One of several folders that has lost its files: a disk that is not mounted, a checkout that went wrong. */
-function refuseLosing(found: readonly string[], filled: readonly string[] = []): string[] {
-  return filled
-    .filter((path) => !found.includes(path))
-    .map(
-      (path) =>
-        `Cannot apply the files: "${path}" has no files any more; start with --allow-empty to mean it`,
-    );
-}
-
 function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
-}
-
-function refuseIcmp(model: Model, unavailable: string | undefined): string[] {
-  if (unavailable === undefined) return [];
-  return [...model.checks.values()]
-    .filter(({ spec }) => spec.icmp !== undefined)
-    .map(
-      ({ source, metadata }) =>
-        `${source.file}:${source.line}: HealthCheck "${metadata.name}" uses icmp, which this machine cannot send: ${unavailable}`,
-    );
 }

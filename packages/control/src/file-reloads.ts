@@ -8,7 +8,7 @@ import type { InputFile, Problem } from "@meridian/model";
 import type { Proposal, ProposalOptions } from "./documents/publisher.ts";
 import type { Logger, Reload } from "./embedded-options.ts";
 import type { VersionedLoad } from "./adopted-model.ts";
-import type { LoadOutcome, LoadRequest } from "./file-compiler.ts";
+import type { LoadOutcome, LoadRequest } from "./file-load.ts";
 import { FileWatcher } from "./file-watcher.ts";
 import { serialWrites } from "./replicas/publication-agreement.ts";
 import { storeWrites } from "./state/state-documents.ts";

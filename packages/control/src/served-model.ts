@@ -139,11 +139,15 @@ export function changedParts(
   // Some other text: they are told in any case, and if they are gone, that.
   for (const key of held?.changed ?? []) before.set(key, "");
   const print = new Map<string, string>();
-  const change = <Value>(name: string, entries: ReadonlyMap<string, Value>): PartChange<Value> => {
+  const change = <Value>(
+    name: string,
+    entries: ReadonlyMap<string, Value>,
+    textOf: (value: Value) => string = JSON.stringify,
+  ): PartChange<Value> => {
     const set: (readonly [string, Value])[] = [];
     for (const entry of entries) {
       const key = `${name}/${entry[0]}`;
-      const found = hash("sha1", serialize(entry[1]), "base64");
+      const found = hash("sha1", textOf(entry[1]), "base64");
       print.set(key, found);
       if (before.get(key) !== found) set.push(entry);
     }
@@ -156,7 +160,7 @@ export function changedParts(
   return {
     parts: {
       sites: change("sites", sites),
-      pools: change("pools", pools),
+      pools: change("pools", pools, poolText),
       policies: change("policies", policies),
       checks: change("checks", checks),
       dataSets: change("dataSets", dataSets),
@@ -166,6 +170,12 @@ export function changedParts(
     print: serialize(print),
     id,
   };
+}
+
+/** Another text for another pool: its key is in the document, and so is every member but those of EndpointSets. */
+function poolText({ document, members }: Pool): string {
+  const others = [...members.values()].filter((member) => member.document !== document);
+  return JSON.stringify([document, ...others]);
 }
 
 function readPrint(held: Uint8Array): Map<string, string> {

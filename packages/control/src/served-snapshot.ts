@@ -17,7 +17,7 @@ import {
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { CompilerProcess } from "./compiler-process.ts";
 import type { EmbeddedOptions, PublishMode } from "./embedded-options.ts";
-import type { CompiledSection } from "./file-compiler.ts";
+import type { CompiledSection } from "./file-load.ts";
 import { SupersededSections } from "./superseded-sections.ts";
 
 /** Sections that are read at once. */

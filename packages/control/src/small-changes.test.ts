@@ -7,7 +7,8 @@ import { test } from "node:test";
 import { Pcg32 } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
 import type { ManifestSection } from "@meridian/snapshot";
-import { FileCompiler, type AcceptedLoad, type LoadOutcome } from "./file-compiler.ts";
+import { FileCompiler } from "./file-compiler.ts";
+import type { AcceptedLoad, LoadOutcome } from "./file-load.ts";
 import {
   heldAfter,
   withChange,

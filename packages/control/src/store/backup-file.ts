@@ -24,7 +24,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { MeridianError } from "@meridian/core";
-import { syncFolder } from "@meridian/snapshot/disk";
+import { syncPath } from "@meridian/snapshot/disk";
 import { integerOf, parseHead, textOf, type Row } from "./database-row.ts";
 import {
   changeSetBytesMax,
@@ -66,7 +66,7 @@ export async function writeBackup(
     }
     const written = writer.end();
     renameSync(temporary, path);
-    syncFolder(dirname(path));
+    syncPath(dirname(path));
     return written;
   } catch (error) {
     rmSync(temporary, { force: true });

@@ -18,7 +18,7 @@ import { dirname } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MeridianError } from "@meridian/core";
-import { syncFolder } from "@meridian/snapshot/disk";
+import { syncPath } from "@meridian/snapshot/disk";
 import { DocumentReader } from "./document-reader.ts";
 import { openDatabaseFile } from "./database-file.ts";
 import { StoreDatabase } from "./store-database.ts";
@@ -92,7 +92,7 @@ export class LastGoodCopy {
     await backup(this.#connection, temporary, { rate: 1000 });
     syncFile(temporary);
     renameSync(temporary, target);
-    syncFolder(dirname(target));
+    syncPath(dirname(target));
   }
 }
 
@@ -113,7 +113,7 @@ export function recover(
   for (const suffix of suffixes)
     if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
   renameSync(temporary, path);
-  syncFolder(dirname(path));
+  syncPath(dirname(path));
   report(
     `${damage.message}. It is recovered whole, from the last-good copy of revision ${copied} and the change sets up to revision ${reached}; the damaged file is "${aside}" now`,
   );

@@ -18,7 +18,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { reasonOf } from "@meridian/core";
 import { LinkPath } from "@meridian/snapshot";
-import { syncFolder } from "@meridian/snapshot/disk";
+import { syncPath } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { EdgeIdentity } from "./edge-identity.ts";
 import { dial } from "./exchange.ts";
@@ -128,7 +128,7 @@ export class ControlCopy {
       const file = createWriteStream(temporary, { mode: 0o600, flush: true });
       await pipeline(stream, exactly(bytes), file);
       renameSync(temporary, this.#path);
-      syncFolder(this.#options.stateFolder);
+      syncPath(this.#options.stateFolder);
     } finally {
       rmSync(temporary, { force: true });
     }

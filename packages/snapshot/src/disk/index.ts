@@ -8,4 +8,4 @@ export {
   type RefusedManifest,
   type StoredRevision,
 } from "./snapshot-store.ts";
-export { StateDir, replaceDurably, syncFolder, writeDurably } from "./state-dir.ts";
+export { StateDir, replaceDurably, syncPath, writeDurably } from "./state-dir.ts";

@@ -28,7 +28,7 @@ import {
 import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
-import { syncFile, syncFolder, writeDurably, writeSynced, writeUnsynced } from "./state-dir.ts";
+import { syncFile, syncPath, writeDurably, writeSynced, writeUnsynced } from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
 export interface StoredRevision {
@@ -101,11 +101,12 @@ export class SnapshotStore {
     this.#whole.add(name);
   }
 
-  /** Makes a revision the newest one. Its sections are on disk already. */
+  /** Makes a revision the newest one, when the disk has its sections, which were written or placed. */
   keep(manifest: Manifest): void {
     this.#refuseMissing(manifest);
+    this.settleSections();
     // Their names, for all of them at once and whoever wrote them.
-    syncFolder(join(this.#folder, "sections"));
+    syncPath(join(this.#folder, "sections"));
     this.#rotate();
     const encoded = encodeManifest(manifest);
     writeDurably(this.#path(MANIFEST_NAMES[0]), encoded);
@@ -116,9 +117,17 @@ export class SnapshotStore {
   placeSection(name: string, content: Uint8Array): void {
     const path = this.#sectionPath(name);
     if (this.#whole.has(name) && existsSync(path)) return;
-    writeUnsynced(path, content);
+    writeUnsynced(path, content, `${path}.${process.pid}.new`);
     this.#whole.add(name);
     this.#unsettled.add(name);
+  }
+
+  /** Waits for the disk to have the sections that were placed. */
+  settleSections(): void {
+    for (const name of this.#unsettled) {
+      if (this.has(name)) syncPath(this.#sectionPath(name));
+      this.#unsettled.delete(name);
+    }
   }
 
   /**

@@ -113,7 +113,7 @@ export class StateDir {
     this.#held = number;
     for (const other of this.#numbers())
       if (other < number - 1) rmSync(this.#lockPath(other), { force: true });
-    syncFolder(this.path);
+    syncPath(this.path);
     return true;
   }
 
@@ -165,10 +165,10 @@ export function writeDurably(
   temporary = `${path}.new`,
 ): void {
   writeSynced(path, content, temporary);
-  syncFolder(dirname(path));
+  syncPath(dirname(path));
 }
 
-/** The same but for the folder: the content is on disk, its name only when `syncFolder` has returned. For several files at once. */
+/** The same but for the folder: the content is on disk, its name only when `syncPath` has returned. For several files at once. */
 export function writeSynced(path: string, content: string | Uint8Array, temporary: string): void {
   const handle = openSync(temporary, "w", 0o600);
   try {
@@ -181,8 +181,11 @@ export function writeSynced(path: string, content: string | Uint8Array, temporar
 }
 
 /** The same without waiting for the disk: whoever looks finds the old or the new content, and after a loss of power perhaps part of it. */
-export function writeUnsynced(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.new`;
+export function writeUnsynced(
+  path: string,
+  content: string | Uint8Array,
+  temporary = `${path}.new`,
+): void {
   writeFileSync(temporary, content, { mode: 0o600 });
   renameSync(temporary, path);
 }
@@ -216,7 +219,8 @@ export async function syncFile(path: string): Promise<void> {
   }
 }
 
-export function syncFolder(path: string): void {
+/** Waits until a file, or what a folder names, is on disk. */
+export function syncPath(path: string): void {
   const handle = openSync(path, "r");
   try {
     fsyncSync(handle);
