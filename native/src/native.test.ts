@@ -235,8 +235,28 @@ describe("setPatience()", { skip }, () => {
   });
 });
 
+describe("setUrgency()", { skip }, () => {
+  it("goes before fair threads and back, and refuses what is no number", (context) => {
+    const before = getPriority(0);
+    try {
+      native().setUrgency(1, 0);
+    } catch (error) {
+      assert.match(String(error), /EPERM|EINVAL/);
+      context.skip("this user may have no policy of real time here");
+      return;
+    }
+    assert.equal(policyOfThread(), SCHED_FIFO);
+    native().setUrgency(0, 0);
+    assert.equal(policyOfThread(), SCHED_OTHER);
+    assert.equal(getPriority(0), before);
+    // @ts-expect-error -- what TypeScript keeps callers from
+    assert.throws(() => native().setUrgency("very", 0), TypeError);
+  });
+});
+
 /** As sched(7) numbers them, and /proc/thread-self/stat has them in its 41st field. */
 const SCHED_OTHER = 0;
+const SCHED_FIFO = 1;
 const SCHED_BATCH = 3;
 
 function policyOfThread(): number {

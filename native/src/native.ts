@@ -106,6 +106,11 @@ export interface Native {
   readonly setPatience: (isPatient: number) => void;
   /** One datagram of at most 1,023 bytes to a Unix socket (≤ 107 bytes; `@NAME` is an abstract one). Waits for nobody. */
   readonly notifyManager: (path: string, message: string) => void;
+  /**
+   * Whether a thread (0: the calling one) goes before all that share its core fairly; 0 or 1. Needs CAP_SYS_NICE or RLIMIT_RTPRIO. Who
+   * is not urgent any more has the slice of others.
+   */
+  readonly setUrgency: (isUrgent: number, thread: number) => void;
 }
 
 const FUNCTIONS = [
@@ -129,6 +134,7 @@ const FUNCTIONS = [
   "setSlice",
   "setPatience",
   "notifyManager",
+  "setUrgency",
 ] as const satisfies readonly (keyof Native)[];
 
 /** Whether a loaded module has all functions of this version; an add-on built from older sources has not. */

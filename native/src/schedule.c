@@ -54,6 +54,28 @@ static napi_value set_patience(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/**
+ * setUrgency(isUrgent, thread): whether a thread of this process (0: the calling one) goes before every thread that shares its core fairly
+ * (SCHED_FIFO), which needs CAP_SYS_NICE or RLIMIT_RTPRIO, or is one of them again. Threads and processes that it makes are no more
+ * urgent than others. The kernel leaves a twentieth of each second to the others, whatever such a thread does.
+ */
+static napi_value set_urgency(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int is_urgent, thread;
+  if (!read_arguments(env, info, 2, values) || !read_int(env, values[0], &is_urgent) ||
+      !read_int(env, values[1], &thread)) {
+    return NULL;
+  }
+  struct sched_param priority = {.sched_priority = is_urgent ? 1 : 0};
+  int policy = is_urgent ? SCHED_FIFO : SCHED_OTHER;
+  // Only who may raise priorities may take this flag back, so it stays.
+  if (sched_setscheduler(thread, policy | SCHED_RESET_ON_FORK, &priority) != 0) {
+    return throw_errno(env, "sched_setscheduler", errno);
+  }
+  return NULL;
+}
+
 bool define_schedule(napi_env env, napi_value exports) {
-  return define(env, exports, "setSlice", set_slice) && define(env, exports, "setPatience", set_patience);
+  return define(env, exports, "setSlice", set_slice) && define(env, exports, "setPatience", set_patience) &&
+         define(env, exports, "setUrgency", set_urgency);
 }

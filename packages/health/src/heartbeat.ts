@@ -5,6 +5,7 @@
 
 import { readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
+import { loadNative } from "@meridian/native";
 import { BEATS_MISSED_MAX, BEATS_MISSED_CALM, FIRST_BEAT_MISSED_MAX } from "./limits.ts";
 
 const BEATS = 0;
@@ -64,7 +65,9 @@ function kernelThreadId(): number {
 /** Gives a thread that does not beat no more of the core than others get. */
 function calm(threadId: number): void {
   if (threadId === 0) return;
+  const load = loadNative();
   try {
+    if (load.kind === "loaded") load.native.setUrgency(0, threadId);
     setPriority(threadId, 0);
   } catch {
     // It has ended meanwhile.

@@ -83,14 +83,26 @@ export const SLICE_NS = 100_000;
 /** How long the verdict thread keeps to itself what it has published: longer than a worker takes to answer from it. */
 export const TELL_AFTER_MS = 5;
 
-/** Nice value of the verdict thread while its work is short, where this user may have it. */
+/** For how long a verdict thread leaves the core to workers once it has published something: longer than most take to answer. */
+export const GIVE_WAY_MS = 1;
+
+/** How soon in that time it wakes once, so that the kernel chooses anew who runs. */
+export const GIVE_WAY_NUDGE_MS = 0.03;
+
+/** Changes that follow sooner are part of what workers were left the core for already. */
+export const GIVE_WAY_AGAIN_MS = 20;
+
+/** How often a verdict thread collects its young garbage. */
+export const COLLECT_MS = 1000;
+
+/** Nice value of the verdict thread while its work is short, where this user may have it, but no policy of real time. */
 export const URGENT_NICE = -20;
 
 /** More than this share of a core is no short work. */
 export const URGENT_CPU_SHARE_MAX = 0.5;
 
-/** How often that is looked at. */
-export const URGENCY_CHECK_MS = 1000;
+/** How often that is looked at: for so long answers may wait for more probes than were expected. */
+export const URGENCY_CHECK_MS = 250;
 
 /** How long a process that serves what is on disk leaves the processor to its workers before it begins to probe. */
 export const FIRST_ANSWERS_MS = 300;

@@ -40,6 +40,8 @@ export interface Adoption {
 export interface OverlayDriverOptions {
   readonly wallMs: () => number;
   readonly onChangeSet: (changeSet: ChangeSet) => void;
+  /** A change set can be read; comes before it is told. */
+  readonly onPublished?: () => void;
   /** An overlay begins; comes before its first change set. `adoptionChangeSet` says what of it is to be kept. */
   readonly onAdopted?: (adoption: Adoption, world: World) => void;
 }
@@ -194,6 +196,7 @@ export class OverlayDriver {
     this.#followPools(world, changes);
     const writer = this.#required();
     writer.publish([...changes].map(([slot, value]) => ({ slot, value })));
+    this.#options.onPublished?.();
     this.#options.onChangeSet({
       sequence: writer.sequence,
       revision: this.#revision,

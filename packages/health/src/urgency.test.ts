@@ -2,35 +2,56 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Urgency } from "./urgency.ts";
+import { Urgency, type UrgencyThread } from "./urgency.ts";
+
+const refuse = (): never => {
+  throw new Error("EPERM");
+};
+
+class Thread implements UrgencyThread {
+  readonly told: string[] = [];
+  #cpuMs = 0;
+  #wallMs = 0;
+  cpuMs = (): number => this.#cpuMs;
+  wallMs = (): number => this.#wallMs;
+  setUrgency = (isUrgent: boolean): void => void this.told.push(isUrgent ? "urgent" : "fair");
+  setNice = (nice: number): void => void this.told.push(`nice ${nice}`);
+  setSlice = (ns: number): void => void this.told.push(`slice ${ns}`);
+
+  work(usedMs: number): void {
+    this.#cpuMs += usedMs;
+    this.#wallMs += 1000;
+  }
+}
+
+function play(thread: Thread): readonly string[] {
+  const urgency = new Urgency(thread);
+  for (const usedMs of [900, 100, 200, 800, 100]) {
+    thread.work(usedMs);
+    urgency.check();
+  }
+  urgency.relax();
+  assert.equal(urgency.isUrgent, false);
+  return thread.told;
+}
 
 test("Urgency is for short work only, and tells the kernel of changes alone", () => {
-  let cpuMs = 0;
-  let wallMs = 0;
-  const nices: number[] = [];
-  const setNice = (nice: number): void => void nices.push(nice);
-  const urgency = new Urgency({ cpuMs: () => cpuMs, wallMs: () => wallMs, setNice });
-  const pass = (used: number): void => {
-    cpuMs += used;
-    wallMs += 1000;
-    urgency.check();
-  };
-  pass(900);
-  pass(100);
-  pass(200);
-  pass(800);
-  pass(100);
-  urgency.relax();
-  assert.equal(urgency.isUrgent, false);
-  assert.deepEqual(nices, [-20, 0, -20, 0]);
+  const back = ["fair", "nice 0", "slice 100000"];
+  const turn = ["urgent", ...back];
+  assert.deepEqual(play(new Thread()), ["slice 100000", ...turn, ...turn]);
 });
 
-test("Urgency goes without where the user may not lower nice values", () => {
-  const refuse = (): never => {
-    throw new Error("EACCES");
-  };
-  const urgency = new Urgency({ cpuMs: () => 0, wallMs: () => 0, setNice: refuse });
-  urgency.check();
-  urgency.relax();
-  assert.equal(urgency.isUrgent, false);
+test("Urgency makes do with a nice value where the user may have no policy of real time", () => {
+  const thread = new Thread();
+  thread.setUrgency = refuse;
+  const turn = ["nice -20", "nice 0", "slice 100000"];
+  assert.deepEqual(play(thread), ["slice 100000", ...turn, ...turn]);
+});
+
+test("Urgency goes without where the user may do nothing", () => {
+  const thread = new Thread();
+  thread.setUrgency = refuse;
+  thread.setNice = refuse;
+  thread.setSlice = refuse;
+  assert.deepEqual(play(thread), []);
 });

@@ -1,53 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { setPriority } from "node:os";
-import { URGENT_CPU_SHARE_MAX, URGENT_NICE, URGENCY_CHECK_MS } from "./limits.ts";
+import type { Native } from "@meridian/native";
+import { SLICE_NS, URGENT_CPU_SHARE_MAX, URGENT_NICE, URGENCY_CHECK_MS } from "./limits.ts";
 
-/** Processor time and wall time, as `process.threadCpuUsage` and `performance.now` have them. */
-export interface UrgencyClock {
+/** What decides of this thread, and what is decided. */
+export interface UrgencyThread {
+  /** As `process.threadCpuUsage` and `performance.now` have them. */
   cpuMs(): number;
   wallMs(): number;
+  /** Puts this thread before all that share its core fairly, or among them; throws where the user may not. */
+  setUrgency(isUrgent: boolean): void;
   /** Sets the nice value of this thread; throws where the user may not. */
   setNice(nice: number): void;
+  /** Sets the slice of this thread; throws where a sandbox forbids it. */
+  setSlice(ns: number): void;
 }
 
-const threadClock: UrgencyClock = {
-  cpuMs: () => {
-    const { user, system } = process.threadCpuUsage();
-    return (user + system) / 1000;
-  },
-  wallMs: () => performance.now(),
-  setNice: (nice) => {
-    // 0 is the calling thread on Linux, and the whole process elsewhere.
-    if (process.platform === "linux") setPriority(0, nice);
-  },
-};
+/** The thread that calls; without the add-on there are nice values alone. */
+export function callingThread(native: Native | undefined): UrgencyThread {
+  return {
+    cpuMs: () => {
+      const { user, system } = process.threadCpuUsage();
+      return (user + system) / 1000;
+    },
+    wallMs: () => performance.now(),
+    setUrgency: (isUrgent) => {
+      if (native === undefined) throw new TypeError("the add-on is missing");
+      native.setUrgency(isUrgent ? 1 : 0, 0);
+    },
+    setNice: (nice) => {
+      // 0 is the calling thread on Linux, and the whole process elsewhere.
+      if (process.platform === "linux") setPriority(0, nice);
+    },
+    setSlice: (ns) => native?.setSlice(ns),
+  };
+}
 
 /**
  * Lets this thread go before others of its core while what it does is short: a change of health then waits neither for a batch of
- * answers nor for a compiler of V8. Under the kernel's fair policy a thread that has just probed owes the others time before it may read
- * the answers; at a low nice value it owes next to none. Whoever works for long is no more urgent than others: while 100,000 targets
- * are taken in, or more probes are due than a core can do, answers get their half of it. A user who may not lower nice values
- * (RLIMIT_NICE) goes without.
+ * answers nor for a compiler of V8. Under the kernel's fair policy a thread is let in when it is owed time, whatever its weight, and it
+ * is not after each round of probes; and who wakes when its slice is over comes before it in the middle of a flip. So it has a
+ * policy of real time where its user may have that, else the lowest nice value, else nothing but short slices.
+ *
+ * Whoever works for long is no more urgent than others: while 100,000 targets are taken in, or more probes are due than a core can do,
+ * answers get their half of it.
  */
 export class Urgency {
-  readonly #clock: UrgencyClock;
+  readonly #thread: UrgencyThread;
   #cpuMs: number;
   #wallMs: number;
   #timer: NodeJS.Timeout | undefined;
   #isUrgent = false;
 
-  constructor(clock: UrgencyClock = threadClock) {
-    this.#clock = clock;
-    this.#cpuMs = clock.cpuMs();
-    this.#wallMs = clock.wallMs();
+  /** The thread asks for short slices from now on. */
+  constructor(thread: UrgencyThread) {
+    this.#thread = thread;
+    this.#cpuMs = thread.cpuMs();
+    this.#wallMs = thread.wallMs();
+    attempt(() => thread.setSlice(SLICE_NS));
   }
 
   get isUrgent(): boolean {
     return this.#isUrgent;
   }
 
-  /** Looks from now on, every second, whether the work is short. */
+  /** Looks from now on, four times a second, whether the work is short. */
   start(): void {
     this.#timer ??= setInterval(() => this.check(), URGENCY_CHECK_MS).unref();
   }
@@ -64,24 +82,37 @@ export class Urgency {
 
   /** Decides by the share of a core that was used since the last time. */
   check(): void {
-    const usedMs = this.#clock.cpuMs() - this.#cpuMs;
-    const share = usedMs / Math.max(1, this.#clock.wallMs() - this.#wallMs);
+    const usedMs = this.#thread.cpuMs() - this.#cpuMs;
+    const share = usedMs / Math.max(1, this.#thread.wallMs() - this.#wallMs);
     this.#set(share <= URGENT_CPU_SHARE_MAX);
     this.#remember();
   }
 
   #remember(): void {
-    this.#cpuMs = this.#clock.cpuMs();
-    this.#wallMs = this.#clock.wallMs();
+    this.#cpuMs = this.#thread.cpuMs();
+    this.#wallMs = this.#thread.wallMs();
   }
 
   #set(isUrgent: boolean): void {
     if (this.#isUrgent === isUrgent) return;
     this.#isUrgent = isUrgent;
-    try {
-      this.#clock.setNice(isUrgent ? URGENT_NICE : 0);
-    } catch {
-      // Verdicts that are later under load are no reason for none.
+    const thread = this.#thread;
+    if (isUrgent) {
+      if (!attempt(() => thread.setUrgency(true))) attempt(() => thread.setNice(URGENT_NICE));
+      return;
     }
+    attempt(() => thread.setUrgency(false));
+    attempt(() => thread.setNice(0));
+    attempt(() => thread.setSlice(SLICE_NS));
+  }
+}
+
+/** Whether it may: verdicts that are later under load are no reason for none. */
+function attempt(change: () => void): boolean {
+  try {
+    change();
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -34,6 +34,8 @@ export interface VerdictKeeperOptions {
   /** Other vantages report to it; alone where absent. */
   readonly quorum?: QuorumSettings;
   readonly report: (report: VerdictReport) => void;
+  /** A change set can be read by workers; comes before it is reported. */
+  readonly onPublished?: () => void;
 }
 
 /** Does what commands say, and reports. */
@@ -50,11 +52,12 @@ export class VerdictKeeper {
 
   constructor(options: VerdictKeeperOptions) {
     this.#options = options;
-    const { clock, icmp } = options;
+    const { clock, icmp, onPublished } = options;
     this.#overlay = new OverlayDriver({
       wallMs: () => clock.wallMs(),
       onChangeSet: (changeSet) => this.#changed(changeSet),
       onAdopted: (adoption) => this.#adopted(adoption),
+      ...(onPublished === undefined ? {} : { onPublished }),
     });
     this.#latches = new LatchDriver(this.#overlay, () => clock.monotonicMs());
     this.#verdicts = new VerdictDriver({
