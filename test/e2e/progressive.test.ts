@@ -16,6 +16,8 @@ const LOOK_MS_MAX = 15_000;
 const BURST = 10;
 const BURST_PAUSE_MS = 50;
 const BASELINE_MS = 2500;
+/** Longer than an edge counts as heard of. */
+const SILENT_MS = 5000;
 
 /** A control, two edges that follow it, and what is done with them. */
 interface Plane {
@@ -134,6 +136,20 @@ test("an edge that clients get no answers from is noticed, though it found nothi
     const shown = await meridian("describe", "Zone/e2e.example", "--state", control.stateDir);
     return shown.stdout.includes("SRV");
   });
+});
+
+test("edges that fall silent while they check a revision take nothing back", async (t) => {
+  const { control, edges, answers, apply } = await startPlane(t);
+  await apply('{name: www, type: A, values: ["192.0.2.1"]}', "--wait");
+  for (const edge of edges) edge.signal("SIGSTOP");
+  const meant = await apply('{name: www, type: A, values: ["192.0.2.2"]}');
+  assert.equal(meant.code, 0, meant.stderr);
+  await sleep(SILENT_MS);
+  for (const edge of edges) edge.signal("SIGCONT");
+  await until("the new answers", LOOK_MS_MAX, async () => {
+    return (await answers()) === "192.0.2.2 192.0.2.2";
+  });
+  assert.doesNotMatch(control.log, /taken back/);
 });
 
 test("a control that is killed while edges check a revision goes on with that", async (t) => {
