@@ -309,7 +309,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "context set",
     summary: "Give a server a name; the first one set is in use.",
     arguments: [{ name: "<NAME>", summary: "Its name." }],
-    options: [server, tokenFile, ...clientTls],
+    options: [server, tokenFile, ...clientTls, output],
     examples: [
       "meridian context set prod --server https://gtm.example.org:8053 --token-file ~/token",
     ],
@@ -319,7 +319,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "context use",
     summary: "Have commands ask this server from now on.",
     arguments: [{ name: "<NAME>", summary: "Its name." }],
-    options: [],
+    options: [output],
     examples: ["meridian context use prod"],
     run: async (input) => (await import("./commands/access.ts")).contextUse(input),
   },

@@ -138,7 +138,7 @@ export const serverCommands: readonly CommandDefinition[] = [
         summary: "What token create --edge printed, and the address of a control.",
       },
     ],
-    options: [state],
+    options: [state, output],
     examples: ["meridian edge join mrj_…@https://control.example.org:8054"],
     run: async (input) => (await import("./commands/edge.ts")).join(input),
   },

@@ -140,7 +140,8 @@ export function contextSet(input: CommandInput): Promise<ExitCode> {
   const name = input.argument(0);
   const context = { server: input.requiredText("server"), ...contextFiles(input) };
   writeContexts({ current: current ?? name, contexts: { ...contexts, [name]: context } });
-  print(`Context ${name} is ${context.server}`);
+  if (input.isJson()) printJson({ context: name, server: context.server });
+  else print(`Context ${name} is ${context.server}`);
   return Promise.resolve(ExitCode.done);
 }
 
@@ -153,7 +154,8 @@ export function contextUse(input: CommandInput): Promise<ExitCode> {
       `Cannot use the context "${name}": expected one of ${Object.keys(contexts).join(", ") || "none yet"}`,
     );
   writeContexts({ current: name, contexts });
-  print(`Commands ask ${name} from now on`);
+  if (input.isJson()) printJson({ context: name, server: contexts[name].server });
+  else print(`Commands ask ${name} from now on`);
   return Promise.resolve(ExitCode.done);
 }
 

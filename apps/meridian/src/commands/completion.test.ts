@@ -24,7 +24,7 @@ test("bash completes commands, groups, kinds and flags", () => {
   assert.deepEqual(offered("get", "po"), ["pools", "policies"]);
   assert.deepEqual(offered("snapshot", "diff", "--o"), ["--output"]);
   assert.ok(offered("drain", "--").includes("--reason"));
-  assert.deepEqual(offered("get", "pools", "--output", ""), ["table", "json"]);
+  assert.deepEqual(offered("get", "pools", "--output", ""), ["table", "yaml", "json"]);
   assert.deepEqual(offered("check", ""), [""], "files");
 });
 

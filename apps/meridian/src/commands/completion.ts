@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import type { CommandDefinition, CommandInput } from "../command.ts";
+import type { CommandDefinition, CommandInput, OptionDefinition } from "../command.ts";
 import { commands } from "../commands.ts";
 import { ExitCode } from "../exit-code.ts";
 import { print } from "../output.ts";
@@ -18,11 +18,6 @@ export function completionScript(shell: string): string {
   return shell === "zsh" ? `autoload -U +X bashcompinit && bashcompinit\n${script}` : script;
 }
 
-/** Words that may follow a command: its flags and the choices of its arguments. */
-function wordsOf(command: CommandDefinition): string[] {
-  return [...choicesOf(command), ...flagsOf(command)];
-}
-
 function choicesOf(command: CommandDefinition): string[] {
   return command.arguments.flatMap(({ choices }) => choices ?? []);
 }
@@ -33,41 +28,55 @@ function flagsOf(command: CommandDefinition): string[] {
     .flatMap(({ flags }) => flags.match(/--[a-z-]+/g) ?? []);
 }
 
-/** Lines of a `case` over the word before the one that is typed: what may follow an option. */
-function optionCases(): string[] {
-  const choices = new Map<string, readonly string[]>();
-  for (const { options } of commands)
-    for (const { flags, choices: own } of options)
-      if (own !== undefined)
-        choices.set((flags.match(/(?<![a-z-])--?[a-z-]+/g) ?? []).join("|"), own);
-  return [...choices].map(([flags, own]) => `    ${flags}) words="${own.join(" ")}"; flags="" ;;`);
+/** Lines of a `case` over command and the word before the one that is typed: what may follow an option. */
+function optionCases({ name, options }: CommandDefinition): string[] {
+  const begin = name.includes(" ") ? `"${name}|` : `"${name} "*"|`;
+  return options.flatMap(({ flags, choices }) => {
+    if (choices === undefined) return [];
+    const names = flags.match(/(?<![a-z-])--?[a-z-]+/g) ?? [];
+    const patterns = names.map((flag) => `${begin}${flag}"`).join("|");
+    return [`    ${patterns}) words="${choices.join(" ")}"; flags="" ;;`];
+  });
+}
+
+/** First words of commands, each once. */
+function firstWords(): string[] {
+  return [...new Set(commands.map(({ name }) => name.split(" ")[0] ?? ""))];
+}
+
+/** Second words of the commands that begin with `first`. */
+function secondWords(first: string): string[] {
+  return commands.flatMap(({ name }) =>
+    name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : [],
+  );
 }
 
 function bashScript(): string {
-  const firsts = [...new Set(commands.map(({ name }) => name.split(" ")[0] ?? ""))];
-  const groups = firsts.filter((first) =>
-    commands.some(({ name }) => name.startsWith(`${first} `)),
-  );
+  const isLong = ({ name }: CommandDefinition): boolean => name.includes(" ");
+  const casesOf = (pattern: string, words: readonly string[], flags: readonly string[]): string =>
+    `    ${pattern}) words="${words.join(" ")}"; flags="${flags.join(" ")}" ;;`;
   const cases = [
-    ...commands.map(
-      (command) =>
-        `    "${command.name}"*) words="${choicesOf(command).join(" ")}"; flags="${flagsOf(command).join(" ")}" ;;`,
-    ),
-    ...groups.map((group) => {
-      const seconds = commands.flatMap(({ name }) =>
-        name.startsWith(`${group} `) ? [name.slice(group.length + 1)] : [],
-      );
-      return `    "${group}"*) words="${seconds.join(" ")}" ;;`;
+    ...commands
+      .filter(isLong)
+      .map((command) => casesOf(`"${command.name}"`, choicesOf(command), flagsOf(command))),
+    ...firstWords().map((first) => {
+      const own = commands.find(({ name }) => name === first);
+      const choices = own === undefined ? [] : choicesOf(own);
+      const flags = own === undefined ? [] : flagsOf(own);
+      return casesOf(`"${first} "*`, [...choices, ...secondWords(first)], flags);
     }),
   ];
   return `_meridian() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" words="" flags=""
-  case "\${COMP_WORDS[*]:1:2}" in
+  local current="\${COMP_WORDS[COMP_CWORD]}" words="" flags="" first="" second=""
+  # Words before the one that is typed.
+  if [ "$COMP_CWORD" -gt 1 ]; then first="\${COMP_WORDS[1]}"; fi
+  if [ "$COMP_CWORD" -gt 2 ]; then second="\${COMP_WORDS[2]}"; fi
+  case "$first $second" in
 ${cases.join("\n")}
-    *) words="${firsts.join(" ")}" ;;
+    *) words="${firstWords().join(" ")}" ;;
   esac
-  case "\${COMP_WORDS[COMP_CWORD - 1]}" in
-${optionCases().join("\n")}
+  case "$first $second|\${COMP_WORDS[COMP_CWORD - 1]}" in
+${[...commands.filter(isLong), ...commands.filter((each) => !isLong(each))].flatMap(optionCases).join("\n")}
   esac
   # Flags are offered once a word begins like one: before that files may be meant.
   case "$current" in -*) words="$flags" ;; esac
@@ -77,29 +86,53 @@ complete -o default -F _meridian meridian`;
 }
 
 function fishScript(): string {
-  const lines = commands.flatMap((command) => {
+  const offer = (condition: string, more: string): string =>
+    `complete -c meridian -n "${condition}" ${more}`;
+  const firsts = firstWords().map((first) => {
+    const own = commands.find(({ name }) => name === first);
+    const summary = own === undefined ? "" : ` -d ${quoted(own.summary)}`;
+    return offer("__meridian_after", `-f -a ${first}${summary}`);
+  });
+  const others = commands.flatMap((command) => {
     const [first = "", second] = command.name.split(" ");
-    const after =
-      second === undefined ? first : `${first}; and __fish_seen_subcommand_from ${second}`;
-    const start =
-      second === undefined
-        ? `complete -c meridian -f -n __fish_use_subcommand -a ${first} -d ${quoted(command.summary)}`
-        : `complete -c meridian -f -n "__fish_seen_subcommand_from ${first}" -a ${second} -d ${quoted(command.summary)}`;
-    const group =
-      second === undefined ? [] : [`complete -c meridian -f -n __fish_use_subcommand -a ${first}`];
+    const seconds = secondWords(first).join(" ");
+    const isAlone = `__meridian_alone ${first} ${seconds}`;
+    const condition = second === undefined ? isAlone : `__meridian_is ${command.name}`;
     return [
-      ...group,
-      start,
-      ...wordsOf(command).map((word) =>
-        word.startsWith("--")
-          ? `complete -c meridian -n "__fish_seen_subcommand_from ${after}" -l ${word.slice(2)}`
-          : `complete -c meridian -f -n "__fish_seen_subcommand_from ${after}" -a ${word}`,
-      ),
+      ...(second === undefined
+        ? []
+        : [offer(`__meridian_after ${first}`, `-f -a ${second} -d ${quoted(command.summary)}`)]),
+      ...choicesOf(command).map((word) => offer(condition, `-f -a ${word}`)),
+      ...command.options
+        .filter(({ isHidden }) => isHidden !== true)
+        .map((option) => offer(condition, fishOption(option))),
     ];
   });
-  return [...new Set(lines)].join("\n");
+  return [fishConditions, ...firsts, ...others].join("\n");
+}
+
+/** Of the words before the one that is typed: whether they are just these; whether they begin with these; and with one that no other follows. */
+const fishConditions = `function __meridian_after
+  set -l typed (commandline -opc)
+  test "$typed[2..-1]" = "$argv"
+end
+function __meridian_is
+  set -l typed (commandline -opc)
+  string match -q -- "$argv *" "$typed[2..-1] "
+end
+function __meridian_alone
+  set -l typed (commandline -opc)
+  test "$typed[2]" = "$argv[1]"; and not contains -- "$typed[3]" $argv[2..-1]
+end`;
+
+function fishOption({ flags, choices, summary }: OptionDefinition): string {
+  const [long = ""] = flags.match(/--[a-z-]+/) ?? [];
+  const [, short] = /^-([a-zA-Z])\b/.exec(flags) ?? [];
+  const name = `-l ${long.slice(2)}${short === undefined ? "" : ` -s ${short}`}`;
+  const value = choices === undefined ? "-r" : `-x -a ${quoted(choices.join(" "))}`;
+  return `${name}${flags.includes("<") ? ` ${value}` : ""} -d ${quoted(summary)}`;
 }
 
 function quoted(text: string): string {
-  return `'${text.replaceAll("'", "\\'")}'`;
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

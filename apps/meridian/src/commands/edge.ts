@@ -43,6 +43,8 @@ export async function join(input: CommandInput): Promise<ExitCode> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeIdentity(folder, identity);
   const role = roleOf(identity);
-  print(`Joined as ${role} "${identity.edge}"; start it with: meridian ${role} --control ${url}`);
+  if (input.isJson()) printJson({ edge: identity.edge, role, control: url });
+  else
+    print(`Joined as ${role} "${identity.edge}"; start it with: meridian ${role} --control ${url}`);
   return ExitCode.done;
 }
