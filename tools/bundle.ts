@@ -28,12 +28,79 @@ const entries = {
 /** Read by path at run time. */
 const dataPackages = ["@ip-location-db/asn", "@ip-location-db/geo-whois-asn-country-mmdb"];
 
+/** Where the package's own index has a name from: the file that declares it, and what it is called there. */
+interface Declared {
+  readonly path: string;
+  readonly name: string;
+}
+
+const packagesRequire = createRequire(join(root, "apps/meridian/package.json"));
+const indices = new Map<string, ReadonlyMap<string, Declared>>();
+
+/** What the index of one of our packages exports. */
+function indexOf(specifier: string): ReadonlyMap<string, Declared> {
+  const known = indices.get(specifier);
+  if (known !== undefined) return known;
+  const index = packagesRequire.resolve(specifier);
+  const found = new Map<string, Declared>();
+  indices.set(specifier, found);
+  const text = readFileSync(index, "utf8");
+  for (const [, from = ""] of text.matchAll(/^export \* from "([^"]+)";/gm)) {
+    const path = resolve(dirname(index), from);
+    for (const [, name = ""] of readFileSync(path, "utf8").matchAll(
+      /^export (?:const|class|(?:async )?function\*?) (\w+)/gm,
+    ))
+      found.set(name, { path, name });
+  }
+  for (const [, names = "", from = ""] of text.matchAll(/^export \{([^}]*)\} from "([^"]+)";/gm)) {
+    for (const { name, as } of namesIn(names)) {
+      const path = from.startsWith("@meridian/") ? undefined : resolve(dirname(index), from);
+      const declared = path === undefined ? indexOf(from).get(name) : { path, name };
+      if (declared !== undefined) found.set(as, declared);
+    }
+  }
+  return found;
+}
+
+/** `a, b as c` of an import or export; types are left out. */
+function namesIn(list: string): { readonly name: string; readonly as: string }[] {
+  return list
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "" && !item.startsWith("type "))
+    .map((item) => {
+      const [name = "", as = name] = item.split(" as ");
+      return { name, as };
+    });
+}
+
+/**
+ * Imports from the file that declares each name, instead of the index that has them all: else whoever needs one thing of a package loads
+ * all of it, as esbuild splits by files.
+ */
+function pastIndices(source: string): string {
+  return source.replaceAll(
+    /^import (type )?\{([^}]*)\} from "(@meridian\/[^"]+)";/gm,
+    (whole, type: string | undefined, names: string, specifier: string) => {
+      if (type !== undefined) return "";
+      const index = indexOf(specifier);
+      return namesIn(names)
+        .map(({ name, as }) => {
+          const declared = index.get(name);
+          if (declared === undefined) return whole;
+          return `import { ${declared.name} as ${as} } from ${JSON.stringify(declared.path)};`;
+        })
+        .join(" ");
+    },
+  );
+}
+
 /** Threads and children are started by the URL of a source file; in the bundle all of them lie side by side. */
 const startedByPath: esbuild.Plugin = {
   name: "started by path",
   setup: (build) => {
-    build.onLoad({ filter: /\/(packages|apps)\/.*\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replaceAll(
+    build.onLoad({ filter: /\/(packages|apps|native)\/.*\.ts$/ }, ({ path }) => ({
+      contents: pastIndices(readFileSync(path, "utf8")).replaceAll(
         /new URL\("(?:\.\.?\/)+([\w-]+)\.ts", import\.meta\.url\)/g,
         (url, name: string) =>
           Object.hasOwn(entries, name) ? `new URL("./${name}.js", import.meta.url)` : url,

@@ -52,6 +52,8 @@ export interface RunningServer {
   readonly child: ChildProcess;
   /** From starting the process to its first answer. */
   readonly loadMs: number;
+  /** From starting the process until it said itself that it is ready, where it does. */
+  readonly saidMs?: number;
   /** From starting the process until it had compiled what it was configured from, where it does and says so. */
   readonly compiledMs?: number;
   /** Its processes. */
@@ -158,6 +160,7 @@ export class Stage {
         hasEnded() && (await this.#isAnswering(adapter, serving)) === true ? true : undefined,
       next,
     );
+    await this.#whenSaid(adapter, serving, next, start);
     this.#children.delete(server.child);
     const root = pidOf(next);
     const loadMs = performance.now() - start;
@@ -244,15 +247,30 @@ export class Stage {
       throw new Error(`Cannot start ${adapter.name}: ${log}`, { cause: error });
     }
     const loadMs = performance.now() - startMs;
+    const saidMs = await this.#whenSaid(adapter, serving, child, startMs);
     const compiledMs = (adapter.compiledAt?.(serving) ?? 0) - startWallMs;
     return {
       ...{ adapter, version, serving, child, loadMs, pids: () => processTree(root) },
+      ...(saidMs === undefined ? {} : { saidMs }),
       ...(compiledMs > 0 ? { compiledMs } : {}),
     };
   }
 
+  /** Milliseconds from `startMs` until a server said that it is ready; undefined where it says nothing of it. */
+  async #whenSaid(
+    adapter: ServerAdapter,
+    serving: Serving,
+    child: ChildProcess,
+    startMs: number,
+  ): Promise<number | undefined> {
+    const ready = adapter.ready?.bind(adapter, serving);
+    if (ready === undefined) return undefined;
+    const isReady = async (): Promise<true | undefined> => ((await ready()) ? true : undefined);
+    await waitFor(`${adapter.name} to be ready`, LOAD_TIMEOUT_MS, isReady, child);
+    return performance.now() - startMs;
+  }
+
   async #isAnswering(adapter: ServerAdapter, serving: Serving): Promise<true | undefined> {
-    if (adapter.ready !== undefined && !(await adapter.ready(serving))) return undefined;
     const answer = await ask(serving.port, queryName(serving.plan.owners[0] ?? "", 0), 50);
     if (answer === undefined) return undefined;
     const isEcho = adapter.answers(serving.workload) === undefined;

@@ -81,6 +81,7 @@ function loadingOf(way: Loading["way"], server: RunningServer): Loading {
   return {
     way,
     readyMs: server.loadMs,
+    ...(server.saidMs === undefined ? {} : { saidMs: server.saidMs }),
     ...(server.compiledMs === undefined ? {} : { compiledMs: server.compiledMs }),
     memory: readMemory(server.pids()),
     ...(snapshotBytes === undefined ? {} : { snapshotBytes }),

@@ -4,13 +4,13 @@
 // test/tidy/edge-bundle.test.ts proves it.
 
 import { flushCompileCache } from "node:module";
-import { ProbeProcess, type EdgeLogger } from "@meridian/edge";
+import { ProbeProcess } from "@meridian/edge";
 import { listenWith, passedSockets } from "./activation.ts";
 import type { CommandInput } from "./command.ts";
 import { EdgeServer } from "./edge-server.ts";
 import { edgeOptions, probeOptions, readProcessArguments } from "./edge-options.ts";
 import { CommandError, ExitCode, exitCodeOf } from "./exit-code.ts";
-import { logLevels } from "./log-level.ts";
+import { plainLogger } from "./plain-logger.ts";
 import { listenOf, stateDirOf, workersOf } from "./server-settings.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { Standby, stepBack } from "./standby.ts";
@@ -21,8 +21,6 @@ import { ownVersion } from "./version.ts";
 const LINGER_MS_MAX = 1000;
 const SAMPLE_MAX = 1_000_000_000;
 const transports = ["auto", "native", "dgram"] as const;
-/** As pino has them, which writes the log of control. */
-const levelNumbers = { info: 30, warn: 40, error: 50 } as const;
 
 /** Runs `meridian edge` or `meridian probe` until SIGTERM or SIGINT; sets the exit code. */
 export async function runOwnProcess(
@@ -117,22 +115,4 @@ function controlsOf(input: CommandInput): string[] {
       `Cannot start: --control is "${wrong ?? ""}", expected https://HOST:PORT`,
     );
   return controls;
-}
-
-/** JSON lines on standard error, of the form of control's log. */
-function plainLogger(level: string): EdgeLogger {
-  const least = logLevels.findIndex((known) => known === level);
-  const write =
-    (name: keyof typeof levelNumbers) =>
-    (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-      if (logLevels.indexOf(name) < least) return;
-      const line = {
-        level: levelNumbers[name],
-        time: new Date().toISOString(),
-        ...fields,
-        msg: message,
-      };
-      process.stderr.write(`${JSON.stringify(line)}\n`);
-    };
-  return { info: write("info"), warn: write("warn"), error: write("error") };
 }

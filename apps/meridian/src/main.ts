@@ -6,6 +6,10 @@
 import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+
+/** As packages/edge/src/worker.ts has it. */
+const INLINING_FLAG = "--max-inlined-bytecode-size-cumulative=4000";
 
 // Not in the folder for temporary files, where others could leave code for us.
 process.env["NODE_COMPILE_CACHE"] ??= join(
@@ -13,6 +17,8 @@ process.env["NODE_COMPILE_CACHE"] ??= join(
   "meridian",
   "compiled",
 );
+// Before anything is compiled, as workers set it: what was compiled under other flags is compiled again, by each thread.
+setFlagsFromString(INLINING_FLAG);
 enableCompileCache(process.env["NODE_COMPILE_CACHE"]);
 
 const [command = "", ...rest] = process.argv.slice(2);

@@ -14,7 +14,6 @@ import {
   type EdgeLogger,
   type EdgeStatus,
   type HandlerData,
-  type HandlerReport,
   type Takeover,
 } from "@meridian/edge";
 import type { World } from "@meridian/snapshot";
@@ -32,9 +31,11 @@ export interface ServerEdgeOptions {
   readonly logger: EdgeLogger;
   /** From the process that this one replaces. */
   readonly takeover: Takeover | undefined;
+}
+
+/** Who is told of workers, as soon as there is somebody. */
+export interface WorkerListener {
   readonly onWorkerExit: (worker: number) => void;
-  /** A worker cannot serve a snapshot. */
-  readonly onRefused: (refused: Extract<HandlerReport, { kind: "refused" }>) => void;
 }
 
 /** The edge in this process; without addresses to listen on it answers nothing and only has counters that stay 0. */
@@ -44,6 +45,10 @@ export class ServerEdge {
   readonly #edge: Edge | undefined;
   readonly #queryLog: QueryLogFile | undefined;
   #isStarted = false;
+  #started: Promise<void> | undefined;
+  #listener: WorkerListener | undefined;
+  /** The overlay that workers were sent last. */
+  #overlay: SharedArrayBuffer | undefined;
   #handover: HandoverServer | undefined;
 
   constructor(options: ServerEdgeOptions) {
@@ -75,7 +80,23 @@ export class ServerEdge {
     return this.#isStarted;
   }
 
-  async start(): Promise<void> {
+  /** From now on somebody is told. */
+  listen(listener: WorkerListener): void {
+    this.#listener = listener;
+  }
+
+  /** Opens the sockets and starts the workers, once. Rejects, with everything closed, where that cannot be. */
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  /** Resolves when queries over UDP are answered from what is served. */
+  async whenAnswering(): Promise<void> {
+    await Promise.race([this.#edge?.whenAnswering(), this.start()]);
+  }
+
+  async #start(): Promise<void> {
     this.#isStarted = true;
     this.gatherer.start(this.#edge);
     await this.#edge?.start();
@@ -100,6 +121,9 @@ export class ServerEdge {
       this.gatherer.published(message.revision, world);
       this.#queryLog?.published(message.revision, world);
     }
+    // Served since before the control plane was loaded.
+    if (message.overlay === this.#overlay) return;
+    this.#overlay = message.overlay;
     this.#edge?.post({ kind: "snapshot", ...message });
   }
 
@@ -115,7 +139,7 @@ export class ServerEdge {
   }
 
   #makeEdge(): Edge {
-    const { server, takeover, logger, onWorkerExit } = this.#options;
+    const { server, takeover, logger } = this.#options;
     const { listen, workers, transport, passed = [], standby } = server;
     return new Edge({
       listen,
@@ -125,7 +149,7 @@ export class ServerEdge {
       handlerData: handlerDataOf(server),
       logger,
       onMessage: (message) => this.#take(message),
-      onWorkerExit,
+      onWorkerExit: (worker) => this.#listener?.onWorkerExit(worker),
       ...(takeover === undefined
         ? { inherited: passed }
         : { inherited: takeover.sockets, joinExisting: takeover.joinExisting }),
@@ -136,7 +160,9 @@ export class ServerEdge {
   #take(message: unknown): void {
     if (!isHandlerReport(message)) return;
     this.gatherer.take(message);
-    if (message.kind === "refused") this.#options.onRefused(message);
+    if (message.kind !== "refused") return;
+    const { worker, revision, error } = message;
+    this.#options.logger.error("A worker refused a snapshot", { worker, revision, error });
   }
 }
 

@@ -3,6 +3,7 @@
 // The embedded server: control plane, edge and API in one process, around one state folder.
 //
 //   lock the folder (or take the sockets over) ─► open the sockets ─► stored snapshot ─► store, API ─► files ─► first round of probes
+//   └────────────────────────── FirstAnswers ─────────────────────────────────────┘
 //
 // The sockets come first: a query that arrives before there is a snapshot is told SERVFAIL, so that its resolver asks elsewhere.
 
@@ -11,13 +12,13 @@ import { join } from "node:path";
 import { reasonOf, systemClock } from "@meridian/core";
 import {
   Api,
-  DiskPersistence,
+  type DiskPersistence,
   DocumentService,
   EdgeGateway,
   certificateFileEnd,
   controlVantage,
   Embedded,
-  StateDir,
+  type StateDir,
   TransitionHistory,
   LatencySamples,
   Notifier,
@@ -29,18 +30,19 @@ import {
   type EdgeFigures,
   type EmbeddedOptions,
   type Fleet,
+  type Logger,
   type Publication,
 } from "@meridian/control";
-import { processEnded, takeOver, type Takeover } from "@meridian/edge";
+import { processEnded, type Takeover } from "@meridian/edge";
 import { formatProblem } from "@meridian/model";
-import { loadNative } from "@meridian/native";
 import { CommandError, ExitCode } from "./exit-code.ts";
 import { DocumentStore, keyPathOf } from "./document-store.ts";
+import { FirstAnswers, adviceForSlabs } from "./first-answers.ts";
 import { processLogger } from "./process-logger.ts";
 import { whileShown } from "./progress.ts";
 import { journalPast, replayLine } from "./replay.ts";
 import { RollOuts } from "./roll-outs.ts";
-import { ServerEdge, handoverPath, serverTexts } from "./server-edge.ts";
+import { serverTexts, type ServerEdge } from "./server-edge.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { sharedPublication } from "./shared-control.ts";
 import { ownVersion } from "./version.ts";
@@ -48,6 +50,7 @@ import { ownVersion } from "./version.ts";
 export class Server {
   readonly embedded: Embedded;
   readonly #options: ServerOptions;
+  readonly #first: FirstAnswers;
   readonly #directory: StateDir;
   readonly #persistence: DiskPersistence;
   readonly #edge: ServerEdge;
@@ -60,32 +63,23 @@ export class Server {
   /** Among the controls of a shared store. */
   readonly #replica: ControlReplica | undefined;
   readonly #latency: LatencySamples;
-  readonly #logger: ReturnType<typeof processLogger>;
+  readonly #logger: Logger;
   #gateway: EdgeGateway | undefined;
   readonly #rollOuts: RollOuts;
   #httpAddress: string | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(
-    options: ServerOptions,
-    directory: StateDir,
-    logger: ReturnType<typeof processLogger>,
-    takeover: Takeover | undefined,
-  ) {
+  private constructor(options: ServerOptions, first: FirstAnswers) {
+    const { directory, persistence, edge } = first;
+    const logger = processLogger(options.logLevel);
     this.#options = options;
+    this.#first = first;
     this.#directory = directory;
     this.#logger = logger;
-    this.#persistence = new DiskPersistence(directory, logger.control, () => Date.now());
-    this.#store = new DocumentStore(options, (message) => logger.control.warn({}, message));
-    this.#edge = new ServerEdge({
-      server: options,
-      logger: logger.edge,
-      takeover,
-      onWorkerExit: (worker) => this.embedded.forgetWorker(worker),
-      onRefused: ({ worker, revision, error }) => {
-        logger.control.error({ worker, revision, error }, "A worker refused a snapshot");
-      },
-    });
+    this.#persistence = persistence;
+    this.#store = new DocumentStore(options, (message) => logger.warn({}, message));
+    this.#edge = edge;
+    edge.listen({ onWorkerExit: (worker) => this.embedded.forgetWorker(worker) });
     this.#refusals = new RefusalLog(join(directory.path, "audit"));
     const transitions = new TransitionHistory();
     this.#latency = new LatencySamples({
@@ -100,7 +94,7 @@ export class Server {
         ? { latencyFolder: join(directory.path, "latency") }
         : { shared: sharedPublication(() => this.#replica) }),
       edge: { publish: (publication) => this.#publish(publication) },
-      logger: logger.control,
+      logger: logger,
       persistence: this.#persistence,
       mapsFolder: join(directory.path, "maps"),
       probing: options.probing,
@@ -112,6 +106,7 @@ export class Server {
       onChangeSet: (changeSet) => this.#gateway?.changed(changeSet),
       servedByEdges: () => this.#rollOuts.servedRevisions,
       onSlab: adviceForSlabs(),
+      ...(first.restored === undefined ? {} : { restored: first.restored }),
     });
     this.#documents = new DocumentService(
       () => this.#store.store,
@@ -129,7 +124,7 @@ export class Server {
       state: this.#state,
       replica,
       gateway: () => this.#gateway,
-      logger: logger.control,
+      logger: logger,
     });
     this.#notifier = new Notifier({
       embedded: this.embedded,
@@ -139,7 +134,7 @@ export class Server {
       fleet: () => this.#fleet(),
       withdrawn: (revision) => this.#gateway?.publication(revision).reason,
       stateFolder: directory.path,
-      logger: logger.control,
+      logger: logger,
       nowMs: Date.now,
       environment: process.env,
     });
@@ -191,28 +186,24 @@ export class Server {
       onRoster: (roster) => this.#gateway?.rosterChanged(roster),
       onPlanKept: () => {
         this.#gateway?.planKept().catch((error: unknown) => {
-          this.#logger.control.error({ reason: reasonOf(error) }, "Cannot send vantages a plan");
+          this.#logger.error({ reason: reasonOf(error) }, "Cannot send vantages a plan");
         });
       },
     };
   }
 
   /** Resolves when answers come from a snapshot. Rejects, with everything closed, where that cannot be. */
-  static async start(options: ServerOptions): Promise<Server> {
-    const logger = processLogger(options.logLevel);
-    const directory = new StateDir(options.stateDir);
-    const takeover = options.replace ? await takeOver(handoverPath(options.stateDir)) : undefined;
-    const predecessor = takeover === undefined ? undefined : directory.holder();
-    if (takeover === undefined) directory.lock();
+  static async start(options: ServerOptions, given?: FirstAnswers): Promise<Server> {
+    const first = given ?? (await FirstAnswers.start(options));
     let server: Server | undefined;
     try {
-      server = new Server(options, directory, logger, takeover);
-      await server.#start(takeover, predecessor);
+      server = new Server(options, first);
+      await server.#start();
       return server;
     } catch (error) {
       // From its start on the edge closes the sockets, which are its own then.
-      if (server === undefined || !server.#edge.isStarted) takeover?.abandon();
-      if (server === undefined) directory.unlock();
+      if (!first.edge.isStarted) first.takeover?.abandon();
+      if (server === undefined) await first.close();
       await server?.close();
       throw error;
     }
@@ -237,11 +228,12 @@ export class Server {
     return this.#closing;
   }
 
-  async #start(takeover: Takeover | undefined, predecessor: number | undefined): Promise<void> {
+  async #start(): Promise<void> {
+    const { takeover, predecessor } = this.#first;
     if (takeover === undefined) await this.#startAlone();
     else await this.#replace(takeover, predecessor);
     this.#notifier.start();
-    this.#logger.control.info(
+    this.#logger.info(
       {
         dns: this.addresses,
         http: this.#httpAddress,
@@ -255,7 +247,6 @@ export class Server {
   }
 
   async #startAlone(): Promise<void> {
-    // The workers come up in threads of their own while this one reads the state folder and the files.
     const edgeStarted = this.#edge.start();
     // It is waited for below.
     edgeStarted.catch(() => undefined);
@@ -326,7 +317,7 @@ export class Server {
         onHalted: (revision, reason) => this.#rollOuts.halted(revision, reason),
       },
       refusals: this.#refusals,
-      logger: this.#logger.control,
+      logger: this.#logger,
       clock: systemClock,
     });
     await this.#gateway.start();
@@ -380,7 +371,7 @@ export class Server {
       name: this.#options.name ?? hostname(),
       documents: this.#documents,
       state: this.#state,
-      logger: this.#logger.control,
+      logger: this.#logger,
       onContent: () => this.embedded.recompile(),
       onShifts: () => this.embedded.followShifts(),
       onLatches: () => {
@@ -411,7 +402,7 @@ export class Server {
     const started = this.#loadFiles();
     if (!isAnswering) return started;
     started.catch((error: unknown) => {
-      this.#logger.control.error({ reason: reasonOf(error) }, "Cannot read the files");
+      this.#logger.error({ reason: reasonOf(error) }, "Cannot read the files");
     });
     return Promise.resolve();
   }
@@ -460,12 +451,4 @@ export class Server {
     await this.#store.close();
     this.#directory.unlock();
   }
-}
-
-/** Huge pages under the sections: a look-up among a million names then costs a fifth less. Without the add-on there are none. */
-function adviceForSlabs(): (slab: SharedArrayBuffer) => void {
-  const loaded = loadNative();
-  return (slab) => {
-    if (loaded.kind === "loaded") loaded.native.adviseHugePages(new Uint8Array(slab));
-  };
 }

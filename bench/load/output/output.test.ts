@@ -85,7 +85,7 @@ test("budgetsOf() of load times names what is there, and only under a million na
       "64 MB: met, 60 % to spare",
     ],
   );
-  assert.match(formatResult(million), /from disk alone \| 0\.14 \| – \| 61 \|/);
+  assert.match(formatResult(million), /from disk alone \| 0\.14 \| – \| – \| 61 \|/);
   assert.deepEqual(budgetsOf([result([])]), []);
 });
 

@@ -41,6 +41,8 @@ export interface Loading {
   readonly way: "first" | "again" | "stored";
   /** From starting the process to its first answer. */
   readonly readyMs: number;
+  /** From starting the process until it said itself that it is ready, where it does. */
+  readonly saidMs?: number;
   /** From starting the process until it had compiled its configuration, where it does and says so. */
   readonly compiledMs?: number;
   /** `first`: after all rounds; the others: some seconds after they were ready. */

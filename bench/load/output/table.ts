@@ -80,9 +80,10 @@ function loadingTable(servers: readonly ServerResult[]): string {
   const rows = servers
     .filter((server) => server.name !== "echo")
     .flatMap((server) =>
-      server.loadings.map(({ way, readyMs, compiledMs, memory, snapshotBytes }) => [
+      server.loadings.map(({ way, readyMs, saidMs, compiledMs, memory, snapshotBytes }) => [
         `${server.label}, ${ways[way]}`,
         (readyMs / 1000).toFixed(2),
+        saidMs === undefined ? "–" : (saidMs / 1000).toFixed(2),
         compiledMs === undefined ? "–" : (compiledMs / 1000).toFixed(2),
         mebibytes(memory.resident),
         mebibytes(memory.anonymous),
@@ -95,6 +96,7 @@ function loadingTable(servers: readonly ServerResult[]): string {
     [
       "how it came up",
       "ready s",
+      "API ready s",
       "compiled s",
       "resident MiB",
       "of it heaps and buffers",

@@ -48,7 +48,7 @@ export interface ServerAdapter {
   /** Writes every file that `start` needs. Not counted as load time. */
   configure(serving: Serving): void;
   start(serving: Serving): ChildProcess;
-  /** Resolves when the server itself says that it is ready; left out where only its answers tell. */
+  /** Whether the server itself says that it is ready; left out where only its answers tell. */
   ready?(serving: Serving): Promise<boolean>;
   /** Starts it from what it kept on disk alone, without what it is configured from; left out where it keeps nothing. */
   startStored?(serving: Serving): ChildProcess;

@@ -9,6 +9,7 @@ import { OverlayJournal } from "./overlay-journal.ts";
 import { readProbePlan, writeProbePlan } from "./probe-plan-file.ts";
 import { isShift, type Shift } from "./shift-effects.ts";
 import {
+  LinksFile,
   SnapshotStore,
   writeDurably,
   type OpenedRevision,
@@ -25,6 +26,8 @@ export class DiskPersistence implements Persistence {
   readonly store: SnapshotStore;
   readonly sectionFolder: SectionFolder;
   readonly journal: OverlayJournal;
+  readonly links: Pick<LinksFile, "read" | "keep">;
+  readonly #links: LinksFile;
   readonly #directory: StateDir;
   readonly #logger: Logger;
   readonly #wallMs: () => number;
@@ -37,6 +40,16 @@ export class DiskPersistence implements Persistence {
     const read = (name: string): Promise<SharedArrayBuffer | string> =>
       this.store.readSectionAsync(name);
     this.sectionFolder = { path: directory.path, read };
+    this.#links = new LinksFile(directory.path, (reason) =>
+      logger.error({ reason }, "Cannot write the links of the snapshot to the state folder"),
+    );
+    this.links = {
+      read: (hash) => this.#links.read(hash),
+      keep: (hash, world) => {
+        this.#links.keep(hash, world);
+        this.journal.follow(world);
+      },
+    };
     this.journal = new OverlayJournal(directory.path, wallMs, (error) =>
       logger.error({ reason: reasonOf(error) }, "Cannot write the overlay to the state folder"),
     );
@@ -114,6 +127,7 @@ export class DiskPersistence implements Persistence {
   }
 
   close(): void {
+    this.#links.close();
     this.journal.close();
   }
 }

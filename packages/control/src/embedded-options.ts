@@ -13,8 +13,9 @@ import type {
 } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import type { Manifest, OnSlab, SharedWorld, StoredSlots } from "@meridian/snapshot";
-import type { OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
+import type { LinksFile, OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
 import type { HostAddresses } from "./host-state.ts";
+import type { RestoredPair } from "./restored-pair.ts";
 import type { Candidate } from "./replicas/publication-agreement.ts";
 import type { Shift } from "./shift-effects.ts";
 import type { SecretPlace } from "./secrets/probe-secrets.ts";
@@ -55,6 +56,8 @@ export interface Persistence {
   /** The newest complete revision, or undefined. */
   loadRevision(onSlab?: OnSlab): OpenedRevision | undefined;
   saveRevision(revision: StoredRevision): void;
+  /** What a load of the newest revision need not work out; absent where it always does. */
+  readonly links?: Pick<LinksFile, "read" | "keep">;
   /** Slot values by key as they were, stale verdicts already taken as unknown. */
   loadOverlay(): StoredSlots | undefined;
   recordChangeSet(changeSet: ChangeSet): void;
@@ -128,6 +131,8 @@ export interface EmbeddedOptions {
   readonly allowEmpty: boolean;
   readonly vantage: string;
   readonly clock?: Clock;
+  /** What the state folder held, where that is answered from already; it is read by `restore()` where this is left out. */
+  readonly restored?: { readonly pair: RestoredPair | undefined };
   /** Told of memory that sections will lie in, before it is touched. */
   readonly onSlab?: OnSlab;
   /** Every published change set, in order. */

@@ -24,6 +24,7 @@ import type { FileDocument, Proposal, ProposalOptions, Publisher } from "./docum
 import type { EmbeddedOptions, Reload, SharedPublication } from "./embedded-options.ts";
 import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";
+import { restorePair } from "./restored-pair.ts";
 import { RunningShifts } from "./running-shifts.ts";
 import type { ServedModel } from "./served-model.ts";
 import { sizeOf } from "./shrinking.ts";
@@ -315,17 +316,19 @@ export class Embedded implements Publisher {
   }
 
   async #restore(): Promise<boolean> {
-    const { persistence, logger } = this.#options;
+    const { persistence, logger, restored, onSlab } = this.#options;
     this.#shifts.restore();
-    const overlay = persistence.loadOverlay();
-    if (!(await this.#served.restore(overlay)) || this.#isClosed) {
+    const wallMs = (): number => this.#clock.wallMs();
+    const { pair } = restored ?? { pair: restorePair(persistence, logger, { wallMs, onSlab }) };
+    if (pair !== undefined) await this.#served.restore(pair);
+    if (pair === undefined || this.#isClosed) {
       // Nothing is answered before it has compiled.
       this.#compiler.start();
       return false;
     }
-    if (overlay !== undefined) this.#served.publish();
+    if (pair.hasOverlay) this.#served.publish();
     logger.info({ revision: this.revision }, "Serving the stored revision");
-    return overlay !== undefined;
+    return pair.hasOverlay;
   }
 
   #restoreProbes(): void {

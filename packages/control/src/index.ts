@@ -21,6 +21,7 @@ export { readDocumentFiles } from "./file-loader.ts";
 export { declaredLatches } from "./declared-latches.ts";
 export { shiftChanges, type Shift } from "./shift-effects.ts";
 export { DiskPersistence } from "./disk-persistence.ts";
+export { publicationOf, restorePair, type RestoredPair } from "./restored-pair.ts";
 export { OverlayJournal, type JournalEntry } from "./overlay-journal.ts";
 export { SnapshotStore, StateDir } from "@meridian/snapshot/disk";
 export { resolversCompiler } from "./data-sets/resolvers-compiler.ts";

@@ -8,6 +8,7 @@
 import {
   appendFileSync,
   closeSync,
+  fstatSync,
   openSync,
   readFileSync,
   readSync,
@@ -18,11 +19,12 @@ import {
 import { join } from "node:path";
 import type { ChangeSet } from "@meridian/health";
 import { keyHigh, keyLow, reasonOf } from "@meridian/core";
-import { KeyedSlots, type StoredSlots } from "@meridian/snapshot";
+import { KeyedSlots, type StoredSlots, type World } from "@meridian/snapshot";
 import type { Moment } from "@meridian/snapshot/surface";
 import {
   decodeOverlay,
   encodeOverlay,
+  syncPath,
   writeDurably,
   type StoredOverlay,
 } from "@meridian/snapshot/disk";
@@ -64,6 +66,10 @@ export class OverlayJournal {
   readonly #onError: (error: unknown) => void;
   #sequence = 0;
   #hasBegun = false;
+  /** Whose slots the table is not in the order of yet. */
+  #unordered: World | undefined;
+  /** The table on disk is this one. */
+  #isLoaded = false;
   #buffered: string[] = [];
   #saveTimer: NodeJS.Timeout | undefined;
   #refreshTimer: NodeJS.Timeout | undefined;
@@ -95,6 +101,7 @@ export class OverlayJournal {
     const overlay = readOverlay(join(this.#folder, "overlay.bin"));
     if (typeof overlay === "string") return overlay;
     this.#slots = overlay.slots;
+    this.#isLoaded = true;
     this.#sequence = Math.max(this.#sequence, overlay.sequence);
     return overlay;
   }
@@ -117,11 +124,32 @@ export class OverlayJournal {
     // The first of a process is on disk before anybody can read it: else one that dies young leaves its sequences to the next.
     if (!this.#hasBegun) {
       this.#hasBegun = true;
+      if (this.#isLoaded && changeSet.changes.length === 0 && this.#mark())
+        return this.#refreshOften();
       this.save();
     } else {
       this.#saveTimer ??= setTimeout(() => this.save(), SAVE_MS);
     }
+    this.#refreshOften();
+  }
+
+  #refreshOften(): void {
     this.#refreshTimer ??= setInterval(() => this.#refresh(), REFRESH_MS).unref();
+  }
+
+  /** Leaves the sequence of a process that goes on with the table as it is; false where the disk does not take it. */
+  #mark(): boolean {
+    try {
+      const text = `${this.#buffered.join("\n")}\n`;
+      appendFileSync(this.#journalPath, text, { mode: 0o600, flush: true });
+      syncPath(join(this.#folder, "history"));
+      this.#buffered = [];
+      this.#journalBytes += text.length;
+      return true;
+    } catch (error) {
+      this.#onError(error);
+      return false;
+    }
   }
 
   /** Writes what is buffered, and a checkpoint where one is due. What cannot be written is reported and tried again later. */
@@ -137,9 +165,21 @@ export class OverlayJournal {
     }
   }
 
+  /** The snapshot that is served now: a start finds its slots soonest where they lie on disk in its order. */
+  follow(world: World): void {
+    this.#unordered = world;
+  }
+
+  #order(): void {
+    if (this.#unordered === undefined) return;
+    this.#slots = this.#slots.inOrderOf(this.#unordered);
+    this.#unordered = undefined;
+  }
+
   /** Says of the table that it is still right. */
   #refresh(): void {
     if (this.#buffered.length > 0) return;
+    this.#order();
     try {
       writeDurably(join(this.#folder, "overlay.bin"), this.#encode(this.#wallMs()));
     } catch (error) {
@@ -206,6 +246,7 @@ export class OverlayJournal {
 
   close(): void {
     clearInterval(this.#refreshTimer);
+    if (this.#unordered !== undefined && this.#hasBegun) this.#refresh();
     this.save();
     clearTimeout(this.#saveTimer);
   }
@@ -222,8 +263,9 @@ export class OverlayJournal {
 
   /** Sequence of the last entry on disk, 0 where there is none; of one that a crash cut off, too. */
   #lastJournaled(): number {
-    const newest = this.#files("journal-").at(-1);
-    return newest === undefined ? 0 : lastSequenceIn(newest.path, newest.size);
+    // A week has ten thousand files of checkpoints.
+    const newest = this.#names("journal-").at(-1);
+    return newest === undefined ? 0 : lastSequenceIn(newest.path);
   }
 
   #prune(nowMs: number): void {
@@ -244,12 +286,16 @@ export class OverlayJournal {
   #files(
     prefix: string,
   ): { readonly path: string; readonly atMs: number; readonly size: number }[] {
+    return this.#names(prefix).map((file) => ({ ...file, size: statSync(file.path).size }));
+  }
+
+  /** Oldest first. */
+  #names(prefix: string): { readonly path: string; readonly atMs: number }[] {
     return readdirSync(join(this.#folder, "history"))
       .filter((name) => name.startsWith(prefix))
       .map((name) => ({
         path: this.#historyPath(name),
         atMs: Number(name.slice(prefix.length).split(".")[0]),
-        size: statSync(this.#historyPath(name)).size,
       }))
       .toSorted((a, b) => a.atMs - b.atMs);
   }
@@ -275,10 +321,11 @@ function newestOf(slots: KeyedSlots): KeyedSlots {
 }
 
 /** Each line of a journal begins with its sequence. Only the end of the file is read: it may hold hundreds of thousands of changes. */
-function lastSequenceIn(path: string, size: number): number {
+function lastSequenceIn(path: string): number {
   let file: number | undefined;
   try {
     file = openSync(path, "r");
+    const { size } = fstatSync(file);
     for (let length = TAIL_BYTES; ; length *= 4) {
       const bytes = Buffer.alloc(Math.min(length, size));
       const count = readSync(file, bytes, 0, bytes.length, size - bytes.length);

@@ -3,7 +3,7 @@
 // The snapshot that is served: its sections, how the next one takes its place, and that it is on disk before anybody sees its number.
 
 import { assert, reasonOf, type Clock } from "@meridian/core";
-import type { SharedOverlay, VerdictThread } from "@meridian/health";
+import type { BegunOverlay, SharedOverlay, VerdictThread } from "@meridian/health";
 import {
   FIRST_EPOCH,
   SectionKind,
@@ -12,12 +12,12 @@ import {
   makeManifest,
   type ManifestSection,
   type NamedSection,
-  type StoredSlots,
 } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { CompilerProcess } from "./compiler-process.ts";
 import type { EmbeddedOptions, PublishMode } from "./embedded-options.ts";
 import type { CompiledSection } from "./file-load.ts";
+import type { RestoredPair } from "./restored-pair.ts";
 import { SupersededSections } from "./superseded-sections.ts";
 
 /** Sections that are read at once. */
@@ -115,21 +115,12 @@ export class ServedSnapshot {
     );
   }
 
-  /** Serves what the state folder holds; false where it has nothing that can be. */
-  async restore(overlay: StoredSlots | undefined): Promise<boolean> {
-    const stored = this.#options.persistence.loadRevision(this.#options.onSlab);
-    if (stored === undefined) return false;
-    const { manifest, pack } = stored;
-    const world = World.load(pack.sections, manifest.seed);
-    if ("error" in world) {
-      this.#options.logger.warn({ reason: world.error }, "Cannot serve the stored revision");
-      return false;
-    }
+  /** Serves what the state folder held. */
+  async restore({ manifest, pack, world, begun }: RestoredPair): Promise<void> {
     this.#pack = pack;
     this.seed = manifest.seed;
     this.epoch = manifest.epoch;
-    await this.#take(world, manifest.revision, manifest.sections, overlay);
-    return true;
+    await this.#take(world, manifest.revision, manifest.sections, begun);
   }
 
   /** Keeps other sections as the next revision, then serves them; published from the first `publish()` on. */
@@ -145,7 +136,7 @@ export class ServedSnapshot {
     await this.#keep(sections, { epoch, revision });
     if (this.#isClosed) return;
     this.epoch = epoch;
-    await this.#take(world, revision, sections, undefined);
+    await this.#take(world, revision, sections);
     if (this.isPublished && !this.#isClosed) this.publish(publish);
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
   }
@@ -155,8 +146,10 @@ export class ServedSnapshot {
     if (this.world === undefined) return;
     this.isPublished = true;
     this.#compiler.yieldToAnswers();
+    const manifest = makeManifest(this.revision, this.seed, this.#sections, this.epoch);
+    this.#options.persistence.links?.keep(manifest.hash, this.world);
     this.#options.edge.publish({
-      manifest: makeManifest(this.revision, this.seed, this.#sections, this.epoch),
+      manifest,
       revision: this.revision,
       world: this.world.share(),
       overlay: this.overlay.buffer,
@@ -228,12 +221,12 @@ export class ServedSnapshot {
     world: World,
     revision: number,
     sections: readonly LoadedSection[],
-    stored: StoredSlots | undefined,
+    begun?: BegunOverlay,
   ): Promise<void> {
     this.#overlay = await this.#verdicts.adopt(world, {
       revision,
       lastSequence: this.#options.persistence.lastSequence?.() ?? 0,
-      ...(stored === undefined ? {} : { stored }),
+      ...(begun === undefined ? {} : { begun }),
     });
     this.world = world;
     this.revision = revision;

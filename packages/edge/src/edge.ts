@@ -107,6 +107,7 @@ export class Edge {
   #sockets: readonly OpenSocket[] = [];
   #supervisors: readonly Supervisor[] = [];
   #closing: Promise<void> | undefined;
+  readonly #answering = Promise.withResolvers<void>();
 
   /** Throws for an address that cannot be parsed, before anything is opened. */
   constructor(options: EdgeOptions) {
@@ -138,8 +139,14 @@ export class Edge {
     const tcp = this.#supervise(workers, this.#tcpSockets());
     this.#supervisors = [...udp, tcp];
     await this.#startAll(udp);
+    this.#answering.resolve();
     // Connections wait in the kernel; on few cores the threads that nearly all queries come to are not to wait for this one.
     if (this.#closing === undefined) await this.#startAll([tcp]);
+  }
+
+  /** Resolves when workers take queries over UDP, sooner than `start()`; never where that fails. */
+  whenAnswering(): Promise<void> {
+    return this.#answering.promise;
   }
 
   async #startAll(supervisors: readonly Supervisor[]): Promise<void> {

@@ -53,9 +53,7 @@ export type { QueryHandlerOptions } from "./query-handler.ts";
 export { ServedSnapshot } from "./query-state.ts";
 export { TOP_NAMES_BYTES, TopNames, topNames } from "./top-names.ts";
 export type { TopName } from "./top-names.ts";
-
-/** The handler module for `EdgeOptions.handlerModule`: Meridian's own query path (`HandlerData`, `SnapshotMessage`). */
-export const queryHandlerModule: URL = new URL("./handler.ts", import.meta.url);
+export { queryHandlerModule } from "./query-handler-module.ts";
 export { CertificateRenewal, type CertificateRenewalOptions } from "./link/certificate-renewal.ts";
 export { readIdentity, roleOf, writeIdentity, type EdgeIdentity } from "./link/edge-identity.ts";
 export { EdgeProcess, type EdgeProcessOptions } from "./link/edge-process.ts";

@@ -68,7 +68,9 @@ export { CapacityTracker } from "./load/capacity-tracker.ts";
 export {
   OverlayDriver,
   adoptionChangeSet,
+  beginOverlay,
   type Adoption,
+  type BegunOverlay,
   type Cause,
   type ChangeSet,
   type MaskedChange,

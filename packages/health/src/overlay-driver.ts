@@ -3,6 +3,7 @@
 // The one writer of the overlay. Everybody who changes something (verdicts, shifts, latches, load) hands over slot values; the
 // driver turns them into change sets, keeps what follows from them (pool epochs, last-known bits) and publishes each set whole.
 
+import { assert } from "@meridian/core";
 import { OverlayWriter, type SlotChange, type StoredSlots, type World } from "@meridian/snapshot";
 import { keepLastKnown } from "./last-known.ts";
 
@@ -35,6 +36,8 @@ export interface Adoption {
   readonly atMs: number;
   /** A copy. */
   readonly slots: Uint32Array;
+  /** Stored slots that say what all of these are, together with the snapshot: nothing was carried over, and none of them is left. */
+  readonly stored?: StoredSlots;
 }
 
 export interface OverlayDriverOptions {
@@ -101,19 +104,28 @@ export class OverlayDriver {
   adopt(world: World, revision: number, stored?: StoredSlots, lastSequence: number = 0): void {
     const slots = world.initialSlots();
     const old = this.#world;
+    const before = this.#writer?.sequence ?? lastSequence;
+    const left =
+      old === undefined ? takeStored(world, slots, stored) : this.#carry(world, slots, old, stored);
+    const isStored = old === undefined && left === 0;
+    this.#begin(
+      world,
+      revision,
+      new OverlayWriter(slots, before + 1),
+      isStored ? stored : undefined,
+    );
+  }
+
+  #carry(world: World, slots: Uint32Array, old: World, stored: StoredSlots | undefined): void {
     const newest = this.#takePending();
     const carry = (slot: number): void => {
       const [low, high] = [world.slotKeyLow(slot), world.slotKeyHigh(slot)];
-      const oldSlot = old === undefined ? -1 : old.slotOfHalves(low, high);
+      const oldSlot = old.slotOfHalves(low, high);
       const value = oldSlot >= 0 ? newest(oldSlot) : (stored?.find(low, high) ?? -1);
       if (value !== undefined && value >= 0) slots[slot] = value;
     };
-    if (old !== undefined || stored !== undefined) {
-      for (let slot = 0; slot < world.poolEpochSlots; slot++) carry(slot);
-      for (let slot = world.latchSlots; slot < world.slotCount; slot++) carry(slot);
-    }
-    const before = this.#writer?.sequence ?? lastSequence;
-    this.#begin(world, revision, new OverlayWriter(slots, before + 1));
+    for (let slot = 0; slot < world.poolEpochSlots; slot++) carry(slot);
+    for (let slot = world.latchSlots; slot < world.slotCount; slot++) carry(slot);
   }
 
   /** Goes on with the overlay of a writer that is gone. */
@@ -153,7 +165,7 @@ export class OverlayDriver {
     this.#retry = undefined;
   }
 
-  #begin(world: World, revision: number, writer: OverlayWriter): void {
+  #begin(world: World, revision: number, writer: OverlayWriter, stored?: StoredSlots): void {
     this.#world = world;
     this.#revision = revision;
     this.#writer = writer;
@@ -163,6 +175,7 @@ export class OverlayDriver {
         revision,
         atMs: this.#options.wallMs(),
         slots: writer.current().slice(),
+        ...(stored === undefined ? {} : { stored }),
       },
       world,
     );
@@ -236,6 +249,49 @@ export class OverlayDriver {
   }
 }
 
+/** An overlay that has begun, and the shared memory that it is in. */
+export type BegunOverlay = Adoption & { readonly buffer: SharedArrayBuffer };
+
+/** Begins the first overlay of a process, for whoever answers with it before anybody writes to it. */
+export function beginOverlay(
+  world: World,
+  start: {
+    readonly revision: number;
+    readonly stored: StoredSlots | undefined;
+    /** No change set from before has a greater sequence. */
+    readonly lastSequence: number;
+    readonly wallMs: () => number;
+  },
+): BegunOverlay {
+  let begun: BegunOverlay | undefined;
+  const driver = new OverlayDriver({
+    wallMs: start.wallMs,
+    onChangeSet: () => {},
+    onAdopted: (adoption) => {
+      begun = { ...adoption, buffer: driver.buffer };
+    },
+  });
+  driver.adopt(world, start.revision, start.stored, start.lastSequence);
+  assert(begun !== undefined, "an overlay that begins is told of");
+  return begun;
+}
+
+/** Takes over what is stored of endpoints and latches; gives the number of stored slots that are not of them. */
+function takeStored(world: World, slots: Uint32Array, stored: StoredSlots | undefined): number {
+  let left = stored?.size ?? 0;
+  const take = (from: number, to: number): void => {
+    for (let slot = from; slot < to && left > 0; slot++) {
+      const value = stored?.find(world.slotKeyLow(slot), world.slotKeyHigh(slot)) ?? -1;
+      if (value < 0) continue;
+      slots[slot] = value;
+      left--;
+    }
+  };
+  take(0, world.poolEpochSlots);
+  take(world.latchSlots, world.slotCount);
+  return left;
+}
+
 /**
  * What of a begun overlay neither the snapshot nor the journal gives, as a change set, so that (revision, sequence) names one state.
  * `recorded` is what the journal holds.
@@ -246,6 +302,9 @@ export function adoptionChangeSet(
   cause: Cause,
   recorded: StoredSlots | undefined,
 ): ChangeSet {
+  const { sequence, revision, atMs } = adoption;
+  if (recorded !== undefined && adoption.stored === recorded)
+    return { sequence, revision, atMs, cause, changes: [] };
   const initial = world.initialSlots();
   const changes: { readonly key: bigint; readonly value: number }[] = [];
   adoption.slots.forEach((value, slot) => {
@@ -254,6 +313,5 @@ export function adoptionChangeSet(
     if ((known < 0 ? initial[slot] : known) !== value)
       changes.push({ key: world.slotKey(slot), value });
   });
-  const { sequence, revision, atMs } = adoption;
   return { sequence, revision, atMs, cause, changes };
 }

@@ -23,7 +23,12 @@ import {
   RESTART_DELAY_MS,
   RESTART_DELAY_MS_MAX,
 } from "./limits.ts";
-import { OverlayDriver, adoptionChangeSet, type ChangeSet } from "./overlay-driver.ts";
+import {
+  adoptionChangeSet,
+  beginOverlay,
+  type BegunOverlay,
+  type ChangeSet,
+} from "./overlay-driver.ts";
 import { packTargets } from "./packed-plan.ts";
 import { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 import type { Roster } from "./quorum/quorum.ts";
@@ -48,6 +53,8 @@ import type { VerdictWorkerStart } from "./verdict-worker.ts";
 export interface AdoptionRequest extends Omit<SnapshotToJudge, "world" | "resumed"> {
   /** Slots from before a restart, for the first one. */
   readonly stored?: StoredSlots;
+  /** The overlay that the first one is answered with already. */
+  readonly begun?: BegunOverlay;
 }
 
 export interface VerdictThreadOptions {
@@ -121,9 +128,20 @@ export class VerdictThread {
    * Starts an overlay for a snapshot, which carries over what the one before holds by key. The first one is adopted here, at once:
    * nobody else writes yet, and answers need not wait until the thread is up.
    */
-  async adopt(world: World, { stored, ...request }: AdoptionRequest): Promise<SharedOverlay> {
+  async adopt(
+    world: World,
+    { stored, begun, ...request }: AdoptionRequest,
+  ): Promise<SharedOverlay> {
     const snapshot = { ...request, world: world.share() };
-    if (this.#judged === undefined && !this.#isClosed) return this.#begin(snapshot, world, stored);
+    if (this.#judged === undefined && !this.#isClosed) {
+      const { revision, lastSequence } = request;
+      const { wallMs } = this.#options;
+      return this.#begin(
+        snapshot,
+        world,
+        begun ?? beginOverlay(world, { revision, stored, lastSequence, wallMs }),
+      );
+    }
     await this.#ask({ kind: "adopt", snapshot }, { world });
     assert(this.#judged?.world === world, "snapshots are adopted one at a time");
     return this.#judged.overlay;
@@ -311,14 +329,8 @@ export class VerdictThread {
     open?.resolve(value);
   }
 
-  #begin(snapshot: SnapshotToJudge, world: World, stored: StoredSlots | undefined): SharedOverlay {
-    const driver = new OverlayDriver({
-      wallMs: this.#options.wallMs,
-      onChangeSet: () => {},
-      onAdopted: (adoption) =>
-        this.#adopted(snapshot, world, { ...adoption, buffer: driver.buffer }),
-    });
-    driver.adopt(world, snapshot.revision, stored, snapshot.lastSequence);
+  #begin(snapshot: SnapshotToJudge, world: World, begun: BegunOverlay): SharedOverlay {
+    this.#adopted(snapshot, world, begun);
     assert(this.#judged !== undefined, "an overlay that begins is told of");
     if (this.#worker !== undefined) this.#resume(this.#judged);
     // A process that begins with what is on disk answers first: threads that come up at once take the processor from one another.

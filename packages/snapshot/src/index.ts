@@ -54,7 +54,13 @@ export { SectionPack, type NamedSection, type OnSlab } from "./section-pack.ts";
 export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
 export { Status, type Trace, type TraceEvent } from "./trace.ts";
-export { TargetKind, World, type FailoverNode, type SharedWorld } from "./world.ts";
+export {
+  TargetKind,
+  World,
+  type FailoverNode,
+  type ResolvedLinks,
+  type SharedWorld,
+} from "./world.ts";
 export { Found, NameLookup } from "./zone/name-lookup.ts";
 export { NO_TARGET, type NamesChunk, type ResolveTarget } from "./zone/names-chunk.ts";
 export { readPublishedZone, type PublishedZone } from "./zone/published-zone.ts";

@@ -43,6 +43,7 @@ import {
   type SectionError,
 } from "./section.ts";
 import { audienceStarts } from "./selection-counts.ts";
+import { targetsOf } from "./zone/names-chunk.ts";
 import { TargetKind } from "./zone/zone-format.ts";
 import { ZoneTable } from "./zone/zone-table.ts";
 
@@ -90,6 +91,14 @@ export interface SharedWorld {
   /** Slab and first byte of each section but the names sections. */
   readonly places: Uint32Array;
   readonly links: WorldLinks;
+}
+
+/** What takes longest to work out of a snapshot, in words that do not depend on where its sections lie. */
+export interface ResolvedLinks {
+  /** Pool by link of the policies section, −1 elsewhere. */
+  readonly pools: Int32Array;
+  /** What the links of names sections lead to. */
+  readonly targets: Int32Array;
 }
 
 /** What a world is put together from; names sections are in `names` alone. */
@@ -151,13 +160,14 @@ export class World {
    * Loads opened sections. Refuses a required section of an unknown kind, a policy whose classifier is missing, and whatever a look-up
    * could be led astray by: the sections may be of another writer than ours. Sections that are in `previous` too, the very objects, are
    * not looked at again, and links that lead where they led are copied. `isVerified`: all of them were loaded in another process before,
-   * together, and are not looked into here.
+   * together, and are not looked into here; `resolved` is what came of it there.
    */
   static load(
     sections: readonly Section[],
     seed: number,
     previous?: World,
-    isVerified = false,
+    isVerified: boolean = false,
+    resolved?: ResolvedLinks,
   ): World | SectionError {
     const unknown = sections.find(
       ({ kind, flags }) => !knownKinds.has(kind) && (flags & SECTION_FLAG_REQUIRED) !== 0,
@@ -184,15 +194,19 @@ export class World {
       slabs,
       (kind, low, high) =>
         kind === TargetKind.policy ? policyKeys.find(low, high) : poolKeys.find(low, high),
-      previous === undefined
-        ? undefined
-        : {
-            records: previous.zones.names.records,
-            sections: previous.zones.chunks,
-            policies: movesOf(previous.policies.section, policies, PoliciesTable.policyKeys),
-            pools: movesOf(previous.pools.section, pools, PoolsTable.poolKeys),
-          },
-      isVerified,
+      {
+        before:
+          previous === undefined
+            ? undefined
+            : {
+                records: previous.zones.names.records,
+                sections: previous.zones.chunks,
+                policies: movesOf(previous.policies.section, policies, PoliciesTable.policyKeys),
+                pools: movesOf(previous.pools.section, pools, PoolsTable.poolKeys),
+              },
+        isVerified,
+        targets: resolved?.targets,
+      },
     );
     if ("error" in zones) return zones;
     const others = sections.filter(({ kind }) => kind !== SectionKind.names);
@@ -200,8 +214,9 @@ export class World {
       const links = { ...previous.#parts.links, names: zones.names.records };
       return new World({ seed, sections: others, slabs, links, zones }, pools, policies);
     }
-    const links = resolveLinks(others, pools, policies, poolKeys, zones);
+    const links = resolveLinks(others, pools, policies, poolKeys, zones, resolved);
     const world = new World({ seed, sections: others, slabs, links, zones }, pools, policies);
+    if (resolved !== undefined) return world;
     const dangling = danglingLink(world, ofKind(others, SectionKind.classifier));
     return dangling === undefined ? world : { error: dangling };
   }
@@ -221,6 +236,11 @@ export class World {
     const [policies] = ofKind(sections, SectionKind.policies);
     assert(pools !== undefined && policies !== undefined, "a shared world has pools and policies");
     return new World({ seed, sections, slabs, links, zones }, pools, policies);
+  }
+
+  /** What a later load of the very same sections need not work out again; in the thread that loaded them. */
+  resolvedLinks(): ResolvedLinks {
+    return { pools: this.#parts.links.poolOfLink, targets: targetsOf(this.zones.names) };
   }
 
   /** What another thread of this process opens. */
@@ -397,10 +417,14 @@ function resolveLinks(
   policies: Section,
   poolKeys: KeyIndex,
   zones: ZoneTable,
+  resolved: ResolvedLinks | undefined,
 ): WorldLinks {
   const classifiers = ofKind(sections, SectionKind.classifier);
   const classifierIndex = new Map(classifiers.map(({ key }, index) => [key, index]));
-  const poolOfLink = poolsOfLinks(policies, (low, high) => poolKeys.find(low, high));
+  const poolOfLink =
+    resolved?.pools.length === policies.count(SharedTable.links)
+      ? sharedWords(resolved.pools)
+      : poolsOfLinks(policies, (low, high) => poolKeys.find(low, high));
   const classifierOfLink = new Int32Array(new SharedArrayBuffer(poolOfLink.byteLength));
   for (const [link, pool] of poolOfLink.entries())
     classifierOfLink[link] =
@@ -421,6 +445,12 @@ function resolveLinks(
     ),
     names: zones.names.records,
   };
+}
+
+function sharedWords(words: Int32Array): Int32Array {
+  const shared = new Int32Array(new SharedArrayBuffer(words.byteLength));
+  shared.set(words);
+  return shared;
 }
 
 /** Where each entry of a table is in the snapshot after it, −1 where it is gone; undefined where all are where they were. */

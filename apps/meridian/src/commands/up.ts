@@ -6,7 +6,9 @@ import { listenWith, passedSockets } from "../activation.ts";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import { logLevels } from "../log-level.ts";
-import { Server } from "../server.ts";
+import { FirstAnswers } from "../first-answers.ts";
+import type { Server } from "../server.ts";
+import type { ServerOptions } from "../server-options.ts";
 import { accessOf } from "../access-options.ts";
 import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
 import { stepBack, type Standby } from "../standby.ts";
@@ -31,7 +33,7 @@ export async function up(input: CommandInput, standby?: Standby): Promise<ExitCo
   const stop = whenStopped();
   const manager = ServiceManager.ofProcess();
   const passed = passedSockets();
-  const server = await Server.start({
+  const options: ServerOptions = {
     files: files.map((path) => resolve(path)),
     stateDir: stateDirOf(input),
     listen: listenWith(passed, input.list("listen"), listenOf(input)),
@@ -55,7 +57,8 @@ export async function up(input: CommandInput, standby?: Standby): Promise<ExitCo
       stepBack();
       replaced.resolve();
     },
-  });
+  };
+  const server = await serverAfter(options, await FirstAnswers.start(options));
   // Now rather than at the end, which a crash would not reach: what was compiled makes the next start quick.
   flushCompileCache();
   manager.ready();
@@ -64,4 +67,10 @@ export async function up(input: CommandInput, standby?: Standby): Promise<ExitCo
   await server.close();
   setTimeout(() => process.exit(ExitCode.done), LINGER_MS_MAX).unref();
   return ExitCode.done;
+}
+
+/** The rest of the server. It is not even loaded before the first answers: of what a start takes, half is that. */
+async function serverAfter(options: ServerOptions, first: FirstAnswers): Promise<Server> {
+  const loaded = await import("../server.ts");
+  return loaded.Server.start(options, first);
 }

@@ -55,7 +55,7 @@ export type FetchSection = (name: string, bytes: number) => Promise<SharedArrayB
 export type ReplicaState = Pick<
   EdgeState,
   "load" | "restored" | "readSection" | "writeSection" | "keep" | "changed"
->;
+> & { readonly links?: Pick<EdgeState["links"], "read" | "keep"> };
 
 /** A revision that can be served. */
 export interface LoadedRevision {
@@ -259,12 +259,15 @@ export class EdgeReplica {
   #restorePair({ revision: stored, sequence, slots, ageMs }: RestoredPair): string | undefined {
     const { manifest, pack } = stored;
     const { epoch, revision } = manifest;
-    const world = World.load(pack.sections, manifest.seed);
+    const resolved = this.#options.state.links?.read(manifest.hash);
+    const isVerified = resolved !== undefined;
+    const world = World.load(pack.sections, manifest.seed, undefined, isVerified, resolved);
     if ("error" in world) return world.error;
     const values = world.initialSlots();
-    for (let row = 0; row < slots.size; row++) {
-      const slot = world.slotOfHalves(slots.lowAt(row), slots.highAt(row));
-      if (slot >= 0) values[slot] = slots.valueAt(row);
+    for (let slot = 0; slot < world.slotCount; slot++) {
+      if (slot >= world.poolEpochSlots && slot < world.branchSlots) continue;
+      const value = slots.find(world.slotKeyLow(slot), world.slotKeyHigh(slot));
+      if (value >= 0) values[slot] = value;
     }
     this.#serve(manifest, { pack, world }, { epoch, revision, sequence, slots: values });
     this.#options.logger.info("Serving the stored revision", { revision, sequence, ageMs });
@@ -387,6 +390,7 @@ export class EdgeReplica {
     });
     before?.close();
     state.changed(mirror);
+    state.links?.keep(manifest.hash, world);
     onPosition(this.position);
   }
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { reasonOf } from "@meridian/core";
 import { KeyedSlots, Verdict, type Manifest, type OnSlab } from "@meridian/snapshot";
 import {
+  LinksFile,
   OverlayEncoder,
   SnapshotStore,
   decodeOverlay,
@@ -41,6 +42,7 @@ export interface RestoredPair {
 export class EdgeState {
   readonly store: SnapshotStore;
   readonly journal: SlotJournal;
+  readonly links: LinksFile;
   readonly #folder: string;
   readonly #logger: EdgeLogger;
   #saveTimer: NodeJS.Timeout | undefined;
@@ -62,6 +64,9 @@ export class EdgeState {
     this.#logger = logger;
     this.store = new SnapshotStore(folder);
     this.journal = new SlotJournal(folder, logger);
+    this.links = new LinksFile(folder, (reason) =>
+      logger.error("Cannot keep the links of the snapshot in the state folder", { reason }),
+    );
   }
 
   /** Wall time at which the process before last heard of control, as far as the overlay on disk tells. */
@@ -85,10 +90,9 @@ export class EdgeState {
     this.#encoder = new OverlayEncoder(overlay.slots);
     this.#restoredAtMs = overlay.savedAtMs;
     const isOld = ageMs > VERDICT_AGE_MS_MAX;
-    const slots = overlay.slots.map((row) => {
-      const value = overlay.slots.valueAt(row);
-      return isOld ? ((value & ~3) | Verdict.unknown) >>> 0 : value;
-    });
+    const slots = isOld
+      ? overlay.slots.map((row) => ((overlay.slots.valueAt(row) & ~3) | Verdict.unknown) >>> 0)
+      : overlay.slots;
     return { revision: stored, sequence: overlay.sequence, slots, ageMs };
   }
 
@@ -173,6 +177,7 @@ export class EdgeState {
   close(): void {
     clearTimeout(this.#pruneTimer);
     this.flush();
+    this.links.close();
     this.journal.close();
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+export { LinksFile } from "./links-file.ts";
 export { OverlayEncoder } from "./overlay-encoder.ts";
 export { decodeOverlay, encodeOverlay, type StoredOverlay } from "./overlay-file.ts";
 export {

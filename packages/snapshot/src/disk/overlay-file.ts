@@ -63,10 +63,8 @@ export function decodeOverlay(bytes: Uint8Array): StoredOverlay | string {
     return `Overlay has ${bytes.length} bytes, its ${count} slots need ${end + 4}`;
   if (crc32(bytes.subarray(0, end)) !== view.getUint32(end, true))
     return "Overlay has another checksum than it says";
-  const slots = new KeyedSlots(count);
-  for (let at = HEADER_BYTES; at < end; at += ENTRY_BYTES) {
-    const [low, high] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
-    slots.set(low, high, view.getUint32(at + 8, true), view.getUint32(at + 12, true));
-  }
+  const rows = new Uint32Array(count * 4);
+  new Uint8Array(rows.buffer).set(bytes.subarray(HEADER_BYTES, end));
+  const slots = KeyedSlots.ofRows(rows);
   return { savedAtMs: view.getFloat64(8, true), sequence: view.getUint32(16, true), slots };
 }

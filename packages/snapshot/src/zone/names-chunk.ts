@@ -95,6 +95,15 @@ export interface NamesBefore {
   readonly pools: Int32Array | undefined;
 }
 
+/** What is known of names sections before they are looked at. */
+export interface NamesKnown {
+  readonly before?: NamesBefore | undefined;
+  /** All of them were found sound before, together. */
+  readonly isVerified?: boolean;
+  /** What their links lead to, one section after the other, from a load of the very same snapshot. */
+  readonly targets?: Int32Array | undefined;
+}
+
 /**
  * Checks names sections and resolves their links. Sections that were in `before` are taken to be sound.
  */
@@ -103,8 +112,7 @@ export function resolveNames(
   slabs: readonly Slab[],
   seed: number,
   resolveTarget: ResolveTarget,
-  before?: NamesBefore,
-  isVerified = false,
+  { before, isVerified = false, targets }: NamesKnown = {},
 ): NamesTable | SectionError {
   const known = new Map(before?.sections.map((section, chunk) => [section, chunk]));
   let size = sections.length * CHUNK_WORDS;
@@ -116,8 +124,11 @@ export function resolveNames(
     size += section.count(SharedTable.links);
   }
   const records = new Int32Array(new SharedArrayBuffer(size * 4));
+  const firstTarget = sections.length * CHUNK_WORDS;
+  const resolved = targets?.length === size - firstTarget ? targets : undefined;
+  if (resolved !== undefined) records.set(resolved, firstTarget);
   const slabIndex = new Map(slabs.map((slab, index) => [slab, index]));
-  let targetBase = sections.length * CHUNK_WORDS;
+  let targetBase = firstTarget;
   for (const [chunk, section] of sections.entries()) {
     const linkCount = section.count(SharedTable.links);
     const at = chunk * CHUNK_WORDS;
@@ -132,13 +143,19 @@ export function resolveNames(
     records[at + ChunkWord.targetBase] = targetBase;
     records[at + ChunkWord.linkCount] = linkCount;
     const old = known.get(section);
-    if (before === undefined || old === undefined)
-      resolveLinks(section, records, targetBase, resolveTarget);
-    else if (!copyTargets(before, old, records, targetBase))
+    const isCopied =
+      before !== undefined && old !== undefined && copyTargets(before, old, records, targetBase);
+    if (resolved === undefined && !isCopied)
       resolveLinks(section, records, targetBase, resolveTarget);
     targetBase += linkCount;
   }
   return { slabs, records };
+}
+
+/** What the links of all names sections lead to, as `NamesKnown.targets` has it. */
+export function targetsOf({ records }: NamesTable): Int32Array {
+  // The first section's targets begin where the records end.
+  return records.subarray(records.length === 0 ? 0 : records[ChunkWord.targetBase]!);
 }
 
 function openError(section: Section, seed: number): string | undefined {

@@ -18,7 +18,7 @@ import {
   labelOffsets,
   NamesChunk,
   resolveNames,
-  type NamesBefore,
+  type NamesKnown,
   type NamesTable,
   type ResolveTarget,
 } from "./names-chunk.ts";
@@ -177,8 +177,7 @@ export class ZoneTable {
     sections: readonly Section[],
     slabs: readonly Slab[],
     resolveTarget: ResolveTarget,
-    before?: NamesBefore,
-    isVerified = false,
+    known?: NamesKnown,
   ): ZoneTable | SectionError {
     const zoneSections = sections.filter(({ kind }) => kind === SectionKind.zone);
     const seed = zoneSections[0]?.seed ?? 0;
@@ -190,7 +189,7 @@ export class ZoneTable {
     }
     const chunks = chunksOf(sections, zoneSections);
     if ("error" in chunks) return chunks;
-    const names = resolveNames(chunks, slabs, seed, resolveTarget, before, isVerified);
+    const names = resolveNames(chunks, slabs, seed, resolveTarget, known);
     if ("error" in names) return names;
     const table = ZoneTable.open(zoneSections, names, chunks);
     // Every look-up in a zone ends at its apex at the latest.
