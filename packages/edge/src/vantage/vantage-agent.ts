@@ -46,7 +46,10 @@ export class VantageAgent {
   #plan: ProbePlan | undefined;
   readonly #links: readonly ReportLink[];
   #planName = "";
+  /** Fetched now. */
   #fetching = "";
+  /** What comes after it: the last one that was heard of meanwhile. */
+  #next: { readonly section: PlanSection; readonly fetch: FetchSection } | undefined;
   /** By control: whether this vantage was in its list. */
   readonly #listed = new Set<string>();
   #isClosed = false;
@@ -119,8 +122,12 @@ export class VantageAgent {
     if (plan !== undefined && plan.name !== this.#planName) this.#fetch(plan, fetch);
   }
 
+  /** One at a time: where plans change faster than they are fetched, each that was fetched is taken, as there would never be one otherwise. */
   #fetch(section: PlanSection, fetch: FetchSection): void {
-    if (this.#fetching === section.name) return;
+    if (this.#fetching !== "") {
+      this.#next = this.#fetching === section.name ? undefined : { section, fetch };
+      return;
+    }
     this.#fetching = section.name;
     this.#fetchPlan(section, fetch)
       .catch((error: unknown) => {
@@ -131,7 +138,11 @@ export class VantageAgent {
       })
       .finally(() => {
         // What failed is tried again when control speaks next.
-        if (this.#fetching === section.name) this.#fetching = "";
+        this.#fetching = "";
+        const next = this.#next;
+        this.#next = undefined;
+        if (next !== undefined && next.section.name !== this.#planName && !this.#isClosed)
+          this.#fetch(next.section, next.fetch);
       });
   }
 
@@ -139,7 +150,7 @@ export class VantageAgent {
     const refusal = this.#store.refusal(section);
     if (refusal !== undefined) throw new Error(refusal);
     const content = await fetch(section.name, section.bytes);
-    if (this.#isClosed || this.#fetching !== section.name) return;
+    if (this.#isClosed) return;
     // A copy: what is decoded may not be shared.
     const plan = this.#store.take(section, new Uint8Array(content).slice());
     if (typeof plan === "string") throw new Error(plan);
