@@ -328,3 +328,48 @@ test("what comes too fast is told to come later, by token, and a wrong token slo
   // Who has none is not kept out by who has a wrong one.
   assert.equal((await api.http("GET", "/v1/whoami")).status, 200);
 });
+
+test("what is too large, shown by a stranger or too late, or leaves too little is refused, audited, and nothing half done", async (t) => {
+  const names = Array.from({ length: 12 }, (_, at) => ({
+    ...{ name: `n${at}`, type: "A", values: ["192.0.2.1"] },
+  }));
+  const zone = {
+    ...{ apiVersion: "meridian.dev/v1alpha1", kind: "Zone", metadata: { name: "example.org" } },
+    spec: { origin: "example.org", nameServers: [{ name: "ns1.example.net" }], records: names },
+  };
+  const api = await ApiFixture.start(t, {});
+  assert.equal((await api.local("POST", "/v1/apply", { body: zone })).status, 200);
+  const request = { subject: "late", roles: ["admin"], expiresIn: "1ms" };
+  const expired = (await api.local("POST", "/v1/tokens", { body: request })).body.token;
+  const { revision } = await api.store.head();
+  const served = api.embedded.revision;
+  const foreign = `mrd_0123456789_${"A".repeat(43)}`;
+  const write = { method: "POST", path: "/v1/apply", body: pool("default", "web") } as const;
+  const asked = [
+    [await api.http(write.method, write.path, { token: expired, body: write.body }), 401],
+    [await api.http(write.method, write.path, { token: foreign, body: write.body }), 401],
+    [await api.local("POST", "/v1/apply", { body: Buffer.alloc(50_000_000, 32).toString() }), 413],
+    [
+      await api.local("POST", "/v1/apply", {
+        body: [write.body, { ...zone, spec: { ...zone.spec, records: names.slice(0, 2) } }],
+      }),
+      409,
+    ],
+    [await api.local("DELETE", "/v1/documents/Zone/default/example.org"), 409],
+  ] as const;
+  for (const [answer, status] of asked) assert.equal(answer.status, status, answer.text);
+  const { rows } = await api.local("GET", "/v1/audit/refusals");
+  assert.deepEqual(
+    rows.map((row) => ["subject", "request", "code"].map((name) => String(Reflect.get(row, name)))),
+    [
+      ["anonymous", "POST /v1/apply", "ACCESS_UNAUTHENTICATED"],
+      ["anonymous", "POST /v1/apply", "ACCESS_UNAUTHENTICATED"],
+      ["local", "POST /v1/apply", "REQUEST_TOO_LARGE"],
+      ["local", "POST /v1/apply", "DOCUMENTS_SHRINK"],
+      ["local", "DELETE /v1/documents/Zone/default/example.org", "DOCUMENTS_SHRINK"],
+    ],
+  );
+  assert.equal((await api.store.head()).revision, revision);
+  assert.equal(api.embedded.revision, served);
+  assert.equal((await api.local("GET", "/v1/documents/Pool/default/web")).status, 404);
+});
