@@ -22,6 +22,7 @@ import {
   FIRST_ANSWERS_MS,
   RESTART_DELAY_MS,
   RESTART_DELAY_MS_MAX,
+  YOUNG_MB_MAX,
 } from "./limits.ts";
 import {
   adoptionChangeSet,
@@ -273,7 +274,11 @@ export class VerdictThread {
       beatMs,
       heartbeat: heartbeatWords(),
     };
-    const worker = new Worker(program, { name: "verdicts", workerData: start });
+    const worker = new Worker(program, {
+      name: "verdicts",
+      workerData: start,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB_MAX },
+    });
     let reason = "it was stopped";
     const watch = new HeartbeatWatch(start.heartbeat, beatMs, () => {
       reason = "it hung, and was ended";
