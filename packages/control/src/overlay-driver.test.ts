@@ -300,3 +300,50 @@ test("reading before a snapshot was adopted is a programmer's error", () => {
   assert.throws(() => driver.slots, TypeError);
   assert.equal(driver.sequence, 0);
 });
+
+test("adoptionChangeSet() says the same with and without what was before, whatever changes", () => {
+  const counts = fc.dictionary(
+    fc.constantFrom("a", "b", "c", "d"),
+    fc.integer({ min: 1, max: 3 }),
+    {
+      minKeys: 1,
+    },
+  );
+  const step = fc.record({
+    counts,
+    weight: fc.integer({ min: 1, max: 3 }),
+    flips: fc.array(fc.nat(40)),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 2, maxLength: 5 }), (steps) => {
+      const recorded = new KeyedSlots();
+      const record = ({ changes }: ChangeSet): void => {
+        for (const { key, value } of changes)
+          recorded.set(Number(key & 0xffff_ffffn), Number(key >> 32n), value, 0);
+      };
+      let before: { readonly world: World; readonly slots: Uint32Array } | undefined;
+      const driver = new OverlayDriver({
+        wallMs: () => 7,
+        onChangeSet: record,
+        onAdopted: (adoption, world) => {
+          const looked = adoptionChangeSet(world, adoption, cause, recorded);
+          assert.deepEqual(adoptionChangeSet(world, adoption, cause, recorded, before), looked);
+          record(looked);
+        },
+      });
+      for (const [index, { counts: pools, weight, flips }] of steps.entries()) {
+        const world = worldWith(pools, weight);
+        driver.adopt(world, index + 1);
+        for (const flip of flips) {
+          // Verdicts, latches, and weights that a shift has changed.
+          const slot = flip % world.slotCount;
+          const isEpoch = slot >= world.poolEpochSlots && slot < world.branchSlots;
+          const value = slot < world.poolEpochSlots ? (flip % 2 === 0 ? GOOD : BAD) : flip % 3;
+          if (!isEpoch) driver.apply([{ slot, value }], cause);
+        }
+        before = { world, slots: driver.slots.slice() };
+      }
+    }),
+    { numRuns: 40 },
+  );
+});

@@ -111,6 +111,8 @@ export class VerdictThread {
   readonly #verdicts = new Map<string, Verdict>();
   #latches: ReadonlyMap<string, DeclaredLatch> = new Map();
   #judged: Judged | undefined;
+  /** What recorded all changes since the snapshot that is judged; another one may lack some. */
+  #recorded: StoredSlots | undefined;
   #worker: Worker | undefined;
   #restartTimer: NodeJS.Timeout | undefined;
   #startedAtMs = 0;
@@ -349,7 +351,16 @@ export class VerdictThread {
     const cause = isResumed
       ? { kind: "restore", text: "the verdict thread began anew" }
       : { kind: "snapshot", text: `revision ${snapshot.revision}` };
-    const changeSet = adoptionChangeSet(world, answer, cause, this.#options.recorded());
+    const recorded = this.#options.recorded();
+    const before = isResumed || recorded !== this.#recorded ? undefined : this.#judged;
+    this.#recorded = recorded;
+    const changeSet = adoptionChangeSet(
+      world,
+      answer,
+      cause,
+      recorded,
+      before && { world: before.world, slots: before.overlay.moment().slots },
+    );
     // What a thread published and did not live to tell is made up for here.
     if (!isResumed || changeSet.changes.length > 0) this.#options.onChangeSet(changeSet);
     const { revision } = snapshot;
