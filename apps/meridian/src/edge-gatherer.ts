@@ -70,7 +70,7 @@ export class EdgeGatherer implements EdgeFiguresSource {
     clearInterval(this.#timer);
   }
 
-  /** Called before a revision is posted to the workers. */
+  /** Called in the turn in which a revision is posted to the workers. */
   published(revision: number, world: World): void {
     this.#gather();
     const totals = new Float64Array(new SnapshotCounters(shapeOf(world)).bytes / 4);

@@ -117,14 +117,14 @@ export class ServerEdge {
 
   /** Has every worker serve a revision. */
   serve({ manifest: _, ...message }: Publication, world: World | undefined): void {
-    if (world !== undefined) {
-      this.gatherer.published(message.revision, world);
-      this.#queryLog?.published(message.revision, world);
+    // Else served since before the control plane was loaded.
+    if (message.overlay !== this.#overlay) {
+      this.#overlay = message.overlay;
+      this.#edge?.post({ kind: "snapshot", ...message });
     }
-    // Served since before the control plane was loaded.
-    if (message.overlay === this.#overlay) return;
-    this.#overlay = message.overlay;
-    this.#edge?.post({ kind: "snapshot", ...message });
+    if (world === undefined) return;
+    this.gatherer.published(message.revision, world);
+    this.#queryLog?.published(message.revision, world);
   }
 
   /** Takes no more offers to be replaced. */

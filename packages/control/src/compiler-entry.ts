@@ -10,6 +10,11 @@ import type { CompilerFolders } from "./file-load.ts";
 import { reasonOf } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
 
+/** How long after a revision what it has made superfluous is removed. */
+const PRUNE_MS = 2000;
+/** Where changes follow each other faster than that, it is removed with one revision in so many. */
+const KEPT_MAX = 20;
+
 const start: unknown = JSON.parse(process.env["MERIDIAN_COMPILER"] ?? "null");
 assert(
   process.send !== undefined && isStart(start),
@@ -20,6 +25,9 @@ let stored: ReadonlyMap<string, InputFile> = new Map();
 const parent = process.ppid;
 /** The question that is being answered wants answers to come first. */
 let isYielding = false;
+/** Revisions since something was removed. */
+let keptCount = 0;
+let pruneTimer: NodeJS.Timeout | undefined;
 const compiler = new FileCompiler(
   start,
   () => {
@@ -42,12 +50,31 @@ process.on("message", (question: CompilerQuestion) => {
   process.send?.(answer, undefined, undefined, () => {
     if (isBroken) process.exit(1);
   });
-  // After the answer: nobody waits for what is no longer needed to be gone, and for the disk only who keeps a revision.
-  if (question.kind === "load") compiler.sections.settle();
-  if (question.kind === "keep") compiler.sections.prune();
+  // After the answer: for the disk only who keeps a revision waits.
+  if (question.kind === "load") {
+    clearTimeout(pruneTimer);
+    compiler.sections.settle();
+  }
+  if (question.kind === "keep") pruneSoon();
   // For a small change, which takes some tens of milliseconds: under load those of the least priority are some hundreds.
   setNice(getPriority(parent));
 });
+
+/**
+ * Nobody waits for what is no longer needed to be gone, and edges take the revision now, perhaps on this machine. What was compiled since
+ * is kept first.
+ */
+function pruneSoon(): void {
+  clearTimeout(pruneTimer);
+  keptCount += 1;
+  if (keptCount >= KEPT_MAX) prune();
+  else pruneTimer = setTimeout(prune, PRUNE_MS);
+}
+
+function prune(): void {
+  keptCount = 0;
+  compiler.sections.prune();
+}
 
 /** Of this thread; on Linux, those that help it keep theirs. */
 function setNice(nice: number): void {

@@ -23,7 +23,12 @@ const IDLE_MS = 15 * 60_000;
  * One thread collects garbage: it takes less processor time in all than several that wait for each other, and nobody waits for a
  * reload so much as for answers. Large young generations: what a load makes is mostly dropped at its end.
  */
-const EXEC_ARGUMENTS = ["--single-threaded-gc", "--max-semi-space-size=32"];
+const EXEC_ARGUMENTS = [
+  "--single-threaded-gc",
+  "--max-semi-space-size=32",
+  // Sections made anew would have the whole heap, a million names, looked through with every third change.
+  "--external-memory-accounted-in-global-limit",
+];
 
 export type CompilerQuestion = AskedOfCompiler & {
   /** Answers come first: what takes long is done at the least priority. */

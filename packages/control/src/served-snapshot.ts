@@ -129,11 +129,13 @@ export class ServedSnapshot {
     text: string,
     { revision = this.revision + 1, publish }: ReplacementOptions = {},
   ): Promise<void> {
+    const epoch = this.nextEpoch;
+    // The compiler waits for the disk meanwhile.
+    const keeping = this.#hasFolder ? this.#keep(sections, { epoch, revision }) : undefined;
     const world = this.#load(sections, this.seed, true);
     if (typeof world === "string")
       throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-    const epoch = this.nextEpoch;
-    await this.#keep(sections, { epoch, revision });
+    await (keeping ?? this.#keep(sections, { epoch, revision }));
     if (this.#isClosed) return;
     this.epoch = epoch;
     await this.#take(world, revision, sections);
@@ -181,6 +183,10 @@ export class ServedSnapshot {
     return { ...entry, buffer: found };
   }
 
+  get #hasFolder(): boolean {
+    return this.#options.persistence.sectionFolder !== undefined;
+  }
+
   /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
   async #keep(
     sections: readonly LoadedSection[],
@@ -189,7 +195,7 @@ export class ServedSnapshot {
     const { seed } = this;
     const { persistence, logger } = this.#options;
     try {
-      if (persistence.sectionFolder === undefined) {
+      if (!this.#hasFolder) {
         const buffers = this.#pack?.sections.map((section) => section.copy()) ?? [];
         const written = writtenSections(sections, buffers);
         persistence.saveRevision({ epoch, revision, seed, sections: written });

@@ -53,7 +53,7 @@ export interface EdgeProcessOptions {
   readonly standby?: EdgeOptions["standby"] | undefined;
   /** A worker has said something. */
   readonly onReport?: (report: HandlerReport) => void;
-  /** Workers are about to be sent another revision. */
+  /** Workers were just sent another revision. */
   readonly onRevision?: (revision: number, world: World) => void;
 }
 
@@ -76,7 +76,13 @@ export class EdgeProcess implements LocalEdge {
   /** What control was last told of how it is answered here. */
   #told: AnswerTotals & { readonly revision: number; readonly atMs: number };
   #served:
-    | { readonly world: World; readonly mirror: OverlayMirror; readonly sinceMs: number }
+    | {
+        readonly world: World;
+        readonly mirror: OverlayMirror;
+        /** Of another revision than what was served before. */
+        readonly isNew: boolean;
+        readonly sinceMs: number;
+      }
     | undefined;
   /** The process that this one replaces, until it has ended. */
   readonly #predecessor: number | undefined;
@@ -130,13 +136,18 @@ export class EdgeProcess implements LocalEdge {
     this.#replica = new EdgeReplica({
       state: this.#state,
       logger,
-      serve: (message) => this.edge.post(message),
+      serve: (message) => {
+        this.edge.post(message);
+        const { world, mirror, isNew } = this.#served ?? {};
+        // What workers say of it comes in a later turn.
+        if (isNew === true && world !== undefined && mirror !== undefined)
+          options.onRevision?.(mirror.revision, world);
+      },
       onPosition: () => this.#link.acknowledge(),
       onSynced: () => this.#link.acknowledge(),
       onMirror: (world, mirror) => {
-        if (mirror.revision !== this.#served?.mirror.revision)
-          options.onRevision?.(mirror.revision, world);
-        this.#served = { world, mirror, sinceMs: Date.now() };
+        const isNew = mirror.revision !== this.#served?.mirror.revision;
+        this.#served = { world, mirror, isNew, sinceMs: Date.now() };
         this.#isolation.served(world, mirror);
       },
       onChecked: (status) => this.#link.report(status),
