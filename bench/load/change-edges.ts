@@ -4,6 +4,9 @@
 // `node bench/load/change-edges.ts [--names N] [--rounds N] [--rate Q] [--keep] [--save]`. `--save` writes bench/results/DATE-change-edges.json.
 // One control compiles N names (a million unless given) and feeds four edges, processes of their own; each is asked Q times a second in
 // all for the six names that change, which is its load. A change counts when the last of the four answers as it says.
+//
+// Unless Q is given, it is what keeps the machine half busy: edges and clients share its two cores, so what the four are asked at a first
+// rate is measured in processor time of both, above that without queries, and scaled to one core of the two.
 
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -17,6 +20,7 @@ import { largePlan, millionSize } from "./data/plan.ts";
 import { regionNets } from "./data/regions.ts";
 import { ask } from "./measure/ask.ts";
 import { startLoader, type LoaderRun } from "./measure/loader.ts";
+import { readBusy } from "./measure/cpu.ts";
 import { describeMachine } from "./measure/machine.ts";
 import { buildNative } from "./measure/native.ts";
 import { freePort, startPinned, stopProgram, waitFor } from "./measure/program.ts";
@@ -41,6 +45,14 @@ import { meridian } from "./servers/meridian.ts";
 
 const EDGES = 4;
 const CORES = "0,1";
+const CORE_COUNT = 2;
+/** What queries take of both cores. */
+const LOAD_SHARE = 0.5;
+/** At which their cost is measured. */
+const FIRST_RATE = 5000;
+const BUSY_MS = 3000;
+/** Four edges, control and its compiler at rest take some hundredths. */
+const IDLE_MAX = 0.25;
 const CLIENT_CORE = 1;
 const READY_MS_MAX = 300_000;
 const ANSWER_MS_MAX = 60_000;
@@ -52,14 +64,13 @@ const { values } = parseArgs({
   options: {
     names: { type: "string", default: "1000000" },
     rounds: { type: "string", default: "20" },
-    rate: { type: "string", default: "10000" },
+    rate: { type: "string" },
     keep: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
   },
 });
 const names = Number(values.names);
 const rounds = Number(values.rounds);
-const rate = Number(values.rate);
 
 const children: ChildProcess[] = [];
 const loaders: LoaderRun[] = [];
@@ -110,12 +121,12 @@ async function run(): Promise<void> {
   const ports = await startPlanes(serving, documents, `change-weight.${origin}`);
   const list = join(folder, "names");
   writeFileSync(list, `${changedNames(origin).join("\n")}\n`);
-  const seconds = 3600;
-  for (const port of ports)
-    loaders.push(
-      startLoader({ port, core: CLIENT_CORE, rate, seconds, seed: SEED, names: list, watch: true }),
-    );
+  const rate = values.rate === undefined ? await halfBusyRate(ports, list) : Number(values.rate);
+  startLoaders(ports, list, rate);
   await sleep(1000);
+  console.log(
+    `${EDGES} × ${rate} queries a second: both cores ${percentOf(await busyShare())} busy`,
+  );
   const { changes, missed, load } = await measure(documents, origin);
   const result: ScenarioResult = {
     format: RESULT_FORMAT,
@@ -150,6 +161,47 @@ async function run(): Promise<void> {
   const base = saveResult(join(import.meta.dirname, "../results"), result);
   savePlot(base, result);
   console.log(`saved ${base}.json; node bench/load/report.ts writes it into README.md`);
+}
+
+function startLoaders(ports: readonly number[], list: string, rate: number): void {
+  for (const port of ports)
+    loaders.push(
+      startLoader({
+        ...{ port, core: CLIENT_CORE, rate, seconds: 3600, seed: SEED, names: list, watch: true },
+      }),
+    );
+}
+
+/** Queries a second at each edge that keep both cores half busy, more than they are without any. */
+async function halfBusyRate(ports: readonly number[], list: string): Promise<number> {
+  const idle = await busyShare();
+  if (idle > IDLE_MAX)
+    throw new Error(
+      `Cannot tell what queries cost: both cores are ${percentOf(idle)} busy without them; give --rate, or wait for an idle machine`,
+    );
+  startLoaders(ports, list, FIRST_RATE);
+  await sleep(1000);
+  const busy = await busyShare();
+  for (const loader of loaders.splice(0)) {
+    loader.finish();
+    await loader.summary;
+  }
+  console.log(
+    `both cores ${percentOf(idle)} busy without queries, ${percentOf(busy)} at ${EDGES} × ${FIRST_RATE} a second`,
+  );
+  const perQuery = Math.max(busy - idle, 0.01) / FIRST_RATE;
+  return Math.round(LOAD_SHARE / perQuery / 100) * 100;
+}
+
+/** How much of both cores is used, from 0 to 1. */
+async function busyShare(): Promise<number> {
+  const [startMs, before] = [performance.now(), readBusy(CORES)];
+  await sleep(BUSY_MS);
+  return (readBusy(CORES) - before) / (performance.now() - startMs) / 1000 / CORE_COUNT;
+}
+
+function percentOf(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }
 
 /** Control and the edges; resolves with the edges' ports when all answer. */
