@@ -14,6 +14,7 @@ import {
   ZoneWriter,
   type Binding,
   type ServiceBinding,
+  type SharedBinding,
   type WrittenSection,
 } from "@meridian/snapshot/writer";
 import { wireName } from "./compile-pools.ts";
@@ -93,23 +94,21 @@ function addStatic(writer: ZoneWriter, { records }: Zone): void {
 /** Binds the names of Records, those of one shape to one binding. */
 function addBound(model: Model, writer: ZoneWriter, { dynamicRecords }: Zone): void {
   const { table, indices } = dynamicRecords;
-  const bound = new Map<number, { readonly types: readonly number[]; readonly binding: Binding }>();
+  const bound: (SharedBinding | undefined)[] = table.shapes.map(() => undefined);
   const key = new NameKey();
   for (const record of indices) {
     const number = table.shapeAt(record);
-    let known = bound.get(number);
+    let known = bound[number];
     if (known === undefined) {
       const shape = table.shapes[number];
       assert(shape !== undefined, "every Record has a shape");
-      known = {
-        types: shape.spec.types.map((type) => boundTypes[type]),
-        binding: bindingOf(model, shape),
-      };
-      bound.set(number, known);
+      const types = shape.spec.types.map((type) => boundTypes[type]);
+      known = writer.sharedBinding(types, bindingOf(model, shape));
+      bound[number] = known;
     }
     const start = table.ownerStart(record);
     key.setText(table.names.bytes, start, start + table.ownerBytes(record));
-    writer.addBinding(key.bytes.subarray(0, key.length), known.types, known.binding);
+    writer.bind(key.bytes, key.length, known);
   }
 }
 

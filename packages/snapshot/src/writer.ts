@@ -38,6 +38,7 @@ export {
   ZoneWriter,
   type Binding,
   type ServiceBinding,
+  type SharedBinding,
   type SrvBinding,
   type ZoneOptions,
 } from "./zone/zone-writer.ts";

@@ -178,6 +178,8 @@ class ChunkWriter {
   readonly #places: BindingPlaces;
   readonly #layout: NamesLayout;
   readonly #nodes: ByteList;
+  readonly #lone: number[] = [0];
+  readonly #loneSets = [this.#lone];
 
   constructor(build: ZoneBuild, places: BindingPlaces, key: bigint) {
     this.#build = build;
@@ -194,15 +196,12 @@ class ChunkWriter {
 
   /** Appends a node and returns where it lies. */
   #node(owner: number): number {
-    const { owners, bound, records } = this.#build;
+    const { owners, bound } = this.#build;
     const nodes = this.#nodes;
     const { words } = owners.rows;
     const row = owner * OWNER_WORDS;
     const lastRecord = words[row + Owner.lastRecord]!;
-    const sets =
-      lastRecord === 0
-        ? noSets
-        : this.#recordSets(chain(records, lastRecord, PendingRecord.previous));
+    const sets = lastRecord === 0 ? noSets : this.#setsOf(lastRecord);
     const lastBound = words[row + Owner.lastBound]!;
     const boundCount = chainLength(bound, lastBound, PendingBinding.previous);
     const setCount = sets.length + boundCount;
@@ -232,9 +231,17 @@ class ChunkWriter {
     return at;
   }
 
+  /** The same lists again and again for owners with one record, as most have. */
+  #setsOf(last: number): readonly (readonly number[])[] {
+    const { records } = this.#build;
+    if (records.words[last - 1 + PendingRecord.previous] !== 0)
+      return this.#recordSets(chain(records, last, PendingRecord.previous));
+    this.#lone[0] = last - 1;
+    return this.#loneSets;
+  }
+
   /** Records of an owner grouped by type, types rising, each group in canonical order without doubles (RFC 2181 §5). */
   #recordSets(all: number[]): readonly (readonly number[])[] {
-    if (all.length === 1) return [all];
     const { records } = this.#build;
     all.sort(
       (a, b) =>
@@ -363,7 +370,7 @@ class BindingPlaces {
 function chain(list: WordList, last: number, previous: number): number[] {
   const rows: number[] = [];
   for (let next = last; next > 0; next = list.words[next - 1 + previous]!) rows.push(next - 1);
-  return rows.length === 1 ? rows : rows.reverse();
+  return rows.reverse();
 }
 
 function chainLength(list: WordList, last: number, previous: number): number {

@@ -66,6 +66,14 @@ export interface Binding {
   readonly objectiveSeconds?: number;
 }
 
+/** Types and binding that several owners have. */
+export interface SharedBinding {
+  /** Of the types. */
+  readonly mask: number;
+  /** Of the binding, in the zone. */
+  readonly index: number;
+}
+
 /** What holds for a whole zone. */
 export interface ZoneOptions {
   /** `ClientLocation`, not `inherit`. Default `preferEcs`. */
@@ -117,7 +125,7 @@ export class ZoneWriter {
   /** Adds one record in class IN. `owner` and `rdata` are in wire form, names in rdata uncompressed; `ttl` in seconds. */
   addRecord(owner: Uint8Array, type: number, ttl: number, rdata: Uint8Array): void {
     const { records, recordBytes } = this.#build;
-    const ownerIndex = this.#owner(owner);
+    const ownerIndex = this.#owner(owner, owner.length);
     const at = recordBytes.length;
     encodeRecord(recordBytes, type, rdata, this.#origin);
     if (type === TYPE_SOA) {
@@ -138,6 +146,11 @@ export class ZoneWriter {
    * same object, which is then kept once.
    */
   addBinding(owner: Uint8Array, types: readonly number[], binding: Binding): void {
+    this.bind(owner, owner.length, this.sharedBinding(types, binding));
+  }
+
+  /** The same in two steps, for many owners that are bound alike: what `bind` takes. */
+  sharedBinding(types: readonly number[], binding: Binding): SharedBinding {
     let mask = 0;
     for (const type of types) {
       const bit = boundTypeBit(type);
@@ -149,8 +162,13 @@ export class ZoneWriter {
       index = this.#bindings.push(binding) - 1;
       this.#bindingIndex.set(binding, index);
     }
+    return { mask, index };
+  }
+
+  /** Binds the owner that the first `length` bytes are. */
+  bind(owner: Uint8Array, length: number, { mask, index }: SharedBinding): void {
     const { bound } = this.#build;
-    const ownerIndex = this.#owner(owner);
+    const ownerIndex = this.#owner(owner, length);
     const row = bound.zeros(BOUND_WORDS);
     const { words } = bound;
     words[row + PendingBinding.mask] = mask;
@@ -195,9 +213,9 @@ export class ZoneWriter {
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(end - SERIAL_BYTES_BEFORE_END, serial);
   }
 
-  #owner(owner: Uint8Array): number {
+  #owner(owner: Uint8Array, length: number): number {
     const name = this.#name;
-    assert(name.set(owner, 0, owner.length, 0) === owner.length, "the owner is a wire name");
+    assert(name.set(owner, 0, length, 0) === length, "the owner is a wire name");
     const originLabel = name.labelCount - this.#originLabels;
     assert(originLabel >= 0 && this.#endsInOrigin(), "the owner lies in the zone");
     const end = name.starts[originLabel]!;
