@@ -46,7 +46,7 @@ for (const { title, withholdAfter } of [
     const edge = edgeOf(hub, new Map([...first.sections, ...second.sections]));
     hub.publish(first.publication);
     await until(() => edge.revision === 1);
-    hub.publish(second.publication, { digest: second.digest });
+    hub.publish(second.publication, second);
     // Another control has found it good meanwhile.
     if (withholdAfter === "sent") hub.decide(2, undefined);
     else await until(() => edge.revision === 2);
@@ -65,9 +65,42 @@ for (const { title, withholdAfter } of [
     edge.close();
   });
 
+test("an edge that a revision goes to first checks the very cut of it that it serves", async () => {
+  const halted: string[] = [];
+  const events = { onHalted: (_: number, reason: string) => void halted.push(reason) };
+  const hub = new EdgeHub({ wallMs: () => 0, monotonicMs: () => 0 }, events);
+  const [first, second, third] = [1, 2, 3].map((at) => publicationOf(at, `192.0.2.${at}`));
+  assert.ok(first !== undefined && second !== undefined && third !== undefined);
+  hub.setWithheld(() => ["game.example"]);
+  const sections = [first, second, third].flatMap((each) => [...each.sections]);
+  const edge = edgeOf(hub, new Map(sections));
+  hub.publish(first.publication);
+  await until(() => edge.revision === 1);
+  const asked: string[][] = [];
+  hub.publish(second.publication, {
+    digestOf: (withheld) => {
+      asked.push([...withheld]);
+      return second.digestOf(withheld);
+    },
+  });
+  await until(() => edge.revision === 2);
+  assert.deepEqual(asked, [["game.example"]]);
+  assert.deepEqual(edge.origins, ["bank.example", "shop.example"]);
+  assert.notEqual(second.digestOf(["game.example"]), second.digestOf([]));
+  hub.tick();
+  // As if control answered otherwise from this cut, though not from the whole.
+  hub.publish(third.publication, {
+    digestOf: (withheld) => (withheld.length > 0 ? "another" : third.digestOf(withheld)),
+  });
+  await until(() => halted.length > 0);
+  assert.match(halted.join(), /edge "eu-0" refused it: .*answers/);
+  assert.equal(edge.revision, 2);
+  edge.close();
+});
+
 interface Published {
   readonly publication: Publication;
-  readonly digest: string;
+  readonly digestOf: (withheld: readonly string[]) => string;
   readonly sections: ReadonlyMap<string, SharedArrayBuffer>;
 }
 
@@ -88,7 +121,7 @@ function publicationOf(revision: number, address: string): Published {
   const manifest = makeManifest(revision, SEED, sections.map(manifestSection));
   return {
     publication: { manifest, revision, world: world.share(), overlay, slotCount },
-    digest: answersDigest(world),
+    digestOf: (withheld) => answersDigest(World.open(world.share(), withheld)),
     sections: new Map(sections.map(({ name, buffer }) => [name, buffer])),
   };
 }

@@ -242,7 +242,12 @@ export class Publishing implements Surroundings {
     }
     const digest = this.#staged.get(newest.revision);
     if (digest === undefined) this.#hub?.publish(newest);
-    else this.#hub?.publish(newest, { digest, before: this.#kept(), gathers: true });
+    else
+      this.#hub?.publish(newest, {
+        digestOf: () => digest,
+        before: this.#kept(),
+        gathers: true,
+      });
   }
 
   #newest(publication: Publication, before: ModelDraft): void {
@@ -261,7 +266,7 @@ export class Publishing implements Surroundings {
     const isAsked = hub?.views([]).some(({ connected }) => connected) !== false;
     if (isAsked) this.#staged.set(this.revision, digest);
     if (isBad && isAsked) this.refused.add(this.revision);
-    hub?.publish(publication, { digest });
+    hub?.publish(publication, { digestOf: () => digest });
     if (isAsked && below(this.random, 3) === 0) this.#killCanaries();
   }
 

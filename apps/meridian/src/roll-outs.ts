@@ -121,8 +121,9 @@ export class RollOuts {
 
   #staging({ world }: Publication, isFirst: boolean): Staging {
     const hasEdges = this.#options.gateway()?.hasEdges === true;
-    const digest = answersDigest(World.open(world));
-    return { digest, before: this.#settled, gathers: isFirst || !hasEdges };
+    const digestOf = (withheld: readonly string[]): string =>
+      answersDigest(World.open(world, withheld));
+    return { digestOf, before: this.#settled, gathers: isFirst || !hasEdges };
   }
 
   /** What edges were sent before this process. */

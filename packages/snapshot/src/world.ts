@@ -7,7 +7,7 @@
 //
 // So an edge worker that is handed a snapshot of a million names goes on answering after less than a millisecond.
 
-import { assert, keyHigh, keyLow, mix32 } from "@meridian/core";
+import { assert, key64, keyHigh, keyLow, mix32 } from "@meridian/core";
 import { KeyIndex } from "./key-index.ts";
 import { keyRuns, type KeyRun } from "./key-runs.ts";
 import { Classifier, ClassifierTableId } from "./location/classifier.ts";
@@ -44,7 +44,7 @@ import {
 } from "./section.ts";
 import { audienceStarts } from "./selection-counts.ts";
 import { targetsOf } from "./zone/names-chunk.ts";
-import { TargetKind } from "./zone/zone-format.ts";
+import { TargetKind, zoneKeyText } from "./zone/zone-format.ts";
 import { ZoneTable } from "./zone/zone-table.ts";
 
 export { TargetKind } from "./zone/zone-format.ts";
@@ -221,17 +221,19 @@ export class World {
     return dangling === undefined ? world : { error: dangling };
   }
 
-  /** Opens what `share()` of another thread of this process gave: it was checked there. Takes as long for a million names as for ten. */
-  static open(shared: SharedWorld): World {
+  /**
+   * Opens what `share()` of another thread of this process gave: it was checked there. Takes as long for a million names as for ten.
+   * Zones of the origins in `withheld` are left out, as in a manifest that is cut.
+   */
+  static open(shared: SharedWorld, withheld: readonly string[] = []): World {
     const { seed, places, links } = shared;
     const slabs = shared.slabs.map((buffer) => new Slab(buffer));
     const sections: Section[] = [];
     for (let at = 0; at < places.length; at += 2)
       sections.push(new Section(slabs[places[at]!]!, places[at + 1]!));
-    const zones = ZoneTable.open(ofKind(sections, SectionKind.zone), {
-      slabs,
-      records: links.names,
-    });
+    const names = { slabs, records: links.names };
+    const gone = new Set(withheld.map((origin) => key64(zoneKeyText(origin))));
+    const zones = ZoneTable.open(ofKind(sections, SectionKind.zone), names, [], gone);
     const [pools] = ofKind(sections, SectionKind.pools);
     const [policies] = ofKind(sections, SectionKind.policies);
     assert(pools !== undefined && policies !== undefined, "a shared world has pools and policies");

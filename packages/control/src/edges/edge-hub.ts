@@ -92,8 +92,8 @@ interface KnownEdge {
 
 /** How a revision goes out. */
 export interface Staging {
-  /** What its answers hash to; see `answersDigest` of the edge. */
-  readonly digest: string;
+  /** What its answers without some zones hash to; see `answersDigest` of the edge. */
+  readonly digestOf: (withheld: readonly string[]) => string;
   /** What all edges were sent last, where this hub has not sent it itself. */
   readonly before?: Publication | undefined;
   /** Edges may still come: with nobody here it goes to nobody yet, instead of to all who come. */
@@ -122,8 +122,9 @@ export class EdgeHub {
    */
   #kept: { readonly lane: RevisionLane | undefined } | undefined;
   #stage: PublicationStage | undefined;
-  /** Of the staged revision as a whole. */
-  #digest = "";
+  /** Of the staged revision, by the hash of a cut of it. */
+  readonly #digests = new Map<string, string>();
+  #digestOf: Staging["digestOf"] = () => "";
   /** Why, by revision. */
   readonly #withdrawn = new Map<number, string>();
   #mayServe = true;
@@ -277,6 +278,12 @@ export class EdgeHub {
     return [...new Set([...sent, ...said])].filter((revision) => revision > 0);
   }
 
+  /** What each edge served when it was last heard of. */
+  get servedByEdge(): ReadonlyMap<string, number> {
+    const said = [...this.#edges].map(([name, { position }]) => [name, position.revision] as const);
+    return new Map(said.filter(([, revision]) => revision > 0));
+  }
+
   /** How an edge answers from the revision that it serves, and from the one before; undefined for one that has not come. */
   answersOf(name: string): EdgeAnswers | undefined {
     return this.#edges.get(name)?.answers;
@@ -350,7 +357,7 @@ export class EdgeHub {
   }
 
   #begin(before: RevisionLane | undefined, lane: RevisionLane, staging: Staging): void {
-    const { digest, gathers = false } = staging;
+    const { digestOf, gathers = false } = staging;
     const first = gathers ? [] : this.#candidates();
     const isKnown = before !== undefined && first.length > 0;
     if (!isKnown && !gathers) return;
@@ -360,7 +367,8 @@ export class EdgeHub {
     const nowMs = this.#clock.monotonicMs();
     this.#stage = new PublicationStage(revision, nowMs);
     this.#stage.choose(first, nowMs);
-    this.#digest = digest;
+    this.#digestOf = digestOf;
+    this.#digests.clear();
   }
 
   #gather(stage: PublicationStage): void {
@@ -438,9 +446,13 @@ export class EdgeHub {
     for (const [name, edge] of this.#edges) this.#tell(name, edge, tables);
   }
 
-  /** What is to be checked. */
-  #stageOf({ manifest: { epoch, revision } }: RevisionLane): Uint8Array {
-    return encodeStage({ epoch, revision, digest: this.#digest });
+  /** What an edge is to check. */
+  #stageOf(name: string, lane: RevisionLane): Uint8Array {
+    const { epoch, revision } = lane.manifest;
+    const { hash } = lane.cut(name, this.#withheld);
+    const digest = this.#digests.get(hash) ?? this.#digestOf(this.#withheld(name));
+    this.#digests.set(hash, digest);
+    return encodeStage({ epoch, revision, hash, digest });
   }
 
   #cutOf(name: string, edge: KnownEdge): Cut | undefined {
@@ -459,13 +471,14 @@ export class EdgeHub {
     if (edge.tables === undefined || isLost) {
       // Also to one that is no canary, but ahead of what is kept.
       const cut = lane.cut(name, this.#withheld);
-      if (this.#stage !== undefined && lane === this.#newest) stream.write(this.#stageOf(lane));
+      if (this.#stage !== undefined && lane === this.#newest)
+        stream.write(this.#stageOf(name, lane));
       stream.write(cut.message);
       edge.cut = cut.hash;
       edge.tables = 0;
     }
     // Its word may have been lost with a connection.
-    else if (this.#stage?.waitsFor(name) === true) stream.write(this.#stageOf(lane));
+    else if (this.#stage?.waitsFor(name) === true) stream.write(this.#stageOf(name, lane));
     edge.tables = Math.min(edge.tables + 1, REPEAT_TABLES);
     const table = tables.get(lane) ?? lane.table();
     tables.set(lane, table);

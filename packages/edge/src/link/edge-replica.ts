@@ -430,9 +430,9 @@ function isStaged(stage: Stage | undefined, { epoch, revision }: Manifest): bool
   return stage?.epoch === epoch && stage.revision === revision;
 }
 
-/** Whether a revision answers here as it does at control; the digest is of the whole of it, so that nothing is known of a cut. */
-function isEqual({ digest }: Stage, { whole }: Manifest, world: World): boolean {
-  return digest === "" || whole !== undefined || answersDigest(world) === digest;
+/** Whether a revision answers here as it does at control; nothing is known of another cut of it. */
+function isEqual({ digest, hash }: Stage, manifest: Manifest, world: World): boolean {
+  return manifest.hash !== hash || answersDigest(world) === digest;
 }
 
 function shown({ epoch, revision, hash }: Manifest): string {

@@ -2,7 +2,7 @@
 
 // What a canary edge is asked, and what it says (docs/internals/edge-protocol.md):
 //
-//   stage    JSON {epoch, revision, digest}              control to edge, before the manifest
+//   stage    JSON {epoch, revision, hash, digest}        control to edge, before the manifest
 //   status   JSON {epoch, revision, isGood, reason}      edge to control
 
 import { FrameKind, encodeFrame } from "./frame.ts";
@@ -13,7 +13,9 @@ const REASON_LENGTH_MAX = 1000;
 export interface Stage {
   readonly epoch: number;
   readonly revision: number;
-  /** What control's own answers hash to (`answersDigest`). */
+  /** Of the manifest that `digest` is of: another cut of the revision answers differently. */
+  readonly hash: string;
+  /** What control's own answers from as much of the revision hash to (`answersDigest`). */
   readonly digest: string;
 }
 
@@ -26,14 +28,16 @@ export interface StageStatus {
   readonly reason: string;
 }
 
-export function encodeStage({ epoch, revision, digest }: Stage): Uint8Array {
-  return encodeJson(FrameKind.stage, { epoch, revision, digest });
+export function encodeStage({ epoch, revision, hash, digest }: Stage): Uint8Array {
+  return encodeJson(FrameKind.stage, { epoch, revision, hash, digest });
 }
 
 export function decodeStage(payload: Uint8Array): Stage | undefined {
-  const { epoch, revision, digest } = membersIn(payload);
-  if (!isCount(epoch) || !isCount(revision) || typeof digest !== "string") return undefined;
-  return { epoch, revision, digest };
+  const { epoch, revision, hash = "", digest } = membersIn(payload);
+  if (!isCount(epoch) || !isCount(revision)) return undefined;
+  return typeof hash === "string" && typeof digest === "string"
+    ? { epoch, revision, hash, digest }
+    : undefined;
 }
 
 export function encodeStatus({ epoch, revision, isGood, reason }: StageStatus): Uint8Array {

@@ -198,18 +198,23 @@ export class ZoneTable {
       : { error: "Zone section has no apex among its names" };
   }
 
-  /** The same for sections that were loaded before, in this thread or another. `zoneSections` in the order of the load. */
+  /**
+   * The same for sections that were loaded before, in this thread or another. `zoneSections` in the order of the load; those with a key in
+   * `withheld` are left out.
+   */
   static open(
     zoneSections: readonly Section[],
     names: NamesTable,
     chunks: readonly Section[] = [],
+    withheld?: ReadonlySet<bigint>,
   ): ZoneTable {
     let firstChunk = 0;
-    const zones = zoneSections.map((section, index) => {
-      const zone = new LoadedZone(index, section, names, firstChunk);
-      firstChunk += zone.chunkCount;
-      return zone;
-    });
+    const zones: LoadedZone[] = [];
+    for (const section of zoneSections) {
+      if (withheld?.has(section.key) !== true)
+        zones.push(new LoadedZone(zones.length, section, names, firstChunk));
+      firstChunk += chunkCountOf(section);
+    }
     return new ZoneTable(zones, names, chunks);
   }
 
