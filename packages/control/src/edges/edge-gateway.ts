@@ -4,7 +4,7 @@
 
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MeridianError, type Clock } from "@meridian/core";
+import { MeridianError, reasonOf, type Clock } from "@meridian/core";
 import type { ChangeSet, Roster } from "@meridian/health";
 import {
   CONTROL_NAME,
@@ -30,6 +30,7 @@ import {
 } from "./control-peers.ts";
 import { JoinTokens } from "./join-tokens.ts";
 import { JOIN_MS_MAX } from "./limits.ts";
+import { ServedFile } from "./served-file.ts";
 import { StoreCopyFile } from "./store-copy-file.ts";
 import { PeerReports } from "./peer-reports.ts";
 import { PlanSectionFile } from "./plan-section.ts";
@@ -97,6 +98,8 @@ export class EdgeGateway {
   readonly #hub: EdgeHub;
   readonly #vantages: VantageHub;
   readonly #plan: PlanSectionFile;
+  readonly #served: ServedFile;
+  #isServedKept = true;
   readonly #listener: EdgeListener;
   readonly #peers: ControlPeers;
   readonly #cells: CellKeeper;
@@ -123,6 +126,7 @@ export class EdgeGateway {
     this.#hub = new EdgeHub(clock, options.events);
     this.#vantages = new VantageHub(options.hear, options.secrets);
     this.#plan = new PlanSectionFile(options.stateFolder);
+    this.#served = new ServedFile(options.stateFolder, () => clock.wallMs());
     this.#listener = new EdgeListener({
       ...splitAddress(listen),
       authority,
@@ -191,6 +195,7 @@ export class EdgeGateway {
     this.#timer = setInterval(() => {
       this.#cutRevoked();
       this.#hub.tick();
+      this.#rememberServed();
       void this.#isCurrent().then((isCurrent) => this.#vantages.tick(isCurrent));
       this.#reports.tick();
     }, TABLE_MS).unref();
@@ -336,9 +341,25 @@ export class EdgeGateway {
     this.#listener.cutRevoked();
   }
 
-  /** Revisions that edges are sent, or served when they were last heard of. */
+  /** Revisions that edges are sent, or served when they were last heard of, be it by the process before this one. */
   get servedRevisions(): readonly number[] {
-    return this.#hub.servedRevisions;
+    this.#rememberServed();
+    return [...new Set([...this.#hub.servedRevisions, ...this.#served.revisions])];
+  }
+
+  #rememberServed(): void {
+    try {
+      this.#served.take(this.#hub.servedByEdge, (edge) => this.#roster.has(edge));
+      this.#isServedKept = true;
+    } catch (error) {
+      // Once, and not each second while the disk is full.
+      if (this.#isServedKept)
+        this.#options.logger.error(
+          { reason: reasonOf(error) },
+          "Cannot keep in the state folder what edges serve",
+        );
+      this.#isServedKept = false;
+    }
   }
 
   /** How far a revision has come, as far as edges of this control go. */
