@@ -27,6 +27,7 @@ import {
   type PolicyInput,
   type WrittenSection,
 } from "@meridian/snapshot/writer";
+import { member, pool } from "@meridian/snapshot/testing";
 
 /** One line of the result. */
 export interface QueryPathResult {
@@ -120,21 +121,14 @@ function openAll(written: readonly WrittenSection[]): World {
 }
 
 function poolOf(index: number): PoolInput {
-  const members = [1, 2, 3].map((last) => ({
-    name: `m${last}`,
-    ipv4: Uint8Array.of(198, 51, index & 0xff, last),
-    resolve: false,
-    weight: last,
-    priority: 0,
-    serve: 0,
-    isChecked: true,
-    unknownServes: false,
-    site: "here",
-    failureDomain: `d${last}`,
-    capacity: 0,
-    port: 0,
-  }));
-  return { name: `default/q${index}`, members, answers: 1, dial: PER_MILLE, minHealthy: undefined };
+  const members = [1, 2, 3].map((last) =>
+    member(`m${last}`, last, {
+      ipv4: Uint8Array.of(198, 51, index & 0xff, last),
+      weight: last,
+      failureDomain: `d${last}`,
+    }),
+  );
+  return pool(`default/q${index}`, members, { answers: 1 });
 }
 
 function policyOf(index: number): PolicyInput {

@@ -9,39 +9,13 @@ import { Embedded } from "./embedded.ts";
 import { addLatencyRoute } from "./latency-route.ts";
 import { LatencySamples } from "./latency-samples.ts";
 import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
-
-const documents = (path: string): string => `
-apiVersion: meridian.dev/v1alpha1
-kind: DataSet
-metadata: {name: rtt}
-spec: {latency: {path: ${path}}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: Site
-metadata: {name: eu}
-spec: {coordinates: {latitude: 50, longitude: 8}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: Site
-metadata: {name: us}
-spec: {coordinates: {latitude: 39, longitude: -77}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: Pool
-metadata: {name: p}
-spec: {members: {one: {address: 192.0.2.1}}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: TrafficPolicy
-metadata: {name: p}
-spec: {root: r, nodes: {r: {latency: {dataSet: rtt, branches: [{pool: p, site: eu}, {pool: p, site: us}]}}}}
-`;
+import { latencyDocuments } from "./testing/latency-documents.ts";
 
 test("POST /v1/latency takes CSV and JSON, refuses what is wrong, and publishes what follows from it", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "meridian-latency-route-"));
   context.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "rtt.csv"), "192.0.2.0/24,eu,10\n192.0.2.0/24,us,90\n");
-  writeFileSync(join(folder, "model.yaml"), documents(join(folder, "rtt.csv")));
+  writeFileSync(join(folder, "model.yaml"), latencyDocuments(join(folder, "rtt.csv")));
   const latency = new LatencySamples({
     folder: join(folder, "latency"),
     onChange: () => embedded.recompile(),

@@ -9,6 +9,7 @@ import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
 import { readLatencyCsv } from "./data-sets/latency-table.ts";
 import { LatencySamples, RECOMPILE_MS_MIN, REPORT_ROWS_MAX } from "./latency-samples.ts";
+import { latencyDocuments } from "./testing/latency-documents.ts";
 import { clientOf, orderOf } from "./policies/classify-sample.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 import { worldOf } from "@meridian/snapshot";
@@ -137,32 +138,7 @@ test("what was reported changes where clients go", (context) => {
   const folder = newFolder(context);
   const path = join(folder, "rtt.csv");
   writeFileSync(path, "192.0.2.0/24,eu,10\n192.0.2.0/24,us,90\n");
-  const model = modelOf(`
-apiVersion: meridian.dev/v1alpha1
-kind: Site
-metadata: {name: eu}
-spec: {coordinates: {latitude: 50, longitude: 8}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: Site
-metadata: {name: us}
-spec: {coordinates: {latitude: 39, longitude: -77}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: DataSet
-metadata: {name: rtt}
-spec: {latency: {path: ${path}}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: Pool
-metadata: {name: p}
-spec: {members: {one: {address: 192.0.2.1}}}
----
-apiVersion: meridian.dev/v1alpha1
-kind: TrafficPolicy
-metadata: {name: p}
-spec: {root: r, nodes: {r: {latency: {dataSet: rtt, branches: [{pool: p, site: eu}, {pool: p, site: us}]}}}}
-`);
+  const model = modelOf(latencyDocuments(path));
   const samples = newSamples(context, join(folder, "reported"));
   const classify = classifierCompiler(new DataSets(), samples);
   const order = (): number[] => {
