@@ -3,12 +3,9 @@
 // One process takes over from another one that answers: every query of a steady load is answered, whatever comes of it.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { StateDir } from "@meridian/snapshot/disk";
 import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
 import { plainDocuments } from "./documents.ts";
@@ -69,38 +66,6 @@ test("a process that cannot take over says why, and the one that answers goes on
   const next = await ServerProcess.start(t, { ...setup, flags: ["--replace"] });
   assert.equal(await running.whenEnded(), 0);
   assert.ok((await load.end()) > 500);
-  assert.equal(await next.stop(), 0);
-});
-
-test("a process that has taken over answers while it waits for its HTTP address", async (t) => {
-  const { setup, load } = await setUp(t);
-  const running = await ServerProcess.start(t, setup);
-  const other = createServer().listen(0, "127.0.0.1");
-  await once(other, "listening");
-  const address = other.address();
-  assert.ok(typeof address === "object" && address !== null);
-  const http = `127.0.0.1:${address.port}`;
-  load.start();
-
-  const next = ServerProcess.spawn(t, { ...setup, flags: ["--replace", "--http", http] });
-  await next.whenLogged(/The address for HTTP is in use, and waited for/);
-  assert.equal(await running.whenEnded(), 0);
-  assert.ok((await load.end()) > 0);
-  other.close();
-  await next.whenLogged(/"msg":"Answering"/);
-  assert.equal((await fetch(`http://${http}/readyz`)).status, 200);
-  assert.equal(await next.stop(), 0);
-});
-
-test("a process that is to take over waits for one that offers nothing, and starts when it has gone", async (t) => {
-  const { setup } = await setUp(t);
-  // This process holds the folder as one does that is taking over itself: its id is in the lock, and nobody listens.
-  const directory = new StateDir(setup.stateDir);
-  directory.lock();
-  const next = ServerProcess.spawn(t, { ...setup, flags: ["--replace"] });
-  await next.whenLogged(/Waiting for the process that holds the state folder/);
-  directory.unlock();
-  await next.whenLogged(/"msg":"Answering"/);
   assert.equal(await next.stop(), 0);
 });
 

@@ -12,12 +12,11 @@ import {
   type Logger,
   type RestoredPair,
 } from "@meridian/control";
-import type { EdgeLogger, Takeover } from "@meridian/edge";
+import { takeOver, type EdgeLogger, type Takeover } from "@meridian/edge";
 import { loadNative } from "@meridian/native";
 import { plainLogger } from "./plain-logger.ts";
-import { ServerEdge } from "./server-edge.ts";
+import { ServerEdge, handoverPath } from "./server-edge.ts";
 import type { ServerOptions } from "./server-options.ts";
-import { takeOverWhenOffered } from "./taking-over.ts";
 
 export class FirstAnswers {
   readonly directory: StateDir;
@@ -49,7 +48,7 @@ export class FirstAnswers {
   static async start(options: ServerOptions): Promise<FirstAnswers> {
     const logger = plainLogger(options.logLevel);
     const directory = new StateDir(options.stateDir);
-    const takeover = options.replace ? await takeOverWhenOffered(directory, logger) : undefined;
+    const takeover = options.replace ? await takeOver(handoverPath(options.stateDir)) : undefined;
     let first: FirstAnswers | undefined;
     try {
       first = new FirstAnswers(options, directory, takeover, logger);

@@ -43,7 +43,6 @@ import { whileShown } from "./progress.ts";
 import { journalPast, replayLine } from "./replay.ts";
 import { RollOuts } from "./roll-outs.ts";
 import { serverTexts, type ServerEdge } from "./server-edge.ts";
-import { ADDRESS_MS_MAX } from "./taking-over.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { sharedPublication } from "./shared-control.ts";
 import { ownVersion } from "./version.ts";
@@ -284,8 +283,7 @@ export class Server {
     this.#replica?.start();
     if (this.#replica !== undefined) void this.#gateway?.register();
     await this.#edge.offer();
-    // Nobody answers but this process: it does not end for the sake of an address.
-    await this.#startApi(ADDRESS_MS_MAX);
+    await this.#startApi();
     if (isRestored) await this.#startControl();
   }
 
@@ -385,12 +383,9 @@ export class Server {
   }
 
   /** At the start, so that a taken port shows at once; after a process that is replaced has let go of its own. */
-  async #startApi(waitMs = 0): Promise<void> {
-    const { http } = this.#options;
+  async #startApi(): Promise<void> {
     try {
-      this.#httpAddress = await this.#api.start(waitMs, () =>
-        this.#logger.warn({ http }, "The address for HTTP is in use, and waited for"),
-      );
+      this.#httpAddress = await this.#api.start();
     } catch (error) {
       const isTaken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
       if (!isTaken) throw error;

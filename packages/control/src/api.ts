@@ -5,7 +5,6 @@
 
 import { chmodSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
 import { MeridianError } from "@meridian/core";
 import { limits } from "@meridian/model";
 import type { FastifyInstance } from "fastify";
@@ -85,8 +84,6 @@ export interface ApiOptions extends ApiAccess {
 }
 
 const ROWS_MAX = 10_000;
-/** How often an address in use is tried again. */
-const LISTEN_AGAIN_MS = 200;
 /** Latches that a refusal names. */
 const LATCHES_NAMED_MAX = 20;
 
@@ -107,11 +104,8 @@ export class Api {
     });
   }
 
-  /**
-   * Listens; returns the HTTP address that it got. One that is in use is waited for `waitMs` at most, once `onWait` was told of it: a
-   * connection of another process that has just ended may have had that port, and keeps it for a minute.
-   */
-  async start(waitMs = 0, onWait: () => void = () => {}): Promise<string | undefined> {
+  /** Listens; returns the HTTP address that it got. */
+  async start(): Promise<string | undefined> {
     const local = await this.#server(undefined);
     rmSync(this.#options.socketPath, { force: true });
     await local.listen({ path: this.#options.socketPath });
@@ -125,19 +119,7 @@ export class Api {
         "user",
         `Cannot serve HTTP on ${this.#options.http}: tokens would go in clear, expected loopback, or --tls-cert and --tls-key; --insecure-http where something in front ends TLS`,
       );
-    const endMs = performance.now() + waitMs;
-    for (let isFirst = true; ; isFirst = false) {
-      const server = await this.#server(host);
-      try {
-        return await server.listen({ host, port });
-      } catch (error) {
-        if (!isAddressInUse(error) || performance.now() >= endMs) throw error;
-        this.#servers.splice(this.#servers.indexOf(server), 1);
-        await server.close();
-      }
-      if (isFirst) onWait();
-      await sleep(LISTEN_AGAIN_MS);
-    }
+    return (await this.#server(host)).listen({ host, port });
   }
 
   async close(): Promise<void> {
@@ -361,10 +343,6 @@ export class Api {
 }
 
 /** `127.0.0.1:8053` or `[::1]:8053`. */
-function isAddressInUse(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-}
-
 function splitHost(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(":");
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(text.slice(at + 1)) };
