@@ -36,9 +36,6 @@ import { dateSerial } from "./zone-history.ts";
 
 /** Longest wait for a first round of probes before answers start without one. */
 const FIRST_ROUND_MS_MAX = 5000;
-/** Of more endpoints than are probed in that time (5,000 a second on one core) it finds few either way: answers start sooner. */
-const FIRST_ROUND_ENDPOINTS_MAX = 25_000;
-const UNFINISHED_ROUND_MS_MAX = 1000;
 
 export class Embedded implements Publisher {
   readonly verdicts: VerdictThread;
@@ -352,9 +349,7 @@ export class Embedded implements Publisher {
   async #firstRound(): Promise<void> {
     if (!this.#options.probing) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const endpoints = this.world?.pools.endpointCount ?? 0;
-    const isShort = endpoints > FIRST_ROUND_ENDPOINTS_MAX;
-    const timer = setTimeout(resolve, isShort ? UNFINISHED_ROUND_MS_MAX : FIRST_ROUND_MS_MAX);
+    const timer = setTimeout(resolve, FIRST_ROUND_MS_MAX);
     await Promise.race([this.verdicts.whenFirstRound(), promise]);
     clearTimeout(timer);
   }
