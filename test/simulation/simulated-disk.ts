@@ -65,7 +65,7 @@ export class SimulatedDisk implements ReplicaState {
       const pack = SectionPack.make(sections);
       if ("error" in pack) continue;
       const { sequence, slots } = this.#overlay ?? { sequence: 0, slots: new KeyedSlots() };
-      return { revision: { manifest, pack }, sequence, slots, ageMs: undefined };
+      return { revision: { manifest, pack }, sequence, slots, ageMs: undefined, isOld: false };
     }
     return undefined;
   }

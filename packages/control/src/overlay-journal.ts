@@ -330,8 +330,9 @@ function lastSequenceIn(path: string): number {
       const bytes = Buffer.alloc(Math.min(length, size));
       const count = readSync(file, bytes, 0, bytes.length, size - bytes.length);
       const text = bytes.toString("latin1", 0, count);
-      const found = [...text.matchAll(/(?:^|\n)\{"sequence":(\d{1,15}),/g)].at(-1)?.[1];
-      if (found !== undefined) return Number(found);
+      // The greatest: what a crash has cut off says nothing for sure.
+      const found = [...text.matchAll(/(?:^|\n)\{"sequence":(\d{1,15}),/g)];
+      if (found.length > 0) return Math.max(...found.map(([, sequence]) => Number(sequence)));
       if (bytes.length === size) return 0;
     }
   } catch {

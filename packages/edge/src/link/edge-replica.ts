@@ -37,6 +37,7 @@ import type { EdgeLogger } from "../edge-logger.ts";
 import type { SnapshotMessage } from "../handler.ts";
 import type { EdgeState, RestoredPair } from "./edge-state.ts";
 import { OverlayMirror } from "./overlay-mirror.ts";
+import { restoredSlots } from "./restored-slots.ts";
 
 /** Sections that are fetched at once. */
 const FETCHES_MAX = 4;
@@ -256,20 +257,16 @@ export class EdgeReplica {
     this.#serve(manifest, { pack, world }, table);
   }
 
-  #restorePair({ revision: stored, sequence, slots, ageMs }: RestoredPair): string | undefined {
+  #restorePair(pair: RestoredPair): string | undefined {
+    const { revision: stored, sequence, ageMs } = pair;
     const { manifest, pack } = stored;
     const { epoch, revision } = manifest;
     const resolved = this.#options.state.links?.read(manifest.hash);
     const isVerified = resolved !== undefined;
     const world = World.load(pack.sections, manifest.seed, undefined, isVerified, resolved);
     if ("error" in world) return world.error;
-    const values = world.initialSlots();
-    for (let slot = 0; slot < world.slotCount; slot++) {
-      if (slot >= world.poolEpochSlots && slot < world.branchSlots) continue;
-      const value = slots.find(world.slotKeyLow(slot), world.slotKeyHigh(slot));
-      if (value >= 0) values[slot] = value;
-    }
-    this.#serve(manifest, { pack, world }, { epoch, revision, sequence, slots: values });
+    const slots = restoredSlots(world, pair);
+    this.#serve(manifest, { pack, world }, { epoch, revision, sequence, slots });
     this.#options.logger.info("Serving the stored revision", { revision, sequence, ageMs });
     return undefined;
   }

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { reasonOf } from "@meridian/core";
-import { KeyedSlots, Verdict, type Manifest, type OnSlab } from "@meridian/snapshot";
+import { KeyedSlots, type Manifest, type OnSlab } from "@meridian/snapshot";
 import {
   LinksFile,
   OverlayEncoder,
@@ -37,6 +37,8 @@ export interface RestoredPair {
   readonly slots: KeyedSlots;
   /** Since control was last heard of; undefined where no overlay is kept. */
   readonly ageMs: number | undefined;
+  /** Whether its verdicts are too old to be believed. */
+  readonly isOld: boolean;
 }
 
 export class EdgeState {
@@ -83,17 +85,15 @@ export class EdgeState {
     const overlay = this.#readOverlay();
     if (typeof overlay === "string") {
       this.#logger.warn("Starts without the stored overlay", { reason: overlay });
-      return { revision: stored, sequence: 0, slots: new KeyedSlots(), ageMs: undefined };
+      const slots = new KeyedSlots();
+      return { revision: stored, sequence: 0, slots, ageMs: undefined, isOld: false };
     }
     const nowMs = Date.now();
     const ageMs = nowMs - overlay.savedAtMs;
     this.#encoder = new OverlayEncoder(overlay.slots);
     this.#restoredAtMs = overlay.savedAtMs;
-    const isOld = ageMs > VERDICT_AGE_MS_MAX;
-    const slots = isOld
-      ? overlay.slots.map((row) => ((overlay.slots.valueAt(row) & ~3) | Verdict.unknown) >>> 0)
-      : overlay.slots;
-    return { revision: stored, sequence: overlay.sequence, slots, ageMs };
+    const { sequence, slots } = overlay;
+    return { revision: stored, sequence, slots, ageMs, isOld: ageMs > VERDICT_AGE_MS_MAX };
   }
 
   /** A section on disk; undefined where there is none. */
