@@ -21,6 +21,7 @@ import { System, decode, documents, pause, query, until } from "./system.ts";
 
 const INTERVAL_MS = 1000;
 const HELD_MS_MAX = INTERVAL_MS + 1000;
+const ATTEMPTS_MAX = 5;
 const rounds = process.env["MERIDIAN_LONG"] === "1" ? 10 : 2;
 
 async function freePort(): Promise<number> {
@@ -32,8 +33,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts Unbound with a stub zone at the edge; the port that it answers at. */
+/** Starts Unbound with a stub zone at the edge; the port that it answers at. One that is free may be another program's a moment later. */
 async function startUnbound(context: TestContext, edgePort: number): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await tryUnbound(context, edgePort);
+    if (port !== undefined) return port;
+    assert.ok(attempt < ATTEMPTS_MAX, "Unbound ended each time before it answered");
+  }
+}
+
+/** Undefined where it ended before it answered. */
+async function tryUnbound(context: TestContext, edgePort: number): Promise<number | undefined> {
   const folder = mkdtempSync(join(tmpdir(), "meridian-unbound-"));
   const port = await freePort();
   const config = join(folder, "unbound.conf");
@@ -67,12 +77,12 @@ remote-control:
     if (child.exitCode === null) await once(child, "exit");
     rmSync(folder, { recursive: true, force: true });
   });
-  await answers(port);
-  return port;
+  await answers(port, () => child.exitCode !== null);
+  return child.exitCode === null ? port : undefined;
 }
 
-/** Resolves when something answers at the port. A socket that is not connected is not told that nobody listens yet. */
-async function answers(port: number): Promise<void> {
+/** Resolves when something answers at the port, or nobody will. A socket that is not connected is not told that nobody listens yet. */
+async function answers(port: number, hasEnded: () => boolean): Promise<void> {
   const socket = createSocket("udp4");
   let isThere = false;
   socket.on("message", () => {
@@ -83,7 +93,7 @@ async function answers(port: number): Promise<void> {
     await until(
       () => {
         socket.send(packet, port, "127.0.0.1");
-        return isThere;
+        return isThere || hasEnded();
       },
       10_000,
       "Unbound's first answer",
