@@ -12,6 +12,7 @@
  * second.
  */
 
+import { getPriority } from "node:os";
 import { Worker } from "node:worker_threads";
 
 import type { EdgeLogger } from "./edge-logger.ts";
@@ -49,6 +50,7 @@ export type SupervisorState = "idle" | "starting" | "running" | "waiting" | "sto
 export class Supervisor {
   readonly counters: TransportCounters = new TransportCounters();
   readonly #options: SupervisorOptions;
+  readonly #nice: number;
   readonly #controlWord = new SharedArrayBuffer(4);
   #state: SupervisorState = "idle";
   #worker: Worker | undefined;
@@ -64,6 +66,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#nice = options.standby?.nice ?? getPriority();
   }
 
   get state(): SupervisorState {
@@ -135,6 +138,7 @@ export class Supervisor {
       index,
       sockets,
       standby: this.#restarts === 0 ? this.#options.standby : undefined,
+      nice: this.#nice,
       handlerModule,
       handlerData,
       controlWord: this.#controlWord,
