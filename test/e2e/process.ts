@@ -89,10 +89,6 @@ export class ServerProcess {
     return server;
   }
 
-  get pid(): number {
-    return this.#child.pid ?? 0;
-  }
-
   /** All that it logged. */
   get log(): string {
     return this.#stderr();

@@ -4,8 +4,7 @@
 
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { readFileSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
-import { constants, getPriority } from "node:os";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { parseManifest } from "@meridian/snapshot";
@@ -158,31 +157,4 @@ function sectionsOf(path: string): Set<string> {
   const manifest = parseManifest(readFileSync(path, "utf8"));
   assert.ok(typeof manifest !== "string", "the manifest can be read");
   return new Set(manifest.sections.map(({ name }) => name));
-}
-
-test("where cores are few, threads that answer come before the one that takes changes in", async (t) => {
-  const { setup, port, pair } = await setUpPair(t);
-  const server = await ServerProcess.start(t, setup);
-  await untilAnswer(port, [pair.secondary]);
-  const nice = niceValues(server.pid);
-  const answering = [...nice].filter(([name]) => name.startsWith("edge "));
-  assert.ok(answering.length > 0);
-  for (const [name, value] of answering) assert.equal(value, getPriority(), name);
-  assert.equal(
-    nice.get("first"),
-    Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL),
-  );
-});
-
-/** By name of the thread. */
-function niceValues(pid: number): Map<string, number> {
-  const folder = `/proc/${pid}/task`;
-  return new Map(
-    readdirSync(folder).map((thread) => {
-      const stat = readFileSync(join(folder, thread, "stat"), "latin1");
-      const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return [Number(thread) === pid ? "first" : name, Number(fields[16])];
-    }),
-  );
 }

@@ -19,7 +19,7 @@ import { EdgeGatherer } from "./edge-gatherer.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import { replayLine } from "./replay.ts";
 import { LOG_RING_BYTES, handoverPath } from "./server-edge.ts";
-import { stepBack, type Standby } from "./standby.ts";
+import type { Standby } from "./standby.ts";
 
 /** Where HTTP is served unless told. */
 const HTTP_UNLESS_TOLD = "127.0.0.1:8055";
@@ -111,10 +111,7 @@ export class EdgeServer {
     const { stateFolder, logger, standby, onReplaced } = this.#options;
     this.#gatherer.start(this.#process.edge);
     await this.#process.start();
-    standby?.whenForward(() => {
-      this.#process.edge.setPatient(false);
-      stepBack();
-    });
+    standby?.whenForward(() => this.#process.edge.setPatient(false));
     await this.#listen();
     this.#handover = await HandoverServer.start({
       path: handoverPath(stateFolder),
@@ -124,7 +121,6 @@ export class EdgeServer {
       onAbandoned: () => this.#process.resume(),
       onReplaced,
     });
-    if (standby === undefined) stepBack();
   }
 
   async #listen(): Promise<void> {

@@ -45,7 +45,6 @@ import { RollOuts } from "./roll-outs.ts";
 import { serverTexts, type ServerEdge } from "./server-edge.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { sharedPublication } from "./shared-control.ts";
-import { stepBack } from "./standby.ts";
 import { ownVersion } from "./version.ts";
 
 export class Server {
@@ -231,8 +230,6 @@ export class Server {
 
   async #start(): Promise<void> {
     const { takeover, predecessor } = this.#first;
-    const { standby } = this.#options;
-    if (this.#edge.isAnswering) standby?.whenForward(stepBack);
     if (takeover === undefined) await this.#startAlone();
     else await this.#replace(takeover, predecessor);
     this.#notifier.start();
@@ -247,8 +244,6 @@ export class Server {
       },
       this.#edge.isAnswering ? "Answering" : "Serving edges",
     );
-    // Where cores are few, whoever answers comes before what changes the answers.
-    if (this.#edge.isAnswering && standby === undefined) stepBack();
   }
 
   async #startAlone(): Promise<void> {

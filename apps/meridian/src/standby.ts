@@ -50,10 +50,7 @@ export class Standby {
   }
 }
 
-/**
- * Gives the first thread a low weight. What it does, taking over a reload say, is less urgent than answers: those of a core that it shares at 70 %
- * load waited for a quarter of a second otherwise. Nor is what a process that was replaced has left to do.
- */
+/** Gives the thread that calls, the first one, a low weight: what it has left to do is not urgent any more. */
 export function stepBack(): void {
   if (process.platform === "linux") trySetting(process.pid, LOW);
 }

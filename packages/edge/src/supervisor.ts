@@ -12,7 +12,6 @@
  * second.
  */
 
-import { getPriority } from "node:os";
 import { Worker } from "node:worker_threads";
 
 import type { EdgeLogger } from "./edge-logger.ts";
@@ -50,7 +49,6 @@ export type SupervisorState = "idle" | "starting" | "running" | "waiting" | "sto
 export class Supervisor {
   readonly counters: TransportCounters = new TransportCounters();
   readonly #options: SupervisorOptions;
-  readonly #nice: number;
   readonly #controlWord = new SharedArrayBuffer(4);
   #state: SupervisorState = "idle";
   #worker: Worker | undefined;
@@ -66,7 +64,6 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#nice = options.standby?.nice ?? getPriority();
   }
 
   get state(): SupervisorState {
@@ -138,7 +135,6 @@ export class Supervisor {
       index,
       sockets,
       standby: this.#restarts === 0 ? this.#options.standby : undefined,
-      nice: this.#nice,
       handlerModule,
       handlerData,
       controlWord: this.#controlWord,

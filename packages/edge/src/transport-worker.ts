@@ -10,8 +10,6 @@ export interface WorkerStart {
   readonly sockets: WorkerSockets;
   /** See `EdgeOptions.standby`; undefined for a worker that is to answer at once. */
   readonly standby: { readonly nice: number } | undefined;
-  /** Its nice value: the thread that starts it may have stepped back by then. */
-  readonly nice: number;
   /** The handler module's URL. */
   readonly handlerModule: string;
   readonly handlerData: unknown;

@@ -62,15 +62,13 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
     binding.rehearse?.();
     setPatience(start.sockets, true);
     comeForward(start.standby.nice);
-  } else {
-    comeForward(start.nice);
   }
   const counters = new TransportCounters(start.counters);
   const ready = (): void => report({ kind: "ready" });
   await run(start.sockets, binding.handler, control, counters, ready);
 }
 
-/** Who waits no more competes with the answers of the process that is replaced as an equal. Whoever may not raise it goes on with what it inherits. */
+/** Who waits no more competes with the answers of the process that is replaced as an equal. */
 function comeForward(nice: number): void {
   // 0 is the calling thread on Linux, and the whole process elsewhere.
   if (process.platform === "linux") unlessForbidden(() => setPriority(0, nice));
