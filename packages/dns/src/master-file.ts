@@ -6,6 +6,7 @@
 
 import { DnsLimits, RRType, classFromText, isMetaType, typeFromText } from "./constants.ts";
 import { MasterLine } from "./master-line.ts";
+import { expandTemplate, parseRange, rangeCount } from "./master-generate.ts";
 import { readEntry, type Entry, type Token } from "./master-token.ts";
 import { parseName } from "./name-text.ts";
 import { parseRdata } from "./rdata.ts";
@@ -47,7 +48,13 @@ export interface MasterFileOptions {
 }
 
 /** Bounds of one run. */
-export const MasterFileLimits = { errorsMax: 100, includeDepthMax: 8, includesMax: 1024 } as const;
+export const MasterFileLimits = {
+  errorsMax: 100,
+  includeDepthMax: 8,
+  includesMax: 1024,
+  /** Records that all $GENERATE of a run make together. */
+  generatedMax: 1_048_576,
+} as const;
 
 const SOA_MINIMUM_BYTES = 4;
 
@@ -85,6 +92,7 @@ class MasterFileParser {
   #directiveTtl: number | undefined;
   #lastTtl: number | undefined;
   #includes: number;
+  #generated: number;
 
   constructor(options: MasterFileOptions) {
     this.errors = [];
@@ -93,6 +101,7 @@ class MasterFileParser {
     this.#directiveTtl = undefined;
     this.#lastTtl = undefined;
     this.#includes = 0;
+    this.#generated = 0;
   }
 
   parse(source: Uint8Array | string, file: string, origin: Uint8Array, depth: number): void {
@@ -167,11 +176,17 @@ class MasterFileParser {
         return this.#ttlDirective(place, first, rest);
       case "$INCLUDE":
         return this.#includeDirective(place, first, rest);
+      case "$GENERATE":
+        return this.#generateDirective(place, first, rest);
       default:
         return this.#report(
           place,
           first,
-          textError("directive", tokenText(place.bytes, first), "$ORIGIN, $TTL or $INCLUDE"),
+          textError(
+            "directive",
+            tokenText(place.bytes, first),
+            "$ORIGIN, $TTL, $INCLUDE or $GENERATE",
+          ),
         );
     }
   }
@@ -228,6 +243,36 @@ class MasterFileParser {
       const wanted = `a file that can be read (${reason})`;
       this.#report(place, token, textError("$INCLUDE", path, wanted));
       return undefined;
+    }
+  }
+
+  /** Reads each record that the directive stands for; after the first mistake, which the others would repeat, it is left. */
+  #generateDirective(place: Place, first: Token, rest: readonly Token[]): void {
+    const [rangeToken, ...templateTokens] = rest;
+    const range = parseRange(rangeToken === undefined ? "" : tokenText(place.bytes, rangeToken));
+    if (range === undefined || templateTokens.length === 0) {
+      const found = tokensText(place.bytes, rest);
+      const wanted = "START-STOP or START-STOP/STEP, and a record in which $ is the number";
+      return this.#report(place, rangeToken ?? first, textError("$GENERATE", found, wanted));
+    }
+    this.#generated += rangeCount(range);
+    if (this.#generated > MasterFileLimits.generatedMax) {
+      const wanted = `at most ${MasterFileLimits.generatedMax} records in all`;
+      const found = String(this.#generated);
+      return this.#report(place, first, textError("$GENERATE", found, wanted));
+    }
+    const template = tokensText(place.bytes, templateTokens);
+    const mistakes = this.errors.length;
+    for (let number = range.start; number <= range.stop; number += range.step) {
+      const text = expandTemplate(template, number);
+      if (text === undefined) {
+        const wanted = "$, ${OFFSET}, ${OFFSET,WIDTH} or ${OFFSET,WIDTH,BASE}";
+        return this.#report(place, first, textError("$GENERATE", template, wanted));
+      }
+      const bytes = new TextEncoder().encode(text);
+      // A place of its own: the generated text is neither the file's nor an owner for its next line.
+      this.#record({ ...place, bytes }, readEntry(bytes, 0, first.line));
+      if (this.errors.length > mistakes) return;
     }
   }
 

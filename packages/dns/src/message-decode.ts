@@ -26,9 +26,15 @@ const POINTERS_PER_NAME_MAX = 127;
 const QUESTION_BYTES_MIN = 5;
 const RECORD_BYTES_MIN = 11;
 
-/** The message in `bytes`; trailing bytes are an error. A message without question is legal. */
-export function decodeMessage(bytes: Uint8Array): Message | DecodeError {
-  const decoder = new Decoder(bytes);
+/**
+ * The message in `bytes`; trailing bytes are an error. A message without question is legal. A message of a transfer, whose sender is known,
+ * may have more names than others: `expandedBytesMax` is what all that end in pointers may have together.
+ */
+export function decodeMessage(
+  bytes: Uint8Array,
+  expandedBytesMax: number = EXPANDED_BYTES_MAX,
+): Message | DecodeError {
+  const decoder = new Decoder(bytes, expandedBytesMax);
   const message = decoder.message();
   return decoder.error ?? message;
 }
@@ -42,10 +48,12 @@ class Decoder {
   readonly #bytes: Uint8Array;
   #at: number;
   #expandedBytes: number;
+  readonly #expandedBytesMax: number;
   error: DecodeError | undefined;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, expandedBytesMax: number) {
     this.#bytes = bytes;
+    this.#expandedBytesMax = expandedBytesMax;
     this.#at = 0;
     this.#expandedBytes = 0;
     this.error = undefined;
@@ -227,7 +235,7 @@ class Decoder {
     }
     this.#at = pointers > 0 ? this.#at : at;
     this.#expandedBytes += pointers > 0 ? out : 0;
-    if (this.#expandedBytes > EXPANDED_BYTES_MAX) {
+    if (this.#expandedBytes > this.#expandedBytesMax) {
       return this.#failName("compressed names expand to more than 64 KiB", start);
     }
     return name.slice(0, out);

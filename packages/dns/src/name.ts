@@ -142,6 +142,17 @@ export function compareNames(a: Uint8Array, b: Uint8Array): number {
   return aStarts.length - bStarts.length;
 }
 
+/** A string that compares as the name does in canonical order: its labels from the right, each after a 0, bytes one higher. */
+export function canonicalKey(name: Uint8Array): string {
+  let key = "";
+  for (const start of labelStarts(name).toReversed()) {
+    key += "\0";
+    const end = start + 1 + name[start]!;
+    for (let at = start + 1; at < end; at++) key += String.fromCharCode(lowerByte(name[at]!) + 1);
+  }
+  return key;
+}
+
 /** Offsets of the labels' length bytes, from the left, without the root label. */
 export function labelStarts(name: Uint8Array): number[] {
   const starts: number[] = [];
