@@ -18,6 +18,8 @@
 #include "meridian.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,8 +71,19 @@ typedef struct {
   struct iovec *in_vector;
   struct mmsghdr *out;
   struct iovec *out_vector;
+  /** Packets that the kernel had lost when it was asked last. */
+  uint64_t lost;
   napi_ref buffers[5];
 } Batch;
+
+/** What an answer that comes later than its turn needs of its query. */
+typedef struct {
+  struct sockaddr_in6 source;
+  Control control;
+  size_t control_length;
+  uint16_t socket;
+  bool is_v4;
+} Held;
 
 /** Makes the control message of a query fit to be sent with its answer; 0 where none may be. */
 static size_t reply_control(Control *control, size_t length) {
@@ -211,6 +224,122 @@ static napi_value turn(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/** hold(slot): bytes by which reply() sends the answer to a packet of this turn after it */
+static napi_value hold(napi_env env, napi_callback_info info) {
+  napi_value slot, result = NULL;
+  size_t given = 1;
+  void *data = NULL, *memory = NULL;
+  int i;
+  if (napi_get_cb_info(env, info, &given, &slot, NULL, &data) != napi_ok || given != 1 || data == NULL) {
+    return throw_type(env, "Cannot hold a packet: expected its slot");
+  }
+  Batch *batch = data;
+  if (!read_int(env, slot, &i)) return NULL;
+  if (i < 0 || i >= batch->size) return throw_type(env, "Cannot hold a packet: there is no such slot");
+  if (napi_create_arraybuffer(env, sizeof(Held), &memory, &result) != napi_ok) return NULL;
+  Held held = {.control = batch->control[i],
+               .control_length = batch->control_length[i],
+               .socket = batch->socket_of[i],
+               .is_v4 = batch->family[i] == 4};
+  memcpy(&held.source, batch->sources + (size_t)i * SOURCE_STRIDE, SOURCE_STRIDE);
+  memcpy(memory, &held, sizeof held);
+  return result;
+}
+
+/** reply(held, bytes): sends one answer; one that cannot be sent is counted as dropped */
+static napi_value reply(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t given = 2, held_size = 0, length = 0;
+  void *data = NULL, *memory = NULL, *bytes = NULL;
+  napi_typedarray_type type;
+  Held held;
+  if (napi_get_cb_info(env, info, &given, arguments, NULL, &data) != napi_ok || given != 2 || data == NULL ||
+      napi_get_arraybuffer_info(env, arguments[0], &memory, &held_size) != napi_ok || held_size != sizeof held ||
+      napi_get_typedarray_info(env, arguments[1], &type, &length, &bytes, NULL, NULL) != napi_ok ||
+      type != napi_uint8_array) {
+    return throw_type(env, "Cannot reply: expected what hold() gave, and bytes");
+  }
+  Batch *batch = data;
+  memcpy(&held, memory, sizeof held);
+  if (held.socket >= batch->fd_count) return throw_type(env, "Cannot reply: the packet is of another batch");
+  size_t control_length = reply_control(&held.control, held.control_length);
+  struct iovec vector = {.iov_base = bytes, .iov_len = length};
+  struct msghdr header = {.msg_name = &held.source,
+                          .msg_namelen = held.is_v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
+                          .msg_iov = &vector,
+                          .msg_iovlen = 1,
+                          .msg_control = control_length == 0 ? NULL : &held.control,
+                          .msg_controllen = control_length};
+  if (sendmsg(batch->fds[held.socket], &header, MSG_DONTWAIT) < 0) batch->stats[STAT_SEND_DROPPED]++;
+  return NULL;
+}
+
+/** pressure(): thousandths of the fullest receive buffer; -1 less those where packets were lost since it was asked last */
+static napi_value pressure(napi_env env, napi_callback_info info) {
+  size_t given = 0;
+  void *data = NULL;
+  if (napi_get_cb_info(env, info, &given, NULL, NULL, &data) != napi_ok || data == NULL) {
+    return throw_type(env, "Cannot look at the sockets: expected a batch");
+  }
+  Batch *batch = data;
+  uint64_t lost = 0, fullest = 0;
+  for (uint32_t i = 0; i < batch->fd_count; i++) {
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof memory;
+    if (getsockopt(batch->fds[i], SOL_SOCKET, SO_MEMINFO, memory, &size) != 0 || memory[SK_MEMINFO_RCVBUF] == 0) continue;
+    lost += memory[SK_MEMINFO_DROPS];
+    uint64_t fill = memory[SK_MEMINFO_RMEM_ALLOC] * 1000ull / memory[SK_MEMINFO_RCVBUF];
+    if (fill > fullest) fullest = fill;
+  }
+  bool is_losing = lost != batch->lost;
+  batch->lost = lost;
+  return make_int(env, is_losing ? -1 - (int)fullest : (int)fullest);
+}
+
+static bool detach_filter(int fd) {
+  int unused = 0; // The kernel wants one all the same.
+  return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) == 0 || errno == ENOENT;
+}
+
+static bool attach_filter(int fd, const struct sock_fprog *program) {
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program, sizeof *program) == 0) return true;
+  // The kernel counts both while one takes the other's place (net.core.optmem_max): there may be room for one.
+  return errno == ENOMEM && detach_filter(fd) && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program, sizeof *program) == 0;
+}
+
+static bool detach_filters(Batch *batch) {
+  bool are_off = true;
+  for (uint32_t i = 0; i < batch->fd_count; i++) are_off = detach_filter(batch->fds[i]) && are_off;
+  return are_off;
+}
+
+/** Puts a filter on the sockets, or takes it off where it is empty; false where the kernel wants none: then no socket has one. */
+static bool set_filter(Batch *batch, struct sock_filter *code, size_t count) {
+  if (count == 0) return detach_filters(batch);
+  struct sock_fprog program = {.len = (unsigned short)count, .filter = code};
+  for (uint32_t i = 0; i < batch->fd_count; i++) {
+    if (attach_filter(batch->fds[i], &program)) continue;
+    detach_filters(batch);
+    return false;
+  }
+  return true;
+}
+
+/** filter(program): has the kernel drop packets for which it says 0, before they are queued; an empty one ends that. 1 where it does so */
+static napi_value filter(napi_env env, napi_callback_info info) {
+  napi_value program;
+  size_t given = 1, length = 0;
+  void *data = NULL, *bytes = NULL;
+  napi_typedarray_type type;
+  if (napi_get_cb_info(env, info, &given, &program, NULL, &data) != napi_ok || given != 1 || data == NULL ||
+      napi_get_typedarray_info(env, program, &type, &length, &bytes, NULL, NULL) != napi_ok ||
+      type != napi_uint8_array || length % sizeof(struct sock_filter) != 0 ||
+      length > BPF_MAXINSNS * sizeof(struct sock_filter)) {
+    return throw_type(env, "Cannot filter packets: expected a program");
+  }
+  return make_int(env, set_filter(data, bytes, length / sizeof(struct sock_filter)) ? 1 : 0);
+}
+
 static void free_batch(napi_env env, void *data, void *hint) {
   (void)hint;
   Batch *batch = data;
@@ -302,7 +431,13 @@ static int bind_sockets(napi_env env, Batch *batch, napi_value list) {
   return 0;
 }
 
-/** createBatch(fds, size, inputStride, outputStride): {input, output, sources, meta, stats, turn} */
+static bool share_function(napi_env env, napi_value object, const char *name, napi_callback callback, Batch *batch) {
+  napi_value function;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, batch, &function) == napi_ok &&
+         napi_set_named_property(env, object, name, function) == napi_ok;
+}
+
+/** createBatch(fds, size, inputStride, outputStride): {input, output, sources, meta, stats, turn, hold, reply, pressure, filter} */
 static napi_value create_batch(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   uint32_t fd_count;
@@ -323,15 +458,21 @@ static napi_value create_batch(napi_env env, napi_callback_info info) {
   int error = allocate(batch) ? bind_sockets(env, batch, arguments[0]) : ENOMEM;
   if (error == 0 && (napi_create_object(env, &object) != napi_ok ||
                      !share_buffers(env, object, batch, input_stride) ||
+                     !share_function(env, object, "hold", hold, batch) ||
+                     !share_function(env, object, "reply", reply, batch) ||
+                     !share_function(env, object, "pressure", pressure, batch) ||
+                     !share_function(env, object, "filter", filter, batch) ||
                      napi_create_function(env, "turn", NAPI_AUTO_LENGTH, turn, batch, &function) != napi_ok ||
                      napi_set_named_property(env, object, "turn", function) != napi_ok ||
-                     napi_add_finalizer(env, function, batch, free_batch, NULL, NULL) != napi_ok)) {
+                     napi_add_finalizer(env, object, batch, free_batch, NULL, NULL) != napi_ok)) {
     error = ENOMEM;
   }
   if (error != 0) {
     free_batch(env, batch, NULL);
     return throw_errno(env, "createBatch", error);
   }
+  // What had the sockets before may have ended while it filtered.
+  set_filter(batch, NULL, 0);
   return object;
 }
 

@@ -59,6 +59,24 @@ describe("turn()", { skip }, () => {
     native().closeSocket(fd);
   });
 
+  it("says how full the receive buffer is, and once that packets were lost", async () => {
+    const fd = native().openUdp("127.0.0.1", 0, 0, 65_536, 1000);
+    const batch = native().createBatch([fd], 64, 2048, 512);
+    assert.equal(batch.pressure(), 0);
+    const client = createSocket("udp4").bind(0, "127.0.0.1");
+    await once(client, "listening");
+    const packet = new Uint8Array(1024);
+    const port = native().socketPort(fd);
+    for (let sent = 0; sent < 1000; sent += 1)
+      await new Promise((resolve) => client.send(packet, port, "127.0.0.1", resolve));
+    assert.ok(batch.pressure() < -500);
+    assert.ok(batch.pressure() > 500);
+    while (batch.turn(0, TURN_POLL) > 0);
+    assert.equal(batch.pressure(), 0);
+    client.close();
+    native().closeSocket(fd);
+  });
+
   it("takes several packets at once, flags one that is too long, and sends only what has a length", async () => {
     const fd = native().openUdp("127.0.0.1", 0, 0, 1 << 20, 1000);
     const client = createSocket("udp4");

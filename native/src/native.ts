@@ -25,6 +25,18 @@ export interface NativeBatch {
   readonly stats: ArrayBuffer;
   /** Sends the answers of slots 0 to sendCount − 1; returns how many packets are in the batch now (0 ≤ n ≤ size). */
   readonly turn: (sendCount: number, mode: TurnMode) => number;
+  /** What `reply` needs to answer the packet of a slot of this turn after it. */
+  readonly hold: (slot: number) => ArrayBuffer;
+  /** Sends one answer at once; where that fails it counts as one that could not be sent. */
+  readonly reply: (held: ArrayBuffer, bytes: Uint8Array) => void;
+  /** Thousandths of the fullest receive buffer; −1 less those where the kernel lost packets since it was asked last. */
+  readonly pressure: () => number;
+  /**
+   * Has the kernel drop packets for which a classic BPF program of at most 4,096 instructions says 0, instead of queueing them; they count
+   * as lost. It sees the UDP header and the packet. An empty one ends that, as a new batch does. Returns 1, or 0 where the kernel refuses: then
+   * none is left, not even one from before.
+   */
+  readonly filter: (program: Uint8Array) => number;
 }
 
 /** An open ICMP socket; `raw` sockets deliver IPv4 headers and every process's replies. */
