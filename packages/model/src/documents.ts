@@ -4,9 +4,11 @@ import { dataSetSchema } from "./kinds/data-set.ts";
 import { healthCheckSchema } from "./kinds/health-check.ts";
 import { endpointSetSchema, poolSchema } from "./kinds/pool.ts";
 import { recordSchema } from "./kinds/record.ts";
+import { recordSetSchema } from "./kinds/record-set.ts";
 import { shiftSchema } from "./kinds/shift.ts";
 import { siteSchema } from "./kinds/site.ts";
 import { trafficPolicySchema } from "./kinds/traffic-policy.ts";
+import { viewSchema } from "./kinds/view.ts";
 import { zoneSchema } from "./kinds/zone.ts";
 
 /** The schema of every kind. */
@@ -16,8 +18,10 @@ export const schemas = {
   EndpointSet: endpointSetSchema,
   HealthCheck: healthCheckSchema,
   TrafficPolicy: trafficPolicySchema,
+  View: viewSchema,
   Zone: zoneSchema,
   Record: recordSchema,
+  RecordSet: recordSetSchema,
   DataSet: dataSetSchema,
   Shift: shiftSchema,
 } as const;
@@ -41,8 +45,10 @@ export type PoolDocument = Sourced<typeof poolSchema>;
 export type EndpointSetDocument = Sourced<typeof endpointSetSchema>;
 export type HealthCheckDocument = Sourced<typeof healthCheckSchema>;
 export type TrafficPolicyDocument = Sourced<typeof trafficPolicySchema>;
+export type ViewDocument = Sourced<typeof viewSchema>;
 export type ZoneDocument = Sourced<typeof zoneSchema>;
 export type RecordDocument = Sourced<typeof recordSchema>;
+export type RecordSetDocument = Sourced<typeof recordSetSchema>;
 export type DataSetDocument = Sourced<typeof dataSetSchema>;
 export type ShiftDocument = Sourced<typeof shiftSchema>;
 
@@ -53,8 +59,10 @@ export type Document =
   | EndpointSetDocument
   | HealthCheckDocument
   | TrafficPolicyDocument
+  | ViewDocument
   | ZoneDocument
   | RecordDocument
+  | RecordSetDocument
   | DataSetDocument
   | ShiftDocument;
 

@@ -59,6 +59,18 @@ spec:
           - branches: [{ pool: web-eu }]
           - branches: [{ name: www.example.net }]
 `,
+  View: `apiVersion: meridian.dev/v1alpha1
+kind: View
+metadata:
+  name: internal
+spec:
+  priority: 10
+  match:
+    - { clients: [10.0.0.0/8, "fd00::/8"] }
+    - { key: internal-tools }
+  tsigKeys:
+    internal-tools: { secret: { file: internal-tools } }
+`,
   Zone: `apiVersion: meridian.dev/v1alpha1
 kind: Zone
 metadata:
@@ -69,6 +81,7 @@ spec:
     - { name: ns1.example.org, addresses: [192.0.2.53] }
   records:
     - { name: "@", type: MX, values: ["10 mail.example.net."] }
+  dnssec: { parentServers: [{ address: 192.0.2.1 }] }
 `,
   Record: `apiVersion: meridian.dev/v1alpha1
 kind: Record
@@ -79,6 +92,18 @@ spec:
   policy: web
   ttl: { min: 5s, max: 30s }
   objective: { recoveryTime: 2m }
+`,
+  RecordSet: `apiVersion: meridian.dev/v1alpha1
+kind: RecordSet
+metadata:
+  name: mail.example.org-mx
+spec:
+  name: mail.example.org
+  type: MX
+  ttl: 5m
+  values:
+    - 10 mx1.example.net.
+    - 20 mx2.example.net.
 `,
   DataSet: `apiVersion: meridian.dev/v1alpha1
 kind: DataSet
@@ -165,5 +190,118 @@ spec:
   tenants: [shop, bank]
   zones: [example.org]
   shuffle: { edges: 2, overlap: 1 }
+`,
+  ControlPanel: `apiVersion: meridian.dev/v1alpha1
+kind: ControlPanel
+metadata:
+  name: shop
+spec:
+  description: Where the shop is served
+`,
+  RoutingControl: `apiVersion: meridian.dev/v1alpha1
+kind: RoutingControl
+metadata:
+  name: shop-eu
+spec:
+  panel: shop
+  targets: [pool/default/web-eu]
+`,
+  SafetyRule: `apiVersion: meridian.dev/v1alpha1
+kind: SafetyRule
+metadata:
+  name: shop-somewhere
+spec:
+  panel: shop
+  assertion: { controls: [shop-eu, shop-us] }
+  require: { atLeast: 1 }
+`,
+  Rollout: `apiVersion: meridian.dev/v1alpha1
+kind: Rollout
+metadata:
+  name: shop
+spec:
+  policy: shop
+  waves:
+    - { site: eu, node: eu, stable: { pool: shop-v1 }, canary: { pool: shop-v2 } }
+  steps:
+    - setWeight: 5
+    - pause: { for: 10m }
+    - setWeight: 25
+    - analysis: [errors]
+    - pause: {}
+    - setWeight: 50
+  prometheus: { url: http://prometheus.example.org:9090 }
+  analyses:
+    errors:
+      query: sum(rate(http_errors_total{pool="shop-v2"}[1m])) / sum(rate(http_requests_total{pool="shop-v2"}[1m]))
+      success: { below: 0.01 }
+      minSamples: { query: 'sum(increase(http_requests_total{pool="shop-v2"}[1m]))', count: 100 }
+      onNoData: hold
+  watch: [errors]
+`,
+  TrafficProfile: `apiVersion: meridian.dev/v1alpha1
+kind: TrafficProfile
+metadata:
+  name: peak
+spec:
+  unit: requests/s
+  demand:
+    europe: { name: www.example.org, from: { continent: EU }, rate: 1200 }
+    elsewhere: { name: www.example.org, rate: 400 }
+`,
+  Drill: `apiVersion: meridian.dev/v1alpha1
+kind: Drill
+metadata:
+  name: without-eu
+spec:
+  target: site/eu-west
+  lasts: 30m
+  every: 168h
+  windows:
+    allowed: [{ days: [tue, wed], from: "09:00", to: "15:00" }]
+  outcomeAlarms:
+    errors:
+      source: { url: "http://prometheus.example.org:9090" }
+      query: sum(rate(http_errors_total[1m])) / sum(rate(http_requests_total[1m]))
+      max: 0.01
+`,
+  ChangePolicy: `apiVersion: meridian.dev/v1alpha1
+kind: ChangePolicy
+metadata:
+  name: production
+spec:
+  acts:
+    - { verbs: [apply, delete, rollback], labels: { tier: production } }
+    - { verbs: [drain, set], namespaces: [shop] }
+  approvals: { count: 1, within: 4h }
+  windows:
+    timeZone: Europe/Berlin
+    allowed: [{ days: [mon, tue, wed, thu], from: "09:00", to: "17:00" }]
+    blockedDates: ["2026-12-24"]
+`,
+  RecoveryPlan: `apiVersion: meridian.dev/v1alpha1
+kind: RecoveryPlan
+metadata:
+  name: shop-to-us
+spec:
+  description: Moves the shop from eu to us. What eu has written and us has not read is lost.
+  objective: { recoveryTime: 5m }
+  names: [www.example.org]
+  sequence: [ready, grow, move]
+  steps:
+    ready:
+      waitForHealth: { target: pool/default/web-us, percent: 50 }
+      only: graceful
+    grow:
+      webhook:
+        url: https://scaler.example.org/grow
+        signingKey: { file: scaler-key }
+      onFailure: continue
+    move:
+      controls: { states: { shop-us: On, shop-eu: Off } }
+  triggers:
+    eu-lost:
+      unhealthy: { target: site/eu }
+      for: 1m
 `,
 };

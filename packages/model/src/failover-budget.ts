@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long it may take until clients have left a dead endpoint: found out by probes, decided and
-// published here, forgotten by caches. The bound of detection is interval × (1 + jitter) ×
+// published here, forgotten by caches, and by those that keep answers for longer than they are told. The bound of detection is interval × (1 + jitter) ×
 // threshold, plus the timeout (a probe that hangs is only known to have failed then), plus slack.
 import { parseDuration } from "@meridian/core";
 import type { HealthCheckDocument } from "./documents.ts";
@@ -15,6 +15,8 @@ export interface FailoverBudget {
   readonly decisionMs: number;
   readonly publishMs: number;
   readonly ttlMs: number;
+  /** From the TTL on, until those caches have asked again that keep answers for a minute at least, as one of twenty does. */
+  readonly drainMs: number;
   readonly totalMs: number;
 }
 
@@ -24,6 +26,8 @@ const detectionSlackMs = 100;
 const decisionMs = 10;
 /** From a verdict to the answers of every edge. */
 const publishMs = 100;
+/** The TTL that some caches take a shorter one for. */
+const ttlFloorMs = 60_000;
 
 /** What is looked up to know a budget. */
 export type BudgetModel = Pick<Model, "pool" | "policy" | "check">;
@@ -62,8 +66,21 @@ export function targetBudget(
   });
   if (detections.length === 0) return undefined;
   const detectionMs = Math.max(...detections);
-  const totalMs = detectionMs + decisionMs + publishMs + ttlMs;
-  return { detectionMs, decisionMs, publishMs, ttlMs, totalMs };
+  return budgetAtTtl({ detectionMs, decisionMs, publishMs }, ttlMs);
+}
+
+/** The same for answers that are cached for at most `ttlMs`. */
+export function budgetAtTtl(
+  {
+    detectionMs,
+    decisionMs,
+    publishMs,
+  }: Pick<FailoverBudget, "detectionMs" | "decisionMs" | "publishMs">,
+  ttlMs: number,
+): FailoverBudget {
+  const drainMs = Math.max(0, ttlFloorMs - ttlMs);
+  const totalMs = detectionMs + decisionMs + publishMs + ttlMs + drainMs;
+  return { detectionMs, decisionMs, publishMs, ttlMs, drainMs, totalMs };
 }
 
 /** The longest time, in milliseconds, until a check finds a failure out. */

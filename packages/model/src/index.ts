@@ -15,6 +15,7 @@ export {
   kinds,
   schemas,
   type DataSetDocument,
+  type RecordSetDocument,
   type Document,
   type DocumentId,
   type EndpointSetDocument,
@@ -26,6 +27,7 @@ export {
   type SiteDocument,
   type Source,
   type TrafficPolicyDocument,
+  type ViewDocument,
   type ZoneDocument,
 } from "./documents.ts";
 export {
@@ -57,8 +59,40 @@ export {
   type NotificationSpec,
   type ReceiverKind,
 } from "./kinds/notification.ts";
+export type {
+  RolloutAnalysis,
+  RolloutDocument,
+  RolloutSpec,
+  RolloutStep,
+  RolloutWave,
+  ValueCondition,
+} from "./kinds/rollout.ts";
+export { prometheusSource, type PrometheusSource } from "./kinds/prometheus-source.ts";
 export type { SecretReference } from "./kinds/shared.ts";
 export type { CellDocument } from "./kinds/cell.ts";
+export type { DrillAlarm, DrillDocument } from "./kinds/drill.ts";
+export type { ChangePolicyDocument } from "./kinds/change-policy.ts";
+export { weekDays, type ChangeWindows } from "./kinds/change-windows.ts";
+export type {
+  ControlPanelDocument,
+  RoutingControlDocument,
+  SafetyRuleDocument,
+} from "./kinds/routing-control.ts";
+export type {
+  DemandSource,
+  TrafficProfileDocument,
+  TrafficProfileSpec,
+} from "./kinds/traffic-profile.ts";
+export {
+  recoveryStepSchema,
+  stepKindOf,
+  type PrometheusCondition,
+  type RecoveryPlanDocument,
+  type RecoveryPlanSpec,
+  type RecoveryStep,
+  type RecoveryTrigger,
+  type StepKind,
+} from "./kinds/recovery-plan.ts";
 export { countedKinds, type GrantDocument, type TenantDocument } from "./kinds/tenant.ts";
 export {
   isStoreKind,
@@ -83,6 +117,7 @@ export {
   type ShiftSpec,
   type ShiftTarget,
 } from "./kinds/shift.ts";
+export { outranks, shiftPrecedences, type ShiftPrecedence } from "./kinds/shift-precedence.ts";
 export type { SiteSpec } from "./kinds/site.ts";
 export {
   branchTargets,
@@ -93,6 +128,9 @@ export {
   type TrafficPolicySpec,
 } from "./kinds/traffic-policy.ts";
 export type { ZoneSpec } from "./kinds/zone.ts";
+export type { ZonePublishTo } from "./kinds/zone-publishing.ts";
+export type { ZoneDnssec } from "./kinds/zone-dnssec.ts";
+export type { ZoneSecondary } from "./kinds/zone-secondary.ts";
 export { limits } from "./limits.ts";
 export {
   locateProblems,
@@ -131,6 +169,12 @@ export {
   type PatchedOwner,
   type PatchedPart,
 } from "./model-patch.ts";
+export {
+  recordsOfSet,
+  type CopyChange,
+  type PatchedCopy,
+  type PatchedRecords,
+} from "./patched-record-sets.ts";
 export { lint, lintSome, type LintFacts } from "./lint.ts";
 export { loadModel, type Loaded, type LoadOptions } from "./load.ts";
 export { Model, type BuildOptions, type DataSet, type Member, type Pool } from "./model.ts";
@@ -143,10 +187,20 @@ export {
   type PlacedBranch,
 } from "./policy-graph.ts";
 export { indexKey } from "./model-index.ts";
+export { nameText } from "./checks/zones.ts";
 export { NameKey, NameTable } from "./name-table.ts";
 export { RecordList, RecordTable, type RecordShape } from "./record-table.ts";
 export { StaticRecords, type StaticRecord } from "./static-records.ts";
 export { pathBeside, wholeSeconds, type ReadFile } from "./zone-data.ts";
+export {
+  decodeZoneCopyFacts,
+  encodeZoneCopyFacts,
+  isZoneCopyPath,
+  zoneCopyPath,
+  type ZoneCopyFacts,
+  zoneCopyOf,
+} from "./zone-copy.ts";
+export { readCatalog } from "./catalog-members.ts";
 export type { Zone } from "./zone-table.ts";
 export { examples } from "./examples.ts";
 export {
@@ -157,3 +211,14 @@ export {
   type JsonSchema,
 } from "./json-schema.ts";
 export { referenceFileOf, renderReference, renderReferences } from "./reference.ts";
+export type { Imported, Unmapped, WrittenDocument } from "./importers/imported.ts";
+export {
+  importMasterFile,
+  importNamedConf,
+  readMaster,
+  type MasterRecords,
+  type MasterSource,
+} from "./importers/master.ts";
+export { importGdnsd, type ListFolder } from "./importers/gdnsd.ts";
+export { importPowerdnsGeoip } from "./importers/powerdns-geoip.ts";
+export { importPowerdnsLua } from "./importers/powerdns-lua.ts";

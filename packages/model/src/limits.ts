@@ -27,10 +27,20 @@ export const limits = {
   branchesMax: 1024,
   /** Members of one pool, inline and contributed. */
   poolMembersMax: 1024,
+  /** Networks of all views together. */
+  viewNetworksMax: 4096,
   /** Children of a calculated check (the Route 53 API model says 256). */
   calculatedChildrenMax: 256,
   /** How long a Shift may last (AWS ARC zonal shift: 72 h). */
   shiftMsMax: 72 * 3_600_000,
+  /** How long before its start a Shift may be made. */
+  shiftLeadMsMax: 168 * 3_600_000,
+  /** Routing controls of a panel, and of one change (AWS ARC: 100 a panel). */
+  controlsMax: 100,
+  /** Steps of a RecoveryPlan. */
+  planStepsMax: 100,
+  /** Steps of a run, those of child plans included. */
+  runStepsMax: 500,
   /** Shifts that run at once. */
   shiftsMax: 1000,
   /** The shortest interval of a probe. */

@@ -3,6 +3,7 @@ import { lintDocuments } from "./lints/documents.ts";
 import { lintPolicies } from "./lints/policies.ts";
 import { lintPool, lintPools } from "./lints/pools.ts";
 import { lintRecords } from "./lints/records.ts";
+import { lintZones } from "./lints/zones.ts";
 import type { Model } from "./model.ts";
 import type { Document } from "./documents.ts";
 import type { Problem } from "./problem.ts";
@@ -21,6 +22,7 @@ export function lint(model: Model, now: number, facts: LintFacts = {}): Problem[
   lintPolicies(model, report);
   lintPools(model, report);
   lintRecords(model, report);
+  lintZones(model, report);
   lintDocuments(model, now, facts, report);
   return report.finish();
 }

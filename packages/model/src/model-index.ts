@@ -11,9 +11,11 @@ import {
   type Kind,
   type PoolDocument,
   type RecordDocument,
+  type RecordSetDocument,
   type ShiftDocument,
   type SiteDocument,
   type TrafficPolicyDocument,
+  type ViewDocument,
   type ZoneDocument,
 } from "./documents.ts";
 import type { RecordTable } from "./record-table.ts";
@@ -26,7 +28,9 @@ export interface ModelIndex {
   readonly EndpointSet: ReadonlyMap<string, EndpointSetDocument>;
   readonly HealthCheck: ReadonlyMap<string, HealthCheckDocument>;
   readonly TrafficPolicy: ReadonlyMap<string, TrafficPolicyDocument>;
+  readonly View: ReadonlyMap<string, ViewDocument>;
   readonly Zone: ReadonlyMap<string, ZoneDocument>;
+  readonly RecordSet: ReadonlyMap<string, RecordSetDocument>;
   readonly DataSet: ReadonlyMap<string, DataSetDocument>;
   readonly Shift: ReadonlyMap<string, ShiftDocument>;
   readonly records: RecordTable;
@@ -57,7 +61,9 @@ export function indexDocuments(
     EndpointSet: new Map<string, EndpointSetDocument>(),
     HealthCheck: new Map<string, HealthCheckDocument>(),
     TrafficPolicy: new Map<string, TrafficPolicyDocument>(),
+    View: new Map<string, ViewDocument>(),
     Zone: new Map<string, ZoneDocument>(),
+    RecordSet: new Map<string, RecordSetDocument>(),
     DataSet: new Map<string, DataSetDocument>(),
     Shift: new Map<string, ShiftDocument>(),
   };
@@ -115,8 +121,14 @@ function addDocument(
     case "TrafficPolicy":
       index.TrafficPolicy.set(key, document);
       break;
+    case "View":
+      index.View.set(key, document);
+      break;
     case "Zone":
       index.Zone.set(key, document);
+      break;
+    case "RecordSet":
+      index.RecordSet.set(key, document);
       break;
     case "DataSet":
       index.DataSet.set(key, document);

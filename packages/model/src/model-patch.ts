@@ -16,6 +16,7 @@ import {
   formatDocumentId,
   type PoolDocument,
   type RecordDocument,
+  type RecordSetDocument,
   type TrafficPolicyDocument,
   type ZoneDocument,
 } from "./documents.ts";
@@ -24,6 +25,13 @@ import { indexKey, type ModelIndex } from "./model-index.ts";
 import { branchesOf } from "./policy-graph.ts";
 import { hasErrors } from "./reading.ts";
 import { NameKey, NameTable } from "./name-table.ts";
+import {
+  type CopyChange,
+  patchedCopies,
+  type PatchedCopy,
+  type PatchedRecords,
+  patchedRecordSets,
+} from "./patched-record-sets.ts";
 import { RecordTable } from "./record-table.ts";
 import { Report } from "./report.ts";
 import { UseCounts } from "./use-counts.ts";
@@ -59,24 +67,23 @@ export interface ModelPatch {
   readonly zones: PatchedPart<Zone>;
   /** Names in other zones. */
   readonly owners: readonly PatchedOwner[];
+  /** Static records in other zones. */
+  readonly recordSets: readonly PatchedRecords[];
+  /** Secondary zones whose copies are others. */
+  readonly copies: readonly PatchedCopy[];
 }
 
 /** A model and what has changed since it was built as a whole; immutable. */
 export class PatchedModel {
-  /** Its `records`, and those of its zones, are as they were when it was built as a whole. */
+  /** Its `records` and RecordSets, and those of its zones, are as they were when it was built as a whole. */
   readonly model: Model;
-  /** Records since then by their id; undefined for those that are gone. */
-  readonly records: ReadonlyMap<string, RecordDocument | undefined>;
+  /** Records and RecordSets since then by their id; undefined for those that are gone. */
+  readonly records: ChangedRecords;
   readonly #uses: UseCounts;
   /** Whether members or branches have host names, so that other documents may decide how names are answered. */
   readonly #hasHosts: boolean;
 
-  private constructor(
-    model: Model,
-    records: ReadonlyMap<string, RecordDocument | undefined>,
-    uses: UseCounts,
-    hasHosts: boolean,
-  ) {
+  private constructor(model: Model, records: ChangedRecords, uses: UseCounts, hasHosts: boolean) {
     this.model = model;
     this.records = records;
     this.#uses = uses;
@@ -93,9 +100,7 @@ export class PatchedModel {
   /** A document as it is now. */
   document(id: DocumentId): Document | undefined {
     const key = formatDocumentId(id);
-    return id.kind === "Record" && this.records.has(key)
-      ? this.records.get(key)
-      : this.model.document(id);
+    return this.records.has(key) ? this.records.get(key) : this.model.document(id);
   }
 
   /** All Records as they are now. */
@@ -105,16 +110,18 @@ export class PatchedModel {
       return;
     }
     for (const record of this.model.records) if (!this.records.has(idOf(record))) yield record;
-    for (const record of this.records.values()) if (record !== undefined) yield record;
+    for (const record of this.records.values()) if (record?.kind === "Record") yield record;
   }
 
   /** The model after a change; undefined where that needs a whole build. */
-  patched(changes: DocumentChanges): ModelPatch | undefined {
+  patched(changes: DocumentChanges, copies: readonly CopyChange[] = []): ModelPatch | undefined {
     const { added, changed, removed } = changes;
     const all = [...removed, ...changed.map(({ before }) => before)];
     const after = [...added, ...changed.map((each) => each.after)];
-    if (all.length + after.length > CHANGES_MAX) return undefined;
+    const copied = copies.reduce((sum, copy) => sum + copy.changes.length, 0);
+    if (all.length + after.length + copied > CHANGES_MAX) return undefined;
     if (![...all, ...after].every(({ kind }) => patchedKinds.has(kind))) return undefined;
+    if ([...all, ...after].some(isOfView)) return undefined;
     if (changed.some((each) => !this.#mayChange(each.before, each.after))) return undefined;
     if (added.some((document) => this.document(documentIdOf(document)) !== undefined))
       return undefined;
@@ -130,7 +137,7 @@ export class PatchedModel {
       )
     )
       return undefined;
-    return this.#built(all, after, uses);
+    return this.#built(all, after, uses, copies);
   }
 
   /** Whether what else follows from a change is only in the document's own entry. */
@@ -147,6 +154,7 @@ export class PatchedModel {
     before: readonly Document[],
     after: readonly Document[],
     uses: UseCounts,
+    copies: readonly CopyChange[],
   ): ModelPatch | undefined {
     const { model } = this;
     const report = new Report();
@@ -162,16 +170,18 @@ export class PatchedModel {
     const zones = this.#zones(before, after, index, report);
     if (zones === undefined || hasErrors(report.finish())) return undefined;
     const owners = ownersOf(model.zoneTable, zones.table, before, after);
-    if (owners === undefined) return undefined;
+    const recordSets = patchedRecordSets(model.zoneTable, zones.table, before, after, isServer);
+    const copied = patchedCopies(zones.table, copies);
+    if (owners === undefined || recordSets === undefined || copied === undefined) return undefined;
     const records = new Map(this.records);
-    for (const each of before) if (each.kind === "Record") records.set(idOf(each), undefined);
-    for (const each of after) if (each.kind === "Record") records.set(idOf(each), each);
+    for (const each of before) if (isRecords(each)) records.set(idOf(each), undefined);
+    for (const each of after) if (isRecords(each)) records.set(idOf(each), each);
     if (records.size > DOCUMENTS_MAX) return undefined;
     const poolPart = partOf(namesOf(before, "Pool"), pools);
     const policyPart = partOf(namesOf(before, "TrafficPolicy"), among.TrafficPolicy);
     const next = Model.of(model.documentCount + after.length - before.length, index, {
       pools: withPart(model.pools, poolPart),
-      zones: zones.table,
+      zones: copied.table,
     });
     return {
       next: new PatchedModel(next, records, uses, this.#hasHosts),
@@ -179,6 +189,8 @@ export class PatchedModel {
       policies: policyPart,
       zones: { set: zones.fresh.map((zone) => [zone.origin, zone]), removed: zones.gone },
       owners,
+      recordSets,
+      copies: copied.patched,
     };
   }
 
@@ -207,7 +219,10 @@ export class PatchedModel {
         return isHosted || namesHost(document) || looksAtPlaces(document);
       }
       case "Zone":
-        return this.#hasHosts || document.spec.file !== undefined;
+        return (
+          this.#hasHosts ||
+          (document.spec.file ?? document.spec.dnssec ?? document.spec.secondary) !== undefined
+        );
       default:
         return false;
     }
@@ -221,6 +236,8 @@ export class PatchedModel {
     report: Report,
   ): { table: ZoneTable; fresh: Zone[]; gone: string[] } | undefined {
     let table = this.model.zoneTable;
+    const isOfZones = [...before, ...after].some(({ kind }) => kind === "Zone");
+    if (isOfZones && table.hasCatalogs) return undefined;
     const gone: string[] = [];
     for (const zone of before) {
       if (zone.kind !== "Zone") continue;
@@ -228,11 +245,13 @@ export class PatchedModel {
       const old = table.zones.get(origin);
       table = table.without(origin);
       if (old === undefined || table.zoneOf(origin) !== undefined) return undefined;
+      if (old.recordSets.size > 0) return undefined;
       if (!this.#isEmptied(old, before)) return undefined;
       gone.push(origin);
     }
     const documents = after.filter((each): each is ZoneDocument => each.kind === "Zone");
     if (documents.length === 0) return { table, fresh: [], gone };
+    if (documents.some(({ spec }) => spec.catalog !== undefined)) return undefined;
     const origins = documents.map(({ spec }) => plainName(spec.origin));
     if (origins.some((origin) => table.zoneOf(origin) !== undefined)) return undefined;
     const records = new RecordTable();
@@ -240,7 +259,8 @@ export class PatchedModel {
       const isInside = each.kind === "Record" && origins.some((origin) => isBelow(each, origin));
       if (isInside) records.add(each);
     }
-    const own = { ...index, Zone: new Map(documents.map((each) => [idOf(each), each])), records };
+    const Zone = new Map(documents.map((each) => [idOf(each), each]));
+    const own = { ...index, Zone, RecordSet: new Map(), records };
     const built = ZoneTable.build({ ...own, repeated: new Map() }, undefined, report);
     checkZones(built, report);
     const fresh = [...built.zones.values()];
@@ -266,7 +286,24 @@ export class PatchedModel {
   }
 }
 
-const patchedKinds: ReadonlySet<string> = new Set(["Record", "Pool", "TrafficPolicy", "Zone"]);
+type ChangedRecords = ReadonlyMap<string, RecordDocument | RecordSetDocument | undefined>;
+
+const patchedKinds: ReadonlySet<string> = new Set([
+  "Record",
+  "RecordSet",
+  "Pool",
+  "TrafficPolicy",
+  "Zone",
+]);
+
+function isRecords(document: Document): document is RecordDocument | RecordSetDocument {
+  return document.kind === "Record" || document.kind === "RecordSet";
+}
+
+/** Zones of views, and what is in them, are few. */
+function isOfView({ spec }: Document): boolean {
+  return "view" in spec && spec.view !== undefined;
+}
 
 function idOf(document: Document): string {
   return formatDocumentId(documentIdOf(document));
@@ -279,7 +316,9 @@ function emptyIndex(): ModelIndex {
     EndpointSet: new Map(),
     HealthCheck: new Map(),
     TrafficPolicy: new Map(),
+    View: new Map(),
     Zone: new Map(),
+    RecordSet: new Map(),
     DataSet: new Map(),
     Shift: new Map(),
     records: new RecordTable(),
@@ -356,19 +395,19 @@ function ownersOf(
   return [...owners.values()];
 }
 
-const serversOf = new WeakMap<Zone, NameTable>();
+const serversOf = new WeakMap<Zone["records"], NameTable>();
 
 /** Whether a name is that of a name server of the zone, whose address may be a Record's. */
 function isServer(zone: Zone, name: string): boolean {
   const key = new NameKey();
-  let servers = serversOf.get(zone);
+  const { records } = zone;
+  let servers = serversOf.get(records);
   if (servers === undefined) {
     servers = new NameTable();
-    const { records } = zone;
     for (let at = 0; at < records.count; at += 1) {
       if (records.typeAt(at) === RRType.NS) servers.add(key.setWire(records.rdataAt(at)));
     }
-    serversOf.set(zone, servers);
+    serversOf.set(records, servers);
   }
   return servers.find(key.setWire(nameBytes(name))) >= 0;
 }

@@ -64,6 +64,8 @@ describe("Model", () => {
       "ns1.example.org. A",
       "example.org. MX",
       "example.org. SOA",
+      "mail.example.org. MX",
+      "mail.example.org. MX",
     ]);
   });
 
@@ -130,14 +132,15 @@ describe("failoverBudget()", () => {
     return failoverBudget(model, record);
   }
 
-  test("adds the slowest check, decision, publishing and TTL", () => {
+  test("adds the slowest check, decision, publishing, TTL, and what caches keep longer", () => {
     // 10 s × 1.05 × 3 + 4 s + 100 ms.
     assert.deepEqual(budgetOf("{ http: {}, interval: 10s, timeout: 4s }"), {
       detectionMs: 35_600,
       decisionMs: 10,
       publishMs: 100,
       ttlMs: 30_000,
-      totalMs: 65_710,
+      drainMs: 30_000,
+      totalMs: 95_710,
     });
   });
 

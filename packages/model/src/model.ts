@@ -2,6 +2,7 @@
 import { checkGraphs } from "./checks/graphs.ts";
 import { checkPlaces } from "./checks/places.ts";
 import { checkReferences } from "./checks/references.ts";
+import { checkViews } from "./checks/views.ts";
 import { checkZones, plainName } from "./checks/zones.ts";
 import type {
   DataSetDocument,
@@ -13,6 +14,7 @@ import type {
   ShiftDocument,
   SiteDocument,
   TrafficPolicyDocument,
+  ViewDocument,
 } from "./documents.ts";
 import { builtinDataSets, type DataSetKind, dataSetKindOf } from "./kinds/data-set.ts";
 import type { MemberSpec } from "./kinds/pool.ts";
@@ -74,7 +76,9 @@ export class Model {
   readonly shifts: ReadonlyMap<string, ShiftDocument>;
   /** By name, the built-in ones too. */
   readonly dataSets: ReadonlyMap<string, DataSet>;
-  /** By origin: lower case, without the last dot. */
+  /** By name. */
+  readonly views: ReadonlyMap<string, ViewDocument>;
+  /** By `Zone.key`. */
   readonly zones: ReadonlyMap<string, Zone>;
   /** The documents by kind and name; what patches start from (model-patch.ts). */
   readonly index: ModelIndex;
@@ -94,6 +98,7 @@ export class Model {
     this.records = index.records;
     this.shifts = index.Shift;
     this.dataSets = dataSetsOf(index);
+    this.views = index.View;
     this.zones = zoneTable.zones;
     this.#zoneTable = zoneTable;
     this.index = index;
@@ -115,6 +120,7 @@ export class Model {
     checkReferences(index, report);
     checkGraphs(index, report);
     checkPlaces(index, report);
+    checkViews(index, report);
     const pools = poolsOf(index, report);
     const zoneTable = ZoneTable.build(index, options.readFile, report);
     checkZones(zoneTable, report);
@@ -179,14 +185,14 @@ export class Model {
     return this.dataSets.get(name);
   }
 
-  /** The zone of an origin, in any letter case, with or without the last dot. */
+  /** The zone of an origin that is in no view, in any letter case, with or without the last dot. */
   zone(origin: string): Zone | undefined {
     return this.zones.get(plainName(origin));
   }
 
-  /** The deepest zone that a name lies in. */
-  zoneOf(name: string): Zone | undefined {
-    return this.#zoneTable.zoneOf(name);
+  /** The deepest zone of a view that a name lies in; of none where it is left out. */
+  zoneOf(name: string, view?: string): Zone | undefined {
+    return this.#zoneTable.zoneOf(name, view);
   }
 }
 

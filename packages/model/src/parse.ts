@@ -331,7 +331,7 @@ function rawId(raw: unknown, kind: DocumentId["kind"]): DocumentId | undefined {
   const name = valueAt(raw, ["metadata", "name"]);
   const namespace = valueAt(raw, ["metadata", "namespace"]) ?? "default";
   if (typeof name !== "string" || typeof namespace !== "string") return undefined;
-  const isClusterWide = kind === "Site" || kind === "DataSet";
+  const isClusterWide = kind === "Site" || kind === "DataSet" || kind === "View";
   return { kind, namespace: isClusterWide ? "" : namespace, name };
 }
 

@@ -59,6 +59,7 @@ export const problemCodes = {
   "data-set-old": "A data set is older than its maxAge",
   "document-unused": "Nothing names this document",
   "ttl-long": "A health-checked name may be cached for long",
+  "signature-short": "Answers of a signed zone may be cached for longer than they validate",
 } as const;
 
 export type ProblemCode = keyof typeof problemCodes;

@@ -12,8 +12,11 @@ const summaries: Readonly<Record<Kind | StoreKind, string>> = {
   HealthCheck: "How an endpoint is judged: the kind of probe, its cadence, thresholds and quorum.",
   TrafficPolicy:
     "A graph of named nodes that picks endpoints for a client. Nodes may be shared but not lead\nback; at most 16 follow one another.",
+  View: "Clients that are shown zones of their own: split horizon and private zones. A client sees the first\nView that it fits.",
   Zone: "Static authoritative data of a domain, written here or in a master file.",
   Record: "A name bound to a TrafficPolicy or Pool. It lies in a Zone of the same namespace.",
+  RecordSet:
+    "Static records of one name and type, in a document of their own: what dynamic updates write. It lies\nin a Zone of the same namespace.",
   DataSet: "External data, such as countries by prefix.",
   Shift:
     "A temporary, expiring move of traffic away from a site, pool or endpoint. It is made by\n`meridian drain` or the API, never by a file.",
@@ -27,6 +30,22 @@ const summaries: Readonly<Record<Kind | StoreKind, string>> = {
   Notification:
     "Who is told what, and how. Applied by API, never by a file. Secrets are only named here.",
   Cell: "Edges that stand apart from others, and the tenants and zones that they alone serve. Applied by\nadministrators, never by a file.",
+  ControlPanel:
+    "Routing controls that are changed together, all or nothing. Applied by API, never by a file.",
+  RoutingControl:
+    "A switch that people throw: Off, what it is bound to gets no traffic, whatever its health. It begins On and is\nturned by `meridian control set` alone, never by a file or by applying this document.",
+  SafetyRule:
+    "What has to stay true of the routing controls of a panel: a change that breaks it is refused. Applied by API,\nnever by a file.",
+  Rollout:
+    "How traffic moves to something new: in steps, as measurements allow. Applied by API, never by a file; started, promoted and\nended by `meridian rollout`.",
+  TrafficProfile:
+    "How much is asked for, by name and by where clients are: what plans and shifts weigh against capacity. Applied by API,\nnever by a file.",
+  Drill:
+    "Scheduled practice of losing a target: traffic leaves it for a while, and alarms say whether what remains carries it.\nApplied by API, never by a file.",
+  ChangePolicy:
+    "Which acts need the approval of others than their author (four eyes), or are possible at certain times only. Applied\nby administrators, never by a file.",
+  RecoveryPlan:
+    "Steps that move a service from where it fails to where it works, and what begins them. Applied by API, never by\na file. What became of a run is state: `meridian recovery report`.",
 };
 
 /** The name of the page of a kind within the reference, as in `traffic-policy.md`. */

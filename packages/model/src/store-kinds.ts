@@ -4,6 +4,8 @@
 
 import { type Finding, findingsOf } from "./issues.ts";
 import { roleSchema, tokenSchema, type RoleDocument, type TokenDocument } from "./kinds/access.ts";
+import { changePolicySchema, type ChangePolicyDocument } from "./kinds/change-policy.ts";
+import { drillSchema, type DrillDocument } from "./kinds/drill.ts";
 import { cellSchema, type CellDocument } from "./kinds/cell.ts";
 import {
   grantSchema,
@@ -11,6 +13,17 @@ import {
   type GrantDocument,
   type TenantDocument,
 } from "./kinds/tenant.ts";
+import {
+  controlPanelSchema,
+  routingControlSchema,
+  safetyRuleSchema,
+  type ControlPanelDocument,
+  type RoutingControlDocument,
+  type SafetyRuleDocument,
+} from "./kinds/routing-control.ts";
+import { rolloutSchema, type RolloutDocument } from "./kinds/rollout.ts";
+import { trafficProfileSchema, type TrafficProfileDocument } from "./kinds/traffic-profile.ts";
+import { recoveryPlanSchema, type RecoveryPlanDocument } from "./kinds/recovery-plan.ts";
 import { notificationSchema, type NotificationDocument } from "./kinds/notification.ts";
 
 /** The schema of each. */
@@ -21,6 +34,14 @@ export const storeSchemas = {
   Grant: grantSchema,
   Notification: notificationSchema,
   Cell: cellSchema,
+  ControlPanel: controlPanelSchema,
+  RoutingControl: routingControlSchema,
+  SafetyRule: safetyRuleSchema,
+  TrafficProfile: trafficProfileSchema,
+  ChangePolicy: changePolicySchema,
+  RecoveryPlan: recoveryPlanSchema,
+  Rollout: rolloutSchema,
+  Drill: drillSchema,
 } as const;
 
 export type StoreKind = keyof typeof storeSchemas;
@@ -30,7 +51,15 @@ export type StoreDocument =
   | TenantDocument
   | GrantDocument
   | NotificationDocument
-  | CellDocument;
+  | CellDocument
+  | ControlPanelDocument
+  | RoutingControlDocument
+  | SafetyRuleDocument
+  | TrafficProfileDocument
+  | ChangePolicyDocument
+  | RecoveryPlanDocument
+  | RolloutDocument
+  | DrillDocument;
 
 /** Those kinds, in the order in which reference pages list them. */
 export const storeKinds: readonly StoreKind[] = Object.keys(storeSchemas).filter(isStoreKind);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The static records of a Zone in wire form, from its three sources: the fields `soa` and
 // `nameServers`, the list `records`, and the master file. An owner name and type comes from one of
-// them only, so each record remembers its place.
+// them only, so each record remembers its place. Those of a secondary zone come from its copy alone.
 import { parseDuration } from "@meridian/core";
 import {
   isMetaType,
@@ -12,11 +12,13 @@ import {
   rootName,
   RRType,
   typeFromText,
+  type TextError,
 } from "@meridian/dns";
 import { dirname, join } from "node:path";
-import type { ZoneDocument } from "./documents.ts";
+import type { RecordSetDocument, ZoneDocument } from "./documents.ts";
 import type { Path } from "./problem.ts";
 import type { Report } from "./report.ts";
+import { readZoneCopy, type ZoneCopyFacts } from "./zone-copy.ts";
 import { StaticRecords } from "./static-records.ts";
 
 /** Gives the content of a file, or undefined where it cannot be read. */
@@ -40,7 +42,8 @@ export function readZone(
   zone: ZoneDocument,
   readFile: ReadFile | undefined,
   report: Report,
-): StaticRecords {
+): { readonly records: StaticRecords; readonly copy?: ZoneCopyFacts } {
+  if (zone.spec.secondary !== undefined) return readZoneCopy(zone, readFile);
   const reader = new ZoneReader(zone, report);
   reader.nameServers();
   reader.listed();
@@ -48,7 +51,7 @@ export function readZone(
     reader.file(zone.spec.file, readFile);
   }
   reader.soa();
-  return reader.records;
+  return { records: reader.records };
 }
 
 class ZoneReader {
@@ -171,13 +174,7 @@ class ZoneReader {
   #addText(owner: Uint8Array, type: number, ttl: number, value: string, path: Path): void {
     const parsed = parseRdataText(type, value, this.#origin);
     if ("error" in parsed) {
-      this.#report.error(this.#zone, {
-        code: "value-wrong",
-        path,
-        found: `${JSON.stringify(value.slice(0, 60))}, in which ${JSON.stringify(parsed.found)} is wrong`,
-        said: true,
-        wanted: parsed.wanted,
-      });
+      this.#report.error(this.#zone, wrongValue(path, value, parsed));
       return;
     }
     this.#add(owner, type, ttl, parsed.rdata, path);
@@ -196,6 +193,48 @@ class ZoneReader {
     const wanted = `names in the zone ${this.#zone.spec.origin}`;
     this.#report.error(this.#zone, { code: "name-outside-zone", path, found, wanted });
   }
+}
+
+/** Adds the records of a RecordSet to those of its zone; returns the path that they have, undefined where its type is none. */
+export function readRecordSet(
+  zone: ZoneDocument,
+  set: RecordSetDocument,
+  records: StaticRecords,
+  report: Report,
+): Path | undefined {
+  const { name, type: word, ttl, values } = set.spec;
+  const type = typeFromText(word);
+  if (type === undefined || isMetaType(type) || type === RRType.SOA) {
+    const wanted = "a type of record that a zone can hold more of";
+    report.error(set, { code: "value-wrong", path: ["spec", "type"], found: word, wanted });
+    return undefined;
+  }
+  const owner = parseName(name);
+  if ("error" in owner) {
+    const path = ["spec", "name"];
+    report.error(set, { code: "value-wrong", path, found: name, wanted: owner.wanted });
+    return undefined;
+  }
+  const origin = nameBytes(zone.spec.origin);
+  const path = ["spec"];
+  const { file, line } = set.source;
+  for (const [index, value] of values.entries()) {
+    const parsed = parseRdataText(type, value, origin);
+    if ("error" in parsed) report.error(set, wrongValue(["spec", "values", index], value, parsed));
+    else
+      records.push(owner, type, wholeSeconds(ttl ?? zone.spec.ttl), parsed.rdata, path, file, line);
+  }
+  return path;
+}
+
+function wrongValue(path: Path, value: string, { found, wanted }: TextError) {
+  return {
+    code: "value-wrong",
+    path,
+    found: `${JSON.stringify(value.slice(0, 60))}, in which ${JSON.stringify(found)} is wrong`,
+    said: true,
+    wanted,
+  } as const;
 }
 
 /** The wire form of a name that the schema has accepted. */

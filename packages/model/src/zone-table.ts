@@ -1,29 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 // Zones by origin, each with its static records and the Records whose names lie in it.
-import type { RecordDocument, ZoneDocument } from "./documents.ts";
+import type { RecordDocument, RecordSetDocument, ZoneDocument } from "./documents.ts";
 import { parentText, plainName } from "./checks/zones.ts";
 import type { ModelIndex } from "./model-index.ts";
 import { RecordList, type RecordTable } from "./record-table.ts";
 import type { Report } from "./report.ts";
 import type { StaticRecords } from "./static-records.ts";
-import { nameBytes, type ReadFile, readZone } from "./zone-data.ts";
+import { addCatalog } from "./zone-catalog.ts";
+import { listedZones } from "./catalog-members.ts";
+import type { ZoneCopyFacts } from "./zone-copy.ts";
+import type { Path } from "./problem.ts";
+import { nameBytes, type ReadFile, readRecordSet, readZone } from "./zone-data.ts";
+
+/** What a zone of a view is called: its origin, `@` and the view; a zone of no view by its origin alone. */
+export function zoneKeyOf(origin: string, view: string | undefined): string {
+  return view === undefined ? origin : `${origin}@${view}`;
+}
 
 /** A zone as it is served. */
 export interface Zone {
   readonly document: ZoneDocument;
+  /** `zoneKeyOf`: no two zones have the same. */
+  readonly key: string;
   /** Lower case, without the last dot; `.` for the root. */
   readonly origin: string;
   /** The origin in wire form. */
   readonly apex: Uint8Array;
   /** SOA, NS, glue and all other static records; the SOA's serial is 1 where none is fixed. */
   readonly records: StaticRecords;
+  /** The RecordSets among them, by the path that their records have. */
+  readonly recordSets: ReadonlyMap<Path, RecordSetDocument>;
   /** Records bound to a policy or pool. */
   readonly dynamicRecords: RecordList;
+  /** Of a secondary zone. */
+  readonly copy?: ZoneCopyFacts;
 }
 
 /** All zones. */
 export class ZoneTable {
-  /** By origin. */
+  /** By key. */
   readonly zones: ReadonlyMap<string, Zone>;
   /** Whether master files were read. */
   readonly readsFiles: boolean;
@@ -35,44 +50,83 @@ export class ZoneTable {
 
   /** Reads the zones and puts each Record in its own; what cannot be is reported. */
   static build(index: ModelIndex, readFile: ReadFile | undefined, report: Report): ZoneTable {
-    const zones = new Map<string, Zone>();
+    const zones = new Map<string, Zone & { readonly recordSets: Map<Path, RecordSetDocument> }>();
     for (const document of index.Zone.values()) {
       const origin = plainName(document.spec.origin);
-      const first = zones.get(origin);
+      const key = zoneKeyOf(origin, document.spec.view);
+      const first = zones.get(key);
       if (first !== undefined) {
         report.error(document, {
           code: "document-duplicate",
           path: ["spec", "origin"],
-          found: `${origin} again after ${first.document.source.file}:${first.document.source.line}`,
+          found: `${key} again after ${first.document.source.file}:${first.document.source.line}`,
           said: true,
           wanted: "each zone in one document",
         });
         continue;
       }
       const apex = nameBytes(document.spec.origin);
-      const records = readZone(document, readFile, report);
+      const data = readZone(document, readFile, report);
       const dynamicRecords = new RecordList(index.records);
-      zones.set(origin, { document, origin, apex, records, dynamicRecords });
+      const recordSets = new Map<Path, RecordSetDocument>();
+      zones.set(key, { document, key, origin, apex, ...data, recordSets, dynamicRecords });
     }
+    for (const document of listedZones(zones.values())) {
+      const origin = plainName(document.spec.origin);
+      if (zones.has(origin)) continue;
+      const apex = nameBytes(document.spec.origin);
+      const data = readZone(document, readFile, report);
+      const dynamicRecords = new RecordList(index.records);
+      zones.set(origin, {
+        ...{ document, key: origin, origin, apex, dynamicRecords, recordSets: new Map() },
+        ...data,
+      });
+    }
+    for (const zone of zones.values())
+      if (zone.document.spec.catalog !== undefined) addCatalog(zone, zones.values(), zone.records);
     const table = new ZoneTable(zones, readFile !== undefined);
+    placeRecordSets(index, zones, report);
     placeRecords(index, zones, report);
     return table;
   }
 
-  /** The same with one zone more. */
-  with(zone: Zone): ZoneTable {
-    return new ZoneTable(new Map(this.zones).set(zone.origin, zone), this.readsFiles);
+  /** Whether a zone that comes or goes changes another one, which lists it. */
+  get hasCatalogs(): boolean {
+    for (const { document } of this.zones.values())
+      if (document.spec.catalog !== undefined) return true;
+    return false;
   }
 
-  without(origin: string): ZoneTable {
+  /** The same with one zone more. */
+  with(zone: Zone): ZoneTable {
+    return new ZoneTable(new Map(this.zones).set(zone.key, zone), this.readsFiles);
+  }
+
+  without(key: string): ZoneTable {
     const zones = new Map(this.zones);
-    zones.delete(origin);
+    zones.delete(key);
     return new ZoneTable(zones, this.readsFiles);
   }
 
-  /** The deepest zone that a name lies in. */
-  zoneOf(name: string): Zone | undefined {
-    return zoneAround(this.zones, plainName(name));
+  /** The deepest zone of a view that a name lies in; of none where it is left out. */
+  zoneOf(name: string, view?: string): Zone | undefined {
+    return zoneAround(this.zones, plainName(name), view);
+  }
+}
+
+/** Puts each RecordSet among the records of the deepest zone that its name lies in; those outside are reported. */
+function placeRecordSets(
+  index: ModelIndex,
+  zones: ReadonlyMap<string, Zone & { readonly recordSets: Map<Path, RecordSetDocument> }>,
+  report: Report,
+): void {
+  const isSomeBroken = index.broken.has("Zone");
+  for (const set of index.RecordSet.values()) {
+    const zone = zoneAround(zones, plainName(set.spec.name), set.spec.view);
+    if (zone !== undefined && zone.document.metadata.namespace === set.metadata.namespace) {
+      const path = readRecordSet(zone.document, set, zone.records, report);
+      if (path !== undefined) zone.recordSets.set(path, set);
+    } else if (!isSomeBroken) reportOutside(set, zone, zones, report);
   }
 }
 
@@ -99,8 +153,10 @@ function zoneFinder(
   zones: ReadonlyMap<string, Zone>,
   records: RecordTable,
 ): (record: number) => Zone | undefined {
-  if (zones.size > comparedZonesMax || zones.has(".")) {
-    return (record) => zoneAround(zones, plainName(records.ownerText(record)));
+  const views = records.shapes.map(({ spec }) => spec.view);
+  if (zones.size > comparedZonesMax || [...zones.values()].some(({ origin }) => origin === ".")) {
+    return (record) =>
+      zoneAround(zones, plainName(records.ownerText(record)), views[records.shapeAt(record)]);
   }
   const ends = [...zones.values()]
     .toSorted((a, b) => b.origin.length - a.origin.length)
@@ -110,7 +166,10 @@ function zoneFinder(
     const start = records.ownerStart(record);
     const textEnd = start + records.ownerBytes(record);
     const end = bytes[textEnd - 1] === DOT ? textEnd - 1 : textEnd;
-    return ends.find(({ origin }) => endsIn(bytes, start, end, origin))?.zone;
+    const view = views[records.shapeAt(record)];
+    return ends.find(
+      ({ origin, zone }) => zone.document.spec.view === view && endsIn(bytes, start, end, origin),
+    )?.zone;
   };
 }
 
@@ -132,16 +191,17 @@ function endsIn(bytes: Uint8Array, start: number, end: number, origin: Uint8Arra
 function zoneAround<Each extends Zone>(
   zones: ReadonlyMap<string, Each>,
   plain: string,
+  view: string | undefined,
 ): Each | undefined {
   for (let name = plain; name !== ""; name = parentText(name)) {
-    const zone = zones.get(name);
+    const zone = zones.get(zoneKeyOf(name, view));
     if (zone !== undefined) return zone;
   }
-  return zones.get(".");
+  return zones.get(zoneKeyOf(".", view));
 }
 
 function reportOutside(
-  record: RecordDocument,
+  record: RecordDocument | RecordSetDocument,
   zone: Zone | undefined,
   zones: ReadonlyMap<string, Zone>,
   report: Report,

@@ -34,6 +34,8 @@ export function checkReferences(index: ModelIndex, report: Report, among = index
     }
   }
   for (const policy of among.TrafficPolicy.values()) check.policy(policy);
+  for (const zone of among.Zone.values()) check.view(zone, zone.spec.view);
+  for (const set of among.RecordSet.values()) check.view(set, set.spec.view);
   check.records(among);
   for (const shift of among.Shift.values()) check.target(shift, shift.spec.target);
 }
@@ -60,6 +62,10 @@ class References {
     this.#found(document, path, kind, namespace, name);
   }
 
+  view(document: Document, name: string | undefined): void {
+    if (name !== undefined) this.#found(document, ["spec", "view"], "View", "", name);
+  }
+
   site(document: Document, path: Path, name: string | undefined): void {
     if (name !== undefined) this.#found(document, path, "Site", "", name);
   }
@@ -72,16 +78,24 @@ class References {
 
   /** What a Record names is part of its shape: those of a good one need no look. */
   records({ records, repeated }: ModelIndex): void {
-    const isGood = records.shapes.map(({ metadata: { namespace }, spec: { policy, pool } }) => {
-      const hasPolicy =
-        policy === undefined || this.#index.TrafficPolicy.has(indexKey(namespace, policy));
-      return hasPolicy && (pool === undefined || this.#index.Pool.has(indexKey(namespace, pool)));
-    });
+    const isGood = records.shapes.map(
+      ({ metadata: { namespace }, spec: { policy, pool, view } }) => {
+        const hasPolicy =
+          policy === undefined || this.#index.TrafficPolicy.has(indexKey(namespace, policy));
+        const hasView = view === undefined || this.#index.View.has(view);
+        return (
+          hasPolicy &&
+          hasView &&
+          (pool === undefined || this.#index.Pool.has(indexKey(namespace, pool)))
+        );
+      },
+    );
     if (isGood.every(Boolean)) return;
     for (let at = 0; at < records.count; at += 1) {
       if (isGood[records.shapeAt(at)] === true || repeated.has(at)) continue;
       const record = records.document(at);
-      const { policy, pool } = record.spec;
+      const { policy, pool, view } = record.spec;
+      this.view(record, view);
       if (policy !== undefined) this.named(record, ["spec", "policy"], "TrafficPolicy", policy);
       if (pool !== undefined) this.named(record, ["spec", "pool"], "Pool", pool);
     }

@@ -2,7 +2,7 @@
 // What holds among names: each lies in a zone, is defined once for a type, and a CNAME stands alone.
 import { WordList } from "@meridian/core";
 import { formatName, isSubdomain, lowerName, RRType, typeToText } from "@meridian/dns";
-import type { Document, RecordDocument, ZoneDocument } from "../documents.ts";
+import type { Document, RecordDocument, RecordSetDocument, ZoneDocument } from "../documents.ts";
 import { NameKey, NameTable } from "../name-table.ts";
 import { formatPath, type Path } from "../problem.ts";
 import type { Report } from "../report.ts";
@@ -86,8 +86,17 @@ class ZoneCheck {
   }
 
   run(readsFiles: boolean): void {
-    const { document, records, apex } = this.#zone;
-    const places = records.paths.map((path) => placeOf(document, path));
+    const { document, records, recordSets, apex, dynamicRecords } = this.#zone;
+    if (document.spec.secondary !== undefined) {
+      // What its primary has was looked at when it came.
+      for (const record of [...dynamicRecords, ...recordSets.values()])
+        refuseBeside(record, document, this.#report);
+      return;
+    }
+    const places = records.paths.map((path) => {
+      const set = recordSets.get(path);
+      return set === undefined ? placeOf(document, path) : placeOfSet(set);
+    });
     for (let at = 0; at < records.count; at += 1) {
       const place = places[records.pathAt(at)];
       if (place !== undefined) this.#add(records.ownerAt(at), records.typeAt(at), place);
@@ -254,6 +263,11 @@ function placeOf(document: ZoneDocument, path: Path): Place {
   return { document, path: path[1] === "records" ? path.slice(0, 3) : path, key };
 }
 
+function placeOfSet(document: RecordSetDocument): Place {
+  const { namespace, name } = document.metadata;
+  return { document, path: ["spec", "name"], key: `RecordSet ${namespace}/${name}` };
+}
+
 function formatPlace({ document, path }: Place): string {
   return `${document.source.file}:${document.source.line} ${formatPath(path)}`;
 }
@@ -273,6 +287,21 @@ function reportBelowCut(record: RecordDocument, cuts: ReadonlySet<string>, repor
     });
     return;
   }
+}
+
+/** Routed names beside those that a primary sends would be gone with its next SOA, or hide some of them. */
+function refuseBeside(
+  record: RecordDocument | RecordSetDocument,
+  zone: ZoneDocument,
+  report: Report,
+): void {
+  report.error(record, {
+    code: "name-outside-zone",
+    path: ["spec", "name"],
+    found: `${plainName(record.spec.name)}, in ${plainName(zone.spec.origin)}, which is another server's (secondary)`,
+    said: true,
+    wanted: "a zone of its own for it, delegated by the primary",
+  });
 }
 
 /** The name without its first label, empty for the last. */

@@ -28,8 +28,13 @@ export const accessVerbs = [
   "rollback",
   "explain",
   "drain",
+  "set",
+  "run",
+  "rollout",
   "undrain",
   "failback",
+  "approve",
+  "break-glass",
   "push",
   "reload",
   "audit",
@@ -40,7 +45,8 @@ export type AccessVerb = (typeof accessVerbs)[number];
 
 const kindWord = textLike(/^(\*|[A-Z][A-Za-z]{0,62})$/, "a kind such as Pool, or *");
 
-const rule = object({
+/** What a rule of a Role, or of a ChangePolicy, is about. */
+export const accessRule = object({
   verbs: list(oneOf([...accessVerbs, "*"]), 1, accessVerbs.length + 1).describe(
     "What is allowed; `*` for everything.",
   ),
@@ -72,7 +78,7 @@ export const roleSchema = document(
   "Role",
   clusterMetadata,
   object({
-    rules: list(rule, 1, 64).describe("Each allows something; nothing forbids."),
+    rules: list(accessRule, 1, 64).describe("Each allows something; nothing forbids."),
     members: list(member, 0, 256)
       .default([])
       .describe("Who has it without a token of Meridian's own."),

@@ -25,7 +25,14 @@ export const notificationEvents = [
   "isolated-edge",
   "refused-publish",
   "expiring-certificate",
+  "expiring-signature",
+  "expiring-zone",
+  "parent-ds",
   "ending-shift",
+  "approval-wanted",
+  "break-glass",
+  "rollout",
+  "drill-failed",
 ] as const;
 
 export type NotificationEvent = (typeof notificationEvents)[number];

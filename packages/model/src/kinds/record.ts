@@ -6,6 +6,7 @@ import {
   exactlyOne,
   flag,
   list,
+  name,
   object,
   oneOf,
   positiveDuration,
@@ -30,6 +31,7 @@ export const recordSchema = document(
   exactlyOne(
     object({
       name: domainName().describe("Full name, with or without its last dot."),
+      view: name().optional().describe("View of the zone that it lies in; none when not set."),
       types: list(oneOf(recordTypes), 1, recordTypes.length)
         .default(["A", "AAAA"])
         .describe("Types that the name answers; CNAME only by itself."),

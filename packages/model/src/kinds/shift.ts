@@ -1,30 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatDuration, parseDuration } from "@meridian/core";
 import type * as z from "zod";
-import { numberBetween, object, text, textLike, time } from "../fields.ts";
+import { duration, numberBetween, object, oneOf, text, textLike, time } from "../fields.ts";
 import { limits } from "../limits.ts";
 import { document, namespacedMetadata } from "./metadata.ts";
+import { shiftPrecedences } from "./shift-precedence.ts";
 
 const label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
-const targetForm = new RegExp(
+/** What a Shift or RoutingControl is about. */
+export const targetForm: RegExp = new RegExp(
   `^(site/${label}|pool/${label}/${label}|endpoint/${label}/${label}/${label})$`,
 );
+
+export const targetWanted = "site/NAME, pool/NAMESPACE/NAME or endpoint/NAMESPACE/POOL/NAME";
 
 /** A temporary, expiring move of traffic away from a site, pool or endpoint; never in files. */
 export const shiftSchema = document(
   "Shift",
   namespacedMetadata,
   object({
-    target: textLike(
-      targetForm,
-      "site/NAME, pool/NAMESPACE/NAME or endpoint/NAMESPACE/POOL/NAME",
-    ).describe("What traffic leaves."),
+    target: textLike(targetForm, targetWanted).describe("What traffic leaves."),
     percent: numberBetween(0, 100)
       .default(100)
       .describe("Share that leaves, 0 to 100 %; 100 drains."),
     reason: text(1024).describe("Why, for those who ask later."),
     actor: text(256).describe("Who asked for it."),
-    expiresAt: time().describe("When traffic comes back, at most 72 h from now."),
+    precedence: oneOf(shiftPrecedences)
+      .default("manual")
+      .describe("Who moves it: of several shifts of one target the one named first here decides."),
+    startsAt: time().optional().describe("When traffic begins to leave; at once unless given."),
+    expiresAt: time().describe("When traffic comes back, at most 72 h after it has left."),
+    return: object({
+      percent: numberBetween(1, 99).describe("Share of all traffic that comes back, 1 to 99 %."),
+      every: duration().describe("How often, from expiresAt on."),
+    })
+      .optional()
+      .describe("Traffic comes back step by step; all of it at once unless given."),
   }),
 );
 

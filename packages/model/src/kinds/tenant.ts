@@ -19,6 +19,7 @@ export const countedKinds = [
   "TrafficPolicy",
   "Zone",
   "Record",
+  "RecordSet",
   "Notification",
   "Grant",
 ] as const;
@@ -46,6 +47,7 @@ export const tenantSchema = document(
         TrafficPolicy: most("documents of the kind"),
         Zone: most("documents of the kind"),
         Record: most("documents of the kind"),
+        RecordSet: most("documents of the kind"),
         Notification: most("documents of the kind"),
         Grant: most("documents of the kind"),
       })

@@ -5,6 +5,7 @@ import {
   duration,
   ipAddress,
   list,
+  name,
   object,
   prefix,
   text,
@@ -13,6 +14,12 @@ import {
 } from "../fields.ts";
 import { document, domainMetadata } from "./metadata.ts";
 import { clientLocation } from "./shared.ts";
+import { holdsCatalogAlone, zoneCatalog } from "./zone-catalog.ts";
+import { zoneDnssec } from "./zone-dnssec.ts";
+import { hasOneSource, zoneSecondary } from "./zone-secondary.ts";
+import { zonePublishTo } from "./zone-publishing.ts";
+import { allowQuery, tsigKeys, zoneTransfers } from "./zone-transfers.ts";
+import { zoneUpdates } from "./zone-updates.ts";
 
 const soa = object({
   mname: domainName().optional().describe("Primary server; the first of nameServers when not set."),
@@ -34,6 +41,11 @@ export const zoneSchema = document(
   domainMetadata,
   object({
     origin: domainName().describe("Name of the zone."),
+    view: name()
+      .optional()
+      .describe(
+        "View that the zone belongs to: others do not see it. Without it whoever has no zone of this name in the view that they see.",
+      ),
     ttl: duration().default("5m").describe("TTL of records that give none."),
     soa: soa.optional().describe("Start of authority; made from the defaults when not set."),
     nameServers: list(
@@ -72,7 +84,115 @@ export const zoneSchema = document(
     ecsTrust: list(prefix(), 0, 4096)
       .default(["0.0.0.0/0", "::/0"])
       .describe("Resolvers whose ECS is believed."),
-  }),
+    dnssec: zoneDnssec
+      .optional()
+      .describe(
+        "Signs the zone. Taken away, the zone stays signed until its parent has no DS of it any more.",
+      ),
+    tsigKeys: tsigKeys
+      .optional()
+      .describe("Keys by which transfers and updates of the zone are signed (RFC 8945), by name."),
+    allowQuery: allowQuery
+      .optional()
+      .describe(
+        "Who may ask the zone: whoever fits an entry; everybody when not set. Others are refused.",
+      ),
+    transfers: zoneTransfers
+      .optional()
+      .describe("Who may have the zone as a whole; nobody when not set."),
+    catalog: zoneCatalog
+      .optional()
+      .describe(
+        "The zone is a catalog of the zones of its namespace that have transfers (RFC 9432): secondaries that take it have them all.",
+      ),
+    secondary: zoneSecondary
+      .optional()
+      .describe("The zone is another server's, and transferred from there (RFC 5936, RFC 1995)."),
+    publishTo: zonePublishTo
+      .optional()
+      .describe(
+        "Another server that is the primary of the zone: it is kept told what is decided now of the names that are routed.",
+      ),
+    updates: zoneUpdates
+      .optional()
+      .describe("Who may change records of the zone by dynamic update; nobody when not set."),
+  })
+    .refine(holdsCatalogAlone, {
+      path: ["catalog"],
+      error: "no nameServers, records, file, secondary, dnssec or updates beside it",
+    })
+    .refine(hasOneSource, {
+      path: ["secondary"],
+      error: "no soa, nameServers, records, file, dnssec or updates beside it",
+    })
+    .refine(isPlainInView, {
+      path: ["view"],
+      error: "no secondary, catalog, dnssec, updates or publishTo beside it",
+    })
+    .refine(
+      ({ tsigKeys: keys = {}, secondary: { primaries = [], groups = {} } = {} }) =>
+        [...primaries, ...Object.values(groups).flatMap((group) => group.primaries ?? [])].every(
+          ({ tsigKey }) => tsigKey === undefined || Object.hasOwn(keys, tsigKey),
+        ),
+      { path: ["secondary", "primaries"], error: "keys that tsigKeys has" },
+    )
+    .refine(
+      ({ tsigKeys: keys = {}, transfers: { allow = [], notify = [] } = {} }) =>
+        [...allow, ...notify].every(({ key }) => key === undefined || Object.hasOwn(keys, key)),
+      { path: ["transfers"], error: "keys that tsigKeys has" },
+    )
+    .refine(
+      ({ tsigKeys: keys = {}, updates: { allow = [] } = {} }) =>
+        allow.every(({ key }) => Object.hasOwn(keys, key)),
+      { path: ["updates", "allow"], error: "keys that tsigKeys has" },
+    )
+    .refine(
+      ({ tsigKeys: keys = {}, publishTo }) =>
+        publishTo === undefined || Object.hasOwn(keys, publishTo.tsigKey),
+      { path: ["publishTo", "tsigKey"], error: "a key that tsigKeys has" },
+    )
+    // Edges get the others.
+    .refine(
+      ({ publishTo, updates, transfers, allowQuery: rules = [] }) =>
+        publishTo === undefined ||
+        [
+          ...rules,
+          ...(updates?.allow ?? []),
+          ...(transfers?.allow ?? []),
+          ...(transfers?.notify ?? []),
+        ].every(({ key }) => key !== publishTo.tsigKey),
+      { path: ["publishTo", "tsigKey"], error: "a key that nothing else of the zone names" },
+    )
+    .refine(
+      ({ tsigKeys: keys = {}, allowQuery: rules = [] }) =>
+        rules.every(({ key }) => key === undefined || Object.hasOwn(keys, key)),
+      { path: ["allowQuery"], error: "keys that tsigKeys has" },
+    )
+    .refine(
+      ({ secondary, transfers: { zonemd = [] } = {} }) =>
+        secondary === undefined || zonemd.length === 0,
+      { path: ["transfers", "zonemd"], error: "none where the zone is another server's" },
+    )
+    // Other servers have no keys to sign with: they need a chain that is made ahead.
+    .refine(({ dnssec, transfers }) => dnssec?.denial !== "compact" || transfers === undefined, {
+      path: ["dnssec", "denial"],
+      error: "nsec or nsec3 where the zone has transfers",
+    }),
 );
+
+/** What is kept by origin elsewhere: keys, copies, what others were told. */
+function isPlainInView(spec: {
+  readonly view?: string | undefined;
+  readonly secondary?: unknown;
+  readonly catalog?: unknown;
+  readonly dnssec?: unknown;
+  readonly updates?: unknown;
+  readonly publishTo?: unknown;
+}): boolean {
+  const { view, secondary, catalog, dnssec, updates, publishTo } = spec;
+  return (
+    view === undefined || (secondary ?? catalog ?? dnssec ?? updates ?? publishTo) === undefined
+  );
+}
 
 export type ZoneSpec = z.output<typeof zoneSchema>["spec"];

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatDuration, parseDuration } from "@meridian/core";
-import { type FailoverBudget, failoverBudget, poolsOfRecord } from "../failover-budget.ts";
+import {
+  type FailoverBudget,
+  budgetAtTtl,
+  failoverBudget,
+  poolsOfRecord,
+} from "../failover-budget.ts";
 import { indexKey } from "../model-index.ts";
 import type { Model } from "../model.ts";
 import { branchesOf, reachableNodes } from "../policy-graph.ts";
@@ -53,8 +58,7 @@ function faultsOf({ spec }: RecordShape, { budget, places }: Behind): Fault[] {
     });
   }
   const objective = spec.objective?.recoveryTime;
-  const totalMs = budget === undefined ? undefined : budget.totalMs - budget.ttlMs + ttlMs;
-  if (objective !== undefined && totalMs === undefined) {
+  if (objective !== undefined && budget === undefined) {
     faults.push({
       code: "budget-exceeded",
       path: ["spec", "objective", "recoveryTime"],
@@ -62,8 +66,8 @@ function faultsOf({ spec }: RecordShape, { budget, places }: Behind): Fault[] {
       said: true,
       wanted: "a health check on its pools",
     });
-  } else if (objective !== undefined && budget !== undefined && totalMs !== undefined) {
-    faults.push(...budgetFaults(objective, { ...budget, ttlMs, totalMs }));
+  } else if (objective !== undefined && budget !== undefined) {
+    faults.push(...budgetFaults(objective, budgetAtTtl(budget, ttlMs)));
   }
   if (budget !== undefined && ttlMs > ttlMsMax) {
     const wanted = `at most ${formatDuration(ttlMsMax)} for a name that is health-checked`;
@@ -74,7 +78,7 @@ function faultsOf({ spec }: RecordShape, { budget, places }: Behind): Fault[] {
 
 function budgetFaults(
   objective: string,
-  { detectionMs, decisionMs, publishMs, ttlMs, totalMs }: FailoverBudget,
+  { detectionMs, decisionMs, publishMs, ttlMs, drainMs, totalMs }: FailoverBudget,
 ): Fault[] {
   if (totalMs <= (parseDuration(objective) ?? 0)) return [];
   const parts = [
@@ -82,6 +86,7 @@ function budgetFaults(
     `decision ${seconds(decisionMs)}`,
     `publishing ${seconds(publishMs)}`,
     `TTL ${seconds(ttlMs)}`,
+    `drain ${seconds(drainMs)}`,
   ].join(", ");
   return [
     {

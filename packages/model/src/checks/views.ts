@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ViewDocument } from "../documents.ts";
+import { limits } from "../limits.ts";
+import type { ModelIndex } from "../model-index.ts";
+import type { Path } from "../problem.ts";
+import type { Report } from "../report.ts";
+
+/** Reports views of which it is not plain which comes first, keys of two views, and more networks than are looked through. */
+export function checkViews({ View }: Pick<ModelIndex, "View">, report: Report): void {
+  const priorities = new Map<number, ViewDocument>();
+  const keys = new Map<string, ViewDocument>();
+  let networks = 0;
+  for (const view of View.values()) {
+    const { priority, tsigKeys = {}, match } = view.spec;
+    const first = priorities.get(priority);
+    if (first === undefined) priorities.set(priority, view);
+    else reportSecond(view, ["spec", "priority"], String(priority), first, report);
+    for (const name of Object.keys(tsigKeys)) {
+      const owner = keys.get(name.toLowerCase());
+      if (owner === undefined) keys.set(name.toLowerCase(), view);
+      else reportSecond(view, ["spec", "tsigKeys", name], `the key ${name}`, owner, report);
+    }
+    networks += match.reduce((sum, { clients = [] }) => sum + clients.length, 0);
+    if (networks <= limits.viewNetworksMax) continue;
+    report.error(view, {
+      code: "value-wrong",
+      path: ["spec", "match"],
+      found: `${networks} networks with those of other views`,
+      said: true,
+      wanted: `at most ${limits.viewNetworksMax}`,
+    });
+  }
+}
+
+function reportSecond(
+  view: ViewDocument,
+  path: Path,
+  what: string,
+  first: ViewDocument,
+  report: Report,
+): void {
+  const { metadata, source } = first;
+  report.error(view, {
+    code: "value-wrong",
+    path,
+    found: `${what}, which View "${metadata.name}" at ${source.file}:${source.line} has`,
+    said: true,
+    wanted: "another one in each view",
+  });
+}
