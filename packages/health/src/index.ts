@@ -40,6 +40,11 @@ export { judge, type Judgement, type JudgeRule, type VantageReport } from "./jud
 export { calculate, type Calculation } from "./calculated.ts";
 export { defaultSuspicionPolicy, type SuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 export type { EndpointState } from "./entry.ts";
+export {
+  readPrometheusSeries,
+  type PrometheusSample,
+  type PrometheusSeries,
+} from "./probes/prometheus/prometheus-answer.ts";
 export { NativeDialer } from "./dial/native-dialer.ts";
 export { HealthRunner } from "./runner.ts";
 export {
@@ -65,6 +70,7 @@ export {
   type CapacityState,
 } from "./load/capacity-factor.ts";
 export { CapacityTracker } from "./load/capacity-tracker.ts";
+export { carriedSlots } from "./carried-slots.ts";
 export {
   OverlayDriver,
   adoptionChangeSet,

@@ -67,6 +67,8 @@ export class LatchDriver {
   /** Keeps the latches of this world's nodes from now on. `latches` are the declared ones by `NAMESPACE/POLICY/NODE`. */
   adopt(world: World, latches: ReadonlyMap<string, DeclaredLatch>): void {
     if (this.#nodes.length > 0) this.pause();
+    // Names of ten thousand nodes, and a selector's tables, are not made for nothing.
+    if (latches.size === 0) return;
     this.#selector = new Selector(world);
     this.#nodes = world.failoverNodes().flatMap((failover): Latched[] => {
       const policy = world.policies.policyName(world.policies.policyOf(failover.node));

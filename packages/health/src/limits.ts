@@ -101,8 +101,17 @@ export const URGENT_NICE = -20;
 /** More than this share of a core is no short work. */
 export const URGENT_CPU_SHARE_MAX = 0.5;
 
-/** How often that is looked at: for so long answers may wait for more probes than were expected. */
+/** How often that is looked at. */
 export const URGENCY_CHECK_MS = 250;
+
+/**
+ * How often it is looked whether the thread works without a pause: for so long answers may wait. After a collection of garbage V8 has a thread
+ * ask again and again whether a helper has swept, and the helper does not get the core from a thread with a policy of real time.
+ */
+export const URGENCY_BURST_MS = 10;
+
+/** More than this share of such a time is work without a pause. */
+export const URGENT_BURST_SHARE_MAX = 0.9;
 
 /** How long a process that serves what is on disk leaves the processor to its workers before it begins to probe. */
 export const FIRST_ANSWERS_MS = 300;

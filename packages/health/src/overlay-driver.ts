@@ -4,13 +4,8 @@
 // driver turns them into change sets, keeps what follows from them (pool epochs, last-known bits) and publishes each set whole.
 
 import { assert } from "@meridian/core";
-import {
-  OverlayWriter,
-  type KeyRun,
-  type SlotChange,
-  type StoredSlots,
-  type World,
-} from "@meridian/snapshot";
+import { OverlayWriter, type SlotChange, type StoredSlots, type World } from "@meridian/snapshot";
+import { carryOverridden, slotRuns } from "./carried-slots.ts";
 import { keepLastKnown } from "./last-known.ts";
 
 /** Bits of a slot that take another value; the others stay what they are when the change is made. */
@@ -104,8 +99,8 @@ export class OverlayDriver {
 
   /**
    * Starts an overlay for a new snapshot. Endpoint and latch slots that existed keep their values by key (`stored` serves keys that the
-   * running overlay lacks), changes that still wait for a bank among them; weights and dials of branches are the documents'. Its
-   * sequence is the next one after `lastSequence` or after that of the running overlay.
+   * running overlay lacks), changes that still wait for a bank among them; weights and dials of branches are the documents' unless they
+   * were given others. Its sequence is the next one after `lastSequence` or after that of the running overlay.
    */
   adopt(world: World, revision: number, stored?: StoredSlots, lastSequence: number = 0): void {
     const slots = world.initialSlots();
@@ -114,12 +109,10 @@ export class OverlayDriver {
     const left =
       old === undefined ? takeStored(world, slots, stored) : this.#carry(world, slots, old, stored);
     const isStored = old === undefined && left === 0;
-    this.#begin(
-      world,
-      revision,
-      new OverlayWriter(slots, before + 1),
-      isStored ? stored : undefined,
-    );
+    this.#begin(world, revision, new OverlayWriter(slots, before + 1), {
+      slots,
+      ...(isStored && stored !== undefined ? { stored } : {}),
+    });
   }
 
   #carry(world: World, slots: Uint32Array, old: World, stored: StoredSlots | undefined): void {
@@ -129,11 +122,13 @@ export class OverlayDriver {
     if (newest === undefined) return;
     for (const { from, to, length } of slotRuns(old, world, "carried"))
       slots.set(newest.subarray(from, from + length), to);
+    carryOverridden(world, slots, old, newest);
   }
 
   /** Goes on with the overlay of a writer that is gone. */
   resume(world: World, revision: number, buffer: SharedArrayBuffer): void {
-    this.#begin(world, revision, new OverlayWriter(buffer));
+    const writer = new OverlayWriter(buffer);
+    this.#begin(world, revision, writer, { slots: writer.current().slice() });
   }
 
   /** True where changes wait for a bank. */
@@ -168,7 +163,12 @@ export class OverlayDriver {
     this.#retry = undefined;
   }
 
-  #begin(world: World, revision: number, writer: OverlayWriter, stored?: StoredSlots): void {
+  #begin(
+    world: World,
+    revision: number,
+    writer: OverlayWriter,
+    begun: Pick<Adoption, "slots" | "stored">,
+  ): void {
     this.#world = world;
     this.#revision = revision;
     this.#writer = writer;
@@ -177,8 +177,7 @@ export class OverlayDriver {
         sequence: writer.sequence,
         revision,
         atMs: this.#options.wallMs(),
-        slots: writer.current().slice(),
-        ...(stored === undefined ? {} : { stored }),
+        ...begun,
       },
       world,
     );
@@ -229,8 +228,10 @@ export class OverlayDriver {
     const changes = new Map(this.#pending);
     this.#pending.clear();
     if (this.#world !== undefined) this.#followPools(this.#world, changes);
-    const newest = this.#writer?.current().slice();
-    if (newest !== undefined) for (const [slot, value] of changes) newest[slot] = value;
+    const current = this.#writer?.current();
+    if (current === undefined || changes.size === 0) return current;
+    const newest = current.slice();
+    for (const [slot, value] of changes) newest[slot] = value;
     return newest;
   }
 
@@ -280,32 +281,22 @@ export function beginOverlay(
   return begun;
 }
 
-/** Takes over what is stored of endpoints and latches; gives the number of stored slots that are not of them. */
+/** Takes over what is stored of endpoints, latches and weights that were given; gives the number of stored slots that are not of them. */
 function takeStored(world: World, slots: Uint32Array, stored: StoredSlots | undefined): number {
   let left = stored?.size ?? 0;
   const take = (from: number, to: number): void => {
     for (let slot = from; slot < to && left > 0; slot++) {
       const value = stored?.find(world.slotKeyLow(slot), world.slotKeyHigh(slot)) ?? -1;
-      if (value < 0) continue;
+      if (value < 0 || !world.outlives(slot, value)) continue;
       slots[slot] = value;
       left--;
     }
   };
   take(0, world.poolEpochSlots);
   take(world.latchSlots, world.slotCount);
+  // Most worlds have none left: those of branches alone are stored where one was given.
+  take(world.branchSlots, world.latchSlots);
   return left;
-}
-
-/** Slots of one snapshot in another, by key: `carried` ones keep their values, the weights and dials of branches come with a snapshot. */
-export function slotRuns(before: World, after: World, kind: "carried" | "all"): KeyRun[] {
-  const { endpoints, branches, nodes } = after.runsFrom(before);
-  const moved = (runs: readonly KeyRun[], from: number, to: number): KeyRun[] =>
-    runs.map((run) => ({ ...run, from: run.from + from, to: run.to + to }));
-  return [
-    ...endpoints,
-    ...(kind === "all" ? moved(branches, before.branchSlots, after.branchSlots) : []),
-    ...moved(nodes, before.latchSlots, after.latchSlots),
-  ];
 }
 
 /**
@@ -328,7 +319,7 @@ export function adoptionChangeSet(
   const look = (slot: number): void => {
     const known = recorded?.find(world.slotKeyLow(slot), world.slotKeyHigh(slot)) ?? -1;
     const value = adoption.slots[slot] ?? 0;
-    if ((known < 0 ? initial[slot] : known) !== value)
+    if ((known < 0 || !world.outlives(slot, known) ? initial[slot] : known) !== value)
       changes.push({ key: world.slotKey(slot), value });
   };
   const isAsBefore = new Uint8Array(world.slotCount);

@@ -19,6 +19,8 @@ export class SharedOverlay {
   /** What was asked for and is not published yet, by slot. */
   readonly #sent = new Map<number, Sent>();
   #turn = 0;
+  /** The newest request, which ends after those before it. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(revision: number, observer: OverlayObserver, send: SendChanges) {
     this.revision = revision;
@@ -51,18 +53,27 @@ export class SharedOverlay {
     return sent === undefined ? value : merged(value, sent);
   }
 
-  /** Asks for a change set; resolves when it is published. Later changes of the same bits win. */
+  /** Asks for a change set; resolves when it is published, and what was asked for before. Later changes of the same bits win. */
   async apply(changes: readonly MaskedChange[], cause: Cause): Promise<void> {
-    if (changes.length === 0) return;
+    // Who finds nothing left to change may have read what another has asked for.
+    if (changes.length === 0) {
+      // If that fails it is told, and this has not.
+      await this.#last.catch(() => undefined);
+      return;
+    }
     const turn = ++this.#turn;
     for (const { slot, mask, value } of changes) {
       const before = this.#sent.get(slot) ?? { mask: 0, value: 0 };
       const all = merged(before.value, { mask, value });
       this.#sent.set(slot, { mask: (before.mask | mask) >>> 0, value: all, turn });
     }
-    await this.#send(changes, cause);
-    for (const { slot } of changes)
-      if (this.#sent.get(slot)?.turn === turn) this.#sent.delete(slot);
+    this.#last = this.#send(changes, cause);
+    try {
+      await this.#last;
+    } finally {
+      for (const { slot } of changes)
+        if (this.#sent.get(slot)?.turn === turn) this.#sent.delete(slot);
+    }
   }
 
   /** Frees the bank of an edge's worker that died. */

@@ -18,9 +18,9 @@ class Thread implements UrgencyThread {
   setNice = (nice: number): void => void this.told.push(`nice ${nice}`);
   setSlice = (ns: number): void => void this.told.push(`slice ${ns}`);
 
-  work(usedMs: number): void {
+  work(usedMs: number, wallMs: number = 1000): void {
     this.#cpuMs += usedMs;
-    this.#wallMs += 1000;
+    this.#wallMs += wallMs;
   }
 }
 
@@ -39,6 +39,23 @@ test("Urgency is for short work only, and tells the kernel of changes alone", ()
   const back = ["fair", "nice 0", "slice 100000"];
   const turn = ["urgent", ...back];
   assert.deepEqual(play(new Thread()), ["slice 100000", ...turn, ...turn]);
+});
+
+test("Urgency ends as soon as the thread works without a pause, until it is looked at again", () => {
+  const thread = new Thread();
+  const urgency = new Urgency(thread);
+  const after = (usedMs: number, wallMs: number): boolean => {
+    thread.work(usedMs, wallMs);
+    urgency.checkBurst();
+    return urgency.isUrgent;
+  };
+  urgency.check();
+  // A turn of work, and a look that comes too soon after it to say anything.
+  assert.deepEqual([after(6, 10), after(1, 1), after(8, 10)], [true, true, true]);
+  assert.deepEqual([after(9.5, 10), after(0, 10)], [false, false]);
+  thread.work(10, 240);
+  urgency.check();
+  assert.equal(urgency.isUrgent, true);
 });
 
 test("Urgency makes do with a nice value where the user may have no policy of real time", () => {

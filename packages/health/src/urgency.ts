@@ -2,7 +2,14 @@
 
 import { setPriority } from "node:os";
 import type { Native } from "@meridian/native";
-import { SLICE_NS, URGENT_CPU_SHARE_MAX, URGENT_NICE, URGENCY_CHECK_MS } from "./limits.ts";
+import {
+  SLICE_NS,
+  URGENCY_BURST_MS,
+  URGENCY_CHECK_MS,
+  URGENT_BURST_SHARE_MAX,
+  URGENT_CPU_SHARE_MAX,
+  URGENT_NICE,
+} from "./limits.ts";
 
 /** What decides of this thread, and what is decided. */
 export interface UrgencyThread {
@@ -50,7 +57,10 @@ export class Urgency {
   readonly #thread: UrgencyThread;
   #cpuMs: number;
   #wallMs: number;
+  #burstCpuMs = 0;
+  #burstWallMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  #burstTimer: NodeJS.Timeout | undefined;
   #isUrgent = false;
 
   /** The thread asks for short slices from now on. */
@@ -65,13 +75,15 @@ export class Urgency {
     return this.#isUrgent;
   }
 
-  /** Looks from now on, four times a second, whether the work is short. */
+  /** Looks from now on, four times a second, whether the work is short, and while it is urgent oftener whether it has pauses. */
   start(): void {
     this.#timer ??= setInterval(() => this.check(), URGENCY_CHECK_MS).unref();
+    this.#burstTimer ??= setInterval(() => this.checkBurst(), URGENCY_BURST_MS).unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#burstTimer);
   }
 
   /** Much is to be done now: no more urgent than others until it is over. */
@@ -80,12 +92,31 @@ export class Urgency {
     this.#remember();
   }
 
+  /** Some milliseconds of work for which somebody waits: before others, and they have some of the core. */
+  hasten(): void {
+    this.relax();
+    attempt(() => this.#thread.setNice(URGENT_NICE));
+  }
+
   /** Decides by the share of a core that was used since the last time. */
   check(): void {
     const usedMs = this.#thread.cpuMs() - this.#cpuMs;
     const share = usedMs / Math.max(1, this.#thread.wallMs() - this.#wallMs);
     this.#set(share <= URGENT_CPU_SHARE_MAX);
     this.#remember();
+  }
+
+  /** Who has worked without a pause since the last time is urgent no more until `check()` says so. */
+  checkBurst(): void {
+    if (!this.#isUrgent) return;
+    const [cpuMs, wallMs] = [this.#thread.cpuMs(), this.#thread.wallMs()];
+    const passedMs = wallMs - this.#burstWallMs;
+    const isBurst =
+      passedMs >= URGENCY_BURST_MS / 2 &&
+      cpuMs - this.#burstCpuMs > passedMs * URGENT_BURST_SHARE_MAX;
+    this.#burstCpuMs = cpuMs;
+    this.#burstWallMs = wallMs;
+    if (isBurst) this.relax();
   }
 
   #remember(): void {
@@ -98,6 +129,8 @@ export class Urgency {
     this.#isUrgent = isUrgent;
     const thread = this.#thread;
     if (isUrgent) {
+      this.#burstCpuMs = thread.cpuMs();
+      this.#burstWallMs = thread.wallMs();
       if (!attempt(() => thread.setUrgency(true))) attempt(() => thread.setNice(URGENT_NICE));
       return;
     }

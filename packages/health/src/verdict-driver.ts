@@ -214,8 +214,10 @@ export class VerdictDriver {
   #writeKnown(world: World): void {
     if (this.runner.targetCount === 0) return;
     const states: EndpointState[] = [];
+    // Nothing waits for a bank of an overlay that has just begun.
+    const { slots } = this.#options.overlay;
     for (let slot = 0; slot < world.pools.endpointCount; slot++) {
-      if ((this.#options.overlay.read(slot) & 3) !== Verdict.unknown) continue;
+      if (((slots[slot] ?? 0) & 3) !== Verdict.unknown) continue;
       const state = this.runner.state(world.endpointName(slot));
       if (state !== undefined && state.verdict !== "unknown") states.push(state);
     }

@@ -56,6 +56,8 @@ const keeper = new VerdictKeeper({
 urgency.start();
 port.on("message", (command: VerdictCommand) => {
   if (isLong(command)) urgency.relax();
+  // A revision waits for it, and edges for that.
+  else if (isAdoption(command)) urgency.hasten();
   keeper.take(command);
   if (command.kind === "question" && command.question.kind === "adopt")
     ({ snapshot } = command.question);
@@ -81,8 +83,13 @@ function findDialer(): Dialer {
 }
 
 function isLong(command: VerdictCommand): boolean {
-  if (command.kind === "question") return command.question.kind === "adopt";
+  // The first one takes in all that is stored.
+  if (isAdoption(command)) return snapshot === undefined;
   return command.kind === "plan" || command.kind === "start";
+}
+
+function isAdoption(command: VerdictCommand): boolean {
+  return command.kind === "question" && command.question.kind === "adopt";
 }
 
 function isStart(raw: unknown): raw is VerdictWorkerStart {

@@ -3,14 +3,43 @@ export { Client, FAMILY_IPV4, FAMILY_IPV6, maskWord } from "./client.ts";
 export { DRAW_BITS_IPV4, DRAW_BITS_IPV6, decisionDraw, decisionWord } from "./draw.ts";
 export { aliasKeyText } from "./policies/alias-addresses.ts";
 export { distribution, type Distribution } from "./distribution.ts";
+export {
+  CanonicalOrder,
+  forEachNode,
+  nameStart,
+  orderProofs,
+  orderZone,
+} from "./dnssec/canonical-order.ts";
+export type { OrderedZone } from "./dnssec/ordered-zone.ts";
+export { HashedOrder, NSEC3_HASH_BYTES, hashZone, nsec3Hash } from "./dnssec/hashed-order.ts";
+export {
+  Denial,
+  SIGNING_MATERIAL_BYTES_MAX,
+  encodeSigningMaterial,
+  parseSigningMaterial,
+  withMaterial,
+  type PresignedSet,
+  type SigningMaterial,
+  type ZoneKey,
+} from "./dnssec/signing-material.ts";
 export { Classifier } from "./location/classifier.ts";
-export { containsPrefix, parsePrefix, wordsOf, type AddressPrefix } from "./location/prefix.ts";
+export {
+  containsPrefix,
+  formatPrefix,
+  parsePrefix,
+  wordsOf,
+  type AddressPrefix,
+} from "./location/prefix.ts";
+export { PrefixList } from "./location/prefix-list.ts";
 export { LocationMap, NOWHERE, type Place } from "./location/location-map.ts";
 export { ResolverTable } from "./location/resolver-table.ts";
 export {
   Admin,
   CAPACITY_SHIFT,
   CHANGE_SHIFT,
+  BRANCH_DIAL_MASK,
+  BRANCH_OVERRIDDEN,
+  BRANCH_WEIGHT_MASK,
   DIAL_SHIFT,
   INITIAL_ENDPOINT_SLOT,
   OVERLAY_WORKERS_MAX,
@@ -50,6 +79,8 @@ export {
   type SectionError,
 } from "./section.ts";
 export { LookAhead, type CounterWords } from "./look-ahead.ts";
+export { applySectionDelta, encodeSectionDelta } from "./section-delta.ts";
+export { countedIn, sectionFlaw } from "./section-flaw.ts";
 export { SectionPack, type NamedSection, type OnSlab } from "./section-pack.ts";
 export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
@@ -61,13 +92,55 @@ export {
   type ResolvedLinks,
   type SharedWorld,
 } from "./world.ts";
-export { Found, NameLookup } from "./zone/name-lookup.ts";
+export { boundSetOf, type BoundSet } from "./bound-name.ts";
+export { Found, NameLookup, findSet } from "./zone/name-lookup.ts";
 export { NO_TARGET, type NamesChunk, type ResolveTarget } from "./zone/names-chunk.ts";
 export { readPublishedZone, type PublishedZone } from "./zone/published-zone.ts";
+export { NO_VIEW, type ViewTable } from "./views/view-table.ts";
 export { QueryName } from "./zone/query-name.ts";
-export { BoundType, ClientLocation, NodeFlag, Shape, boundTypeBit } from "./zone/zone-format.ts";
+export {
+  UPDATE_ANSWER_BYTES_MAX,
+  UPDATE_BYTES_MAX,
+  UPDATE_CLIENT_HEADER,
+  UPDATE_MS_MAX,
+  decodeUpdateAnswer,
+  encodeUpdateAnswer,
+  type UpdateAnswer,
+} from "./link/update-answer.ts";
+export {
+  readTransferSettings,
+  transferForms,
+  transferSecrets,
+  type TransferAs,
+  type TransferKey,
+  type TransferRule,
+  type NotifiedSecondary,
+  type TransferSettings,
+} from "./zone/transfer-settings.ts";
+export {
+  readSecondarySettings,
+  type NotifySource,
+  type SecondarySettings,
+} from "./zone/secondary-settings.ts";
+export {
+  BOUND_SET,
+  BoundType,
+  ClientLocation,
+  NODE_HEADER_BYTES,
+  NodeFlag,
+  SET_BYTES,
+  Shape,
+  boundTypeBit,
+} from "./zone/zone-format.ts";
 export { sampleOwners } from "./zone/owner-names.ts";
-export { ZoneTable, type LoadedZone } from "./zone/zone-table.ts";
+export {
+  walkChunk,
+  walkNode,
+  type WalkedBinding,
+  type WalkedOwner,
+  type WalkedRecord,
+} from "./zone/zone-walk.ts";
+export { ZoneTable, shiftedSerial, type LoadedZone } from "./zone/zone-table.ts";
 export {
   encodeManifest,
   FIRST_EPOCH,
@@ -83,6 +156,9 @@ export { decodeAnswerCounts, encodeAnswerCounts, type AnswerCounts } from "./lin
 export { worldOf } from "./world-of.ts";
 export { FrameDecoder, FrameKind, encodeFrame, type Frame } from "./link/frame.ts";
 export {
+  decodeNotified,
+  encodeNotified,
+  CARRIED_CHANGES_MAX,
   CONTROL_NAME,
   PROBE_UNIT,
   LINK_PROTOCOL,
@@ -91,18 +167,24 @@ export {
   SILENCE_MS_MAX,
   TABLE_MS,
   decodeAcknowledgement,
+  decodeCarried,
   decodeChanges,
   decodeHello,
   decodeManifestText,
+  decodeSentSection,
   decodeTable,
   encodeAcknowledgement,
+  encodeCarried,
   encodeChanges,
   encodeHello,
   encodeManifestMessage,
+  encodeSentSection,
   encodeTable,
   type Acknowledgement,
+  type CarriedSlots,
   type Hello,
   type Position,
+  type SentSection,
   type SlotChanges,
   type SlotTable,
 } from "./link/messages.ts";
@@ -136,6 +218,12 @@ export {
   type Stage,
   type StageStatus,
 } from "./link/stage.ts";
-export { encodeSecrets, openSecrets, sealSecrets } from "./link/sealed-secrets.ts";
+export {
+  COOKIE_SECRETS,
+  encodeSecrets,
+  encodeSigning,
+  openSecrets,
+  sealSecrets,
+} from "./link/sealed-secrets.ts";
 export { joinStatement, parseJoinToken, type JoinRequest, type JoinToken } from "./link/join.ts";
 export type { KeyRun } from "./key-runs.ts";

@@ -2,6 +2,9 @@
 import { mix32 } from "@meridian/core";
 import type { Section } from "./section.ts";
 
+/** Keys that are looked for from one to the next, before there is an index: a small change asks for no more, and for some of them it is not worth it. */
+const WALKS_MAX = 8;
+
 /**
  * Finds the index of a 64-bit key in a u64 table. Open addressing over typed arrays: 30,000 keys take 0.4 MB and are entered in about
  * a millisecond, where a Map of bigints takes ten times both.
@@ -11,6 +14,7 @@ export class KeyIndex {
   readonly #base: number;
   readonly #count: number;
   #slots: Int32Array | undefined;
+  #walksLeft = WALKS_MAX;
 
   constructor(section: Section, table: number) {
     this.#words = section.words;
@@ -20,6 +24,10 @@ export class KeyIndex {
 
   /** Index of the key, or −1. */
   find(low: number, high: number): number {
+    if (this.#slots === undefined && this.#walksLeft > 0) {
+      this.#walksLeft -= 1;
+      return this.#walk(low, high);
+    }
     const slots = (this.#slots ??= this.#build());
     const words = this.#words;
     const mask = slots.length - 1;
@@ -33,6 +41,14 @@ export class KeyIndex {
 
   findKey(key: bigint): number {
     return this.find(Number(key & 0xffff_ffffn), Number(key >> 32n));
+  }
+
+  #walk(low: number, high: number): number {
+    const words = this.#words;
+    const end = this.#base + this.#count * 2;
+    for (let at = this.#base; at < end; at += 2)
+      if (words[at] === low && words[at + 1] === high) return (at - this.#base) / 2;
+    return -1;
   }
 
   #build(): Int32Array {

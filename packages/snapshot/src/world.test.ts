@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { key64 } from "@meridian/core";
 import { parseName, RRType } from "@meridian/dns";
 import { writePolicies } from "./policies/policies-writer.ts";
@@ -115,6 +116,62 @@ test("a world that is loaded on top of another, and one that another thread open
     world = next;
   }
   assert.ok(world !== undefined && world.zones.chunks.length > 1);
+});
+
+test("what a world takes over from the one before it is what loading it alone gives", () => {
+  const names = ["a", "b", "c", "d", "e", "f"];
+  const some = fc.subarray(names, { minLength: 1 });
+  // Few kinds of names, so that they are often the same from one to the next.
+  const owners = fc.constantFrom([], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [3, 6, 11], [10, 11]);
+  const revision = fc.record({ pools: some, policies: some, owners });
+  const property = fc.property(fc.array(revision, { minLength: 2, maxLength: 6 }), (revisions) => {
+    let pack: SectionPack | undefined;
+    let world: World | undefined;
+    for (const { pools, policies, owners } of revisions) {
+      const zone = new ZoneWriter(wire("example.org."));
+      for (const owner of new Set(owners)) {
+        const kind = owner % 2 === 0 ? TargetKind.pool : TargetKind.policy;
+        const name = names[(owner >> 1) % names.length];
+        zone.addBinding(wire(`n${owner}.example.org.`), [RRType.A], {
+          targetKind: kind,
+          targetKey: key64(`${kind === TargetKind.pool ? "pool" : "policy"}/default/${name}`),
+          ttlMin: 5,
+          ttlMax: 60,
+        });
+      }
+      const made: SectionPack | { readonly error: string } = SectionPack.make(
+        [
+          writePools(pools.map((name) => pool(`default/${name}`, [member("one", 1)]))),
+          writePolicies(
+            policies.map((name) => ({
+              name: `default/${name}`,
+              root: "root",
+              // Some lead to pools that are not there.
+              nodes: [
+                node(
+                  "root",
+                  "weighted",
+                  names.slice(names.indexOf(name)).map((to) => branch({ pool: `default/${to}` })),
+                ),
+              ],
+            })),
+          ),
+          ...zone.finish(),
+        ],
+        pack,
+      );
+      assert.ok(made instanceof SectionPack);
+      const next: World | { readonly error: string } = World.load(made.sections, 1, world);
+      const alone = World.load(made.sections, 1);
+      assert.ok(next instanceof World && alone instanceof World);
+      assert.deepEqual(next.resolvedLinks(), alone.resolvedLinks());
+      assert.deepEqual(next.zones.names.records, alone.zones.names.records);
+      assert.deepEqual(next.audienceStarts, alone.audienceStarts);
+      assert.deepEqual(next.classifierOfLink, alone.classifierOfLink);
+      [pack, world] = [made, next];
+    }
+  });
+  fc.assert(property, { numRuns: 300 });
 });
 
 test("a malformed section is refused however sound the ones beside it are", () => {

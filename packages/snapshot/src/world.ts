@@ -11,28 +11,22 @@ import { assert, key64, keyHigh, keyLow, mix32 } from "@meridian/core";
 import { KeyIndex } from "./key-index.ts";
 import { keyRuns, type KeyRun } from "./key-runs.ts";
 import { Classifier, ClassifierTableId } from "./location/classifier.ts";
-import {
-  branchMaxOf,
-  classifierError,
-  locationMapError,
-  resolversError,
-} from "./location/location-check.ts";
+import { branchMaxOf } from "./location/location-check.ts";
 import { LocationMap } from "./location/location-map.ts";
 import { ResolverTable } from "./location/resolver-table.ts";
-import { INITIAL_ENDPOINT_SLOT, PER_MILLE, branchSlot } from "./overlay.ts";
+import { BRANCH_OVERRIDDEN, INITIAL_ENDPOINT_SLOT, PER_MILLE, branchSlot } from "./overlay.ts";
 import {
+  BranchTarget,
   BranchWord,
   NO_LINK,
   NodeKind,
   NodeWord,
   PoliciesTable,
 } from "./policies/policies-format.ts";
-import { policiesError } from "./policies/policies-check.ts";
 import { resolveAliases, type AliasLinks } from "./policies/alias-addresses.ts";
 import { PolicyTable, poolsOfLinks } from "./policies/policy-table.ts";
-import { addressesError, entriesOf } from "./pools/address-table.ts";
+import { entriesOf } from "./pools/address-table.ts";
 import { PoolTable } from "./pools/pool-table.ts";
-import { poolsError } from "./pools/pools-check.ts";
 import { PoolWord, PoolsTable } from "./pools/pools-format.ts";
 import {
   SECTION_FLAG_REQUIRED,
@@ -42,10 +36,12 @@ import {
   Slab,
   type SectionError,
 } from "./section.ts";
+import { sharedFlaw } from "./section-flaw.ts";
 import { audienceStarts } from "./selection-counts.ts";
+import { NO_VIEW, ViewTable } from "./views/view-table.ts";
 import { targetsOf } from "./zone/names-chunk.ts";
 import { TargetKind, zoneKeyText } from "./zone/zone-format.ts";
-import { ZoneTable } from "./zone/zone-table.ts";
+import { ZoneTable, type LoadedZone } from "./zone/zone-table.ts";
 
 export { TargetKind } from "./zone/zone-format.ts";
 
@@ -65,6 +61,12 @@ export interface WorldRuns {
   readonly nodes: readonly KeyRun[];
   readonly branches: readonly KeyRun[];
 }
+
+const routingKinds: ReadonlySet<number> = new Set([
+  SectionKind.pools,
+  SectionKind.policies,
+  SectionKind.addresses,
+]);
 
 const knownKinds: ReadonlySet<number> = new Set(Object.values(SectionKind));
 
@@ -117,6 +119,10 @@ export class World {
   readonly zones: ZoneTable;
   /** Where the clients of resolvers are that send no client subnet, if anything is known of that. */
   readonly resolvers: ResolverTable | undefined;
+  /** Which view a client sees; undefined where there are no views. */
+  readonly views: ViewTable | undefined;
+  /** By index of the view, made when it is asked for first: most views of a world are never seen by one thread. */
+  readonly #viewZones: (ZoneTable | undefined)[] = [];
   readonly classifiers: readonly Classifier[];
   /** Classifier index by link index of the policies section, −1 elsewhere. */
   readonly classifierOfLink: Int32Array;
@@ -143,6 +149,8 @@ export class World {
     this.zones = parts.zones;
     const [resolvers] = ofKind(sections, SectionKind.resolvers);
     this.resolvers = resolvers === undefined ? undefined : ResolverTable.open(resolvers);
+    const [views] = ofKind(sections, SectionKind.views);
+    this.views = views === undefined ? undefined : ViewTable.open(views);
     this.classifiers = openClassifiers(sections);
     this.classifierOfLink = links.classifierOfLink;
     this.audienceStarts = links.audienceStarts;
@@ -189,6 +197,7 @@ export class World {
     const slabs = [...new Set(sections.map(({ slab }) => slab))];
     const poolKeys = new KeyIndex(pools, PoolsTable.poolKeys);
     const policyKeys = new KeyIndex(policies, PoliciesTable.policyKeys);
+    const poolMoves = previous && movesOf(previous.pools.section, pools, PoolsTable.poolKeys);
     const zones = ZoneTable.load(
       sections,
       slabs,
@@ -202,19 +211,31 @@ export class World {
                 records: previous.zones.names.records,
                 sections: previous.zones.chunks,
                 policies: movesOf(previous.policies.section, policies, PoliciesTable.policyKeys),
-                pools: movesOf(previous.pools.section, pools, PoolsTable.poolKeys),
+                pools: poolMoves,
+                targetCount: Math.max(previous.policies.policyCount, previous.pools.poolCount) * 2,
               },
         isVerified,
         targets: resolved?.targets,
       },
     );
     if ("error" in zones) return zones;
+    const strayView = strayViewOf(sections, zones);
+    if (strayView !== undefined) return { error: strayView };
     const others = sections.filter(({ kind }) => kind !== SectionKind.names);
     if (previous !== undefined && hasSameShared(previous.#parts.sections, others)) {
       const links = { ...previous.#parts.links, names: zones.names.records };
       return new World({ seed, sections: others, slabs, links, zones }, pools, policies);
     }
-    const links = resolveLinks(others, pools, policies, poolKeys, zones, resolved);
+    const before = previous && {
+      section: previous.policies.section,
+      poolOfLink: previous.#parts.links.poolOfLink,
+      moves: poolMoves,
+    };
+    const poolOfLink =
+      resolved?.pools.length === policies.count(SharedTable.links)
+        ? sharedWords(resolved.pools)
+        : poolsOfLinks(policies, (low, high) => poolKeys.find(low, high), before);
+    const links = resolveLinks(others, pools, policies, poolOfLink, zones);
     const world = new World({ seed, sections: others, slabs, links, zones }, pools, policies);
     if (resolved !== undefined) return world;
     const dangling = danglingLink(world, ofKind(others, SectionKind.classifier));
@@ -238,6 +259,22 @@ export class World {
     const [policies] = ofKind(sections, SectionKind.policies);
     assert(pools !== undefined && policies !== undefined, "a shared world has pools and policies");
     return new World({ seed, sections, slabs, links, zones }, pools, policies);
+  }
+
+  /** The zones that a view shows, by its index; `zones` for `NO_VIEW`. */
+  zonesOf(view: number): ZoneTable {
+    if (view === NO_VIEW) return this.zones;
+    const known = this.#viewZones[view];
+    if (known !== undefined) return known;
+    const name = this.views?.names[view];
+    return name === undefined ? this.zones : (this.#viewZones[view] = this.zones.inView(name));
+  }
+
+  /** The zones that whoever sees this one sees. */
+  zonesBeside({ view }: LoadedZone): ZoneTable {
+    return view === undefined
+      ? this.zones
+      : this.zonesOf(this.views?.names.indexOf(view) ?? NO_VIEW);
   }
 
   /** What a later load of the very same sections need not work out again; in the thread that loaded them. */
@@ -314,6 +351,22 @@ export class World {
     return policies.words[this.#latchKeys + (slot - latchSlots) * 2 + half]!;
   }
 
+  /** Writes the keys of all slots that have one that outlives the revision (not pool epochs), in their order, to the first two of each `stride` words. */
+  copySlotKeys(target: Uint32Array, stride: number): void {
+    const { pools, policies } = this;
+    let at = 0;
+    for (const [words, base, count] of [
+      [pools.words, this.#endpointKeys, pools.endpointCount],
+      [policies.words, this.#branchKeys, policies.branchCount],
+      [policies.words, this.#latchKeys, policies.nodeCount],
+    ] as const) {
+      for (let word = base; word < base + count * 2; word += 2, at += stride) {
+        target[at] = words[word]!;
+        target[at + 1] = words[word + 1]!;
+      }
+    }
+  }
+
   /** Where what another snapshot has is in this one, by key. */
   runsFrom(before: World): WorldRuns {
     const pools = (table: number): readonly KeyRun[] =>
@@ -339,6 +392,46 @@ export class World {
       slots[this.branchSlots + branch] = branchSlot(weight, Math.min(dial, PER_MILLE));
     }
     return slots;
+  }
+
+  /**
+   * Whether a value that a slot had with an older snapshot, or before a start, counts with this one: weights and dials of branches are the
+   * documents', unless they were given others.
+   */
+  outlives(slot: number, value: number): boolean {
+    if (slot < this.poolEpochSlots || slot >= this.latchSlots) return true;
+    return slot >= this.branchSlots && (value & BRANCH_OVERRIDDEN) !== 0;
+  }
+
+  /** What a branch leads to: `node/NAME`, `pool/NAMESPACE/NAME`, or `name/HOST.` in lower case. */
+  branchTarget(branch: number): string {
+    const { policies, pools } = this;
+    const target = policies.branchWord(branch, BranchWord.target);
+    const kind = policies.branchWord(branch, BranchWord.settings) & 0xff;
+    if (kind === BranchTarget.node) return `node/${policies.nodeName(target)}`;
+    if (kind !== BranchTarget.pool) return `name/${policies.nameAt(target).toLowerCase()}`;
+    const pool = policies.poolOfLink[target] ?? -1;
+    return `pool/${pool < 0 ? "missing" : pools.poolName(pool)}`;
+  }
+
+  /** Branches of a node, its fallback left out; none where there is no such node. `policy` is `NAMESPACE/NAME`. */
+  branchesOf(policy: string, node: string): { branch: number; target: string }[] {
+    const slot = this.slotOfKey(key64(`latch/${policy}/${node}`));
+    if (slot < this.latchSlots) return [];
+    const first = this.policies.nodeWord(slot - this.latchSlots, NodeWord.branchStart);
+    const count = this.policies.nodeWord(slot - this.latchSlots, NodeWord.branchCount);
+    return Array.from({ length: count }, (_, index) => ({
+      branch: first + index,
+      target: this.branchTarget(first + index),
+    }));
+  }
+
+  /** Equal in two snapshots as long as what routed names are answered from is. */
+  get routing(): string {
+    return this.#parts.sections
+      .filter(({ kind }) => routingKinds.has(kind))
+      .map(({ kind, key, length, checksum }) => `${kind} ${key} ${length} ${checksum}`)
+      .join();
   }
 
   /** Lower half of a pool's key (0: no such pool). */
@@ -393,6 +486,14 @@ export class World {
   }
 }
 
+/** Why a zone would be shown to nobody, or to everybody, in words. */
+function strayViewOf(sections: readonly Section[], { zones }: ZoneTable): string | undefined {
+  const [views] = ofKind(sections, SectionKind.views);
+  const names = new Set(views === undefined ? [] : ViewTable.open(views).names);
+  const stray = zones.find(({ view }) => view !== undefined && !names.has(view));
+  return stray && `Zone section is of view "${stray.view}", which is not in the snapshot`;
+}
+
 function slotHash(low: number, high: number): number {
   return mix32(low ^ Math.imul(high, 0x9e3779b1));
 }
@@ -417,20 +518,17 @@ function resolveLinks(
   sections: readonly Section[],
   pools: Section,
   policies: Section,
-  poolKeys: KeyIndex,
+  poolOfLink: Int32Array,
   zones: ZoneTable,
-  resolved: ResolvedLinks | undefined,
 ): WorldLinks {
   const classifiers = ofKind(sections, SectionKind.classifier);
   const classifierIndex = new Map(classifiers.map(({ key }, index) => [key, index]));
-  const poolOfLink =
-    resolved?.pools.length === policies.count(SharedTable.links)
-      ? sharedWords(resolved.pools)
-      : poolsOfLinks(policies, (low, high) => poolKeys.find(low, high));
   const classifierOfLink = new Int32Array(new SharedArrayBuffer(poolOfLink.byteLength));
-  for (const [link, pool] of poolOfLink.entries())
+  for (let link = 0; link < poolOfLink.length; link++)
     classifierOfLink[link] =
-      pool >= 0 ? -1 : (classifierIndex.get(policies.keyAt(SharedTable.links, link)) ?? -1);
+      poolOfLink[link]! >= 0
+        ? -1
+        : (classifierIndex.get(policies.keyAt(SharedTable.links, link)) ?? -1);
   const endpointKeys = new KeyIndex(pools, PoolsTable.endpointKeys);
   const classCounts = classifiers.map((section) => section.count(ClassifierTableId.classes));
   const [addresses] = ofKind(sections, SectionKind.addresses);
@@ -455,13 +553,16 @@ function sharedWords(words: Int32Array): Int32Array {
   return shared;
 }
 
-/** Where each entry of a table is in the snapshot after it, −1 where it is gone; undefined where all are where they were. */
+/**
+ * Where each entry of a table is in the snapshot after it, −1 where it is gone; undefined where all are where they were and there are no others,
+ * so that what led nowhere still does.
+ */
 function movesOf(before: Section, after: Section, table: number): Int32Array | undefined {
   const count = before.count(table);
   const runs = keyRuns(before, after, table);
   const [first] = runs;
   const isSame = first === undefined ? count === 0 : first.length === count && first.to === 0;
-  if (isSame && runs.length <= 1) return undefined;
+  if (isSame && after.count(table) === count) return undefined;
   const moves = new Int32Array(count).fill(-1);
   for (const { from, to, length } of runs)
     for (let at = 0; at < length; at++) moves[from + at] = to + at;
@@ -480,29 +581,10 @@ function hasSameShared(before: readonly Section[], after: readonly Section[]): b
 /** Why the first section that cannot be read by index cannot, or undefined. Zones look at theirs when they are opened. */
 function firstError(sections: readonly Section[], sound: ReadonlySet<Section>): string | undefined {
   for (const section of sections) {
-    const error = sound.has(section) ? undefined : errorOf(section);
+    const error = sound.has(section) ? undefined : sharedFlaw(section);
     if (error !== undefined) return error;
   }
   return undefined;
-}
-
-function errorOf(section: Section): string | undefined {
-  switch (section.kind) {
-    case SectionKind.pools:
-      return poolsError(section);
-    case SectionKind.policies:
-      return policiesError(section);
-    case SectionKind.locationMap:
-      return locationMapError(section);
-    case SectionKind.classifier:
-      return classifierError(section);
-    case SectionKind.addresses:
-      return addressesError(section);
-    case SectionKind.resolvers:
-      return resolversError(section);
-    default:
-      return undefined;
-  }
 }
 
 /** What a policy needs and the snapshot lacks, in words, or undefined. */

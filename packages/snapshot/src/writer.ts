@@ -6,6 +6,7 @@ export {
   type ClassifiedPrefix,
   type ClassifierDraft,
 } from "./location/classifier-writer.ts";
+export { writeViews, type ViewInput } from "./views/view-table-writer.ts";
 export { LocationMapWriter } from "./location/location-map-writer.ts";
 export {
   comparePrefixes,
@@ -43,3 +44,4 @@ export {
   type ZoneOptions,
 } from "./zone/zone-writer.ts";
 export { ZoneEditor, type NamedPart, type OwnerFacts } from "./zone/zone-editor.ts";
+export type { EditedRecord } from "./zone/record-set.ts";

@@ -7,6 +7,7 @@ export {
   manifestSection,
   type OpenedRevision,
   type RefusedManifest,
+  type SectionSource,
   type StoredRevision,
 } from "./snapshot-store.ts";
 export { StateDir, replaceDurably, syncPath, writeDurably } from "./state-dir.ts";

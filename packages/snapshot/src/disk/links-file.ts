@@ -12,7 +12,7 @@ import type { ResolvedLinks, World } from "../world.ts";
 
 const MAGIC = 0x4b4e_4c4d;
 /** Raised with whatever changes what a load checks or resolves. */
-const FORMAT = 1;
+const FORMAT = 2;
 const HEADER_WORDS = 12;
 const HASH_BYTES = 32;
 /** A snapshot that is replaced sooner is not worth writing for. */

@@ -40,15 +40,11 @@ export class OverlayEncoder {
     const count = slots.length - (branchSlots - poolEpochSlots);
     const bytes = new Uint8Array(HEADER_BYTES + count * ENTRY_BYTES + 4);
     const entries = new Uint32Array(bytes.buffer, HEADER_BYTES, count * ENTRY_WORDS);
-    let at = 0;
-    for (let slot = 0; slot < slots.length; slot++) {
-      if (slot === poolEpochSlots) slot = branchSlots;
-      if (slot === slots.length) break;
-      entries[at] = world.slotKeyLow(slot);
-      entries[at + 1] = world.slotKeyHigh(slot);
-      entries[at + 2] = slots[slot] ?? 0;
-      at += ENTRY_WORDS;
-    }
+    world.copySlotKeys(entries, ENTRY_WORDS);
+    let at = 2;
+    for (let slot = 0; slot < poolEpochSlots; slot++, at += ENTRY_WORDS) entries[at] = slots[slot]!;
+    for (let slot = branchSlots; slot < slots.length; slot++, at += ENTRY_WORDS)
+      entries[at] = slots[slot]!;
     this.#date(entries, Math.floor(savedAtMs / 1000));
     this.#before = entries;
     writeHeader(bytes, { savedAtMs, sequence, count });
@@ -64,6 +60,16 @@ export class OverlayEncoder {
     const passed: number[] = [];
     let old = 0;
     for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
+      // Mostly it is where it was, with what it had.
+      if (
+        before[old] === entries[at] &&
+        before[old + 1] === entries[at + 1] &&
+        before[old + 2] === entries[at + 2]
+      ) {
+        entries[at + 3] = before[old + 3]!;
+        old += ENTRY_WORDS;
+        continue;
+      }
       const found = findAhead(before, old, entries, at);
       entries[at + 3] = found < 0 ? nowSeconds : secondsOf(before, found, entries, at, nowSeconds);
       if (found < 0) missed.push(at);

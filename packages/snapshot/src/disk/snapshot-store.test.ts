@@ -14,6 +14,9 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { writePolicies, writePools } from "../writer.ts";
 import { makeManifest } from "../manifest.ts";
+import { encodeSectionDelta } from "../section-delta.ts";
+import { openSection, Section } from "../section.ts";
+import { member, pool } from "../testing/world-fixture.ts";
 import { SnapshotStore, manifestSection, type StoredRevision } from "./snapshot-store.ts";
 import { StateDir } from "./state-dir.ts";
 
@@ -205,4 +208,94 @@ test("place() refuses a revision of which a section is not there", (context) => 
     () => store.place(manifest),
     /Cannot keep revision 1: section [0-9a-f]+ is not there/,
   );
+});
+
+/** A revision of which the pools differ from those of the one before in one member's address. */
+function largeRevision(revision: number): StoredRevision {
+  const pools = Array.from({ length: 200 }, (_, index) =>
+    pool(`default/p${index}`, [member("one", index === 7 ? revision : 1)]),
+  );
+  return { epoch: 2, revision, seed: 7, sections: [writePools(pools), writePolicies([])] };
+}
+
+/** Places revisions 2 to `last` on top of 1 as an edge does: of the pools what makes them of those before. */
+async function placeDeltas(store: SnapshotStore, last: number): Promise<StoredRevision[]> {
+  const revisions = [largeRevision(1)];
+  store.save(largeRevision(1));
+  for (let number = 2; number <= last; number++) {
+    const revision = largeRevision(number);
+    const [after, before] = [poolsOf(revision), poolsOf(revisions.at(-1) ?? revision)];
+    const delta = encodeSectionDelta(before.section, after.section, 1_000_000);
+    assert.ok(delta !== undefined && delta.length < 500);
+    const isPlaced = store.placeDelta(after.name, { base: before.name, delta });
+    assert.equal(isPlaced, number < 34, `revision ${number}`);
+    if (!isPlaced) store.placeSection(after.name, new Uint8Array(after.buffer));
+    store.place(
+      makeManifest(number, revision.seed, revision.sections.map(manifestSection), revision.epoch),
+    );
+    await store.settle();
+    revisions.push(revision);
+  }
+  return revisions;
+}
+
+function poolsOf({ sections: [pools] }: StoredRevision): {
+  readonly name: string;
+  readonly buffer: SharedArrayBuffer;
+  readonly section: Section;
+} {
+  assert.ok(pools !== undefined);
+  const section = openSection(pools.buffer);
+  assert.ok(section instanceof Section);
+  return { ...pools, section };
+}
+
+test("a section that is there as what makes it of another one is read whole, up to a length of their chain", async (context) => {
+  const { store, folder } = makeStore(context);
+  const revisions = await placeDeltas(store, 34);
+  for (const found of [store, new SnapshotStore(folder)]) {
+    assert.deepEqual(found.load().stored, revisions.at(-1));
+    assert.deepEqual(found.loadOld(33), revisions[32]);
+    assert.deepEqual(
+      found.open().stored?.pack.sections.map((section) => section.copy()),
+      revisions.at(-1)?.sections.map(({ buffer }) => buffer),
+    );
+  }
+});
+
+test("what a kept section is made of is not removed, and what makes one goes when the disk has it whole", async (context) => {
+  const { store, folder } = makeStore(context);
+  const revisions = await placeDeltas(store, 4);
+  for (const revision of [1, 2, 3]) rmSync(join(folder, "history", `manifest-${revision}.json`));
+  for (const file of ["manifest.1.json", "manifest.2.json"]) rmSync(join(folder, file));
+  store.prune();
+  assert.deepEqual(new SnapshotStore(folder).load().stored, revisions[3]);
+  const newest = poolsOf(largeRevision(4));
+  store.placeSection(newest.name, new Uint8Array(newest.buffer));
+  const files = (): string[] => readdirSync(join(folder, "sections"));
+  store.prune();
+  // A loss of power may leave half of it.
+  assert.ok(files().includes(`${newest.name}.delta`));
+  truncateSync(join(folder, "sections", newest.name), 100);
+  assert.deepEqual(new SnapshotStore(folder).load().stored, revisions[3]);
+  writeFileSync(join(folder, "sections", newest.name), new Uint8Array(newest.buffer));
+  await store.settle();
+  store.prune();
+  store.prune();
+  assert.equal(files().filter((file) => file.endsWith(".delta")).length, 0);
+  assert.equal(files().length, 2);
+  assert.deepEqual(new SnapshotStore(folder).load().stored, revisions[3]);
+});
+
+test("a section whose delta is cut off is refused, and the revision before is served", async (context) => {
+  const { store, folder } = makeStore(context);
+  const revisions = await placeDeltas(store, 3);
+  const path = join(folder, "sections", `${poolsOf(largeRevision(3)).name}.delta`);
+  for (const length of [90, 50, 20, 0]) {
+    truncateSync(path, length);
+    const after = new SnapshotStore(folder);
+    assert.deepEqual(after.load().stored, revisions[1]);
+    assert.equal(after.load().refused.length, 1);
+    assert.equal(after.open().stored?.manifest.revision, 2);
+  }
 });

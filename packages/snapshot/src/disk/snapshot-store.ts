@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Snapshots on disk:  sections/SHA256 (each written once) and manifest.json, manifest.1.json, manifest.2.json, newest first.
+//
+// What a small change makes of a large section may be there as SHA256.delta alone (delta-files.ts), until it is written whole. Where both are
+// there, the delta counts: the disk may not have the other one yet.
 
 import { createHash } from "node:crypto";
 import {
   closeSync,
   existsSync,
   fstatSync,
+  linkSync,
   openSync,
   readFileSync,
   readSync,
@@ -28,6 +32,7 @@ import {
 import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
+import { DeltaFiles } from "./delta-files.ts";
 import { syncFile, syncPath, writeDurably, writeSynced, writeUnsynced } from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
@@ -36,6 +41,12 @@ export interface StoredRevision {
   readonly revision: number;
   readonly seed: number;
   readonly sections: readonly WrittenSection[];
+}
+
+/** What makes a section: of the one with the name `base`. */
+export interface SectionSource {
+  readonly base: string;
+  readonly delta: Uint8Array;
 }
 
 /** Manifests that are kept: the newest and the two before. */
@@ -71,13 +82,19 @@ export class SnapshotStore {
   readonly #folder: string;
   /** Sections that this process wrote or found whole: a file of the same name that it did not is written anew. */
   readonly #whole = new Set<string>();
-  /** Sections that were placed and may not be on disk yet. */
+  /** Files of sections that were placed and may not be on disk yet. */
   readonly #unsettled = new Set<string>();
+  /** The disk has the names of the sections that were written or settled. */
+  #isNamed = false;
+  readonly #deltas: DeltaFiles;
   /** What the manifests of the history name, by file and time: reading a thousand for each revision would take seconds. */
   #named: ReadonlyMap<string, readonly ManifestSection[]> = new Map();
+  /** What those name that were kept since, by file: to read one is 3 ms of a million names, and changes may come ten a second. */
+  readonly #remembered = new Map<string, readonly ManifestSection[]>();
 
   constructor(folder: string) {
     this.#folder = folder;
+    this.#deltas = new DeltaFiles(join(folder, "sections"));
   }
 
   /** Keeps a revision: sections first, then the manifest; what no kept manifest names is removed. */
@@ -87,9 +104,14 @@ export class SnapshotStore {
     this.prune();
   }
 
-  /** True where there is a file of that name, whole or not. */
+  /** True where there is a file of that name, whole or not, or what makes the section. */
   has(name: string): boolean {
-    return existsSync(this.#sectionPath(name));
+    return this.#deltas.has(name) || existsSync(this.#sectionPath(name));
+  }
+
+  /** The same, without a look at those that this process wrote or read: of a million names there are 600. */
+  mayHave(name: string): boolean {
+    return this.#whole.has(name) || this.has(name);
   }
 
   /** Puts a section on disk, unless this process knows that it is there. */
@@ -98,6 +120,7 @@ export class SnapshotStore {
     if (this.#whole.has(name) && existsSync(path)) return;
     // Of its own name: a compiler whose parent died may be writing the same section still. What it leaves is pruned.
     writeSynced(path, content, `${path}.${process.pid}.new`);
+    this.#isNamed = false;
     this.#whole.add(name);
   }
 
@@ -105,12 +128,9 @@ export class SnapshotStore {
   keep(manifest: Manifest): void {
     this.#refuseMissing(manifest);
     this.settleSections();
-    // Their names, for all of them at once and whoever wrote them.
-    syncPath(join(this.#folder, "sections"));
     this.#rotate();
-    const encoded = encodeManifest(manifest);
-    writeDurably(this.#path(MANIFEST_NAMES[0]), encoded);
-    this.#remember(manifest, encoded);
+    writeDurably(this.#path(MANIFEST_NAMES[0]), encodeManifest(manifest));
+    this.#remember(manifest);
   }
 
   /** Puts a section where a process that starts finds it, unless this one knows that it is there. The disk has it after `settle()`. */
@@ -122,12 +142,27 @@ export class SnapshotStore {
     this.#unsettled.add(name);
   }
 
-  /** Waits for the disk to have the sections that were placed. */
+  /**
+   * The same by what makes it of a section that is there; false where it has to be placed whole. It is to be placed whole later all the same, as
+   * each start puts it together otherwise.
+   */
+  placeDelta(name: string, { base, delta }: SectionSource): boolean {
+    if (existsSync(this.#sectionPath(name))) return this.#whole.has(name);
+    if (!this.mayHave(base) || !this.#deltas.place(name, base, delta)) return false;
+    this.#unsettled.add(this.#deltas.fileOf(name));
+    return true;
+  }
+
+  /** Waits for the disk to have the sections that were placed or written. */
   settleSections(): void {
-    for (const name of this.#unsettled) {
-      if (this.has(name)) syncPath(this.#sectionPath(name));
-      this.#unsettled.delete(name);
+    for (const file of this.#unsettled) {
+      if (existsSync(this.#sectionPath(file))) syncPath(this.#sectionPath(file));
+      this.#unsettled.delete(file);
+      this.#isNamed = false;
     }
+    // Their names, for all of them at once; at first those too that a process before this one wrote.
+    if (!this.#isNamed) syncPath(join(this.#folder, "sections"));
+    this.#isNamed = true;
   }
 
   /**
@@ -137,23 +172,23 @@ export class SnapshotStore {
   place(manifest: Manifest): void {
     this.#refuseMissing(manifest);
     this.#rotate();
-    const encoded = encodeManifest(manifest);
-    writeUnsynced(this.#path(MANIFEST_NAMES[0]), encoded);
-    this.#remember(manifest, encoded);
+    writeUnsynced(this.#path(MANIFEST_NAMES[0]), encodeManifest(manifest));
+    this.#remember(manifest);
   }
 
   /** Resolves when what was placed is on disk, whatever happens to the machine. */
   async settle(): Promise<void> {
-    const names = [...this.#unsettled];
-    const next = names.values();
+    const files = [...this.#unsettled];
+    const next = files.values();
     const work = async (): Promise<void> => {
-      for (const name of next) if (this.has(name)) await syncFile(this.#sectionPath(name));
+      for (const file of next)
+        if (existsSync(this.#sectionPath(file))) await syncFile(this.#sectionPath(file));
     };
     await Promise.all(Array.from({ length: SYNCS_MAX }, work));
     await syncFile(join(this.#folder, "sections"));
     await syncFile(this.#path(MANIFEST_NAMES[0]));
     await syncFile(this.#folder);
-    for (const name of names) this.#unsettled.delete(name);
+    for (const file of files) this.#unsettled.delete(file);
   }
 
   /** The same for the newest revision, where a process before this one may have placed it. */
@@ -162,20 +197,35 @@ export class SnapshotStore {
       this.#sectionsOf(file),
     );
     const settled = new Set(before?.map(({ name }) => name));
-    for (const { name } of newest ?? []) if (!settled.has(name)) this.#unsettled.add(name);
+    for (const { name } of newest ?? []) {
+      if (settled.has(name)) continue;
+      this.#unsettled.add(name);
+      this.#unsettled.add(this.#deltas.fileOf(name));
+    }
     await this.settle();
   }
 
-  /** Of those that this process wrote or read none is looked for: of a million names there are 600. */
   #refuseMissing({ revision, sections }: Manifest): void {
-    const missing = sections.find(({ name }) => !this.#whole.has(name) && !this.has(name));
+    const missing = sections.find(({ name }) => !this.mayHave(name));
     if (missing !== undefined)
       throw new Error(`Cannot keep revision ${revision}: section ${missing.name} is not there`);
   }
 
-  /** The history is worth no wait: where power is lost, its newest may be missing. */
-  #remember({ revision }: Manifest, encoded: string): void {
-    writeUnsynced(this.#path(historyFile(revision)), encoded);
+  /**
+   * The history is worth no wait: where power is lost, its newest may be missing. It has another name of the manifest that was just written,
+   * as manifests are replaced and never written over; one of a million names is 130 KB.
+   */
+  #remember(manifest: Manifest): void {
+    const file = historyFile(manifest.revision);
+    const path = this.#path(file);
+    this.#remembered.set(file, manifest.sections);
+    try {
+      rmSync(path, { force: true });
+      linkSync(this.#path(MANIFEST_NAMES[0]), path);
+    } catch {
+      // Not every file system has a second name for a file.
+      writeUnsynced(path, encodeManifest(manifest));
+    }
   }
 
   /** The newest manifest whose sections are all there and whole. */
@@ -195,7 +245,7 @@ export class SnapshotStore {
         onSlab,
       );
       if ("error" in pack) return pack.error;
-      for (const { name } of manifest.sections) this.#whole.add(name);
+      for (const { name } of manifest.sections) if (!this.#deltas.has(name)) this.#whole.add(name);
       return { manifest, pack };
     });
   }
@@ -213,12 +263,20 @@ export class SnapshotStore {
   }
 
   #sizeError({ name, bytes }: ManifestSection): string | undefined {
-    const size = statSync(this.#sectionPath(name), { throwIfNoEntry: false })?.size;
+    const size = this.#deltas.has(name)
+      ? this.#deltas.head(name)?.bytes
+      : statSync(this.#sectionPath(name), { throwIfNoEntry: false })?.size;
     if (size === undefined) return `Section ${name} is not there`;
     return size === bytes ? undefined : `Section ${name} has ${size} bytes, expected ${bytes}`;
   }
 
   #readInto(name: string, target: Uint8Array): string | undefined {
+    if (this.#deltas.has(name)) {
+      const made = this.readSection(name);
+      if (typeof made === "string") return made;
+      target.set(new Uint8Array(made));
+      return undefined;
+    }
     let handle: number | undefined;
     try {
       handle = openSync(this.#sectionPath(name), "r");
@@ -254,6 +312,7 @@ export class SnapshotStore {
 
   /** Bytes of one section, as they are on disk. */
   readSection(name: string): SharedArrayBuffer | string {
+    if (this.#deltas.has(name)) return this.#deltas.read(name, (base) => this.readSection(base));
     let handle: number | undefined;
     try {
       handle = openSync(this.#sectionPath(name), "r");
@@ -270,6 +329,7 @@ export class SnapshotStore {
 
   /** The same without holding up whoever calls: the disk is waited for elsewhere. */
   async readSectionAsync(name: string): Promise<SharedArrayBuffer | string> {
+    if (this.#deltas.has(name)) return this.readSection(name);
     let handle: FileHandle | undefined;
     try {
       handle = await open(this.#sectionPath(name), "r");
@@ -316,7 +376,7 @@ export class SnapshotStore {
       if ("error" in section) return `Section ${name}: ${section.error}`;
       if (section.kind !== kind || section.key !== BigInt(`0x${key}`))
         return `Section ${name} is of kind ${section.kind}, expected ${kind}`;
-      this.#whole.add(name);
+      if (!this.#deltas.has(name)) this.#whole.add(name);
       sections.push({ kind, key: section.key, name, buffer });
     }
     const { epoch, revision, seed } = manifest;
@@ -339,12 +399,21 @@ export class SnapshotStore {
     }
     this.#keepHistory(kept, served);
     for (const name of alsoKept) kept.add(name);
-    for (const name of readdirSync(join(this.#folder, "sections"))) {
-      if (kept.has(name)) continue;
-      rmSync(this.#sectionPath(name), { force: true });
-      this.#whole.delete(name);
-      this.#unsettled.delete(name);
+    for (const name of [...kept]) for (const base of this.#deltas.basesOf(name)) kept.add(base);
+    for (const file of readdirSync(join(this.#folder, "sections"))) {
+      const made = this.#deltas.nameOf(file);
+      if (kept.has(made ?? file) && (made === undefined || !this.#isSettled(made))) continue;
+      if (made === undefined) {
+        rmSync(this.#sectionPath(file), { force: true });
+        this.#whole.delete(file);
+      } else this.#deltas.remove(made);
+      this.#unsettled.delete(file);
     }
+  }
+
+  /** Whether the disk has a section whole, placed by this process. */
+  #isSettled(name: string): boolean {
+    return this.#whole.has(name) && !this.#unsettled.has(name);
   }
 
   /**
@@ -358,7 +427,7 @@ export class SnapshotStore {
     let bytes = 0;
     for (const { file, atMs } of this.#history()) {
       const id = `${file} ${atMs}`;
-      const sections = this.#named.get(id) ?? this.#sectionsOf(file);
+      const sections = this.#remembered.get(file) ?? this.#named.get(id) ?? this.#sectionsOf(file);
       const added = sections.filter(({ name }) => !kept.has(name));
       bytes += added.reduce((sum, section) => sum + section.bytes, 0);
       const isKept =
@@ -373,6 +442,7 @@ export class SnapshotStore {
       }
     }
     this.#named = named;
+    this.#remembered.clear();
   }
 
   /** Manifests of older revisions, newest first. */

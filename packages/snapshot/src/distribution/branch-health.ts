@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { CAPACITY_SHIFT, PER_MILLE } from "../overlay.ts";
+import { BRANCH_DIAL_MASK, CAPACITY_SHIFT, PER_MILLE } from "../overlay.ts";
 import {
   BranchFlag,
   BranchTarget,
@@ -36,7 +36,8 @@ export function takenMode(question: Question, branch: number, mode: number): num
 
 /** Per mille that a branch keeps of what is routed to it. */
 export function branchDial({ world, slots, ignoresDials }: Question, branch: number): number {
-  return ignoresDials ? PER_MILLE : (slots[world.branchSlots + branch] ?? 0) >>> 20;
+  if (ignoresDials) return PER_MILLE;
+  return ((slots[world.branchSlots + branch] ?? 0) >>> 20) & BRANCH_DIAL_MASK;
 }
 
 /** Branches that are healthy (under `weighted` with a minimum: their weight). */

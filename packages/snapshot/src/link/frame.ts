@@ -13,12 +13,16 @@ export const FrameKind = {
   reports: 3,
   status: 4,
   counts: 5,
+  notified: 8,
   manifest: 16,
   table: 17,
   changes: 18,
   plan: 19,
   stage: 20,
   secrets: 21,
+  signing: 23,
+  section: 22,
+  carried: 24,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
@@ -34,12 +38,16 @@ export const FRAME_BYTES_MAX: Readonly<Record<FrameKind, number>> = {
   [FrameKind.reports]: 16 * MEBIBYTE,
   [FrameKind.status]: 4096,
   [FrameKind.counts]: 64,
+  [FrameKind.notified]: 1024,
   [FrameKind.manifest]: 64 * MEBIBYTE,
   [FrameKind.table]: 16 * MEBIBYTE,
   [FrameKind.changes]: 64 * MEBIBYTE,
   [FrameKind.plan]: MEBIBYTE,
   [FrameKind.stage]: 4096,
   [FrameKind.secrets]: MEBIBYTE,
+  [FrameKind.signing]: 64 * MEBIBYTE,
+  [FrameKind.section]: 2 * MEBIBYTE,
+  [FrameKind.carried]: 64 * 1024,
 };
 
 /** One message as it travels. */

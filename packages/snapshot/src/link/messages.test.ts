@@ -4,13 +4,18 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { FRAME_HEADER_BYTES } from "./frame.ts";
 import {
+  CARRIED_CHANGES_MAX,
   decodeAcknowledgement,
+  decodeCarried,
   decodeChanges,
   decodeHello,
+  decodeSentSection,
   decodeTable,
   encodeAcknowledgement,
+  encodeCarried,
   encodeChanges,
   encodeHello,
+  encodeSentSection,
   encodeTable,
 } from "./messages.ts";
 
@@ -29,10 +34,22 @@ test("each message is read as it was written", () => {
       assert.deepEqual(decodeTable(payloadOf(encodeTable(table))), table);
       const set = { ...position, changes: changed };
       assert.deepEqual(decodeChanges(payloadOf(encodeChanges(set))), set);
+      const carried = { ...set, from: { revision: at, sequence } };
+      if (changed.length <= CARRIED_CHANGES_MAX)
+        assert.deepEqual(decodeCarried(payloadOf(encodeCarried(carried))), carried);
       const served = { ...position, hash: at.toString(16).padStart(64, "0") };
       assert.deepEqual(decodeAcknowledgement(payloadOf(encodeAcknowledgement(served))), served);
-      const hello = { ...position, protocol: 1, version: "1.0.0" };
+      const hello = {
+        ...position,
+        protocol: 1,
+        version: "1.0.0",
+        takesSections: at % 2 === 0,
+        dns: ["192.0.2.1:53"],
+      };
       assert.deepEqual(decodeHello(payloadOf(encodeHello(hello))), hello);
+      const base = at % 2 === 0 ? undefined : "ab".repeat(32);
+      const section = { name: served.hash, base, delta: Uint8Array.from(slots) };
+      assert.deepEqual(decodeSentSection(payloadOf(encodeSentSection(section))), section);
     }),
   );
 });
@@ -44,8 +61,11 @@ test("bytes that are no message are read as none, and never throw", () => {
       if (table !== undefined) assert.equal(bytes.length, 24 + table.slots.length * 4);
       const set = decodeChanges(bytes);
       if (set !== undefined) assert.equal(bytes.length, 24 + set.changes.length * 12);
+      const carried = decodeCarried(bytes);
+      if (carried !== undefined) assert.equal(bytes.length, 40 + carried.changes.length * 12);
       if (decodeAcknowledgement(bytes) !== undefined) assert.equal(bytes.length, 52);
       decodeHello(bytes);
+      decodeSentSection(bytes);
     }),
     { numRuns: 1000 },
   );

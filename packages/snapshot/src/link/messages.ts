@@ -2,11 +2,14 @@
 
 // What control and an edge tell each other. Numbers are little-endian; a decoder returns undefined for bytes that are no such message.
 //
-//   hello            JSON {protocol, version, epoch, revision, sequence}
+//   hello            JSON {protocol, version, epoch, revision, sequence, takesSections, dns}
 //   acknowledgement  f64 epoch, f64 revision, u32 sequence, 32 bytes: hash of the manifest that is served, which may be a cut
 //   manifest         the JSON text of a manifest
 //   table            f64 epoch, f64 revision, u32 sequence, u32 count, count × u32 slot, in the order of that revision's slots
 //   changes          f64 epoch, f64 revision, u32 sequence, u32 count, count × { u64 key, u32 value }
+//   carried          f64 epoch, f64 revision, u32 sequence, u32 count, f64 revision before, u32 sequence before, u32 0, count × { u64 key, u32 value }
+//   notified         the origin of a secondary zone of which a primary says that it has changed: lower case, no last dot
+//   section          32 bytes: its name, 32 bytes: name of the section that it is made of (zeros: of none), the delta (section-delta.ts)
 
 import { FrameKind, encodeFrame } from "./frame.ts";
 
@@ -26,6 +29,7 @@ export const LinkPath = {
   sections: "/edge/v1/sections/",
   status: "/edge/v1/status",
   copy: "/edge/v1/copy",
+  update: "/edge/v1/update",
 } as const;
 /** Control sends the whole table this often. */
 export const TABLE_MS = 1000;
@@ -35,11 +39,20 @@ export const LINK_SLOTS_MAX = 4_000_000;
 export const SILENCE_MS_MAX = 5000;
 
 const VERSION_LENGTH_MAX = 100;
+/** Addresses of an edge that are told, and how long one may be. */
+const DNS_MAX = 32;
+const ADDRESS_LENGTH_MAX = 64;
 const HEADER_BYTES = 24;
 const COUNT_AT = 20;
 const CHANGE_BYTES = 12;
+/** Of what is carried over: the revision before, its last sequence, and a word that is not used. */
+const FROM_BYTES = 16;
+/** Most slots that are said to differ from what is carried over: of more, the table says it. */
+export const CARRIED_CHANGES_MAX = 1000;
 const HASH_AT = 20;
 const ACKNOWLEDGEMENT_BYTES = 52;
+const NAME_BYTES = 32;
+const NO_NAME = "0".repeat(64);
 
 /** A state of what is served. Sequences are of the control that an edge follows: of one control, equal positions are equal answers. */
 export interface Position {
@@ -59,11 +72,33 @@ export interface Hello extends Position {
   readonly protocol: number;
   /** Of the software. */
   readonly version: string;
+  /** Sections may be sent to it that it has not asked for. */
+  readonly takesSections: boolean;
+  /** Where it answers DNS, as `ADDRESS:PORT`; an address may stand for all of its host. */
+  readonly dns: readonly string[];
+}
+
+/** A section that a revision brings, sent ahead of the manifest. */
+export interface SentSection {
+  /** The SHA-256 of its bytes, 64 hex digits. */
+  readonly name: string;
+  /** The section that it is made of; undefined for none. */
+  readonly base: string | undefined;
+  /** See `applySectionDelta`. */
+  readonly delta: Uint8Array;
 }
 
 /** Every slot of a revision. Those of pool epochs are each edge's own. */
 export interface SlotTable extends Position {
   readonly slots: Uint32Array;
+}
+
+/** Slots that begin as those of the revision before, by key, and as the snapshot has them where that has none. */
+export interface CarriedSlots extends Position {
+  /** What they are carried over from, of the same epoch: who has no more and no less of that can do it. */
+  readonly from: { readonly revision: number; readonly sequence: number };
+  /** Those that are not as that gives them. */
+  readonly changes: readonly { readonly key: bigint; readonly value: number }[];
 }
 
 /** What one change set changed. */
@@ -72,8 +107,9 @@ export interface SlotChanges extends Position {
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
-  const { protocol, version, epoch, revision, sequence } = hello;
-  const text = JSON.stringify({ protocol, version, epoch, revision, sequence });
+  const { protocol, version, epoch, revision, sequence, takesSections } = hello;
+  const dns = hello.dns.slice(0, DNS_MAX);
+  const text = JSON.stringify({ protocol, version, epoch, revision, sequence, takesSections, dns });
   return encodeFrame({ kind: FrameKind.hello, payload: new TextEncoder().encode(text) });
 }
 
@@ -86,7 +122,24 @@ export function decodeHello(payload: Uint8Array): Hello | undefined {
   if (!isCount(protocol) || !isCount(epoch) || !isCount(revision) || !isCount(sequence))
     return undefined;
   if (typeof version !== "string" || version.length > VERSION_LENGTH_MAX) return undefined;
-  return { protocol, version, epoch, revision, sequence };
+  const takesSections = member("takesSections") === true;
+  return {
+    protocol,
+    version,
+    epoch,
+    revision,
+    sequence,
+    takesSections,
+    dns: addresses(member("dns")),
+  };
+}
+
+/** What is not as it should be is left out: nothing but what is shown depends on it. */
+function addresses(value: unknown): string[] {
+  const all: readonly unknown[] = Array.isArray(value) ? value.slice(0, DNS_MAX) : [];
+  return all.flatMap((each) =>
+    typeof each === "string" && each.length <= ADDRESS_LENGTH_MAX ? each : [],
+  );
 }
 
 export function encodeAcknowledgement({ hash, ...position }: Acknowledgement): Uint8Array {
@@ -116,8 +169,8 @@ export function encodeTable({ slots, ...position }: SlotTable): Uint8Array {
   const view = new DataView(payload.buffer);
   writePosition(view, position);
   view.setUint32(COUNT_AT, slots.length, true);
-  for (let at = 0; at < slots.length; at++)
-    view.setUint32(HEADER_BYTES + at * 4, slots[at] ?? 0, true);
+  // As they lie in memory (little-endian hosts only, as Node's all are).
+  payload.set(new Uint8Array(slots.buffer, slots.byteOffset, slots.byteLength), HEADER_BYTES);
   return encodeFrame({ kind: FrameKind.table, payload });
 }
 
@@ -128,35 +181,79 @@ export function decodeTable(payload: Uint8Array): SlotTable | undefined {
   const position = readPosition(view);
   if (position === undefined) return undefined;
   const slots = new Uint32Array(count);
-  for (let at = 0; at < count; at++) slots[at] = view.getUint32(HEADER_BYTES + at * 4, true);
+  new Uint8Array(slots.buffer).set(payload.subarray(HEADER_BYTES));
   return { ...position, slots };
 }
 
-export function encodeChanges({ changes, ...position }: SlotChanges): Uint8Array {
-  const payload = new Uint8Array(HEADER_BYTES + changes.length * CHANGE_BYTES);
-  const view = new DataView(payload.buffer);
-  writePosition(view, position);
-  view.setUint32(COUNT_AT, changes.length, true);
-  let at = HEADER_BYTES;
-  for (const { key, value } of changes) {
-    view.setBigUint64(at, key, true);
-    view.setUint32(at + 8, value, true);
-    at += CHANGE_BYTES;
-  }
-  return encodeFrame({ kind: FrameKind.changes, payload });
+export function encodeChanges(set: SlotChanges): Uint8Array {
+  return encodeFrame({ kind: FrameKind.changes, payload: withChanges(set, HEADER_BYTES) });
 }
 
 export function decodeChanges(payload: Uint8Array): SlotChanges | undefined {
   const count = countedEntries(payload, CHANGE_BYTES);
   if (count === undefined) return undefined;
+  const position = readPosition(viewOf(payload));
+  return position && { ...position, changes: changesAt(payload, HEADER_BYTES, count) };
+}
+
+export function encodeCarried({ from, ...set }: CarriedSlots): Uint8Array {
+  const payload = withChanges(set, HEADER_BYTES + FROM_BYTES);
+  const view = viewOf(payload);
+  view.setFloat64(HEADER_BYTES, from.revision, true);
+  view.setUint32(HEADER_BYTES + 8, from.sequence, true);
+  return encodeFrame({ kind: FrameKind.carried, payload });
+}
+
+export function decodeCarried(payload: Uint8Array): CarriedSlots | undefined {
+  const count = countedEntries(payload, CHANGE_BYTES, FROM_BYTES);
+  if (count === undefined || count > CARRIED_CHANGES_MAX) return undefined;
   const view = viewOf(payload);
   const position = readPosition(view);
-  if (position === undefined) return undefined;
-  const changes = Array.from({ length: count }, (_, index) => {
-    const at = HEADER_BYTES + index * CHANGE_BYTES;
+  const revision = view.getFloat64(HEADER_BYTES, true);
+  if (position === undefined || !isCount(revision)) return undefined;
+  const from = { revision, sequence: view.getUint32(HEADER_BYTES + 8, true) };
+  return { ...position, from, changes: changesAt(payload, HEADER_BYTES + FROM_BYTES, count) };
+}
+
+/** A payload with changes from `at` on. */
+function withChanges({ changes, ...position }: SlotChanges, at: number): Uint8Array {
+  const payload = new Uint8Array(at + changes.length * CHANGE_BYTES);
+  const view = viewOf(payload);
+  writePosition(view, position);
+  view.setUint32(COUNT_AT, changes.length, true);
+  for (const [index, { key, value }] of changes.entries()) {
+    view.setBigUint64(at + index * CHANGE_BYTES, key, true);
+    view.setUint32(at + index * CHANGE_BYTES + 8, value, true);
+  }
+  return payload;
+}
+
+function changesAt(payload: Uint8Array, start: number, count: number): SlotChanges["changes"] {
+  const view = viewOf(payload);
+  return Array.from({ length: count }, (_, index) => {
+    const at = start + index * CHANGE_BYTES;
     return { key: view.getBigUint64(at, true), value: view.getUint32(at + 8, true) };
   });
-  return { ...position, changes };
+}
+
+export function encodeSentSection({ name, base, delta }: SentSection): Uint8Array {
+  const payload = new Uint8Array(2 * NAME_BYTES + delta.length);
+  payload.set(Buffer.from(name, "hex"));
+  if (base !== undefined) payload.set(Buffer.from(base, "hex"), NAME_BYTES);
+  payload.set(delta, 2 * NAME_BYTES);
+  return encodeFrame({ kind: FrameKind.section, payload });
+}
+
+export function decodeSentSection(payload: Uint8Array): SentSection | undefined {
+  if (payload.length < 2 * NAME_BYTES) return undefined;
+  const nameAt = (at: number): string =>
+    Buffer.from(payload.subarray(at, at + NAME_BYTES)).toString("hex");
+  const base = nameAt(NAME_BYTES);
+  return {
+    name: nameAt(0),
+    base: base === NO_NAME ? undefined : base,
+    delta: payload.subarray(2 * NAME_BYTES),
+  };
 }
 
 function writePosition(view: DataView, { epoch, revision, sequence }: Position): void {
@@ -173,10 +270,15 @@ function readPosition(view: DataView): Position | undefined {
 }
 
 /** The stated number of entries, where exactly that many follow. */
-function countedEntries(payload: Uint8Array, entryBytes: number): number | undefined {
-  if (payload.length < HEADER_BYTES) return undefined;
+function countedEntries(
+  payload: Uint8Array,
+  entryBytes: number,
+  fixedBytes: number = 0,
+): number | undefined {
+  const start = HEADER_BYTES + fixedBytes;
+  if (payload.length < start) return undefined;
   const count = viewOf(payload).getUint32(COUNT_AT, true);
-  return payload.length === HEADER_BYTES + count * entryBytes ? count : undefined;
+  return payload.length === start + count * entryBytes ? count : undefined;
 }
 
 function viewOf(payload: Uint8Array): DataView {
@@ -193,4 +295,15 @@ function parsed(payload: Uint8Array): unknown {
 
 function isCount(raw: unknown): raw is number {
   return typeof raw === "number" && Number.isSafeInteger(raw) && raw >= 0;
+}
+
+/** Says that a primary has sent NOTIFY for a secondary zone. */
+export function encodeNotified(zone: string): Uint8Array {
+  return encodeFrame({ kind: FrameKind.notified, payload: new TextEncoder().encode(zone) });
+}
+
+/** The origin of the zone; undefined for no text of printable ASCII. */
+export function decodeNotified(payload: Uint8Array): string | undefined {
+  const isText = payload.length > 0 && payload.every((byte) => byte > 0x20 && byte < 0x7f);
+  return isText ? new TextDecoder().decode(payload) : undefined;
 }

@@ -16,7 +16,19 @@ export function encodeSecrets(
   return encodeFrame({ kind: FrameKind.secrets, payload: sealSecrets(edge, key, secrets) });
 }
 
-/** The same without the frame, as it lies on disk. */
+/** Under this name, which is none of a zone, `encodeSigning()` has the secrets of cookies: hexadecimal digits, with a space between them. */
+export const COOKIE_SECRETS = "cookie secrets";
+
+/** One message of kind `signing`: what an edge signs with, all of it, by origin (`encodeSigningMaterial()`). */
+export function encodeSigning(
+  edge: string,
+  key: KeyObject,
+  materials: ReadonlyMap<string, string>,
+): Uint8Array {
+  return encodeFrame({ kind: FrameKind.signing, payload: sealSecrets(edge, key, materials) });
+}
+
+/** The values without a frame, as they lie on disk. */
 export function sealSecrets(
   edge: string,
   key: KeyObject,

@@ -41,9 +41,16 @@ class PoliciesCheck {
   readonly #branches: number;
   /** Nodes below and including each, 0 while it is not known. */
   readonly #depths: Uint8Array;
+  // Where tables begin: looked up for each word they are half of the whole check.
+  readonly #words: Uint32Array;
+  readonly #nodeBase: number;
+  readonly #branchBase: number;
 
   constructor(section: Section) {
     this.#section = section;
+    this.#words = section.words;
+    this.#nodeBase = section.wordBase(PoliciesTable.nodes);
+    this.#branchBase = section.wordBase(PoliciesTable.branches);
     this.#policies = section.count(PoliciesTable.policies);
     this.#nodes = section.count(PoliciesTable.nodes);
     this.#branches = section.count(PoliciesTable.branches);
@@ -143,12 +150,10 @@ class PoliciesCheck {
   }
 
   #nodeWord(node: number, word: number): number {
-    const base = this.#section.wordBase(PoliciesTable.nodes);
-    return this.#section.words[base + node * NODE_WORDS + word] ?? 0;
+    return this.#words[this.#nodeBase + node * NODE_WORDS + word] ?? 0;
   }
 
   #branchWord(branch: number, word: number): number {
-    const base = this.#section.wordBase(PoliciesTable.branches);
-    return this.#section.words[base + branch * BRANCH_WORDS + word] ?? 0;
+    return this.#words[this.#branchBase + branch * BRANCH_WORDS + word] ?? 0;
   }
 }

@@ -2,7 +2,8 @@
 import { assert, hash32, key64, WordList } from "@meridian/core";
 import { KeyList } from "../key-list.ts";
 import { encodeMinHealthy, type MinHealthy } from "../pools/pools-format.ts";
-import { compareText, patchSteps, TextCopy, wireNameEnd } from "../section-patch.ts";
+import { compareText, indexOfName, patchSteps, TextCopy, wireNameEnd } from "../section-patch.ts";
+import { changeEntries, type EntryChange } from "../section-rows.ts";
 import { SectionKind, SharedTable, type Section } from "../section.ts";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
 import {
@@ -54,6 +55,19 @@ export interface PolicyInput {
   readonly nodes: readonly NodeInput[];
 }
 
+const PLAIN_NODE_WORDS = [
+  [NodeWord.settings, 0],
+  [NodeWord.minHealthy, 0],
+  [NodeWord.salt, 0],
+  [NodeWord.extra, 0],
+] as const;
+/** A target of another kind is found elsewhere. */
+const PLAIN_BRANCH_WORDS = [
+  [BranchWord.settings, 0xff],
+  [BranchWord.weight, 0],
+  [BranchWord.dial, 0],
+] as const;
+
 /** Writes the policies section: policies sorted by name, nodes by name with the root first. */
 export function writePolicies(policies: readonly PolicyInput[]): WrittenSection {
   const writer = new PoliciesWriter();
@@ -79,12 +93,49 @@ export function patchPolicies(
     const at = before.wordBase(PoliciesTable.texts) + (index + nodeStart(index)) * 2;
     return before.text(before.words[at]!, before.words[at + 1]!);
   };
+  const count = before.count(PoliciesTable.policies);
+  if (removed.length === 0) {
+    const changes = set.map((policy) =>
+      policyChange(before, indexOfName(count, nameAt, policy.name), policy),
+    );
+    const changed = changes.every((change) => change !== undefined)
+      ? changeEntries(before, changes)
+      : undefined;
+    if (changed !== undefined) return changed;
+  }
   const writer = new PoliciesWriter(before, set);
-  for (const step of patchSteps(before.count(PoliciesTable.policies), nameAt, set, removed)) {
+  for (const step of patchSteps(count, nameAt, set, removed)) {
     if ("input" in step) writer.add(step.input);
     else for (let index = step.start; index < step.end; index++) writer.copy(index);
   }
   return writer.finish();
+}
+
+/** A policy alone, as it is at `index` of the section before and as it is to be. */
+function policyChange(
+  before: Section,
+  index: number | undefined,
+  policy: PolicyInput,
+): EntryChange | undefined {
+  if (index === undefined) return undefined;
+  const row = before.wordBase(PoliciesTable.policies) + index * POLICY_WORDS;
+  const node = before.words[row + PolicyWord.nodeStart]!;
+  const [was, is] = [new PoliciesWriter(before), new PoliciesWriter()];
+  was.copy(index);
+  is.add(policy);
+  const at = before.wordBase(PoliciesTable.nodes) + node * NODE_WORDS;
+  return {
+    was: was.finish(),
+    is: is.finish(),
+    rows: [
+      { table: PoliciesTable.nodes, first: node, plain: PLAIN_NODE_WORDS },
+      {
+        table: PoliciesTable.branches,
+        first: before.words[at + NodeWord.branchStart]!,
+        plain: PLAIN_BRANCH_WORDS,
+      },
+    ],
+  };
 }
 
 class PoliciesWriter {

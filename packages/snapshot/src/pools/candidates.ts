@@ -90,10 +90,14 @@ export class Candidates {
   /** Where the header of the pool that was counted last lies, in doubles. */
   #header = 0;
 
-  constructor(pools: PoolTable, mode: number) {
+  /** `before` is of another snapshot, and not asked any more: its memory is taken, as new memory would be looked for garbage each time. */
+  constructor(pools: PoolTable, mode: number, before?: Candidates) {
     this.#pools = pools;
     this.#mode = mode;
-    this.#doubles = new Float64Array(pools.poolCount * HEADER + pools.endpointCount * CANDIDATE);
+    const size = pools.poolCount * HEADER + pools.endpointCount * CANDIDATE;
+    const old = before === undefined ? undefined : before.#doubles;
+    if (old !== undefined && old.length >= size) this.#doubles = old.fill(0);
+    else this.#doubles = new Float64Array(old === undefined ? size : size + (size >>> 4));
     this.words = new Uint32Array(this.#doubles.buffer);
   }
 

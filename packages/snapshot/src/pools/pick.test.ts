@@ -22,6 +22,7 @@ const someMember = fc.record({
 });
 
 test("two answers of a pool are those that spreading picks from all of its candidates", () => {
+  let last: Selector | undefined;
   fc.assert(
     fc.property(
       fc.array(someMember, { minLength: 1, maxLength: 6 }),
@@ -55,11 +56,21 @@ test("two answers of a pool are those that spreading picks from all of its candi
           selector.ignoresDials = false;
           assert.deepEqual(chosen, spread(selector) ?? chosen);
         }
+        // The same in the memory of one of another world.
+        const heir = new Selector(world, last);
+        for (const draw of draws)
+          assert.deepEqual(pick(heir, slots, draw), pick(selector, slots, draw));
+        last = heir;
       },
     ),
     { numRuns: 200 },
   );
 });
+
+function pick(selector: Selector, slots: Uint32Array, draw: number): number[] {
+  selector.select(slots, TargetKind.pool, 0, new Client(), draw, 0, 2);
+  return [...selector.chosen.subarray(0, selector.chosenCount)];
+}
 
 /** What `pickSpread` picks for the last decision; undefined where dials sent all of it elsewhere. */
 function spread(selector: Selector): number[] | undefined {

@@ -4,6 +4,7 @@ import { DIAL_STEP, drawBelow, drawKeeps } from "../draw.ts";
 import { memberHash, memberHashLow } from "../rendezvous.ts";
 import type { Selector } from "../selector.ts";
 import { Status } from "../trace.ts";
+import { variantBelow, variantKeeps } from "../variants.ts";
 import { isHostName, type Candidates } from "./candidates.ts";
 import { EndpointWord, PoolWord } from "./pools-format.ts";
 
@@ -18,6 +19,7 @@ export function pickMembers(
   const own = pools.poolWord(pool, PoolWord.settings) & 0xff;
   const wanted = selector.answers > 0 ? selector.answers : own > 0 ? own : selector.defaultAnswers;
   const salt = pools.poolWord(pool, PoolWord.salt) | 0;
+  if (selector.variantBits !== 0) selector.beginPicks(wanted, salt);
   if (wanted <= 2 && selector.stickySalt === 0 && table.allHave(selector.wantFamily)) {
     if (wanted === 1 || count === 1) {
       const picked = pickOne(selector, table, count, salt);
@@ -25,7 +27,7 @@ export function pickMembers(
         selector.chosen[selector.chosenCount++] = picked;
         return Status.ok;
       }
-    } else if (selector.chosenCount === 0 && table.isPlain()) {
+    } else if (selector.chosenCount === 0 && selector.variant < 0 && table.isPlain()) {
       pickTwo(selector, table, count, salt);
       return Status.ok;
     }
@@ -62,7 +64,8 @@ function positionByDraw(
 }
 
 /**
- * The default of plain pools without scratch space: what `pickSpread` picks with `wanted` 2 among members that all can be answered.
+ * The default of plain pools without scratch space: what `pickSpread` picks with `wanted` 2 among members that all can be answered, of a
+ * free draw.
  * Weights are whole numbers, so that sums and differences of them are exact in any order. (Measured: 13 %
  * of a query by client subnet among ten names, 6 % among a million.)
  */
@@ -101,11 +104,12 @@ function pickTwo(selector: Selector, table: Candidates, count: number, salt: num
 
 function keepsDial(selector: Selector, endpoint: number): boolean {
   const dial = (selector.slots[endpoint]! >>> DIAL_SHIFT) & 0x3ff;
-  return (
-    dial >= PER_MILLE ||
-    selector.ignoresDials ||
-    drawKeeps(selector.draw, selector.world.endpointSalt(endpoint), DIAL_STEP, dial)
-  );
+  if (dial >= PER_MILLE || selector.ignoresDials) return true;
+  const { variant, variantBits, variantSeed } = selector;
+  const salt = selector.world.endpointSalt(endpoint);
+  return variant < 0
+    ? drawKeeps(selector.draw, salt, DIAL_STEP, dial)
+    : variantKeeps(variant, variantBits, variantSeed, salt, dial);
 }
 
 /**
@@ -183,7 +187,12 @@ function byDraw(
     if (isFresh(selector, selector.scratch[index]!, firstChosen)) freshTotal += weight;
   }
   const onlyFresh = freshTotal > 0;
-  let target = drawBelow(selector.draw, salt, step, onlyFresh ? freshTotal : total);
+  const sum = onlyFresh ? freshTotal : total;
+  const { variant, variantBits, variantSeed } = selector;
+  let target =
+    variant < 0
+      ? drawBelow(selector.draw, salt, step, sum)
+      : variantBelow(variant, variantBits, variantSeed, salt, step, sum);
   let picked = 0;
   for (let index = 0; index < left; index++) {
     if (onlyFresh && !isFresh(selector, selector.scratch[index]!, firstChosen)) continue;

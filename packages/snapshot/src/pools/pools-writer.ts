@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { assert, hash32, key64, keyLow } from "@meridian/core";
 import { KeyList } from "../key-list.ts";
-import { compareText, patchSteps, TextCopy, wireNameEnd } from "../section-patch.ts";
+import { compareText, indexOfName, patchSteps, TextCopy, wireNameEnd } from "../section-patch.ts";
+import { changeEntries, type EntryChange } from "../section-rows.ts";
 import { SectionKind, SharedTable, type Section } from "../section.ts";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
 import {
@@ -46,6 +47,18 @@ export interface PoolInput {
 }
 
 const keyOfSection = key64("section/pools");
+const PLAIN_POOL_WORDS = [
+  [PoolWord.settings, 0],
+  [PoolWord.minHealthy, 0],
+  [PoolWord.dial, 0],
+] as const;
+const PLAIN_ENDPOINT_WORDS = [
+  [EndpointWord.ipv4, 0],
+  [EndpointWord.flags, EndpointFlag.ipv6 | EndpointFlag.hostName],
+  [EndpointWord.weight, 0],
+  [EndpointWord.domain, 0],
+  [EndpointWord.capacity, 0],
+] as const;
 
 /** Writes the pools section. Pools are sorted by name, members by (priority, name): equal input gives equal bytes. */
 export function writePools(pools: readonly PoolInput[]): WrittenSection {
@@ -72,6 +85,15 @@ export function patchPools(
     const at = base + index * POOL_WORDS;
     return before.text(words[at + PoolWord.textOffset]!, words[at + PoolWord.textLength]!);
   };
+  if (removed.length === 0) {
+    const changes = set.map((pool) =>
+      poolChange(before, indexOfName(count, nameAt, pool.name), pool),
+    );
+    const changed = changes.every((change) => change !== undefined)
+      ? changeEntries(before, changes)
+      : undefined;
+    if (changed !== undefined) return changed;
+  }
   const steps = patchSteps(count, nameAt, set, removed);
   const memberCount = (index: number): number =>
     words[base + index * POOL_WORDS + PoolWord.memberCount]!;
@@ -91,6 +113,33 @@ export function patchPools(
     else for (let index = step.start; index < step.end; index++) layout.copy(index);
   }
   return layout.finish();
+}
+
+/** A pool alone, as it is at `index` of the section before and as it is to be. */
+function poolChange(
+  before: Section,
+  index: number | undefined,
+  pool: PoolInput,
+): EntryChange | undefined {
+  if (index === undefined) return undefined;
+  const at = before.wordBase(PoolsTable.pools) + index * POOL_WORDS;
+  const count = before.words[at + PoolWord.memberCount]!;
+  if (count !== pool.members.length) return undefined;
+  const [was, is] = [new PoolsLayout(1, count, before), new PoolsLayout(1, count)];
+  was.copy(index);
+  is.add(pool);
+  return {
+    was: was.finish(),
+    is: is.finish(),
+    rows: [
+      { table: PoolsTable.pools, first: index, plain: PLAIN_POOL_WORDS },
+      {
+        table: PoolsTable.endpoints,
+        first: before.words[at + PoolWord.memberStart]!,
+        plain: PLAIN_ENDPOINT_WORDS,
+      },
+    ],
+  };
 }
 
 /** The tables of the pools section while they are filled, pool after pool in the order of their names. */

@@ -21,7 +21,7 @@ export interface ExplainSource {
   at(moment: Moment): TimedView | string;
 }
 
-/** Answers `name`, `type`, `client` (prefix), `resolver`, `at` (time, or REVISION[:SEQUENCE]) as they come in a query string. */
+/** Answers `name`, `type`, `client` (prefix), `resolver`, `view` (its name), `at` (time, or REVISION[:SEQUENCE]) as they come in a query string. */
 export function explainRequest(
   source: ExplainSource,
   query: Readonly<Record<string, string>>,
@@ -36,11 +36,15 @@ export function explainRequest(
     return { status: 400, error: `Resolver is "${query["resolver"] ?? ""}", expected an address` };
   const view = query["at"] === undefined ? source.now() : viewAt(source, query["at"]);
   if (typeof view === "string") return { status: 404, error: view };
+  const seen = query["view"];
+  if (seen !== undefined && view.world.views?.names.includes(seen) !== true)
+    return { status: 404, error: `View is "${seen}", expected the name of one that is served` };
   const explanation = explain(view, {
     name,
     type: (query["type"] ?? "A").toUpperCase(),
     ...(client === undefined ? {} : { client }),
     resolver,
+    ...(seen === undefined ? {} : { view: seen }),
     nowSeconds: view.nowSeconds,
   });
   if (explanation === undefined)

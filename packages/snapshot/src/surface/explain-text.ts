@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ExplainBranch, ExplainNode, ExplainPool } from "./explain-tree.ts";
-import type { Explanation, ExplainShard } from "./explain.ts";
+import type { ExplainBudget, Explanation, ExplainShard, ExplainSigning } from "./explain.ts";
 
 /** The explanation as a person reads it: a few facts, the tree, the chances, the answer. Every surface shows these words. */
 export function explainText(explanation: Explanation): string {
@@ -13,10 +13,19 @@ export function explainText(explanation: Explanation): string {
     lines.push(
       `zone ${explanation.zone}${explanation.target === undefined ? "" : `, bound to ${explanation.target}`}`,
     );
+  if (explanation.view !== undefined)
+    lines.push(`view ${explanation.view.name ?? "none"}: ${explanation.view.why}`);
+  if (explanation.isRefused === true)
+    lines.push("refused: allowQuery of the zone does not have the resolver, unless it signs");
   if (explanation.shard !== undefined) lines.push(shardText(explanation.shard));
+  if (explanation.published !== undefined) lines.push(explanation.published);
   if (explanation.client !== undefined)
     lines.push(
       `client ${explanation.client.prefix}, from ${explanation.client.from}; scope /${explanation.scope ?? 0}; draw ${explanation.draw ?? 0}`,
+    );
+  if (explanation.variants !== undefined)
+    lines.push(
+      `the zone is signed: answers of several endpoints are one of ${explanation.variants} sets for each pool or node`,
     );
   if (tree !== undefined) {
     lines.push("");
@@ -32,12 +41,38 @@ export function explainText(explanation: Explanation): string {
   for (const record of explanation.answer) lines.push(`  ${record}`);
   if (explanation.ede !== undefined) lines.push(`  with extended error ${explanation.ede}`);
   if (explanation.ttl !== undefined) lines.push(`TTL ${explanation.ttl} s`);
+  if (explanation.signing !== undefined) lines.push(signingText(explanation.signing));
   if (budget !== undefined) {
-    lines.push(
-      `failover budget ${seconds(budget.totalMs)}: detection ${seconds(budget.detectionMs)} + decision ${seconds(budget.decisionMs)} + publishing ${seconds(budget.publishMs)} + TTL ${seconds(budget.ttlMs)}`,
-    );
+    lines.push(budgetText(budget));
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** A failover budget in words. */
+export function budgetText(budget: ExplainBudget): string {
+  const parts = [
+    `detection ${seconds(budget.detectionMs)}`,
+    `decision ${seconds(budget.decisionMs)}`,
+    `publishing ${seconds(budget.publishMs)}`,
+    `TTL ${seconds(budget.ttlMs)}`,
+    `drain ${seconds(budget.drainMs)}`,
+  ];
+  return `failover budget ${seconds(budget.totalMs)}: ${parts.join(" + ")}`;
+}
+
+function signingText({
+  keys,
+  denial,
+  isReady,
+  inception,
+  expiration,
+  refresh,
+}: ExplainSigning): string {
+  const by = keys.map(({ tag, algorithm }) => `${tag} (algorithm ${algorithm})`).join(", ");
+  const state = isReady
+    ? `the signature is ready, holds from ${inception ?? "?"} to ${expiration ?? "?"} and is made anew after ${refresh ?? "?"}`
+    : "the signature is made when a client asks";
+  return `signed by key ${by}, denial ${denial}: ${state}`;
 }
 
 function shardText({ cell, unit, edges, leaving }: ExplainShard): string {
@@ -70,9 +105,13 @@ function pushBranch(lines: string[], branch: ExplainBranch, head: string, indent
     branch.of === undefined
       ? ""
       : `, weight ${round(branch.weight ?? 0)} of ${round(branch.of)} (${(((branch.weight ?? 0) / branch.of) * 100).toFixed(1)} %)`;
+  const instead =
+    branch.instead === undefined
+      ? ""
+      : `, weight ${branch.of === undefined ? `${round(branch.weight ?? 0)} ` : ""}instead of ${branch.instead.weight}: ${branch.instead.cause}`;
   const dial = branch.dial === undefined ? "" : `, dial ${branch.dial} %`;
   lines.push(
-    `${head}${branch.target}: ${branch.result}${weight}${dial}${branch.fence ? ", fence" : ""}`,
+    `${head}${branch.target}: ${branch.result}${weight}${instead}${dial}${branch.fence ? ", fence" : ""}`,
   );
   if (branch.node !== undefined) pushNode(lines, branch.node, indent);
   if (branch.pool === undefined) return;

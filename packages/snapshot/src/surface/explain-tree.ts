@@ -4,8 +4,10 @@
 
 import {
   Admin,
+  BRANCH_DIAL_MASK,
+  BRANCH_OVERRIDDEN,
+  BRANCH_WEIGHT_MASK,
   BranchFlag,
-  BranchTarget,
   BranchWord,
   EndpointWord,
   Mode,
@@ -40,6 +42,8 @@ export interface ExplainBranch {
   /** Weight and the sum it was drawn from, where the choice was by weight. */
   readonly weight?: number;
   readonly of?: number;
+  /** Where the weight is another than the document's: that one, and who gave it. */
+  readonly instead?: { readonly weight: number; readonly cause: string };
   readonly dial?: number;
   readonly fence: boolean;
   readonly node?: ExplainNode;
@@ -89,6 +93,12 @@ export interface NodeWords {
   readonly failbackOf: (name: string) => string | undefined;
   /** Why an endpoint has the verdict that it has, who said so and since when; undefined where nobody knows any more. */
   readonly causeOf: (endpoint: string) => string | undefined;
+  /** Who gave the branches of a node other weights than the document's, in words; the policy is `NAMESPACE/NAME`. */
+  readonly weightCauseOf: (policy: string, node: string) => string | undefined;
+  /** The routing control that keeps traffic from an endpoint, where that is known here. */
+  readonly switchedOffBy: (endpoint: number) => string | undefined;
+  /** The shift that moves traffic away from an endpoint, in words, where that is known here. */
+  readonly shiftedBy: (endpoint: number) => string | undefined;
 }
 
 export function buildTree(
@@ -139,7 +149,7 @@ class TreeBuilder {
         this.#at++;
         break;
       }
-      if (event?.kind === "branch") tried.set(event.branch, this.#branch(event));
+      if (event?.kind === "branch") tried.set(event.branch, this.#branch(event, start.node));
       else this.#at++;
     }
     const first = policies.nodeWord(start.node, NodeWord.branchStart);
@@ -157,7 +167,7 @@ class TreeBuilder {
       ...(place === undefined ? {} : { place }),
       status: statusText[status] ?? "unhealthy",
       ...(latch === undefined ? {} : { latch }),
-      branches: [...tried.values(), ...untried.map((branch) => this.#untried(branch))],
+      branches: [...tried.values(), ...untried.map((branch) => this.#untried(branch, start.node))],
     };
   }
 
@@ -172,7 +182,7 @@ class TreeBuilder {
     return `latched on tier ${tier} since a failover: earlier tiers are the last choice until ${until}`;
   }
 
-  #branch(start: Extract<TraceEvent, { kind: "branch" }>): ExplainBranch {
+  #branch(start: Extract<TraceEvent, { kind: "branch" }>, parent: number): ExplainBranch {
     this.#at++;
     let node: ExplainNode | undefined;
     let pool: ExplainPool | undefined;
@@ -190,7 +200,7 @@ class TreeBuilder {
       else break;
     }
     return {
-      ...this.#described(start.branch),
+      ...this.#described(start.branch, parent),
       result: status === undefined ? "gathered" : (statusText[status] ?? "unhealthy"),
       ...(start.total > 0 ? { weight: start.weight, of: start.total } : {}),
       ...(node === undefined ? {} : { node }),
@@ -198,30 +208,37 @@ class TreeBuilder {
     };
   }
 
-  #untried(branch: number): ExplainBranch {
+  #untried(branch: number, node: number): ExplainBranch {
     return {
-      ...this.#described(branch),
+      ...this.#described(branch, node),
       result: "not tried",
-      weight: this.#slot(branch) & 0xf_ffff,
+      weight: this.#slot(branch) & BRANCH_WEIGHT_MASK,
     };
   }
 
-  #described(branch: number): { target: string; fence: boolean; dial?: number } {
+  #described(
+    branch: number,
+    node: number,
+  ): Pick<ExplainBranch, "target" | "fence" | "dial" | "instead"> {
     const { policies } = this.#world;
     const settings = policies.branchWord(branch, BranchWord.settings);
-    const target = policies.branchWord(branch, BranchWord.target);
-    const kind = settings & 0xff;
-    const dial = this.#slot(branch) >>> 20;
+    const slot = this.#slot(branch);
+    const dial = (slot >>> 20) & BRANCH_DIAL_MASK;
+    const isOverridden = (slot & BRANCH_OVERRIDDEN) !== 0;
     return {
-      target:
-        kind === BranchTarget.node
-          ? `node ${policies.nodeName(target)}`
-          : kind === BranchTarget.pool
-            ? `pool ${this.#poolName(policies.poolOfLink[target] ?? -1)}`
-            : `name ${policies.nameAt(target)}`,
+      target: this.#world.branchTarget(branch).replace("/", " "),
       fence: ((settings >>> 8) & BranchFlag.fence) !== 0,
+      ...(isOverridden ? { instead: this.#instead(branch, node) } : {}),
       ...(dial < 1000 ? { dial: dial / 10 } : {}),
     };
+  }
+
+  #instead(branch: number, node: number): { weight: number; cause: string } {
+    const { policies } = this.#world;
+    const policy = policies.policyName(policies.policyOf(node));
+    const cause = this.#words.weightCauseOf(policy, policies.nodeName(node));
+    const weight = policies.branchWord(branch, BranchWord.weight);
+    return { weight, cause: cause ?? "given by a rollout or a plan" };
   }
 
   #pool(event: Extract<TraceEvent, { kind: "pool" }>): ExplainPool {
@@ -255,8 +272,12 @@ class TreeBuilder {
     const serve = (packed >>> 27) & 3;
     const admin = (slot >>> 2) & 7;
     if (serve === Serve.never) return "serve: never";
-    if (admin === Admin.drained) return "drained by a shift";
-    if (admin !== Admin.active) return "switched off";
+    if (admin === Admin.drained)
+      return `drained by ${this.#words.shiftedBy(endpoint) ?? "a shift"}`;
+    if (admin !== Admin.active) {
+      const control = this.#words.switchedOffBy(endpoint);
+      return control === undefined ? "switched off" : `switched off by routing control ${control}`;
+    }
     const verdict = slot & 3;
     const word =
       verdict === Verdict.healthy
@@ -281,9 +302,5 @@ class TreeBuilder {
 
   #slot(branch: number): number {
     return this.#slots[this.#world.branchSlots + branch] ?? 0;
-  }
-
-  #poolName(pool: number): string {
-    return pool < 0 ? "missing" : this.#world.pools.poolName(pool);
   }
 }

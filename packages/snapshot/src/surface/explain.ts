@@ -15,14 +15,15 @@ import {
   Outcome,
   QueryName,
   Selector,
-  Shape,
   TargetKind,
-  boundTypeBit,
+  boundSetOf,
   decisionDraw,
   distribution,
+  type BoundSet,
   type LoadedZone,
   type TraceEvent,
   type World,
+  type ZoneTable,
 } from "../index.ts";
 import { formatPrefix } from "../location/prefix.ts";
 import { buildTree, type ExplainTree } from "./explain-tree.ts";
@@ -43,6 +44,8 @@ export interface ExplainQuestion {
   /** Who asks. */
   readonly resolver: ExplainClient;
   readonly nowSeconds: number;
+  /** Name of the view that is meant; that of the resolver's address when not set. */
+  readonly view?: string;
 }
 
 /** The parts of a failover in milliseconds, each at its worst. */
@@ -51,6 +54,7 @@ export interface ExplainBudget {
   readonly decisionMs: number;
   readonly publishMs: number;
   readonly ttlMs: number;
+  readonly drainMs: number;
   readonly totalMs: number;
 }
 
@@ -62,14 +66,22 @@ export interface Explanation {
   readonly sequence: number;
   readonly at: string;
   readonly zone: string | undefined;
+  /** Where there are views: the one whose zones are shown, none where `name` is not set, and why. */
+  readonly view?: { readonly name?: string; readonly why: string };
   /** The edges that serve the zone, where a Cell says which. */
   readonly shard?: ExplainShard;
+  /** Set where the zone is not shown to the resolver unless it signs (`allowQuery`): it is refused, whatever else is said here. */
+  readonly isRefused?: true;
+  /** What another server was told is decided of the name, and when, in words. */
+  readonly published?: string;
   /** `endpoints`, `alias`, `withheld`, `static`, `delegation`, `dname`, `no such name`, `no such type`, `not served here`. */
   readonly outcome: string;
   readonly target?: string;
   readonly client?: { readonly prefix: string; readonly from: string };
   readonly scope?: number;
   readonly draw?: number;
+  /** In a signed zone: how many sets answers of several endpoints are drawn from, at each pool or node. */
+  readonly variants?: number;
   readonly ttl?: number;
   /** Extended DNS error that goes with a withheld answer (RFC 8914). */
   readonly ede?: number;
@@ -77,7 +89,24 @@ export interface Explanation {
   /** Chance of each outcome over all draws, for this client, of the first answer. */
   readonly chances?: readonly { readonly outcome: string; readonly chance: number }[];
   readonly answer: readonly string[];
+  /** Of signed zones: with what, and whether the signature is there. */
+  readonly signing?: ExplainSigning;
   readonly budget?: ExplainBudget;
+}
+
+/** How an answer of a signed zone is signed at this process. */
+export interface ExplainSigning {
+  /** Keys that sign answers, their algorithms by number. */
+  readonly keys: readonly { readonly tag: number; readonly algorithm: number }[];
+  readonly denial: string;
+  readonly validitySeconds: number;
+  readonly refreshSeconds: number;
+  /** Whether the signature of this answer is there; else it is made when a client asks. */
+  readonly isReady: boolean;
+  /** When it begins and ends to hold, and from when on it is made anew; of one that is there. */
+  readonly inception?: string;
+  readonly expiration?: string;
+  readonly refresh?: string;
 }
 
 /** Where a zone is that is not at every edge. */
@@ -103,8 +132,18 @@ export interface ExplainView {
   readonly failbackOf?: (name: string) => string | undefined;
   /** Where the zone of an origin is; undefined for one at every edge. */
   readonly shardOf?: (origin: string) => ExplainShard | undefined;
+  /** What a name was published with elsewhere, in words. */
+  readonly publishedOf?: (name: string) => string | undefined;
   /** Why an endpoint has its verdict, who said so and since when. */
   readonly causeOf?: (endpoint: string) => string | undefined;
+  /** How the answer to a question is signed; undefined where the zone is not. */
+  readonly signingOf?: (question: ExplainQuestion) => ExplainSigning | undefined;
+  /** Who gave the branches of a node other weights than the document's, in words; the policy is `NAMESPACE/NAME`. */
+  readonly weightCauseOf?: (policy: string, node: string) => string | undefined;
+  /** The routing control that keeps traffic from an endpoint, as `NAMESPACE/NAME`. */
+  readonly switchedOffBy?: (endpoint: number) => string | undefined;
+  /** The shift that moves traffic away from an endpoint, as in `the manual shift 1a2b of site/eu`. */
+  readonly shiftedBy?: (endpoint: number) => string | undefined;
 }
 
 /** Explains one question; undefined where the name is none. */
@@ -123,13 +162,27 @@ export function explain(view: ExplainView, question: ExplainQuestion): Explanati
     at: new Date(question.nowSeconds * 1000).toISOString(),
     answer: [],
   };
-  const zone = world.zones.find(name, 0);
-  if (zone === undefined) return { ...asked, zone: undefined, outcome: "not served here" };
+  const seen = viewOf(world, question);
+  const shown = seen === undefined ? {} : { view: seen.view };
+  const zone = (seen?.zones ?? world.zones).find(name, 0);
+  if (zone === undefined)
+    return { ...asked, ...shown, zone: undefined, outcome: "not served here" };
   const lookup = new NameLookup();
   const found = lookup.find(zone, name, type === RRType.DS);
-  const zoneName = formatName(zone.origin);
-  const shard = view.shardOf?.(zoneName);
-  const base = { ...asked, ...(shard === undefined ? {} : { shard }) };
+  const zoneName = zone.name;
+  const shard = view.shardOf?.(formatName(zone.origin));
+  const { family, bytes } = question.resolver;
+  const isRefused = zone.access?.allows(bytes, 0, family, undefined) === false;
+  const published = view.publishedOf?.(asked.name.toLowerCase().replace(/(?<=.)\.$/, ""));
+  const signing = zone.view === undefined ? view.signingOf?.(question) : undefined;
+  const base = {
+    ...asked,
+    ...shown,
+    ...(signing === undefined ? {} : { signing }),
+    ...(shard === undefined ? {} : { shard }),
+    ...(isRefused ? { isRefused } : {}),
+    ...(published === undefined ? {} : { published }),
+  };
   const outcomes: Readonly<Record<number, string>> = {
     [Found.delegation]: "delegation",
     [Found.dname]: "dname",
@@ -137,55 +190,67 @@ export function explain(view: ExplainView, question: ExplainQuestion): Explanati
   };
   const early = outcomes[found];
   if (early !== undefined) return { ...base, zone: zoneName, outcome: early };
-  const set = lookup.boundSet(boundTypeBit(type));
-  if (set < 0)
+  const set = boundSetOf(lookup, type);
+  if (set === undefined)
     return { ...base, zone: zoneName, outcome: lookup.set(type) >= 0 ? "static" : "no such type" };
   return explainBound(view, question, { zone, zoneName, name, lookup, set, type, base });
 }
+
+/** What is shown to who asks; undefined where there are no views. */
+function viewOf(
+  world: World,
+  { view, resolver }: ExplainQuestion,
+): { readonly zones: ZoneTable; readonly view: NonNullable<Explanation["view"]> } | undefined {
+  const { views } = world;
+  if (views === undefined) return undefined;
+  const { family, bytes } = resolver;
+  const index =
+    view === undefined ? views.find(bytes, 0, family, NO_KEY) : views.names.indexOf(view);
+  const name = views.names[index];
+  const address = family === FAMILY_IPV6 ? formatIpv6(bytes) : formatIpv4(bytes);
+  const why =
+    view !== undefined
+      ? "as asked"
+      : name === undefined
+        ? `no view has ${address}, unless it signs`
+        : `the first one that ${address} fits, unless it signs`;
+  return {
+    zones: world.zonesOf(index),
+    view: { ...(name === undefined ? {} : { name }), why },
+  };
+}
+
+const NO_KEY = -1;
 
 interface BoundName {
   readonly zone: LoadedZone;
   readonly zoneName: string;
   readonly name: QueryName;
   readonly lookup: NameLookup;
-  readonly set: number;
+  readonly set: BoundSet;
   readonly type: number;
   readonly base: Omit<Explanation, "zone" | "outcome">;
 }
 
 function explainBound(view: ExplainView, question: ExplainQuestion, bound: BoundName): Explanation {
   const { world, slots } = view;
-  const { chunk } = bound.lookup;
-  if (chunk === undefined) throw new TypeError("A found name has a chunk");
-  const word = bound.set >>> 2;
-  const shape = chunk.shapeAt(chunk.words[word + 2] ?? 0);
-  const link = chunk.words[word + 1] ?? 0;
-  const packed = chunk.targetOf(link);
-  const targetKind = packed & 1;
-  const target = packed >> 1;
-  const field = (index: number): number => chunk.words[shape + index] ?? 0;
-  const { client, from } = locate(world, bound.zone, field(Shape.clientLocation), question);
+  const { targetKind, target, ttlMin, ttlMax, answers, clientLocation } = bound.set;
+  const { client, from } = locate(world, bound.zone, clientLocation, question);
   const draw = decisionDraw(
     world.seed,
     bound.name.hashes[0] ?? 0,
     client,
     question.nowSeconds,
-    field(Shape.ttlMax),
+    ttlMax,
   );
   const events: TraceEvent[] = [];
   const selector = new Selector(world);
   selector.trace = { add: (event) => events.push(event) };
   const family = bound.type === RRType.A ? 4 : bound.type === RRType.AAAA ? 6 : 0;
-  const outcome = selector.select(
-    slots,
-    targetKind,
-    target,
-    client,
-    draw,
-    family,
-    field(Shape.answers),
-  );
-  const ttl = Math.max(field(Shape.ttlMin), Math.min(field(Shape.ttlMax), selector.changeSeconds));
+  selector.variantBits = bound.zone.variantBits;
+  selector.variantSeed = bound.name.hashes[bound.lookup.label] ?? 0;
+  const outcome = selector.select(slots, targetKind, target, client, draw, family, answers);
+  const ttl = Math.max(ttlMin, Math.min(ttlMax, selector.changeSeconds));
   const chances = [...distribution(world, slots, targetKind, target, client, family)]
     .map(([key, chance]) => ({
       outcome: key.startsWith("name@")
@@ -198,7 +263,7 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     targetKind === TargetKind.pool
       ? `pool/${world.pools.poolName(target)}`
       : `policy/${world.policies.policyName(target)}`;
-  const budget = view.budgetOf?.(targetName, field(Shape.ttlMax) * 1000);
+  const budget = view.budgetOf?.(targetName, ttlMax * 1000);
   return {
     ...bound.base,
     zone: bound.zoneName,
@@ -212,12 +277,16 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
     client: { prefix: prefixText(client), from },
     scope: selector.scope,
     draw,
+    ...(bound.zone.variantBits === 0 ? {} : { variants: 2 ** bound.zone.variantBits }),
     ttl,
     ...(outcome === Outcome.noData ? { ede: selector.ede } : {}),
     tree: buildTree(world, slots, events, {
       placeOf: (node) => placeText(world, node, client),
       failbackOf: view.failbackOf ?? (() => undefined),
       causeOf: view.causeOf ?? (() => undefined),
+      weightCauseOf: view.weightCauseOf ?? (() => undefined),
+      switchedOffBy: view.switchedOffBy ?? (() => undefined),
+      shiftedBy: view.shiftedBy ?? (() => undefined),
     }),
     chances,
     answer: answerTexts(world, selector, outcome, bound, question.type, ttl),

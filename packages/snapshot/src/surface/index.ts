@@ -3,11 +3,13 @@ export type { EdgeFigures, EdgeFiguresSource } from "./edge-figures.ts";
 export {
   explain,
   type ExplainBudget,
+  type ExplainQuestion,
   type ExplainShard,
+  type ExplainSigning,
   type ExplainView,
   type Explanation,
 } from "./explain.ts";
-export { explainText } from "./explain-text.ts";
+export { budgetText, explainText } from "./explain-text.ts";
 export {
   explainRequest,
   parseClient,

@@ -3,7 +3,6 @@
 // What any process that answers or publishes shows: what is served, and what its workers counted. Names of records are not among the
 // labels: there may be a million of them, and strangers choose them.
 
-import { formatName } from "@meridian/dns";
 import type { World } from "../index.ts";
 import type { EdgeFigures } from "./edge-figures.ts";
 import type { Metric, Sample } from "./metric.ts";
@@ -78,6 +77,45 @@ export const servedMetrics: readonly Metric<ServedReading>[] = [
     "empty",
   ),
   total("meridian_dns_withheld_total", "Answers that a policy withheld.", "withheld"),
+  total(
+    "meridian_dns_cookies_total",
+    "Queries with a cookie that was made here for that client.",
+    "cookie_good",
+  ),
+  {
+    name: "meridian_dns_limited_total",
+    type: "counter",
+    help: "Responses to client prefixes past their rate: cut short with TC or BADCOOKIE, or dropped. Under overload: queries left out, as nobody vouches for their senders.",
+    labels: ["action"],
+    read: ({ figures }) => [
+      [["truncated"], figures.totals["limit_truncated"] ?? 0],
+      [["dropped"], figures.totals["limit_dropped"] ?? 0],
+      [["overload"], figures.totals["left_out"] ?? 0],
+    ],
+  },
+  {
+    name: "meridian_dns_signatures_total",
+    type: "counter",
+    help: "Signatures of answers with DO: there already, made while the client waited, or refused for want of time.",
+    labels: ["state"],
+    read: ({ figures }) => [
+      [["ready"], figures.totals["signature_hits"] ?? 0],
+      [["made"], figures.totals["signatures_made"] ?? 0],
+      [["refused"], figures.totals["signatures_refused"] ?? 0],
+    ],
+  },
+  {
+    name: "meridian_dns_notify_total",
+    type: "counter",
+    help: "NOTIFY: messages sent to secondaries, each time; serials that these acknowledged, or refused and did not answer; messages of primaries that were taken.",
+    labels: ["state"],
+    read: ({ figures }) => [
+      [["sent"], figures.totals["notify_sent"] ?? 0],
+      [["acknowledged"], figures.totals["notify_acknowledged"] ?? 0],
+      [["failed"], figures.totals["notify_failed"] ?? 0],
+      [["received"], figures.totals["notify_received"] ?? 0],
+    ],
+  },
   total("meridian_dns_query_bytes_total", "Bytes of queries.", "query_bytes"),
   total("meridian_dns_answer_bytes_total", "Bytes of answers.", "answer_bytes"),
   total("meridian_query_log_lines_total", "Queries written to the query log.", "logged"),
@@ -95,10 +133,7 @@ export const servedMetrics: readonly Metric<ServedReading>[] = [
     help: "Queries by zone.",
     labels: ["zone"],
     read: ({ world, figures }) =>
-      (world?.zones.zones ?? []).map(({ origin, index }) => [
-        [formatName(origin)],
-        figures.zones[index] ?? 0,
-      ]),
+      (world?.zones.zones ?? []).map(({ name, index }) => [[name], figures.zones[index] ?? 0]),
   },
   {
     name: "meridian_policy_queries_total",
@@ -178,7 +213,7 @@ export const servedMetrics: readonly Metric<ServedReading>[] = [
   },
   total(
     "meridian_edge_kernel_drops_total",
-    "Packets that the kernel dropped because a socket's queue was full.",
+    "Packets that the kernel dropped because a socket's queue was full or, under overload, since nobody vouches for their senders.",
     "kernel_drops",
   ),
   total("meridian_edge_turns_total", "Batches of packets taken from the kernel.", "turns"),
@@ -188,6 +223,26 @@ export const servedMetrics: readonly Metric<ServedReading>[] = [
     "TCP connections refused by a limit.",
     "connections_refused",
   ),
+  {
+    name: "meridian_edge_tls_handshakes_total",
+    type: "counter",
+    help: "TLS handshakes for encrypted DNS, by how they ended.",
+    labels: ["result"],
+    read: ({ figures }) => [
+      [["completed"], figures.totals["handshakes"] ?? 0],
+      [["failed"], figures.totals["handshakes_failed"] ?? 0],
+    ],
+  },
+  {
+    name: "meridian_edge_doh_requests_total",
+    type: "counter",
+    help: "Requests of DNS over HTTPS: queries that were answered, and what was none.",
+    labels: ["result"],
+    read: ({ figures }) => [
+      [["answered"], figures.totals["doh_queries"] ?? 0],
+      [["refused"], figures.totals["doh_refused"] ?? 0],
+    ],
+  },
 ];
 
 /** The most asked names; only with `/metrics?top=K`. */

@@ -7,6 +7,7 @@
 //   records   16 words a section, one cache line, see ChunkWord      sections in the order of their zones
 //   targets   a word a link: index of the policy or pool × 2 + TargetKind, −1 where the snapshot has none
 
+import { CarriedLinks } from "../carried-links.ts";
 import { SharedTable, type Section, type SectionError, type Slab } from "../section.ts";
 import { namesError } from "./names-check.ts";
 import { NamesTableId, PROBES_MAX, SHAPE_WORDS, TargetKind } from "./zone-format.ts";
@@ -31,6 +32,8 @@ export const ChunkWord = {
   heapBase: 7,
   targetBase: 8,
   linkCount: 9,
+  /** The section's own checksum: another one where its content is another. */
+  checksum: 10,
 } as const;
 
 /** One names section ready to be asked. Bases are resolved once, so that a look-up is arithmetic on two views. */
@@ -90,9 +93,11 @@ export interface NamesTable {
 export interface NamesBefore {
   readonly records: Int32Array;
   readonly sections: readonly Section[];
-  /** Where policies and pools are now, by index; −1 where one is gone, undefined where all are where they were. */
+  /** Where policies and pools are now, by index; −1 where one is gone, undefined where all are where they were and there are no others. */
   readonly policies: Int32Array | undefined;
   readonly pools: Int32Array | undefined;
+  /** More than any target is. */
+  readonly targetCount: number;
 }
 
 /** What is known of names sections before they are looked at. */
@@ -115,47 +120,83 @@ export function resolveNames(
   { before, isVerified = false, targets }: NamesKnown = {},
 ): NamesTable | SectionError {
   const known = new Map(before?.sections.map((section, chunk) => [section, chunk]));
-  let size = sections.length * CHUNK_WORDS;
-  for (const section of sections) {
-    if (!isVerified && !known.has(section)) {
-      const error = openError(section, seed) ?? namesError(section);
+  const linkCounts = new Uint32Array(sections.length);
+  for (const [chunk, section] of sections.entries()) {
+    const old = known.get(section);
+    if (!isVerified && old === undefined) {
+      const error = chunkError(section, seed);
       if (error !== undefined) return { error };
     }
-    size += section.count(SharedTable.links);
+    linkCounts[chunk] =
+      before === undefined || old === undefined
+        ? section.count(SharedTable.links)
+        : before.records[old * CHUNK_WORDS + ChunkWord.linkCount]!;
   }
-  const records = new Int32Array(new SharedArrayBuffer(size * 4));
+  if (before !== undefined && isAsBefore(sections, slabs, before))
+    return { slabs, records: before.records };
   const firstTarget = sections.length * CHUNK_WORDS;
+  const size = linkCounts.reduce((sum, count) => sum + count, firstTarget);
+  const records = new Int32Array(new SharedArrayBuffer(size * 4));
   const resolved = targets?.length === size - firstTarget ? targets : undefined;
   if (resolved !== undefined) records.set(resolved, firstTarget);
   const slabIndex = new Map(slabs.map((slab, index) => [slab, index]));
   let targetBase = firstTarget;
+  const moved = before && movedTargets(before);
   for (const [chunk, section] of sections.entries()) {
-    const linkCount = section.count(SharedTable.links);
     const at = chunk * CHUNK_WORDS;
-    records[at + ChunkWord.slab] = slabIndex.get(section.slab) ?? -1;
-    records[at + ChunkWord.bucketBase] = section.wordBase(NamesTableId.buckets);
-    records[at + ChunkWord.bucketMask] = section.count(NamesTableId.buckets) - 1;
-    records[at + ChunkWord.probesMax] = section.bound(0);
-    records[at + ChunkWord.nodesBase] = section.table(NamesTableId.nodes).offset;
-    records[at + ChunkWord.shapesBase] = section.wordBase(NamesTableId.shapes);
-    records[at + ChunkWord.shapeCount] = section.count(NamesTableId.shapes);
-    records[at + ChunkWord.heapBase] = section.table(SharedTable.heap).offset;
-    records[at + ChunkWord.targetBase] = targetBase;
-    records[at + ChunkWord.linkCount] = linkCount;
     const old = known.get(section);
+    // What a section says of itself lies in hundreds of places that are in no cache.
+    if (before === undefined || old === undefined) writeRecord(section, records, at);
+    else records.set(before.records.subarray(old * CHUNK_WORDS, (old + 1) * CHUNK_WORDS), at);
+    records[at + ChunkWord.slab] = slabIndex.get(section.slab) ?? -1;
+    records[at + ChunkWord.targetBase] = targetBase;
     const isCopied =
-      before !== undefined && old !== undefined && copyTargets(before, old, records, targetBase);
+      before !== undefined &&
+      old !== undefined &&
+      copyTargets(before, old, records, targetBase, moved);
     if (resolved === undefined && !isCopied)
-      resolveLinks(section, records, targetBase, resolveTarget);
-    targetBase += linkCount;
+      resolveLinks(section, records, targetBase, resolveTarget, before);
+    targetBase += linkCounts[chunk]!;
   }
   return { slabs, records };
+}
+
+/** Whether names and where their links lead are the very same: of a million names the records are 3 MB, 2 ms to write to new memory. */
+function isAsBefore(
+  sections: readonly Section[],
+  slabs: readonly Slab[],
+  { sections: old, records, policies, pools }: NamesBefore,
+): boolean {
+  if (sections.length !== old.length || policies !== undefined || pools !== undefined) return false;
+  return sections.every(
+    (section, chunk) =>
+      section === old[chunk] &&
+      slabs[records[chunk * CHUNK_WORDS + ChunkWord.slab]!] === section.slab,
+  );
+}
+
+/** All of a section's record that does not depend on others. */
+function writeRecord(section: Section, records: Int32Array, at: number): void {
+  records[at + ChunkWord.bucketBase] = section.wordBase(NamesTableId.buckets);
+  records[at + ChunkWord.bucketMask] = section.count(NamesTableId.buckets) - 1;
+  records[at + ChunkWord.probesMax] = section.bound(0);
+  records[at + ChunkWord.nodesBase] = section.table(NamesTableId.nodes).offset;
+  records[at + ChunkWord.shapesBase] = section.wordBase(NamesTableId.shapes);
+  records[at + ChunkWord.shapeCount] = section.count(NamesTableId.shapes);
+  records[at + ChunkWord.heapBase] = section.table(SharedTable.heap).offset;
+  records[at + ChunkWord.linkCount] = section.count(SharedTable.links);
+  records[at + ChunkWord.checksum] = section.checksum;
 }
 
 /** What the links of all names sections lead to, as `NamesKnown.targets` has it. */
 export function targetsOf({ records }: NamesTable): Int32Array {
   // The first section's targets begin where the records end.
   return records.subarray(records.length === 0 ? 0 : records[ChunkWord.targetBase]!);
+}
+
+/** Why a names section of a zone with this seed cannot be asked, or undefined. */
+export function chunkError(section: Section, seed: number): string | undefined {
+  return openError(section, seed) ?? namesError(section);
 }
 
 function openError(section: Section, seed: number): string | undefined {
@@ -171,38 +212,81 @@ function resolveLinks(
   records: Int32Array,
   targetBase: number,
   resolveTarget: ResolveTarget,
+  before: NamesBefore | undefined,
 ): void {
   const { words, bytes } = section;
   const linkCount = section.count(SharedTable.links);
   const keys = section.wordBase(SharedTable.links);
   const kinds = section.table(NamesTableId.linkKinds).offset;
+  const carried = carriedTargets(section, before);
   for (let link = 0; link < linkCount; link++) {
     const kind = bytes[kinds + link]!;
-    const index = resolveTarget(kind, words[keys + link * 2]!, words[keys + link * 2 + 1]!);
+    const [low, high] = [words[keys + link * 2]!, words[keys + link * 2 + 1]!];
+    const known = carried?.(low, high, kind) ?? NO_TARGET;
+    if (known >= 0) {
+      records[targetBase + link] = known;
+      continue;
+    }
+    const index = resolveTarget(kind, low, high);
     records[targetBase + link] = index < 0 ? NO_TARGET : index * 2 + kind;
   }
 }
 
+/** Where the links of the section in the place of this one led; `NO_TARGET` where that is not known. To be asked in the order of the links. */
+function carriedTargets(
+  { key }: Section,
+  before: NamesBefore | undefined,
+): ((low: number, high: number, kind: number) => number) | undefined {
+  const old = before?.sections.findIndex((section) => section.key === key) ?? -1;
+  const section = before?.sections[old];
+  if (before === undefined || section === undefined) return undefined;
+  const links = new CarriedLinks(section);
+  const first = before.records[old * CHUNK_WORDS + ChunkWord.targetBase]!;
+  return (low, high, kind) => {
+    const link = links.find(low, high);
+    const target = link < 0 ? NO_TARGET : before.records[first + link]!;
+    return target < 0 || (target & 1) !== kind ? NO_TARGET : movedTarget(before, target);
+  };
+}
+
+/** Where a target of the snapshot before is. */
+function movedTarget({ policies, pools }: NamesBefore, target: number): number {
+  const kind = target & 1;
+  const moves = kind === TargetKind.policy ? policies : pools;
+  const index = moves === undefined ? target >> 1 : (moves[target >> 1] ?? NO_TARGET);
+  return index < 0 ? NO_TARGET : index * 2 + kind;
+}
+
+/**
+ * Where each target of the snapshot before is, by target; undefined where all are where they were. With this table 700,000 links are copied in
+ * 3.2 instead of 4.9 ms.
+ */
+function movedTargets(before: NamesBefore): Int32Array | undefined {
+  const { policies, pools, targetCount } = before;
+  if (policies === undefined && pools === undefined) return undefined;
+  const moved = new Int32Array(targetCount);
+  for (let target = 0; target < targetCount; target++) moved[target] = movedTarget(before, target);
+  return moved;
+}
+
 /** Takes over what the links of a section led to; false where one led nowhere, and may lead somewhere now. */
 function copyTargets(
-  { records: from, policies, pools }: NamesBefore,
+  { records: from }: NamesBefore,
   chunk: number,
   to: Int32Array,
   targetBase: number,
+  moved: Int32Array | undefined,
 ): boolean {
   const start = from[chunk * CHUNK_WORDS + ChunkWord.targetBase]!;
   const count = from[chunk * CHUNK_WORDS + ChunkWord.linkCount]!;
-  if (policies === undefined && pools === undefined) {
+  if (moved === undefined) {
     to.set(from.subarray(start, start + count), targetBase);
     return true;
   }
   for (let link = 0; link < count; link++) {
     const target = from[start + link]!;
     if (target < 0) return false;
-    const kind = target & 1;
-    const moves = kind === TargetKind.policy ? policies : pools;
-    const index = moves === undefined ? target >> 1 : moves[target >> 1]!;
-    to[targetBase + link] = index < 0 ? NO_TARGET : index * 2 + kind;
+    to[targetBase + link] = moved[target]!;
   }
   return true;
 }

@@ -28,7 +28,7 @@ export interface BoundSet {
 }
 
 /** An RRset: the first three words of its entry but for the place, and its RRs. */
-interface RecordSet {
+export interface RecordSet {
   readonly typeAndCount: number;
   readonly ttl: number;
   readonly bytes: Uint8Array;
@@ -43,7 +43,8 @@ export interface EditedNode {
   cutDepth: number;
   childCount: number;
   bound: readonly BoundSet[];
-  readonly records: readonly RecordSet[];
+  /** Types rising. */
+  records: readonly RecordSet[];
   /** It is to be left out. */
   isGone: boolean;
   /** Byte offset in the nodes of the section before; -1 for a new one. */

@@ -34,7 +34,8 @@ export const PendingBinding = {
 } as const;
 export const BOUND_WORDS = 3;
 
-const SETS_MAX = 255;
+/** Types of one owner. */
+export const SETS_MAX = 255;
 /** Owners of one chunk, as the low digits of a sort key; 4,096 are expected. */
 const CHUNK_OWNERS_MAX = 2 ** 21;
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { SharedTable, type Section } from "../section.ts";
+import { readView } from "./zone-section.ts";
 import { SERIAL_BYTES_BEFORE_END, ZoneFact, ZoneTableId } from "./zone-format.ts";
 
 /** What the compiler wants to know of a zone that was published before. */
 export interface PublishedZone {
   /** Lower case, in wire form. */
   readonly origin: Uint8Array;
+  /** Name of the view that it belongs to. */
+  readonly view: string | undefined;
   /** Hex; equal for equal content. */
   readonly contentHash: string;
   /** Serial of its SOA; undefined where it has none. */
@@ -26,6 +29,7 @@ export function readPublishedZone(section: Section): PublishedZone {
   const view = new DataView(section.bytes.buffer);
   return {
     origin: section.bytes.slice(originStart, originStart + fact(ZoneFact.originBytes)),
+    view: readView(section),
     contentHash: Buffer.from(hash).toString("hex"),
     serial:
       fact(ZoneFact.hasSoa) === 1 ? view.getUint32(soaEnd - SERIAL_BYTES_BEFORE_END) : undefined,

@@ -8,7 +8,10 @@ import type { WrittenSection } from "../section-writer.ts";
 import { ZoneEditor, type NamedPart } from "./zone-editor.ts";
 import { ZoneWriter, type Binding } from "./zone-writer.ts";
 
-const TYPE = { a: 1, ns: 2, soa: 6, txt: 16, aaaa: 28, dname: 39, https: 65 } as const;
+const TYPE = {
+  ...{ a: 1, ns: 2, cname: 5, soa: 6, mx: 15, txt: 16, aaaa: 28, dname: 39 },
+  ...{ dnskey: 48, https: 65 },
+} as const;
 const SEED = 7;
 
 function wire(text: string): Uint8Array {
@@ -94,7 +97,7 @@ function edited(
   assert(zone !== undefined);
   const editor = new ZoneEditor(zone.section, names);
   for (const [name, all] of changes) editor.bind(wire(name), all);
-  return editor.finish(last === undefined ? undefined : serialOf(last));
+  return editor.finish({ serialOf: last === undefined ? undefined : serialOf(last) });
 }
 
 const label = fc.constantFrom("a", "b", "*", "static", "cut", "deep", "moved", "x", "y", "w");
@@ -134,6 +137,104 @@ test("bind() gives the very sections of a zone written anew, whatever was bound 
     ),
     { numRuns: 200 },
   );
+});
+
+interface Kept {
+  readonly ttl: number;
+  readonly rdata: Uint8Array;
+}
+
+const data: Readonly<Record<number, readonly Uint8Array[]>> = {
+  [TYPE.a]: [Uint8Array.of(192, 0, 2, 7), Uint8Array.of(192, 0, 2, 8), Uint8Array.of(10, 0, 0, 1)],
+  [TYPE.ns]: [wire("ns.elsewhere.test"), wire("ns.z.test")],
+  [TYPE.cname]: [wire("to.z.test"), wire("to.elsewhere.test")],
+  [TYPE.mx]: [Uint8Array.of(0, 9, ...wire("mx.z.test"))],
+  [TYPE.txt]: [Uint8Array.of(1, 66), Uint8Array.of(2, 66, 66)],
+};
+
+const records = fc
+  .constantFrom(...Object.keys(data).map(Number))
+  .chain((type) =>
+    fc.tuple(
+      fc.constant(type),
+      fc.array(
+        fc.record({ ttl: fc.constantFrom(5, 60), rdata: fc.constantFrom(...(data[type] ?? [])) }),
+        { maxLength: 3 },
+      ),
+    ),
+  );
+
+test("replaceRecords() gives the very sections of a zone written anew, or says that it cannot", () => {
+  let done = 0;
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(name, records), { minLength: 1, maxLength: 8 }),
+      fc.option(fc.nat(1000), { nil: undefined }),
+      (changes, last) => {
+        // By owner and type: what the zone has beside what `writtenWith` always puts there.
+        const kept = new Map<string, readonly Kept[]>();
+        let sections = writtenWith(kept, last);
+        for (const [owner, [type, after]] of changes) {
+          const key = `${owner} ${type}`;
+          const [zone, ...names] = parts(sections);
+          assert(zone !== undefined);
+          const editor = new ZoneEditor(zone.section, names);
+          const before = kept.get(key) ?? [];
+          if (!editor.replaceRecords(wire(owner), type, before, after)) continue;
+          kept.set(key, after);
+          const serial = last === undefined ? undefined : serialOf(last);
+          const got = editor.finish({ serialOf: serial, contentSalt: "salt" });
+          sections = writtenWith(kept, last);
+          assert.deepEqual(
+            got?.map((section) => section.name),
+            sections.map((section) => section.name),
+          );
+          done += 1;
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
+  assert.ok(done > 300, String(done));
+});
+
+function writtenWith(
+  kept: ReadonlyMap<string, readonly Kept[]>,
+  last: number | undefined,
+): WrittenSection[] {
+  const writer = new ZoneWriter(origin, { seed: SEED, contentSalt: "salt" });
+  writer.addRecord(origin, TYPE.soa, 300, soa);
+  writer.addRecord(origin, TYPE.ns, 300, wire("ns.z.test"));
+  writer.addRecord(wire("static.z.test"), TYPE.a, 60, Uint8Array.of(192, 0, 2, 1));
+  writer.addRecord(wire("cut.z.test"), TYPE.ns, 60, wire("ns.elsewhere.test"));
+  writer.addRecord(wire("moved.z.test"), TYPE.dname, 60, wire("elsewhere.test"));
+  for (const [key, all] of kept) {
+    const [owner = "", type] = key.split(" ");
+    for (const { ttl, rdata } of all) writer.addRecord(wire(owner), Number(type), ttl, rdata);
+  }
+  return last === undefined ? writer.finish() : writer.finish(serialOf(last));
+}
+
+test("replaceRecords() refuses what is not what stands there", () => {
+  const editor = (): ZoneEditor => {
+    const [zone, ...names] = parts(writtenWith(new Map(), 1));
+    assert(zone !== undefined);
+    return new ZoneEditor(zone.section, names);
+  };
+  const there = { ttl: 60, rdata: Uint8Array.of(192, 0, 2, 1) };
+  const [owner, fresh] = [wire("static.z.test"), { ttl: 5, rdata: Uint8Array.of(1, 2, 3, 4) }];
+  assert.ok(editor().replaceRecords(owner, TYPE.a, [there], [fresh]));
+  assert.ok(!editor().replaceRecords(owner, TYPE.a, [], [fresh]));
+  assert.ok(!editor().replaceRecords(owner, TYPE.a, [{ ...there, ttl: 61 }], [fresh]));
+  assert.ok(!editor().replaceRecords(owner, TYPE.a, [there, fresh], []));
+  assert.ok(!editor().replaceRecords(wire("x.z.test"), TYPE.a, [there], []));
+  assert.ok(!editor().replaceRecords(wire("x.z.test"), TYPE.dname, [], [there]));
+  assert.ok(!editor().replaceRecords(origin, TYPE.dnskey, [], [there]));
+  const beside = editor();
+  assert.ok(beside.replaceRecords(owner, TYPE.cname, [], [{ ttl: 5, rdata: wire("z.test") }]));
+  assert.equal(beside.isCnameAlone(owner), false);
+  assert.ok(beside.replaceRecords(owner, TYPE.a, [there], []));
+  assert.equal(beside.isCnameAlone(owner), true);
 });
 
 test("finish() lays out only the names sections of owners that changed", () => {

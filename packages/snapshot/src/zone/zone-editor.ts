@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A published zone with some names bound otherwise. What comes out is what writing the whole zone anew would give, byte for byte, but
+// A published zone with some names bound otherwise, or with other records. What comes out is what writing the whole zone anew would give, byte for byte, but
 // only the names sections in which an owner changed, appeared or went are laid out, and the zone section.
 
 import { assert } from "@meridian/core";
 import type { WrittenSection } from "../section-writer.ts";
 import type { Section } from "../section.ts";
 import { isStop, NamesEditor, putSerial, soaOf, type EditedNode } from "./names-editor.ts";
-import { chunkOf } from "./names-writer.ts";
+import { encodeRecordSet, isSameSet, typeOf, type EditedRecord } from "./record-set.ts";
+import { chunkOf, SETS_MAX } from "./names-writer.ts";
 import { QueryName } from "./query-name.ts";
+import { encodeSecondarySettings, type SecondarySettings } from "./secondary-settings.ts";
 import { shapeOf } from "./shape-encoding.ts";
-import { boundTypeBit, NodeFlag } from "./zone-format.ts";
-import { contentHashOf, readZoneFacts, writeZoneSection } from "./zone-section.ts";
+import { BOUND_SET, boundTypeBit, NodeFlag, zoneNameText } from "./zone-format.ts";
+import { contentHashOf, readView, readZoneFacts, writeZoneSection } from "./zone-section.ts";
 import { chunkBitsFor, originText, type Binding } from "./zone-writer.ts";
 
 /** A section that is there, with its bytes for who opens it. */
@@ -27,6 +29,23 @@ export interface OwnerFacts {
   /** Whether a delegation or DNAME lies at it or above. */
   readonly isOccluded: boolean;
 }
+
+/** What of a zone as a whole is other than it was. */
+export interface ZoneFinish {
+  /** As `ZoneWriter.finish` has it. */
+  readonly serialOf?: ((contentHash: string) => number) | undefined;
+  /** As `ZoneOptions` has it. */
+  readonly contentSalt?: string | undefined;
+  /** Of a secondary zone; as it was where left out. */
+  readonly secondary?: SecondarySettings | undefined;
+}
+
+const TYPE_NS = 2;
+const TYPE_CNAME = 5;
+const TYPE_DNAME = 39;
+const TYPE_RRSIG = 46;
+const TYPE_NSEC = 47;
+const TYPE_DNSKEY = 48;
 
 export class ZoneEditor {
   readonly #zone: Section;
@@ -89,12 +108,57 @@ export class ZoneEditor {
   }
 
   /**
-   * The zone section and then its names sections; untouched ones are the very objects. Undefined where the zone has outgrown its number
-   * of names sections. `serialOf` as `ZoneWriter.finish` has it.
+   * Puts `after` in the place of the records of a type that are there. False where others than `before` are, and where it takes writing the
+   * zone anew: what says where the zone ends (NS, DNAME), or that it was signed elsewhere. The editor is of no use then.
    */
-  finish(serialOf?: (contentHash: string) => number): WrittenSection[] | undefined {
+  replaceRecords(
+    owner: Uint8Array,
+    type: number,
+    before: readonly EditedRecord[],
+    after: readonly EditedRecord[],
+  ): boolean {
+    const isApex = this.#take(owner) === 0;
+    const comesOrGoes = (before.length === 0) !== (after.length === 0);
+    if (type === TYPE_DNAME || (type === TYPE_NS && !isApex)) return false;
+    if (isApex && comesOrGoes && (type === TYPE_DNSKEY || type === TYPE_RRSIG)) return false;
+    if (after.length >= BOUND_SET) return false;
+    const found = this.#node(0)?.records.find((set) => typeOf(set) === type);
+    const expected = encodeRecordSet(type, before, this.#origin);
+    if (!isSameSet(found, expected)) return false;
+    const set = encodeRecordSet(type, after, this.#origin);
+    const node = set === undefined ? this.#node(0) : this.#nodeOrNew(0);
+    if (node === undefined) return true;
+    const others = node.records.filter((each) => each !== found);
+    node.records = [...others, ...(set === undefined ? [] : [set])].sort(
+      (a, b) => typeOf(a) - typeOf(b),
+    );
+    if (node.bound.length + node.records.length > SETS_MAX) return false;
+    if (type === TYPE_CNAME) {
+      node.flags &= ~NodeFlag.hasCname;
+      if (set !== undefined) node.flags |= NodeFlag.hasCname;
+    }
+    if (set === undefined) this.#leave(0, node);
+    return true;
+  }
+
+  /** Whether a CNAME at a name, if any, stands alone there, and not at the apex. */
+  isCnameAlone(owner: Uint8Array): boolean {
+    const isApex = this.#take(owner) === 0;
+    const { records = [], bound = [] } = this.#node(0) ?? {};
+    const types = records.map(typeOf);
+    return (
+      !types.includes(TYPE_CNAME) ||
+      (!isApex && bound.length === 0 && types.every((type) => besideCname.has(type)))
+    );
+  }
+
+  /**
+   * The zone section and then its names sections; untouched ones are the very objects. Undefined where the zone has outgrown its number
+   * of names sections.
+   */
+  finish({ serialOf, contentSalt, secondary }: ZoneFinish = {}): WrittenSection[] | undefined {
     if (chunkBitsFor(this.#ownerCount) !== this.#chunkBits) return undefined;
-    const text = originText(this.#origin);
+    const text = zoneNameText(originText(this.#origin), readView(this.#zone));
     this.#take(this.#origin);
     const apexChunk = chunkOf(this.#name.hashes[0]! >>> 0, this.#chunkBits);
     const apex = this.#node(0);
@@ -104,13 +168,17 @@ export class ZoneEditor {
       const editor = this.#editors[index];
       return editor?.isTouched === true ? editor.write(text, index) : written;
     });
-    const contentHash = contentHashOf(names);
+    const contentHash = contentHashOf(names, contentSalt);
     const soa = soaOf(apex.records);
     if (serialOf !== undefined && soa !== undefined) {
       putSerial(apex, serialOf(contentHash));
       names[apexChunk] = this.#editor(apexChunk).write(text, apexChunk);
     }
-    const facts = { ...readZoneFacts(this.#zone), ownerCount: this.#ownerCount };
+    const facts = {
+      ...readZoneFacts(this.#zone),
+      ownerCount: this.#ownerCount,
+      ...(secondary === undefined ? {} : { secondary: encodeSecondarySettings(secondary) }),
+    };
     return [writeZoneSection({ ...facts, originText: text, soa, names, contentHash }), ...names];
   }
 
@@ -171,6 +239,9 @@ export class ZoneEditor {
     this.#leave(label + 1, parent);
   }
 }
+
+/** Types that may stand beside a CNAME (RFC 4035 §2.5), and it. */
+const besideCname: ReadonlySet<number> = new Set([TYPE_CNAME, TYPE_RRSIG, TYPE_NSEC]);
 
 function isWildcard(name: Uint8Array): boolean {
   return name[0] === 1 && name[1] === 0x2a;

@@ -32,6 +32,18 @@ export const ZoneTableId = {
   chunks: 18,
   /** SHA-256 of the zone's content, 32 bytes: equal as long as nothing but the serial that follows the content differs. */
   content: 19,
+  /** Who may have the zone as a whole (transfer-settings.ts); only where somebody may. */
+  transfers: 24,
+  /** Into how many variants answers of several endpoints fall, as a power of two, one word (variants.ts); only where they do. */
+  variants: 25,
+  /** Until when it may be answered from, and who may say that there is a newer one (secondary-settings.ts); of secondary zones alone. */
+  secondary: 28,
+  /** One byte, of zones that have keys and signatures in their own data alone. */
+  presigned: 29,
+  /** Who may ask the zone (query-access.ts); only where not everybody may. */
+  queryAccess: 30,
+  /** Name of the view that the zone belongs to; only of zones that belong to one. */
+  view: 31,
 } as const;
 
 /** Tables of a `names` section. */
@@ -143,7 +155,12 @@ export function boundTypeBit(type: number): number {
 /** Bytes from an SOA's serial to the end of its rdata (RFC 1035 §3.3.13). */
 export const SERIAL_BYTES_BEFORE_END = 20;
 
-/** Text whose key names a zone section; `origin` in lower case without trailing dot ("" is the root). */
+/** What a zone is called: its origin without trailing dot, and behind an `@` its view if it is in one. */
+export function zoneNameText(origin: string, view: string | undefined): string {
+  return view === undefined ? origin : `${origin}@${view}`;
+}
+
+/** Text whose key names a zone section; `origin` is its `zoneNameText` in lower case ("" is the root). */
 export function zoneKeyText(origin: string): string {
   return `zone/${origin}`;
 }

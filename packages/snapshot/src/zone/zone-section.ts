@@ -4,6 +4,10 @@ import { createHash } from "node:crypto";
 import { key64 } from "@meridian/core";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
 import { SectionKind, SharedTable, type Section } from "../section.ts";
+import { secondaryBytes } from "./secondary-settings.ts";
+import { queryAccessBytes } from "./query-access.ts";
+import { transferBytes } from "./transfer-settings.ts";
+import { variantBitsOf } from "./variant-settings.ts";
 import { TRUST_WORDS, ZONE_FACT_WORDS, ZoneFact, zoneKeyText, ZoneTableId } from "./zone-format.ts";
 
 /** What a zone section says. */
@@ -23,11 +27,24 @@ export interface ZoneFacts {
   readonly names: readonly { readonly key: bigint }[];
   /** Hex. */
   readonly contentHash: string;
+  /** As a power of two; 0: answers do not fall into variants. */
+  readonly variantBits: number;
+  /** `encodeTransferSettings()`. */
+  readonly transfers: Uint8Array | undefined;
+  /** `encodeSecondarySettings()`. */
+  readonly secondary: Uint8Array | undefined;
+  /** `encodeQueryAccess()`. */
+  readonly queryAccess: Uint8Array | undefined;
+  /** Name of the view that it belongs to. */
+  readonly view: string | undefined;
+  /** Whether it has keys and signatures in its own data. */
+  readonly isPresigned: boolean;
 }
 
-/** Hex SHA-256 of what the names sections of a zone hold, their SOA without a serial of ours. */
-export function contentHashOf(names: readonly { readonly name: string }[]): string {
+/** Hex SHA-256 of what the names sections of a zone hold, their SOA without a serial of ours, and of what else the serial follows. */
+export function contentHashOf(names: readonly { readonly name: string }[], salt = ""): string {
   const hash = createHash("sha256");
+  hash.update(salt);
   for (const { name } of names) hash.update(name);
   return hash.digest("hex");
 }
@@ -62,7 +79,22 @@ export function writeZoneSection(zone: ZoneFacts): WrittenSection {
     BigUint64Array.from(zone.names, ({ key }) => key),
   );
   writer.table(ZoneTableId.content, 1, new Uint8Array(Buffer.from(zone.contentHash, "hex")));
+  if (zone.variantBits > 0) writer.table(ZoneTableId.variants, 4, Uint32Array.of(zone.variantBits));
+  if (zone.transfers !== undefined) writer.table(ZoneTableId.transfers, 1, zone.transfers);
+  if (zone.secondary !== undefined) writer.table(ZoneTableId.secondary, 1, zone.secondary);
+  if (zone.queryAccess !== undefined) writer.table(ZoneTableId.queryAccess, 1, zone.queryAccess);
+  if (zone.view !== undefined)
+    writer.table(ZoneTableId.view, 1, new TextEncoder().encode(zone.view));
+  if (zone.isPresigned) writer.table(ZoneTableId.presigned, 1, Uint8Array.of(1));
   return writer.finish();
+}
+
+/** Name of the view that a zone section belongs to. */
+export function readView(section: Section): string | undefined {
+  const { offset, count } = section.table(ZoneTableId.view);
+  return count === 0
+    ? undefined
+    : Buffer.from(section.bytes.subarray(offset, offset + count)).toString();
 }
 
 /** What a zone section says by itself. */
@@ -83,5 +115,11 @@ export function readZoneFacts(
         ? undefined
         : section.words.slice(trust.offset >>> 2, (trust.offset >>> 2) + trust.count * TRUST_WORDS),
     ownerCount: fact(ZoneFact.ownerCount),
+    variantBits: variantBitsOf(section),
+    transfers: transferBytes(section),
+    secondary: secondaryBytes(section),
+    queryAccess: queryAccessBytes(section),
+    view: readView(section),
+    isPresigned: section.count(ZoneTableId.presigned) > 0,
   };
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { formatName } from "@meridian/dns";
 import { maskWord } from "../client.ts";
 import {
   SectionKind,
@@ -9,12 +10,14 @@ import {
   type Slab,
 } from "../section.ts";
 import { isNameInHeap, strideError } from "../section-check.ts";
+import { readQueryAccess, type QueryAccess } from "./query-access.ts";
 import type { QueryName } from "./query-name.ts";
 import { rootHash, labelHash } from "./query-name.ts";
 import { hasApex } from "./name-lookup.ts";
 import { recordEnd } from "./names-check.ts";
 import {
   CHUNK_WORDS,
+  ChunkWord,
   labelOffsets,
   NamesChunk,
   resolveNames,
@@ -22,13 +25,26 @@ import {
   type NamesTable,
   type ResolveTarget,
 } from "./names-chunk.ts";
+import { readView } from "./zone-section.ts";
+import { readSecondarySettings } from "./secondary-settings.ts";
+import { variantBitsOf } from "./variant-settings.ts";
 import {
   CHUNK_BITS_MAX,
+  RR_HEADER_BYTES,
   TRUST_WORDS,
   ZONE_FACT_WORDS,
   ZoneFact,
   ZoneTableId,
+  zoneNameText,
 } from "./zone-format.ts";
+
+/** Bytes from an SOA's serial to the end of its rdata (RFC 1035 §3.3.13). */
+const SERIAL_BYTES_BEFORE_END = 20;
+
+/** A serial further on; never 0, which some secondaries take for none. */
+export function shiftedSerial(serial: number, shift: number): number {
+  return (serial + shift) >>> 0 || 1;
+}
 
 /** A zone ready to be asked. Everything is public and read-only: the query path reads fields, it calls nothing here. */
 export class LoadedZone {
@@ -44,12 +60,27 @@ export class LoadedZone {
   /** A name's chunk is `hash >>> chunkShift`; 32 (which JavaScript reads as 0) cannot occur, see `chunkOf`. */
   readonly chunkBits: number;
   readonly clientLocation: number;
+  /** Into how many variants answers of several endpoints fall, as a power of two (variants.ts); 0: they do not. */
+  readonly variantBits: number;
+  /** Whether it is another server's, which says until when it may be answered from. */
+  readonly isSecondary: boolean;
+  /** Of a secondary zone, Unix seconds. */
+  readonly expiresSeconds: number;
+  /** Whether it was signed elsewhere: keys and signatures are in its own data. */
+  readonly isPresigned: boolean;
   readonly hasSoa: boolean;
-  /** Where the SOA's encoded RR lies in `section.bytes`. */
-  readonly soaOffset: number;
+  /** What the SOA's encoded RR lies in, and where: the section, unless its serial is another one than there. */
+  soaBytes: Uint8Array;
+  soaOffset: number;
+  /** What is added to the serial that the section has. */
+  serialShift: number = 0;
   readonly negativeTtl: number;
   readonly ownerCount: number;
   readonly trustsEveryone: boolean;
+  /** Name of the view that it belongs to. */
+  readonly view: string | undefined;
+  /** Who may ask; undefined is everybody. */
+  readonly access: QueryAccess | undefined;
   readonly #trustBase: number;
   readonly #trustCount: number;
   readonly #names: NamesTable;
@@ -78,13 +109,25 @@ export class LoadedZone {
     this.#chunks = new Array<undefined>(chunkCountOf(section)).fill(undefined);
     this.chunkBits = fact(ZoneFact.chunkBits);
     this.clientLocation = fact(ZoneFact.clientLocation);
+    this.variantBits = variantBitsOf(section);
+    this.isSecondary = section.count(ZoneTableId.secondary) > 0;
+    this.expiresSeconds = this.isSecondary ? expiryOf(section) : 0;
+    this.isPresigned = section.count(ZoneTableId.presigned) > 0;
     this.hasSoa = fact(ZoneFact.hasSoa) === 1;
+    this.soaBytes = section.bytes;
     this.soaOffset = heap + fact(ZoneFact.soaOffset);
     this.negativeTtl = fact(ZoneFact.negativeTtl);
     this.ownerCount = fact(ZoneFact.ownerCount);
     this.trustsEveryone = fact(ZoneFact.trustsEveryone) === 1;
+    this.view = readView(section);
+    this.access = readQueryAccess(section);
     this.#trustBase = section.wordBase(ZoneTableId.trust);
     this.#trustCount = section.count(ZoneTableId.trust);
+  }
+
+  /** Its origin as text, with the last dot, and behind an `@` its view if it is in one. */
+  get name(): string {
+    return zoneNameText(formatName(this.origin), this.view);
   }
 
   get chunkCount(): number {
@@ -94,6 +137,11 @@ export class LoadedZone {
   /** Names section `index`, made when it is asked for first: hundreds at once would hold up a worker that takes over a snapshot. */
   chunkAt(index: number): NamesChunk {
     return this.#chunks[index] ?? this.#openChunk(index);
+  }
+
+  /** Equal in two snapshots as long as the names section `index` is. */
+  chunkChecksum(index: number): number {
+    return this.#names.records[(this.#firstChunk + index) * CHUNK_WORDS + ChunkWord.checksum]!;
   }
 
   /** Where the record of the names section of names with this hash begins in `NamesTable.records`. */
@@ -106,6 +154,27 @@ export class LoadedZone {
     const chunk = new NamesChunk(this.#names, this.#firstChunk + index);
     this.#chunks[index] = chunk;
     return chunk;
+  }
+
+  /** Has the SOA shown with another serial: that of the section and `shift`, less than 2^32, added (RFC 1982). */
+  shiftSerial(shift: number): void {
+    if (this.serialShift === shift) return;
+    const { section } = this;
+    const offset =
+      section.table(SharedTable.heap).offset +
+      section.words[section.wordBase(ZoneTableId.facts) + ZoneFact.soaOffset]!;
+    this.serialShift = this.hasSoa ? shift : 0;
+    this.soaBytes = section.bytes;
+    this.soaOffset = offset;
+    if (this.serialShift === 0) return;
+    const { bytes } = section;
+    const end = offset + RR_HEADER_BYTES + (bytes[offset]! | (bytes[offset + 1]! << 8));
+    const shown = bytes.slice(offset, end);
+    this.soaBytes = shown;
+    this.soaOffset = 0;
+    const view = new DataView(shown.buffer);
+    const at = shown.length - SERIAL_BYTES_BEFORE_END;
+    view.setUint32(at, shiftedSerial(view.getUint32(at), shift));
   }
 
   /** Whether the name is the origin or below it. */
@@ -136,11 +205,13 @@ export class LoadedZone {
   }
 }
 
-/** All zones of a snapshot, found by the longest origin that a name ends in. */
+/** All zones of a snapshot; those of no view are found by the longest origin that a name ends in. */
 export class ZoneTable {
   readonly zones: readonly LoadedZone[];
   /** Seed of all name hashes: what a `QueryName` must be made with. */
   readonly seed: number;
+  /** Those of no view, for what a view has not got its own of. */
+  readonly #beside: ZoneTable | undefined;
   readonly #slots: Int32Array;
   readonly #labelsMin: number;
   readonly #labelsMax: number;
@@ -148,17 +219,26 @@ export class ZoneTable {
   /** The names sections in the order of `names`; only in the thread that loaded them. */
   readonly chunks: readonly Section[];
 
-  private constructor(zones: readonly LoadedZone[], names: NamesTable, chunks: readonly Section[]) {
+  /** Finds the zones of one view, and those `beside` it where the view has not got its own. */
+  private constructor(
+    zones: readonly LoadedZone[],
+    names: NamesTable,
+    chunks: readonly Section[],
+    view?: string,
+    beside?: ZoneTable,
+  ) {
     this.zones = zones;
     this.names = names;
     this.chunks = chunks;
     this.seed = zones[0]?.section.seed ?? 0;
+    this.#beside = beside;
+    const found = zones.filter((zone) => zone.view === view);
     let size = 4;
-    while (size < zones.length * 2) size *= 2;
+    while (size < found.length * 2) size *= 2;
     this.#slots = new Int32Array(size).fill(-1);
     let labelsMin = 128;
     let labelsMax = 0;
-    for (const zone of zones) {
+    for (const zone of found) {
       let slot = zone.originHash & (size - 1);
       while (this.#slots[slot]! >= 0) slot = (slot + 1) & (size - 1);
       this.#slots[slot] = zone.index;
@@ -218,8 +298,21 @@ export class ZoneTable {
     return new ZoneTable(zones, names, chunks);
   }
 
+  /** The same zones as a view shows them; of the table of those of no view. */
+  inView(view: string): ZoneTable {
+    return new ZoneTable(this.zones, this.names, this.chunks, view, this);
+  }
+
   /** The zone with the longest origin that the name ends in, from label `firstLabel` on; undefined if none is served. */
   find(name: QueryName, firstLabel: number): LoadedZone | undefined {
+    const own = this.#findOwn(name, firstLabel);
+    const other = this.#beside?.find(name, firstLabel);
+    return own !== undefined && (other === undefined || other.originLabels <= own.originLabels)
+      ? own
+      : other;
+  }
+
+  #findOwn(name: QueryName, firstLabel: number): LoadedZone | undefined {
     const slots = this.#slots;
     const mask = slots.length - 1;
     const last = name.labelCount - this.#labelsMin;
@@ -239,14 +332,15 @@ export class ZoneTable {
 
   /** The zone whose origin has this hash and as many labels, not compared further; for whom a wrong one does no harm. */
   withOrigin(hash: number, labelCount: number): LoadedZone | undefined {
-    if (labelCount < this.#labelsMin || labelCount > this.#labelsMax) return undefined;
+    if (labelCount < this.#labelsMin || labelCount > this.#labelsMax)
+      return this.#beside?.withOrigin(hash, labelCount);
     const slots = this.#slots;
     const mask = slots.length - 1;
     for (let slot = hash & mask; slots[slot]! >= 0; slot = (slot + 1) & mask) {
       const zone = this.zones[slots[slot]!]!;
       if (zone.originHash === hash) return zone;
     }
-    return undefined;
+    return this.#beside?.withOrigin(hash, labelCount);
   }
 }
 
@@ -295,11 +389,12 @@ function chunkCountOf(section: Section): number {
 }
 
 /** Why the facts of a zone section cannot be used, or undefined. */
-function zoneError(section: Section): string | undefined {
+export function zoneError(section: Section): string | undefined {
   const strides = strideError(section, "Zone", {
     [ZoneTableId.facts]: 4,
     [ZoneTableId.trust]: TRUST_WORDS * 4,
     [ZoneTableId.chunks]: 8,
+    [ZoneTableId.variants]: 4,
   });
   if (strides !== undefined) return strides;
   if (section.count(ZoneTableId.facts) < ZONE_FACT_WORDS) return "Zone section has no facts";
@@ -319,6 +414,11 @@ function zoneError(section: Section): string | undefined {
   if (fact(ZoneFact.hasSoa) === 1 && soaEnd < 0)
     return `Zone section has its SOA at ${soa}, expected a whole record in the heap`;
   return undefined;
+}
+
+/** What is not understood is not answered from. */
+function expiryOf(section: Section): number {
+  return readSecondarySettings(section)?.expiresSeconds ?? 0;
 }
 
 /** The origin of a zone section, lower case, in wire form. */

@@ -6,6 +6,7 @@
 import { assert, ByteList, WordList } from "@meridian/core";
 import { parsePrefix } from "../location/prefix.ts";
 import type { WrittenSection } from "../section-writer.ts";
+import { variantBits } from "../variants.ts";
 import {
   BOUND_WORDS,
   NamesWriter,
@@ -17,6 +18,13 @@ import {
 import { Owner, OWNER_WORDS, OwnerTable } from "./owner-table.ts";
 import { QueryName } from "./query-name.ts";
 import { encodeRecord } from "./record-encoding.ts";
+import { encodeSecondarySettings, type SecondarySettings } from "./secondary-settings.ts";
+import { encodeQueryAccess } from "./query-access.ts";
+import {
+  encodeTransferSettings,
+  type TransferRule,
+  type TransferSettings,
+} from "./transfer-settings.ts";
 import { contentHashOf, writeZoneSection } from "./zone-section.ts";
 import {
   boundTypeBit,
@@ -25,9 +33,12 @@ import {
   OWNERS_PER_CHUNK,
   SERIAL_BYTES_BEFORE_END,
   TRUST_WORDS,
+  zoneNameText,
 } from "./zone-format.ts";
 
 const TYPE_SOA = 6;
+const TYPE_RRSIG = 46;
+const TYPE_DNSKEY = 48;
 
 /** The service part of a bound HTTPS or SVCB record. `params` is in wire form (RFC 9460 §2.2) without the address hints. */
 export interface ServiceBinding {
@@ -80,10 +91,22 @@ export interface ZoneOptions {
   readonly clientLocation?: number;
   /** Prefixes in text form whose ECS is believed; absent means everyone's. */
   readonly ecsTrust?: readonly string[];
+  /** Most sets from which a name's answers of several endpoints are drawn at one place, 2 to 1024; absent: any set may be drawn. */
+  readonly answerVariants?: number;
   /** Seed of the name hashes: one for all zones of a snapshot. */
   readonly seed?: number;
   /** About how many owners there will be. */
   readonly owners?: number;
+  /** Who may have the zone as a whole; nobody where absent. */
+  readonly transfers?: TransferSettings;
+  /** Of a secondary zone. */
+  readonly secondary?: SecondarySettings;
+  /** Name of the view that the zone belongs to. */
+  readonly view?: string | undefined;
+  /** Who may ask; everybody where absent. */
+  readonly allowQuery?: readonly TransferRule[];
+  /** Equal as long as nothing that is not in the zone itself has to move its serial. */
+  readonly contentSalt?: string;
 }
 
 /** Collects one zone. Not usable after `finish()`. */
@@ -96,6 +119,8 @@ export class ZoneWriter {
   readonly #bindings: Binding[] = [];
   readonly #bindingIndex = new Map<Binding, number>();
   #soaRecord = -1;
+  #hasKeys = false;
+  #hasSignatures = false;
   #isFinished = false;
 
   /** `origin` is a wire name. */
@@ -111,7 +136,7 @@ export class ZoneWriter {
     this.#options = options;
     this.#build = {
       origin: this.#origin,
-      originText: originText(this.#origin),
+      originText: zoneNameText(originText(this.#origin), options.view),
       seed,
       owners: new OwnerTable(options.owners ?? 0),
       records: new WordList(),
@@ -128,6 +153,10 @@ export class ZoneWriter {
     const ownerIndex = this.#owner(owner, owner.length);
     const at = recordBytes.length;
     encodeRecord(recordBytes, type, rdata, this.#origin);
+    if (ownerIndex === 0) {
+      this.#hasKeys ||= type === TYPE_DNSKEY;
+      this.#hasSignatures ||= type === TYPE_RRSIG;
+    }
     if (type === TYPE_SOA) {
       assert(ownerIndex === 0, "only the apex has an SOA");
       this.#soaRecord = records.length;
@@ -187,7 +216,7 @@ export class ZoneWriter {
     const writer = new NamesWriter(this.#build, chunkBits);
     if (serialOf !== undefined) this.#putSerial(0);
     const names = writer.writeAll();
-    const contentHash = contentHashOf(names);
+    const contentHash = contentHashOf(names, this.#options.contentSalt);
     if (serialOf !== undefined && this.#soaRecord >= 0) {
       this.#putSerial(serialOf(contentHash));
       names[writer.apexChunk] = writer.write(writer.apexChunk);
@@ -262,6 +291,7 @@ export class ZoneWriter {
       seed,
       chunkBits,
       clientLocation: this.#options.clientLocation ?? ClientLocation.preferEcs,
+      variantBits: variantBits(this.#options.answerVariants ?? 0),
       trust: this.#options.ecsTrust === undefined ? undefined : trustTable(this.#options.ecsTrust),
       ownerCount: owners.count,
       soa:
@@ -277,6 +307,20 @@ export class ZoneWriter {
             },
       names,
       contentHash,
+      transfers:
+        this.#options.transfers === undefined
+          ? undefined
+          : encodeTransferSettings(this.#options.transfers),
+      secondary:
+        this.#options.secondary === undefined
+          ? undefined
+          : encodeSecondarySettings(this.#options.secondary),
+      queryAccess:
+        this.#options.allowQuery === undefined
+          ? undefined
+          : encodeQueryAccess(this.#options.allowQuery),
+      view: this.#options.view,
+      isPresigned: this.#hasKeys && this.#hasSignatures,
     });
   }
 }

@@ -32,6 +32,7 @@ export function selectMultivalue(selector: Selector, node: number, mode: number)
     else if (none !== Status.dialed) none = -length;
   }
   const salt = policies.nodeWord(node, NodeWord.salt) | 0;
+  if (selector.variantBits !== 0) selector.beginPicks(wanted, salt);
   const status = gathered > 0 ? pickSpread(selector, gathered, wanted, salt) : none;
   if (status === Status.stopped) {
     selector.ede = WithheldEde.prohibited;

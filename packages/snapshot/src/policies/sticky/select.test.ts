@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { chiSquareExceeds } from "../../testing/chi-square.ts";
 import { Decider, slotsOf } from "../../testing/decisions.ts";
 import { BAD, branch, loadWorld, member, node, pool } from "../../testing/world-fixture.ts";
+import { BRANCH_OVERRIDDEN, PER_MILLE, branchSlot } from "../../overlay.ts";
 import type { World } from "../../world.ts";
 
 const CLIENTS = 300;
@@ -125,6 +126,39 @@ test("a branch that is added takes clients but moves none between the others", (
         assert.ok(now === home || now.startsWith(added), `${home} became ${now}`);
       }
     }),
+    { numRuns: 40 },
+  );
+});
+
+test("while the weight of one of two branches grows, clients move to it alone; and back as they came", () => {
+  fc.assert(
+    fc.property(
+      fc.string({ maxLength: 4 }),
+      fc.uniqueArray(fc.integer({ min: 0, max: 100 }), { minLength: 2, maxLength: 8 }),
+      (salt, steps) => {
+        const world = build({
+          salt,
+          pools: [
+            { weight: 1, members: [1, 1] },
+            { weight: 0, members: [1, 1] },
+          ],
+        });
+        const slots = slotsOf(world);
+        const decider = new Decider(world, slots);
+        const homesAt = (percent: number): string[] => {
+          for (const { branch: at, target } of world.branchesOf("default/p", "s")) {
+            const weight = target === "pool/default/p1" ? percent : 100 - percent;
+            slots[world.branchSlots + at] = branchSlot(weight, PER_MILLE) | BRANCH_OVERRIDDEN;
+          }
+          return homes(decider);
+        };
+        const rising = steps.toSorted((a, b) => a - b).map((percent) => homesAt(percent));
+        for (const [at, now] of rising.entries())
+          for (const [client, home] of (rising[at - 1] ?? []).entries())
+            assert.ok(home === now[client] || now[client]?.startsWith("p1"), `${home} back`);
+        assert.deepEqual(homesAt(steps.toSorted((a, b) => a - b)[0] ?? 0), rising[0]);
+      },
+    ),
     { numRuns: 40 },
   );
 });
