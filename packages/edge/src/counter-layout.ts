@@ -22,7 +22,24 @@ export const FixedCounter = {
   logged: 10,
   /** Authoritative NOERROR without a record. */
   empty: 11,
-  firstRcode: 16,
+  /** Responses that a prefix past its rate got truncated, and those it did not get. */
+  limitTruncated: 12,
+  limitDropped: 13,
+  /** Queries with a cookie that was made here for that client. */
+  cookieGood: 14,
+  /** Signatures that were there, that were not, that were made, and that a budget forbade. */
+  signatureHits: 15,
+  signatureMisses: 16,
+  signaturesMade: 17,
+  signaturesRefused: 18,
+  /** Queries that were left out while more came than could be answered. */
+  leftOut: 19,
+  /** Messages to secondaries, what they took, what they refused or did not answer; and messages of primaries that were taken. */
+  notifySent: 20,
+  notifyAcknowledged: 21,
+  notifyFailed: 22,
+  notifyReceived: 23,
+  firstRcode: 24,
 } as const;
 
 /** Bytes of the fixed buffer. */
@@ -74,29 +91,53 @@ export class SnapshotCounters {
   }
 }
 
+/** Words that are compared at once. */
+const BLOCK_WORDS = 4096;
+
 /** Sums of the words of several workers, as doubles. `previous` (the last readings) unwraps words that passed 2³². */
 export class CounterSum {
   readonly totals: Float64Array;
   readonly #last: Uint32Array;
   readonly #words: Uint32Array;
 
-  constructor(buffer: SharedArrayBuffer, totals: Float64Array) {
+  /** `before` was of another buffer and is not gathered any more: its memory is taken. */
+  constructor(buffer: SharedArrayBuffer, totals: Float64Array, before?: CounterSum) {
     this.#words = new Uint32Array(buffer);
-    this.#last = new Uint32Array(this.#words.length);
+    const old = before === undefined ? undefined : before.#last;
+    this.#last =
+      old !== undefined && old.length >= this.#words.length
+        ? old.fill(0)
+        : new Uint32Array(this.#words.length);
     this.totals = totals;
   }
 
-  /** Adds what was counted since the last call. Call more often than every 2³² queries. */
-  gather(): void {
+  /** Adds what was counted since the last call, and says whether anything was. Call more often than every 2³² queries. */
+  gather(): boolean {
     const words = this.#words;
     const last = this.#last;
-    for (let index = 0; index < words.length; index++) {
+    let isCounted = false;
+    // Most words of a snapshot stand still, and the C library finds out in a tenth of the time.
+    for (let start = 0; start < words.length; start += BLOCK_WORDS) {
+      const end = Math.min(words.length, start + BLOCK_WORDS);
+      if (Buffer.compare(bytesOf(words, start, end), bytesOf(last, start, end)) === 0) continue;
+      isCounted = true;
+      this.#add(start, end);
+    }
+    return isCounted;
+  }
+
+  #add(start: number, end: number): void {
+    const words = this.#words;
+    const last = this.#last;
+    for (let index = start; index < end; index++) {
+      // Read once: it may be counted on meanwhile.
       const value = words[index]!;
-      const step = (value - last[index]!) >>> 0;
-      if (step !== 0) {
-        this.totals[index]! += step;
-        last[index] = value;
-      }
+      this.totals[index]! += (value - last[index]!) >>> 0;
+      last[index] = value;
     }
   }
+}
+
+function bytesOf({ buffer }: Uint32Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(buffer, start * 4, (end - start) * 4);
 }

@@ -58,6 +58,11 @@ export class WorkerCounters {
     this.#fixed[counter]! += 1;
   }
 
+  /** What a fixed counter says. */
+  of(counter: number): number {
+    return this.#fixed[counter]!;
+  }
+
   addBytes(counter: number, bytes: number): void {
     this.#fixed[counter]! += bytes;
   }

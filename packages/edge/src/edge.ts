@@ -17,7 +17,8 @@ import type { EdgeLogger } from "./edge-logger.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { SupervisorState } from "./supervisor.ts";
 import { TCP_LIMITS } from "./tcp-server.ts";
-import type { TcpLimits } from "./tcp-server.ts";
+import type { Certificate, EncryptedService } from "./tcp-encryption.ts";
+import type { TcpLimits, TcpListen } from "./tcp-server.ts";
 import { expandWildcard, formatListenAddress, parseListenAddress } from "./transport-address.ts";
 import type { ListenAddress } from "./transport-address.ts";
 import type { StopMode } from "./transport-control.ts";
@@ -26,7 +27,10 @@ import type { TransportCounts } from "./transport-counters.ts";
 import { nativeMissingError } from "./transport-error.ts";
 import {
   closeSockets,
+  isListener,
+  openListeners,
   openSockets,
+  probeListener,
   probeWithoutNative,
   shareOfWorker,
 } from "./transport-sockets.ts";
@@ -59,11 +63,31 @@ export interface EdgeOptions {
   /** Bind beside a process that is being replaced: node:dgram cannot take its sockets. */
   readonly joinExisting?: boolean;
   readonly tcp?: Partial<TcpLimits>;
+  /** Prefixes of proxies that state the client before what it sent (PROXY protocol, version 2), and must; none unless given. */
+  readonly proxies?: readonly string[];
+  /** Where DNS is spoken inside TLS; nowhere where left out. */
+  readonly encrypted?: EncryptedListens;
   /** A worker beyond it runs out of memory and is replaced. Sections and buffers do not count. */
   readonly workerHeapMaxMb?: number;
   /** Where a bundle keeps the worker's entry and the add-on. */
   readonly workerModule?: URL;
   readonly addonPath?: string;
+}
+
+/** Addresses as in `EdgeOptions.listen`, for TCP alone, and the certificate of all of them. */
+export interface EncryptedListens {
+  /** DNS over TLS (RFC 7858). */
+  readonly dot: readonly string[];
+  /** DNS over HTTPS (RFC 8484), over HTTP/2. */
+  readonly doh: readonly string[];
+  readonly certificate: Certificate;
+}
+
+/** An encrypted service's address, and the socket where the add-on opened it. */
+interface EncryptedListen {
+  readonly service: EncryptedService;
+  readonly listen: ListenAddress;
+  readonly socket: OpenSocket | undefined;
 }
 
 /** Messages to handlers; the last of each kind is what a replaced worker gets. */
@@ -100,6 +124,8 @@ const WORKER_HEAP_MAX_MB = 512;
 export class Edge {
   readonly #options: EdgeOptions;
   readonly #listens: readonly ListenAddress[];
+  readonly #encryptedListens: readonly Pick<EncryptedListen, "service" | "listen">[];
+  #encrypted: readonly EncryptedListen[] = [];
   readonly #latest = new Map<string, EdgeMessage>();
   #native: Native | undefined;
   #isNative: boolean | undefined;
@@ -117,6 +143,11 @@ export class Edge {
     );
     this.#options = options;
     this.#listens = options.listen.map(parseListenAddress);
+    const { dot = [], doh = [] } = options.encrypted ?? {};
+    this.#encryptedListens = [
+      ...dot.map((text) => ({ service: "dot", listen: parseListenAddress(text) }) as const),
+      ...doh.map((text) => ({ service: "doh", listen: parseListenAddress(text) }) as const),
+    ];
   }
 
   /** How many handlers run: `HandlerContext.index` is below it. */
@@ -165,6 +196,11 @@ export class Edge {
     for (const worker of this.#supervisors) worker.post(message);
   }
 
+  /** Sends a message to one handler; one that takes its place is not told. */
+  tell(worker: number, message: unknown): void {
+    this.#supervisors[worker]?.post(message);
+  }
+
   /**
    * Whether workers let other threads, which have more to do than usual, run for some milliseconds before they answer: queries then wait
    * that long, and are answered in batches. Where each one is answered as it comes, changing from thread to thread takes what is left of a
@@ -177,6 +213,11 @@ export class Edge {
   /** What is listened on, with the ports that the kernel chose. */
   addresses(): readonly EdgeAddress[] {
     return this.#bound;
+  }
+
+  /** Where an encrypted service is listened on. */
+  encryptedAddresses(service: EncryptedService): readonly EdgeAddress[] {
+    return this.#encrypted.filter((one) => one.service === service).map(({ listen }) => listen);
   }
 
   /** The open sockets, for a process that replaces this one; [] over node:dgram. They stay this edge's to close. */
@@ -247,16 +288,41 @@ export class Edge {
   #openSockets(): readonly OpenSocket[] {
     const { workers, inherited = [], tcp } = this.#options;
     if (this.#native === undefined) return [];
+    const native = this.#native;
     const backlog = tcp?.backlog ?? TCP_LIMITS.backlog;
-    const sockets = openSockets(this.#native, this.#listens, workers, inherited, backlog);
+    const wanted = this.#encryptedListens;
+    const isEncrypted = (socket: OpenSocket): boolean =>
+      wanted.some(({ listen }) => isListener(socket, listen));
+    const plain = inherited.filter((socket) => !isEncrypted(socket));
+    const sockets = openSockets(native, this.#listens, workers, plain, backlog);
     this.#bound = sockets
       .filter((socket) => socket.protocol === "tcp")
       .map((socket) => socket.listen);
-    return sockets;
+    try {
+      const listens = wanted.map(({ listen }) => listen);
+      const opened = openListeners(native, listens, inherited.filter(isEncrypted), backlog);
+      this.#encrypted = wanted.flatMap(({ service }, index) => {
+        const socket = opened[index];
+        return socket === undefined ? [] : [{ service, listen: socket.listen, socket }];
+      });
+      return [...sockets, ...opened];
+    } catch (error) {
+      closeSockets(native, sockets);
+      throw error;
+    }
   }
 
   async #probe(): Promise<readonly ListenAddress[]> {
-    if (this.#options.joinExisting === true) return this.#listens;
+    const { joinExisting = false } = this.#options;
+    const encrypted: EncryptedListen[] = [];
+    for (const { service, listen } of this.#encryptedListens)
+      encrypted.push({
+        service,
+        listen: joinExisting ? listen : await probeListener(listen),
+        socket: undefined,
+      });
+    this.#encrypted = encrypted;
+    if (joinExisting) return this.#listens;
     const bound: ListenAddress[] = [];
     for (const listen of this.#listens) bound.push(await probeWithoutNative(listen));
     return bound;
@@ -273,13 +339,21 @@ export class Edge {
   #tcpSockets(): WorkerSockets {
     const { addonPath } = this.#options;
     const limits = { ...TCP_LIMITS, ...this.#options.tcp };
-    const listens =
+    const isEncrypted = (socket: OpenSocket): boolean =>
+      this.#encrypted.some((one) => one.socket === socket);
+    const plain: TcpListen[] =
       this.#isNative === true
         ? this.#sockets
-            .filter((socket) => socket.protocol === "tcp")
+            .filter((socket) => socket.protocol === "tcp" && !isEncrypted(socket))
             .map(({ fd, listen }) => ({ kind: "fd", fd, listen }) as const)
         : this.#bound.map((listen) => ({ kind: "address", listen }) as const);
-    return { kind: "tcp", listens, limits, addonPath };
+    const encrypted = this.#encrypted.map(({ service, listen, socket }): TcpListen =>
+      socket === undefined
+        ? { kind: "address", listen, service }
+        : { kind: "fd", fd: socket.fd, listen, service },
+    );
+    const certificate = this.#options.encrypted?.certificate;
+    return { kind: "tcp", listens: [...plain, ...encrypted], limits, certificate, addonPath };
   }
 
   #supervise(index: number, sockets: WorkerSockets): Supervisor {
@@ -290,6 +364,7 @@ export class Edge {
       handlerModule: String(handlerModule),
       handlerData,
       sockets,
+      proxies: this.#options.proxies ?? [],
       standby: this.#options.standby,
       heapMaxMb: this.#options.workerHeapMaxMb ?? WORKER_HEAP_MAX_MB,
       logger,

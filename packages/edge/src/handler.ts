@@ -4,13 +4,31 @@
 
 import { OverlayObserver, OverlayReader, World, type SharedWorld } from "@meridian/snapshot";
 import { wordsOf } from "./answer-counter.ts";
+import { ServerCookies } from "./cookie.ts";
 import { WorkerCounters } from "./counters.ts";
-import type { HandlerBinding, HandlerContext, PacketHandler } from "./packet-handler.ts";
+import type { SigningMessage, ZoneOrders } from "./dnssec/signed-answers.ts";
+import type {
+  Channel,
+  HandlerBinding,
+  HandlerContext,
+  LaterAnswer,
+  MessageStream,
+  PacketHandler,
+} from "./packet-handler.ts";
 import { QueryHandler } from "./query-handler.ts";
 import { makeLogBuffer, QueryLogWriter } from "./query-log.ts";
 import { rehearse } from "./query-rehearsal.ts";
 import { ServedSnapshot } from "./query-state.ts";
+import { ResponseLimiter } from "./response-limiter.ts";
 import { TOP_NAMES_BYTES, TopNames } from "./top-names.ts";
+import type { ZoneNotified } from "./transfers/notify-receiver.ts";
+import type { TransferNotice } from "./transfers/transfer-notices.ts";
+import { Transfers } from "./transfers/transfers.ts";
+import {
+  UpdateRequests,
+  type UpdateNotice,
+  type UpdatedMessage,
+} from "./updates/update-requests.ts";
 
 /** `EdgeOptions.handlerData` of this module. */
 export interface HandlerData {
@@ -21,6 +39,14 @@ export interface HandlerData {
   readonly keepaliveSeconds?: number;
   /** Prefixes whose clients may ask for diagnoses. */
   readonly diagnosis?: readonly string[];
+  /** Secrets of 16 bytes for cookies, until a message brings others; without any, cookies are not looked at. */
+  readonly cookieSecrets?: readonly Uint8Array[];
+  /** What a client prefix may be sent over UDP by one worker. */
+  readonly limit?: {
+    readonly rate: number;
+    readonly exempt: readonly string[];
+    readonly seed: number;
+  };
   readonly log?: {
     readonly every: number;
     readonly ringBytes: number;
@@ -36,6 +62,20 @@ export interface SnapshotMessage {
   readonly world: SharedWorld;
   readonly overlay: SharedArrayBuffer;
   readonly slotCount: number;
+  /** Names of signed zones in order, by the index of the zone. */
+  readonly orders?: ZoneOrders;
+}
+
+/** What `Edge.post` sends to have cookies made with other secrets. */
+export interface CookiesMessage {
+  readonly kind: "cookies";
+  readonly secrets: readonly Uint8Array[];
+}
+
+/** What `Edge.post` sends to have transfers signed: secrets by what zones call them. */
+export interface SecretsMessage {
+  readonly kind: "secrets";
+  readonly secrets: ReadonlyMap<string, string>;
 }
 
 /** What a worker posts to the main thread. */
@@ -56,6 +96,15 @@ export type HandlerReport =
       /** What it had counted until then (`wordsOf`). */
       readonly countedBefore: readonly number[];
     }
+  /** A client prefix passed its rate, and so did others since the last report. */
+  | {
+      readonly kind: "limited";
+      readonly worker: number;
+      readonly prefix: string;
+      readonly others: number;
+    }
+  /** Under overload its packets are read before they are left out: the kernel takes no filter. */
+  | { readonly kind: "unfiltered"; readonly worker: number }
   | {
       readonly kind: "refused";
       readonly worker: number;
@@ -83,12 +132,23 @@ class QueryWorker implements PacketHandler {
   readonly #counters: WorkerCounters = new WorkerCounters();
   readonly #topNames: SharedArrayBuffer = new SharedArrayBuffer(TOP_NAMES_BYTES);
   readonly #log: SharedArrayBuffer | undefined;
+  readonly #cookies: ServerCookies | undefined;
+  readonly #transfers = new Transfers(
+    (notice) => this.#post(notice),
+    (counter) => this.#counters.add(counter),
+  );
+  readonly #updates = new UpdateRequests(this.#transfers, (notice) => this.#post(notice));
   #handler: QueryHandler | undefined;
   #served: SnapshotMessage | undefined;
+  #world: World | undefined;
+  #snapshot: ServedSnapshot | undefined;
+  #signing: SigningMessage | undefined;
 
   constructor(data: HandlerData, context: HandlerContext) {
     this.#data = data;
     this.#context = context;
+    const { cookieSecrets } = data;
+    this.#cookies = cookieSecrets === undefined ? undefined : new ServerCookies(cookieSecrets);
     this.#log = data.log === undefined ? undefined : makeLogBuffer(data.log.ringBytes);
     this.#post({
       kind: "buffers",
@@ -103,8 +163,40 @@ class QueryWorker implements PacketHandler {
     this.#handler?.beginBatch();
   }
 
-  lookAhead(input: Uint8Array, stride: number, lengths: Int32Array, count: number): void {
-    this.#handler?.lookAhead(input, stride, lengths, count);
+  lookAhead(
+    input: Uint8Array,
+    stride: number,
+    lengths: Int32Array,
+    count: number,
+    source: Uint8Array,
+    sourceStarts: Int32Array,
+    families: Int32Array,
+  ): void {
+    this.#handler?.lookAhead(input, stride, lengths, count, source, sourceStarts, families);
+  }
+
+  mayLeaveOut(
+    input: Uint8Array,
+    start: number,
+    length: number,
+    source: Uint8Array,
+    sourceStart: number,
+    family: number,
+  ): boolean {
+    const handler = this.#handler;
+    return handler?.mayLeaveOut(input, start, length, source, sourceStart, family) ?? false;
+  }
+
+  get exempt(): readonly string[] | undefined {
+    return this.#data.limit?.exempt;
+  }
+
+  setOverloaded(isOverloaded: boolean): void {
+    this.#handler?.setOverloaded(isOverloaded);
+  }
+
+  filterRefused(): void {
+    this.#post({ kind: "unfiltered", worker: this.#context.index });
   }
 
   endBatch(): void {
@@ -140,8 +232,24 @@ class QueryWorker implements PacketHandler {
     );
   }
 
+  setChannel(channel: Channel): void {
+    this.#transfers.setChannel(channel);
+  }
+
+  takeStream(): MessageStream | undefined {
+    return this.#transfers.takeStream();
+  }
+
+  takeLater(): LaterAnswer | undefined {
+    return this.#updates.takeLater();
+  }
+
   onMessage(message: unknown): void {
     if (isSnapshotMessage(message)) this.#serve(message);
+    else if (isCookiesMessage(message)) this.#cookies?.rotate(message.secrets);
+    else if (isSigningMessage(message)) this.#sign(message);
+    else if (isSecretsMessage(message)) this.#transfers.setSecrets(message.secrets);
+    else if (isUpdatedMessage(message)) this.#updates.answer(message);
   }
 
   rehearse(): void {
@@ -162,11 +270,16 @@ class QueryWorker implements PacketHandler {
       revision,
       world,
       new OverlayReader(message.overlay, message.slotCount, index),
+      message.orders,
+      this.#snapshot,
     );
+    this.#snapshot = served;
     const countedBefore = wordsOf(new Uint32Array(this.#counters.fixedBuffer));
     this.#served = message;
-    if (this.#handler === undefined) this.#handler = this.#makeHandler(served);
-    else this.#handler.serve(served);
+    if (this.#handler === undefined) {
+      this.#handler = this.#makeHandler(served);
+      if (this.#signing !== undefined) this.#handler.sign(this.#signing);
+    } else this.#handler.serve(served);
     this.#post({
       kind: "serving",
       worker: index,
@@ -174,23 +287,41 @@ class QueryWorker implements PacketHandler {
       counters: this.#counters.snapshotBuffer,
       countedBefore,
     });
+    const before = this.#world;
+    this.#world = world;
+    if (this.#context.role === "tcp") this.#transfers.served(before, world);
+  }
+
+  #sign(message: SigningMessage): void {
+    this.#signing = message;
+    this.#handler?.sign(message);
+    if (this.#context.role === "tcp") this.#transfers.sign(message.materials);
   }
 
   #makeHandler(served: ServedSnapshot): QueryHandler {
-    const { log, kind: _, ...texts } = this.#data;
+    const { log, kind: _, cookieSecrets: _secrets, limit, ...texts } = this.#data;
+    const cookies = this.#cookies;
+    const onLimited = (prefix: string, others: number): void =>
+      this.#post({ kind: "limited", worker: this.#context.index, prefix, others });
     const ring = this.#log;
     return new QueryHandler(served, {
       ...texts,
       counters: this.#counters,
       topNames: new TopNames(this.#topNames),
+      ...(cookies === undefined ? {} : { cookies }),
+      ...(limit === undefined || this.#context.role === "tcp"
+        ? {}
+        : { limiter: new ResponseLimiter({ ...limit, onLimited }) }),
       ...(log !== undefined && ring !== undefined
         ? { log: new QueryLogWriter(ring, log), logEvery: log.every }
         : {}),
       nowMs: () => Date.now(),
+      transfers: this.#transfers,
+      updates: this.#updates,
     });
   }
 
-  #post(report: HandlerReport): void {
+  #post(report: HandlerReport | TransferNotice | ZoneNotified | UpdateNotice): void {
     this.#context.post(report);
   }
 }
@@ -226,13 +357,83 @@ function isHandlerData(data: unknown): data is HandlerData {
   return typeof data === "object" && data !== null && "kind" in data && data.kind === "query";
 }
 
+/** True for what it posts of transfers. */
+export function isTransferNotice(message: unknown): message is TransferNotice {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    message.kind === "transfer"
+  );
+}
+
+/** True for what it posts of secondary zones. */
+export function isZoneNotified(message: unknown): message is ZoneNotified {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    message.kind === "zone-notified"
+  );
+}
+
+/** True for an update that a worker asks to hand on. */
+export function isUpdateNotice(message: unknown): message is UpdateNotice {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    message.kind === "update"
+  );
+}
+
 /** True for what Meridian's own handler posts. */
 export function isHandlerReport(message: unknown): message is HandlerReport {
   return (
     typeof message === "object" &&
     message !== null &&
     "kind" in message &&
-    (message.kind === "buffers" || message.kind === "serving" || message.kind === "refused")
+    (message.kind === "buffers" ||
+      message.kind === "serving" ||
+      message.kind === "limited" ||
+      message.kind === "unfiltered" ||
+      message.kind === "refused")
+  );
+}
+
+function isCookiesMessage(message: unknown): message is CookiesMessage {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    message.kind === "cookies"
+  );
+}
+
+function isSigningMessage(message: unknown): message is SigningMessage {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    message.kind === "signing"
+  );
+}
+
+function isSecretsMessage(message: unknown): message is SecretsMessage {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    message.kind === "secrets"
+  );
+}
+
+function isUpdatedMessage(message: unknown): message is UpdatedMessage {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    message.kind === "updated"
   );
 }
 

@@ -7,6 +7,7 @@ export type {
   EdgeOptions,
   EdgeStatus,
   EdgeWorkerStatus,
+  EncryptedListens,
 } from "./edge.ts";
 export { AnswerCounter, wordsOf, type AnswerTotals } from "./answer-counter.ts";
 export { SILENT_LOGGER } from "./edge-logger.ts";
@@ -42,13 +43,40 @@ export {
   type AskedPair,
 } from "./answer-comparison.ts";
 export { WorkerCounters } from "./counters.ts";
-export { isHandlerReport, openWorld } from "./handler.ts";
-export type { HandlerData, HandlerReport, SnapshotMessage } from "./handler.ts";
+export {
+  isHandlerReport,
+  isTransferNotice,
+  isUpdateNotice,
+  isZoneNotified,
+  openWorld,
+} from "./handler.ts";
+export {
+  UpdateRequests,
+  type UpdateNotice,
+  type UpdatedMessage,
+} from "./updates/update-requests.ts";
+export type { Certificate, EncryptedService } from "./tcp-encryption.ts";
+export { EdgeFront, RATE_LIMIT_MAX, type FrontOptions } from "./edge-front.ts";
+export { ResponseLimiter } from "./response-limiter.ts";
+export { ServerCookies } from "./cookie.ts";
+export type {
+  CookiesMessage,
+  HandlerData,
+  HandlerReport,
+  SecretsMessage,
+  SnapshotMessage,
+} from "./handler.ts";
 export { formatLogLine } from "./query-log-line.ts";
 export type { LogLine } from "./query-log-line.ts";
 export { QueryLogReader, QueryLogWriter, makeLogBuffer } from "./query-log.ts";
 export type { LogPrivacy, LogRecord } from "./query-log.ts";
-export { QueryHandler, UDP_BYTES_MAX } from "./query-handler.ts";
+export { AheadSigner } from "./dnssec/ahead-signer.ts";
+export { EdgeSigning } from "./dnssec/edge-signing.ts";
+export type { SigningView } from "./dnssec/signing-explanation.ts";
+export { SigningRole } from "./dnssec/signing-role.ts";
+export type { SigningMessage } from "./dnssec/signed-answers.ts";
+export { UDP_BYTES_MAX } from "./opt-writer.ts";
+export { QueryHandler } from "./query-handler.ts";
 export type { QueryHandlerOptions } from "./query-handler.ts";
 export { ServedSnapshot } from "./query-state.ts";
 export { TOP_NAMES_BYTES, TopNames, topNames } from "./top-names.ts";
@@ -79,3 +107,6 @@ export { LocalServer, type LocalServerOptions } from "./local/local-server.ts";
 export { linkMetricDefinitions } from "./local/local-metrics.ts";
 export { pastOf, type PastOfEdge } from "./local/local-past.ts";
 export { processEnded } from "./process-ended.ts";
+export { RoutedRecords } from "./transfers/routed-records.ts";
+export type { TransferNotice } from "./transfers/transfer-notices.ts";
+export { Transfers } from "./transfers/transfers.ts";

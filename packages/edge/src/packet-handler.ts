@@ -5,16 +5,65 @@
  * DNS and never sees a socket. Everything is a byte range or a small integer, so nothing is allocated per query.
  */
 
+/** An answer of several messages, taken one by one as the client reads them. */
+export interface MessageStream {
+  /** The next whole message; undefined after the last. */
+  next(): Uint8Array | undefined;
+  /** No more are taken. Idempotent. */
+  close(): void;
+}
+
+/** An answer that is not ready when `handle()` returns. */
+export interface LaterAnswer {
+  /** `send` is called at most once, with a whole message, in the thread that was given the packet. */
+  whenAnswered(send: (message: Uint8Array) => void): void;
+}
+
+/** How packets come: in the clear, inside TLS, or inside TLS in which zones may be sent (1.3, agreed on as "dot": RFC 9103 §7). */
+export type Channel = "clear" | "tls" | "xot";
+
 /** What a transport calls; one per worker thread. Never throws on packet content. */
 export interface PacketHandler {
   /** Before the packets of a batch: adopts the newest overlay bank (hazard protocol inside). */
   beginBatch(): void;
 
   /**
-   * After `beginBatch()`, the packets that will be handled, all at once: packet `i` is `lengths[i]` bytes at `input[i × stride]`. A handler
-   * may have them load what they will need; it answers none of them here.
+   * After `beginBatch()`, the packets that will be handled, all at once: packet `i` is `lengths[i]` bytes at `input[i × stride]`, and its
+   * client's address lies at `source[sourceStarts[i]]`. A handler may have them load what they will need; it answers none of them here.
    */
-  lookAhead?(input: Uint8Array, stride: number, lengths: Int32Array, count: number): void;
+  lookAhead?(
+    input: Uint8Array,
+    stride: number,
+    lengths: Int32Array,
+    count: number,
+    source: Uint8Array,
+    sourceStarts: Int32Array,
+    families: Int32Array,
+  ): void;
+
+  /**
+   * While more comes than can be answered: whether a packet may be left out, as nobody vouches for its sender. `handle()` is not called then.
+   */
+  mayLeaveOut?(
+    input: Uint8Array,
+    start: number,
+    length: number,
+    source: Uint8Array,
+    sourceStart: number,
+    family: number,
+  ): boolean;
+
+  /**
+   * Prefixes from which no packet may be left out: the transport may have the kernel leave out others that have no whole cookie (RFC 9018), as
+   * `mayLeaveOut()` would. Undefined where only that can tell.
+   */
+  readonly exempt?: readonly string[] | undefined;
+
+  /** Between batches: whether more comes than can be answered. Not called where nothing changes. */
+  setOverloaded?(isOverloaded: boolean): void;
+
+  /** The kernel was to leave out packets and does not: they are read first. At most once. */
+  filterRefused?(): void;
 
   /** After the batch, before blocking: marks this worker idle so that the overlay writer need not wait for it. */
   endBatch(): void;
@@ -38,6 +87,15 @@ export interface PacketHandler {
     family: number,
     isTcp: boolean,
   ): number;
+
+  /** Before the packets of a connection: how all come that follow, until it is called again. "clear" at first. */
+  setChannel?(channel: Channel): void;
+
+  /** After `handle()` of a packet over TCP: what is sent in place of what it wrote, if anything. */
+  takeStream?(): MessageStream | undefined;
+
+  /** After `handle()` that returned 0: the answer may come later. */
+  takeLater?(): LaterAnswer | undefined;
 }
 
 /** What a worker tells a handler about where it runs. */

@@ -77,6 +77,10 @@ export function decide(
     words[shape + Shape.ttlMax]!,
   );
   const family = wantedFamily(query.message.type);
+  selector.variantBits = zone.variantBits;
+  // Of the wildcard where one stands for the name: it is signed once for all of those.
+  if (zone.variantBits !== 0)
+    selector.variantSeed = name.hashes[query.boundLabel + query.lookup.label]!;
   const answers = words[shape + Shape.answers]!;
   const outcome = selector.select(
     overlay.slots,
@@ -105,6 +109,7 @@ function wantedFamily(type: number): number {
 function answerTtl(query: QueryState, chunk: NamesChunk, shape: number): number {
   const least = chunk.words[shape + Shape.ttlMin]!;
   const most = chunk.words[shape + Shape.ttlMax]!;
+  if (query.signer !== null) query.signer.originalTtl = most;
   return Math.max(least, Math.min(most, query.served.selector.changeSeconds));
 }
 

@@ -82,7 +82,7 @@ export class Diagnosis {
     const label = isBranch ? 2 : 1;
     const { otherName } = query.served;
     otherName.set(name.bytes, name.starts[label]!, name.length, name.messageOffsets[label]!);
-    const zone = query.served.world.zones.find(otherName, 0);
+    const zone = query.zones.find(otherName, 0);
     if (zone === undefined) return NOT_DIAGNOSIS;
     const found = query.lookup.find(zone, otherName, false);
     if (found !== Found.exact && found !== Found.wildcard) return NOT_DIAGNOSIS;

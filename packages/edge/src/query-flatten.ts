@@ -2,6 +2,7 @@
 
 import { RRType } from "@meridian/dns";
 import { Found } from "@meridian/snapshot";
+import { isHidden } from "./query-access.ts";
 import type { QueryState } from "./query-state.ts";
 import { Section } from "./response-writer.ts";
 
@@ -18,10 +19,10 @@ export function flatten(
   ttl: number,
 ): boolean {
   const { otherLookup, message, response } = query;
-  const { otherName, world } = query.served;
+  const { otherName } = query.served;
   otherName.set(bytes, at, at + length, 0);
-  const zone = world.zones.find(otherName, 0);
-  if (zone === undefined) return false;
+  const zone = query.zones.find(otherName, 0);
+  if (zone === undefined || isHidden(query, zone)) return false;
   const found = otherLookup.find(zone, otherName, false);
   if (found !== Found.exact && found !== Found.wildcard) return false;
   const set = otherLookup.set(message.type);

@@ -1,33 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The query path. `handle` reads like the protocol: parse, check the class, resolve, finish. It is given ranges of the transport's
-// buffers, writes the response where it will leave from, and allocates nothing.
+// The query path. It reads like the protocol: parse, begin the response, check the class, resolve, finish, limit. It is given ranges of the
+// transport's buffers, writes the response where it will leave from, and allocates nothing.
 
-import { Rcode } from "@meridian/dns";
-import { FAMILY_IPV6, LookAhead, Mode } from "@meridian/snapshot";
+import { Opcode, Rcode, tsigBytes } from "@meridian/dns";
+import { FAMILY_IPV6, LookAhead, Mode, type LoadedZone } from "@meridian/snapshot";
 import { FixedCounter } from "./counter-layout.ts";
+import { SigningRole } from "./dnssec/signing-role.ts";
 import type { WorkerCounters } from "./counters.ts";
-import { ECS_HEADER_BYTES } from "./ecs.ts";
-import { EDE_BYTES, EdnsOption, KEEPALIVE_BYTES, NSID_BYTES_MAX, OPT_BYTES } from "./edns.ts";
-import type { PacketHandler } from "./packet-handler.ts";
+import type { ServerCookies } from "./cookie.ts";
+import {
+  NOT_PRESIGNED,
+  SignedAnswers,
+  type SigningMessage,
+  type ZoneOrders,
+} from "./dnssec/signed-answers.ts";
+import { OptWriter } from "./opt-writer.ts";
+import { PresignedAnswers } from "./presigned/presigned-answers.ts";
+import type { MessageStream, PacketHandler } from "./packet-handler.ts";
+import { isRestricted } from "./query-access.ts";
+import { chooseView, hasViews } from "./query-view.ts";
 import { ChaosAnswers, type ChaosTexts } from "./query-chaos.ts";
-import { LogEntry, LOG_ENDPOINTS_MAX, type QueryLogWriter } from "./query-log.ts";
+import { QueryFrame } from "./query-frame.ts";
+import { PASSES, QueryLimits } from "./query-limits.ts";
+import type { QueryLogWriter } from "./query-log.ts";
+import { QueryObserver } from "./query-observer.ts";
 import { Diagnosis, NOT_DIAGNOSIS } from "./query-diagnosis.ts";
 import { HEADER_BYTES, Parsed } from "./query-message.ts";
-import { Chain, resolve } from "./query-resolve.ts";
-import { NO_EDE, QueryState, type ServedSnapshot } from "./query-state.ts";
+import { QueryRequests } from "./query-requests.ts";
+import { Chain, isProhibited, resolve } from "./query-resolve.ts";
+import { QueryState, type ServedSnapshot } from "./query-state.ts";
+import type { ResponseLimiter } from "./response-limiter.ts";
 import type { TopNames } from "./top-names.ts";
+import type { TransferSigner } from "./transfers/transfer-messages.ts";
+import type { Transfers } from "./transfers/transfers.ts";
+import type { UpdateRequests } from "./updates/update-requests.ts";
 
-/** Largest UDP response: what crosses ordinary paths unfragmented (RFC 9715). */
-export const UDP_BYTES_MAX = 1232;
 /** Bytes of sections below which a batch is answered without looking ahead: what a core's own cache holds. */
 const LOOK_AHEAD_BYTES_MIN = 2 * 1024 * 1024;
 /** Queries below which there is nothing to do at once. */
 const LOOK_AHEAD_QUERIES_MIN = 4;
-const UDP_BYTES_WITHOUT_EDNS = 512;
 const CLASS_IN = 1;
 const CLASS_CH = 3;
 const TYPE_OPT = 41;
+/** Says in a bitmap that a name does not exist, and is nothing to ask for (RFC 9824 §3.5). */
+const TYPE_NXNAME = 128;
 const TYPE_TKEY = 249;
 const TYPE_TSIG = 250;
 const TYPE_IXFR = 251;
@@ -48,44 +65,98 @@ export interface QueryHandlerOptions extends ChaosTexts {
   readonly logEvery?: number;
   /** Prefixes whose clients may ask for diagnoses (query-diagnosis.ts); none unless given. */
   readonly diagnosis?: readonly string[];
+  /** Makes and checks cookies; a client's COOKIE option is not looked at without it. */
+  readonly cookies?: ServerCookies;
+  /** Judges responses over UDP to clients without a good cookie. */
+  readonly limiter?: ResponseLimiter;
   /** Wall time in milliseconds; asked once a batch. */
   readonly nowMs: () => number;
+  /** Whether zones of views are shown to nobody, whoever asks. */
+  readonly ignoresViews?: boolean;
+  /** Zones as a whole, and the keys of who may have them; nobody may without it. */
+  readonly transfers?: Transfers;
+  /** Takes dynamic updates; they are not implemented without it. */
+  readonly updates?: UpdateRequests;
 }
 
 export class QueryHandler implements PacketHandler {
   readonly #options: QueryHandlerOptions;
   readonly #counters: WorkerCounters;
   readonly #chaos: ChaosAnswers;
-  readonly #nsid: Uint8Array;
-  readonly #keepaliveDeciseconds: number;
+  readonly #frame: QueryFrame;
+  readonly #observer: QueryObserver;
   readonly #query: QueryState;
   readonly #chain: Chain = new Chain();
-  readonly #entry: LogEntry = new LogEntry();
   readonly #diagnosis: Diagnosis | undefined;
+  /** Undefined where no zone is signed. */
+  #signed: SignedAnswers | PresignedAnswers | undefined;
+  /** Undefined where no zone is signed here. */
+  #online: SignedAnswers | undefined;
   /** Undefined where what is served fits the caches. */
   #ahead: LookAhead | undefined;
-  #nowMs = 0;
-  #logCountdown: number;
+  /** Whether it depends on the client which zones there are. */
+  #hasViews: boolean;
+  /** Whether some zone is not for everybody. */
+  #isRestricted: boolean;
+  readonly #limits: QueryLimits | undefined;
+  readonly #requests: QueryRequests;
+  /** Of the request in hand, once its signature was found right. */
+  #signer: TransferSigner | undefined;
 
   constructor(served: ServedSnapshot, options: QueryHandlerOptions) {
     this.#options = options;
     this.#counters = options.counters;
     this.#chaos = new ChaosAnswers(options);
-    this.#nsid = Buffer.from(options.nsid ?? "").subarray(0, NSID_BYTES_MAX);
-    this.#keepaliveDeciseconds = Math.min(0xffff, (options.keepaliveSeconds ?? 10) * 10);
-    this.#query = new QueryState(served);
-    this.#logCountdown = options.logEvery ?? 1;
-    const { diagnosis = [] } = options;
+    this.#query = new QueryState(served, options.cookies);
+    const { counters, cookies, limiter, diagnosis = [] } = options;
+    this.#frame = new QueryFrame(this.#query, new OptWriter(this.#query, options), counters);
+    this.#observer = new QueryObserver(this.#query, options);
+    this.#limits =
+      limiter === undefined
+        ? undefined
+        : new QueryLimits(this.#query, this.#frame, { counters, limiter, cookies });
+    this.#requests = new QueryRequests(this.#query, this.#frame, this.#limits, options);
     this.#diagnosis = diagnosis.length === 0 ? undefined : new Diagnosis(diagnosis);
     served.selector.counts = this.#counters.reshapeFor(served.world);
+    this.#hasViews = hasViews(served.world, options);
+    this.#isRestricted = isRestricted(served.world);
     this.#ahead = this.#lookAheadFor(served);
+    this.#follow(served.orders);
   }
 
   /** Serves another snapshot from the next packet on. Not between `beginBatch` and `endBatch`. */
   serve(served: ServedSnapshot): void {
     this.#query.served = served;
+    this.#query.zones = served.world.zones;
+    this.#hasViews = hasViews(served.world, this.#options);
     served.selector.counts = this.#counters.reshapeFor(served.world);
+    this.#isRestricted = isRestricted(served.world);
     this.#ahead = this.#lookAheadFor(served);
+    this.#online?.serve(served, served.orders);
+    this.#follow(served.orders);
+  }
+
+  /** Signs with other material from the next packet on. Not between `beginBatch` and `endBatch`; throws where a key cannot be read. */
+  sign(message: SigningMessage, role: number = SigningRole.answerer): void {
+    const query = this.#query;
+    const signed = new SignedAnswers(query, message, this.#counters, role);
+    const { served } = query;
+    const orders = message.revision === served.revision ? message.orders : served.orders;
+    signed.serve(served, orders);
+    this.#online = message.materials.length === 0 ? undefined : signed;
+    this.#follow(orders);
+  }
+
+  /** Zones may be signed in their own data. */
+  #follow(orders: ZoneOrders | undefined): void {
+    const query = this.#query;
+    const online = this.#online;
+    this.#signed = PresignedAnswers.of(query, online, query.served, orders) ?? online;
+  }
+
+  /** Zones that are served and signed. */
+  get signedZones(): readonly LoadedZone[] {
+    return (this.#online?.zones ?? []).flatMap((zone) => (zone === undefined ? [] : [zone.zone]));
   }
 
   #lookAheadFor({ world, selector }: ServedSnapshot): LookAhead | undefined {
@@ -100,15 +171,42 @@ export class QueryHandler implements PacketHandler {
   }
 
   beginBatch(): void {
-    this.#nowMs = this.#options.nowMs();
-    this.#query.nowSeconds = Math.floor(this.#nowMs / 1000);
+    const nowMs = this.#options.nowMs();
+    this.#observer.nowMs = nowMs;
+    if (this.#limits !== undefined) this.#limits.nowMs = nowMs;
+    this.#query.nowSeconds = Math.floor(nowMs / 1000);
     this.#query.served.overlay.enter();
+    this.#signed?.beginBatch(nowMs);
   }
 
-  lookAhead(input: Uint8Array, stride: number, lengths: Int32Array, count: number): void {
-    const ahead = this.#ahead;
-    if (ahead === undefined || count < LOOK_AHEAD_QUERIES_MIN) return;
-    ahead.run(input, stride, lengths, count, this.#query.served.overlay.slots);
+  lookAhead(
+    input: Uint8Array,
+    stride: number,
+    lengths: Int32Array,
+    count: number,
+    source: Uint8Array,
+    sourceStarts: Int32Array,
+    families: Int32Array,
+  ): void {
+    if (count < LOOK_AHEAD_QUERIES_MIN) return;
+    this.#ahead?.run(input, stride, lengths, count, this.#query.served.overlay.slots);
+    this.#limits?.lookAhead(source, sourceStarts, families, count);
+  }
+
+  /** Where responses are limited: all but those who have a valid cookie, and who are exempt. */
+  mayLeaveOut(
+    input: Uint8Array,
+    start: number,
+    length: number,
+    source: Uint8Array,
+    sourceStart: number,
+    family: number,
+  ): boolean {
+    return this.#limits?.mayLeaveOut(input, start, length, source, sourceStart, family) ?? false;
+  }
+
+  setOverloaded(isOverloaded: boolean): void {
+    if (this.#limits !== undefined) this.#limits.isOverloaded = isOverloaded;
   }
 
   endBatch(): void {
@@ -128,27 +226,84 @@ export class QueryHandler implements PacketHandler {
     isTcp: boolean,
   ): number {
     const query = this.#query;
-    const { message } = query;
+    query.take(input, start, length, output, outputStart, outputMax);
+    query.begin(source, sourceStart, family, isTcp);
     this.#count(length, family, isTcp);
-    query.begin(input, source, sourceStart, family, isTcp);
-    const parsed = message.parse(input, start, length, query.served.name);
+    return this.#handle();
+  }
+
+  takeStream(): MessageStream | undefined {
+    return this.#options.transfers?.takeStream();
+  }
+
+  /** The packet that the query has taken. */
+  #handle(): number {
+    const query = this.#query;
+    const { input, start, length, outputMax } = query;
+    const parsed = query.message.parse(input, start, length, query.served.name);
     if (parsed === Parsed.silent || outputMax < HEADER_BYTES) {
       this.#counters.add(FixedCounter.silent);
       return 0;
     }
-    if (parsed === Parsed.notImp) return this.#headerOnly(Rcode.NOTIMP, output, outputStart);
-    if (parsed === Parsed.formErr) return this.#headerOnly(Rcode.FORMERR, output, outputStart);
-    const limit = this.#limit(outputMax, isTcp);
-    if (!this.#begin(output, outputStart, limit))
-      return this.#headerOnly(Rcode.SERVFAIL, output, outputStart);
-    const rcode =
-      parsed === Parsed.query
-        ? this.#answer()
-        : parsed === Parsed.badVers
-          ? Rcode.BADVERS
-          : Rcode.FORMERR;
-    const bytes = this.#finish(rcode);
-    this.#observe(rcode, start, length, output, outputStart, bytes);
+    return parsed === Parsed.query ? this.#respond(parsed) : this.#handleOther(parsed);
+  }
+
+  /** What is malformed, signed, or of another opcode. */
+  #handleOther(parsed: number): number {
+    switch (parsed) {
+      case Parsed.signed:
+        return this.#handleSigned();
+      case Parsed.update:
+        return this.#requests.update();
+      case Parsed.notImp:
+        if (this.#query.message.opcode === Opcode.NOTIFY) return this.#requests.notify();
+        return this.#refuse(Rcode.NOTIMP);
+      case Parsed.formErr:
+        return this.#refuse(Rcode.FORMERR);
+      default:
+        return this.#respond(parsed);
+    }
+  }
+
+  #refuse(rcode: number): number {
+    if (this.#limits?.passes(HEADER_BYTES) === false) return this.#limits.drop();
+    return this.#frame.headerOnly(rcode);
+  }
+
+  /** RFC 8945 §5.2: what is signed rightly is answered as if it were not, and the answer is signed. */
+  #handleSigned(): number {
+    const query = this.#query;
+    const checked = this.#requests.check();
+    if (typeof checked === "number") return checked;
+    const { bare, signer, signedBy, viewKey } = checked;
+    const { output, outputStart } = query;
+    const bytesMax = this.#frame.bytesMax() - tsigBytes(signer.key);
+    query.take(bare, 0, bare.length, output, outputStart, bytesMax);
+    this.#signer = signer;
+    query.signedBy = signedBy;
+    query.viewKey = viewKey;
+    const bytes = this.#handle();
+    this.#signer = undefined;
+    query.signedBy = undefined;
+    query.viewKey = -1;
+    if (bytes === 0 || this.#options.transfers?.hasStream === true) return bytes;
+    const answer = output.slice(outputStart, outputStart + bytes);
+    const signed = signer.session.sign(answer, signer.nowSeconds());
+    output.set(signed, outputStart);
+    this.#counters.addBytes(FixedCounter.answerBytes, signed.length - bytes);
+    return signed.length;
+  }
+
+  #respond(parsed: number): number {
+    const bytesMax = this.#frame.bytesMax();
+    if (!this.#frame.begin(bytesMax)) return this.#frame.headerOnly(Rcode.SERVFAIL);
+    const rcode = parsed === Parsed.query ? this.#answer() : rcodeOf(parsed);
+    const bytes = this.#frame.finish(rcode);
+    if (this.#limits !== undefined && !this.#query.isTcp) {
+      const replaced = this.#limits.replace(bytes, bytesMax);
+      if (replaced !== PASSES) return replaced;
+    }
+    this.#observer.observe(rcode, bytes);
     return bytes;
   }
 
@@ -166,23 +321,38 @@ export class QueryHandler implements PacketHandler {
 
   #answerIn(): number {
     const query = this.#query;
+    if (this.#hasViews) chooseView(query, query.viewKey);
     this.#options.topNames?.note(query.served.name);
     switch (query.message.type) {
       case TYPE_OPT:
+      case TYPE_NXNAME:
       case TYPE_TKEY:
       case TYPE_TSIG:
         return Rcode.FORMERR;
       case TYPE_AXFR:
       case TYPE_IXFR:
-        return Rcode.REFUSED;
+        return this.#options.transfers?.answer(query, this.#signer) ?? Rcode.REFUSED;
       case TYPE_MAILB:
       case TYPE_MAILA:
         return Rcode.NOTIMP;
       default: {
         const rcode = this.#diagnosis === undefined ? NOT_DIAGNOSIS : this.#diagnosis.answer(query);
-        return rcode === NOT_DIAGNOSIS ? resolve(query, this.#chain) : rcode;
+        if (rcode !== NOT_DIAGNOSIS) return rcode;
+        if (this.#isRestricted && isProhibited(query)) return Rcode.REFUSED;
+        return this.#signed === undefined
+          ? resolve(query, this.#chain)
+          : this.#answerSigned(this.#signed);
       }
     }
+  }
+
+  /** There are signed zones; the query may ask for another one, or without DO. */
+  #answerSigned(signed: SignedAnswers | PresignedAnswers): number {
+    const rcode = signed.answerApex();
+    if (rcode !== NOT_PRESIGNED) return rcode;
+    return this.#query.message.edns.isDo && signed.hasSigned
+      ? signed.resolve(this.#chain)
+      : resolve(this.#query, this.#chain);
   }
 
   #answerChaos(index: number): number {
@@ -200,205 +370,16 @@ export class QueryHandler implements PacketHandler {
     return ChaosAnswers.rcode(index);
   }
 
-  /** The size that the response may have: 512 without EDNS, else what the client offers up to 1232 (design §9). */
-  #limit(outputMax: number, isTcp: boolean): number {
-    const { edns } = this.#query.message;
-    if (isTcp) return Math.min(outputMax, 0xffff);
-    const offered = edns.isPresent ? Math.min(edns.udpSize, UDP_BYTES_MAX) : UDP_BYTES_WITHOUT_EDNS;
-    return Math.min(outputMax, offered);
-  }
-
-  /** Copies header and question, and keeps room for the OPT record. False where not even they fit. */
-  #begin(output: Uint8Array, outputStart: number, limit: number): boolean {
-    const { message, response, input, inputView } = this.#query;
-    const { edns, start, questionEnd } = message;
-    const bytes = questionEnd - start;
-    const reserve = edns.isPresent ? this.#optBytesMax() : 0;
-    if (bytes + reserve > limit) return false;
-    response.begin(output, outputStart, outputStart + bytes, outputStart + limit - reserve);
-    const { outputView } = response;
-    let index = 0;
-    // Four bytes at a time: 9 ns less for a question of 41 bytes.
-    for (; index + 4 <= bytes; index += 4)
-      outputView.setInt32(outputStart + index, inputView.getInt32(start + index, true), true);
-    for (; index < bytes; index++) output[outputStart + index] = input[start + index]!;
-    return true;
-  }
-
-  #optBytesMax(): number {
-    const { edns } = this.#query.message;
-    let bytes = OPT_BYTES + EDE_BYTES;
-    if (edns.wantsNsid) bytes += 4 + this.#nsid.length;
-    if (edns.wantsKeepalive) bytes += KEEPALIVE_BYTES;
-    if (edns.ecs.isPresent) bytes += ECS_HEADER_BYTES + edns.ecs.addressBytes;
-    return bytes;
-  }
-
-  /** Writes the OPT record and the header; returns the length of the response. */
-  #finish(rcode: number): number {
-    const { message, response, isAuthoritative } = this.#query;
-    const { outputView, start } = response;
-    const hasOpt = message.edns.isPresent;
-    if (hasOpt) this.#writeOpt(rcode);
-    const isAnswer =
-      rcode === Rcode.NOERROR || rcode === Rcode.NXDOMAIN || rcode === Rcode.YXDOMAIN;
-    const flags =
-      0x8000 |
-      message.copiedFlags |
-      (isAuthoritative && isAnswer ? 0x0400 : 0) |
-      (response.isTruncated ? 0x0200 : 0) |
-      (rcode & 0xf);
-    outputView.setInt16(start + 2, flags);
-    outputView.setInt32(start + 6, (response.counts[0]! << 16) | response.counts[1]!);
-    outputView.setInt16(start + 10, response.counts[2]! + (hasOpt ? 1 : 0));
-    return response.at - start;
-  }
-
-  #writeOpt(rcode: number): void {
-    const { message, response } = this.#query;
-    const { output, outputView, at } = response;
-    output[at] = 0;
-    outputView.setInt32(at + 1, (TYPE_OPT << 16) | UDP_BYTES_MAX);
-    // Of the flags only DO is known, and copied (RFC 6891 §6.1.4, RFC 3225 §3).
-    outputView.setInt32(at + 5, ((rcode >>> 4) << 24) | (message.edns.isDo ? 0x8000 : 0));
-    const lengthAt = at + OPT_BYTES - 2;
-    outputView.setInt16(lengthAt, 0);
-    response.at = at + OPT_BYTES;
-    // What is malformed gets no more bytes than it sent.
-    if (rcode !== Rcode.FORMERR) this.#writeOptions();
-    outputView.setInt16(lengthAt, response.at - lengthAt - 2);
-  }
-
-  #writeOptions(): void {
-    const { message, response, input, ede, scope, usesEcs, isTcp } = this.#query;
-    const { edns } = message;
-    if (edns.wantsNsid && this.#nsid.length > 0) {
-      response.u16(EdnsOption.nsid);
-      response.u16(this.#nsid.length);
-      response.copy(this.#nsid, 0, this.#nsid.length);
-    }
-    if (edns.ecs.isPresent) {
-      // Echoed as sent; the scope says for whom the answer holds (RFC 7871 §7.2.1).
-      response.u16(EdnsOption.clientSubnet);
-      response.u16(4 + edns.ecs.addressBytes);
-      response.u16(edns.ecs.ianaFamily);
-      response.byte(edns.ecs.sourcePrefix);
-      response.byte(usesEcs ? scope : 0);
-      this.#query.echoAt = response.at;
-      response.copy(input, edns.ecs.addressStart, edns.ecs.addressBytes);
-    }
-    if (edns.wantsKeepalive && isTcp) {
-      response.u16(EdnsOption.tcpKeepalive);
-      response.u16(2);
-      response.u16(this.#keepaliveDeciseconds);
-    }
-    if (ede !== NO_EDE) {
-      response.u16(EdnsOption.extendedError);
-      response.u16(2);
-      response.u16(ede);
-    }
-  }
-
-  /** For what cannot be understood: never longer than what came. */
-  #headerOnly(rcode: number, output: Uint8Array, outputStart: number): number {
-    const { message, input } = this.#query;
-    output[outputStart] = input[message.start]!;
-    output[outputStart + 1] = input[message.start + 1]!;
-    putU16(output, outputStart + 2, 0x8000 | (message.opcode << 11) | message.copiedFlags | rcode);
-    for (let at = outputStart + 4; at < outputStart + HEADER_BYTES; at++) output[at] = 0;
-    this.#counters.rcode(rcode);
-    return HEADER_BYTES;
-  }
-
   #count(length: number, family: number, isTcp: boolean): void {
     const counters = this.#counters;
     counters.add(isTcp ? FixedCounter.tcpQueries : FixedCounter.udpQueries);
     if (family === FAMILY_IPV6) counters.add(FixedCounter.ipv6Queries);
     counters.addBytes(FixedCounter.queryBytes, length);
   }
-
-  /** Counters, top names and the log: nothing here changes the answer. */
-  #observe(
-    rcode: number,
-    start: number,
-    length: number,
-    output: Uint8Array,
-    outputStart: number,
-    bytes: number,
-  ): void {
-    const query = this.#query;
-    const counters = this.#counters;
-    counters.rcode(rcode);
-    counters.addBytes(FixedCounter.answerBytes, bytes);
-    if (rcode === Rcode.NOERROR && isEmpty(output, outputStart)) counters.add(FixedCounter.empty);
-    if (query.message.edns.isPresent) counters.add(FixedCounter.edns);
-    if (query.response.isTruncated) counters.add(FixedCounter.truncated);
-    if (query.zoneIndex >= 0) counters.zone(query.zoneIndex);
-    if (query.usesEcs) counters.add(FixedCounter.ecsUsed);
-    if (query.hasDecision) this.#countDecision();
-    const { log } = this.#options;
-    // A diagnosis could not be asked again from the log: only the list of who may ask makes it one.
-    if (log === undefined || query.boundLabel !== 0) return;
-    this.#logCountdown -= 1;
-    if (this.#logCountdown > 0) return;
-    this.#logCountdown = this.#options.logEvery ?? 1;
-    this.#writeLog(log, rcode, start, length, output, outputStart, bytes);
-  }
-
-  #countDecision(): void {
-    const query = this.#query;
-    const { selector } = query.served;
-    this.#counters.target(query.targetKind, query.targetIndex);
-    if (query.ede !== NO_EDE) this.#counters.add(FixedCounter.withheld);
-    for (let index = 0; index < selector.chosenCount; index++)
-      this.#counters.endpoint(selector.chosen[index]!);
-  }
-
-  #writeLog(
-    log: QueryLogWriter,
-    rcode: number,
-    start: number,
-    length: number,
-    output: Uint8Array,
-    outputStart: number,
-    bytes: number,
-  ): void {
-    const query = this.#query;
-    const { served } = query;
-    const { ecs } = query.message.edns;
-    const entry = this.#entry;
-    entry.revision = served.revision;
-    entry.sequence = served.overlay.sequence;
-    entry.timeMs = this.#nowMs;
-    entry.family = query.family;
-    entry.isTcp = query.isTcp;
-    entry.draw = query.draw;
-    entry.rcode = rcode;
-    entry.endpointCount = query.hasDecision
-      ? Math.min(served.selector.chosenCount, LOG_ENDPOINTS_MAX)
-      : 0;
-    for (let index = 0; index < entry.endpointCount; index++)
-      entry.endpoints[index] = served.selector.chosen[index]!;
-    entry.ecsAt = ecs.isPresent ? ecs.addressStart - start : -1;
-    entry.ecsFamily = ecs.family;
-    entry.ecsBytes = ecs.addressBytes;
-    entry.echoAt = query.echoAt < 0 ? -1 : query.echoAt - outputStart;
-    entry.bitsIpv4 = query.bitsIpv4;
-    entry.bitsIpv6 = query.bitsIpv6;
-    const { input, source, sourceStart } = query;
-    if (log.write(entry, input, start, length, output, outputStart, bytes, source, sourceStart)) {
-      this.#counters.add(FixedCounter.logged);
-    }
-  }
 }
 
-/** Authoritative and without a record in its answer section: no referral, and nothing of the type that was asked. */
-function isEmpty(output: Uint8Array, start: number): boolean {
-  const answerCount = output[start + 6]! | output[start + 7]!;
-  return answerCount === 0 && (output[start + 2]! & 4) !== 0;
-}
-
-function putU16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 8;
-  bytes[at + 1] = value;
+/** Of a question that is not answered. */
+function rcodeOf(parsed: number): number {
+  if (parsed === Parsed.badVers) return Rcode.BADVERS;
+  return parsed === Parsed.cookie ? Rcode.NOERROR : Rcode.FORMERR;
 }

@@ -2,13 +2,16 @@
 
 // The sampled query log: a ring of records in shared memory for one writer (a worker) and one reader (the main thread). The writer
 // never waits; what does not fit is counted. A record holds the packet and its answer, so that `explain --replay` can ask again and
-// compare bytes. Client addresses, the packet's client subnet among them, are cut to a prefix before they are written.
+// compare bytes. Client addresses, the packet's client subnet among them, are cut to a prefix before they are written, and
+// cookies, which tell a client from all others, to zeros.
 //
 //   word 0 head (bytes written)   word 1 tail (bytes read)   word 2 dropped records   word 3 unused   then the ring
 //   record: u32 bytes (multiple of 8), the fixed words of LogWord, u32 endpoints…, packet, answer, padding; one that would cross the
 //   end of the ring starts at its beginning, behind a length of WRAP
 //
 // Head and tail run freely modulo 2³²; the ring's size is a power of two.
+
+import { COOKIE_OPTION_BYTES } from "./cookie.ts";
 
 const HEADER_BYTES = 16;
 const WRAP = 0xffff_ffff;
@@ -80,6 +83,10 @@ export class LogEntry {
   ecsBytes: number = 0;
   /** Where the answer repeats them; -1 for nowhere. */
   echoAt: number = -1;
+  /** Where a cookie's data lies in the packet (-1: no answer repeats it), and in the answer. */
+  cookieAt: number = -1;
+  cookieBytes: number = 0;
+  cookieEchoAt: number = -1;
   /** How much of an IPv4 and of an IPv6 address the decisions looked at. */
   bitsIpv4: number = 0;
   bitsIpv6: number = 0;
@@ -139,6 +146,12 @@ export class QueryLogWriter {
       this.#bytes[to++] = answer[answerStart + index]!;
     if (entry.ecsAt >= 0) this.#cut(packetAt + entry.ecsAt, entry.ecsFamily, entry.ecsBytes);
     if (entry.echoAt >= 0) this.#cut(answerAt + entry.echoAt, entry.ecsFamily, entry.ecsBytes);
+    if (entry.cookieAt >= 0) {
+      const cookieAt = packetAt + entry.cookieAt;
+      const cookieEchoAt = answerAt + entry.cookieEchoAt;
+      this.#bytes.fill(0, cookieAt, cookieAt + entry.cookieBytes);
+      this.#bytes.fill(0, cookieEchoAt, cookieEchoAt + COOKIE_OPTION_BYTES - 4);
+    }
     const head = this.#words[0]!;
     Atomics.store(this.#words, 0, (head + bytes) >>> 0);
     return true;

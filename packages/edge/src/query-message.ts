@@ -15,12 +15,20 @@ export const Parsed = {
   /** A well-formed question whose EDNS options are malformed: FORMERR with an OPT record. */
   ednsFormErr: 4,
   badVers: 5,
+  /** No question, but a cookie: the client asks for ours alone (RFC 7873 §5.4). */
+  cookie: 6,
+  /** What would be a query but for its signature (RFC 8945). */
+  signed: 7,
+  /** A dynamic update (RFC 2136), not looked into. */
+  update: 8,
 } as const;
 
 export const HEADER_BYTES = 12;
 /** Records beyond the question that are looked at; ordinary queries have one or two (OPT, TSIG). */
 const RECORDS_MAX = 16;
+const OPCODE_UPDATE = 5;
 const TYPE_OPT = 41;
+const TYPE_TSIG = 250;
 const TYPE_IXFR = 251;
 
 /** A decoded query. Offsets are absolute in `input`. */
@@ -45,10 +53,10 @@ export class QueryMessage {
     if ((high & 0x80) !== 0) return Parsed.silent;
     this.opcode = (high >>> 3) & 0xf;
     this.copiedFlags = ((high & 1) << 8) | (input[start + 3]! & 0x10);
-    if (this.opcode !== 0) return Parsed.notImp;
+    if (this.opcode !== 0) return this.opcode === OPCODE_UPDATE ? Parsed.update : Parsed.notImp;
     const end = start + length;
-    // Exactly one question (RFC 9619 §4).
-    if (u16(input, start + 4) !== 1) return Parsed.formErr;
+    // Exactly one question (RFC 9619 §4), or none for a cookie.
+    if (u16(input, start + 4) !== 1) return this.#withoutQuestion(input, start, end);
     const nameEnd = name.set(input, start + HEADER_BYTES, end, HEADER_BYTES);
     if (nameEnd < 0 || nameEnd + 4 > end) return Parsed.formErr;
     this.type = u16(input, nameEnd);
@@ -57,6 +65,15 @@ export class QueryMessage {
     const parsed = this.#records(input, start, questionEnd, end);
     if (parsed !== Parsed.formErr) this.questionEnd = questionEnd;
     return parsed;
+  }
+
+  #withoutQuestion(input: Uint8Array, start: number, end: number): number {
+    if (u16(input, start + 4) !== 0) return Parsed.formErr;
+    this.type = 0;
+    this.class = 0;
+    const parsed = this.#records(input, start, start + HEADER_BYTES, end);
+    if (parsed === Parsed.badVers) return parsed;
+    return parsed === Parsed.query && this.edns.cookieBytes > 0 ? Parsed.cookie : Parsed.formErr;
   }
 
   /** Walks the records behind the question; only OPT matters. */
@@ -73,6 +90,7 @@ export class QueryMessage {
     let at = questionEnd;
     let optData = -1;
     let optEnd = 0;
+    let isSigned = false;
     for (let record = 0; record < authorities + additionals; record++) {
       const owner = at;
       at = skipName(input, at, end);
@@ -85,10 +103,14 @@ export class QueryMessage {
         this.edns.readFixed(input, at + 2);
         optData = at + 10;
         optEnd = dataEnd;
+      } else if (u16(input, at) === TYPE_TSIG) {
+        isSigned = true;
       }
       at = dataEnd;
     }
     if (at !== end) return Parsed.formErr;
+    // Looked at first; what was signed is parsed then (RFC 8945 §5.2).
+    if (isSigned) return Parsed.signed;
     if (optData < 0) return Parsed.query;
     if (this.edns.version !== 0) return Parsed.badVers;
     return this.edns.readOptions(input, optData, optEnd) ? Parsed.query : Parsed.ednsFormErr;

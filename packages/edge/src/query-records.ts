@@ -56,19 +56,23 @@ export function follow(
 /** NODATA or NXDOMAIN: the SOA with the time for which absence may be remembered (RFC 2308 §3). */
 export function negative(query: QueryState, zone: LoadedZone, rcode: number, ttl: number): number {
   if (!zone.hasSoa) return rcode;
+  const { signer } = query;
+  if (signer !== null) {
+    const own = signer.answerOwn(rcode);
+    if (own >= 0) return own;
+  }
   const { name } = query.served;
   const origin = name.messageOffsets[name.labelCount - zone.originLabels]!;
-  const bytes = zone.section.bytes;
   query.response.set(
     Section.authority,
     origin,
     RRType.SOA,
     ttl,
-    bytes,
+    zone.soaBytes,
     zone.soaOffset,
     1,
     origin,
     zone.origin.length,
   );
-  return rcode;
+  return signer === null ? rcode : signer.deny(rcode, ttl);
 }

@@ -51,6 +51,8 @@ class RehearsedBatch {
   readonly #input = new Uint8Array(BATCH_SIZE * STRIDE);
   readonly #output = new Uint8Array(BATCH_SIZE * STRIDE);
   readonly #lengths = new Int32Array(BATCH_SIZE);
+  readonly #sourceStarts = new Int32Array(BATCH_SIZE);
+  readonly #families = new Int32Array(BATCH_SIZE).fill(4);
 
   constructor(handler: QueryHandler) {
     this.#handler = handler;
@@ -67,7 +69,15 @@ class RehearsedBatch {
     }
     const handler = this.#handler;
     handler.beginBatch();
-    handler.lookAhead(input, STRIDE, this.#lengths, BATCH_SIZE);
+    handler.lookAhead(
+      input,
+      STRIDE,
+      this.#lengths,
+      BATCH_SIZE,
+      CLIENT,
+      this.#sourceStarts,
+      this.#families,
+    );
     for (let slot = 0; slot < BATCH_SIZE; slot += 1) {
       const at = slot * STRIDE;
       const length = this.#lengths[slot] ?? 0;

@@ -18,6 +18,7 @@ import {
   type NamesChunk,
 } from "@meridian/snapshot";
 import { ExtendedError, Rcode, RRType } from "@meridian/dns";
+import { isHidden } from "./query-access.ts";
 import { answerBound } from "./query-bound.ts";
 import { follow, negative, NEXT, writeSet } from "./query-records.ts";
 import { Section } from "./response-writer.ts";
@@ -26,6 +27,8 @@ import type { QueryState } from "./query-state.ts";
 /** Names of one chain of CNAME and DNAME. */
 export const CHAIN_STEPS_MAX = 8;
 const RR_HEADER_BYTES = 4;
+/** Bytes of a node before its sets. */
+const NODE_HEADER_BYTES = 8;
 const NO_CUT = 0xff;
 const NAME_BYTES_MAX = 255;
 /** Seconds that a client may keep the answer to ANY. */
@@ -49,7 +52,11 @@ export function resolve(query: QueryState, chain: Chain): number {
   for (let step = 0; ; step++) {
     const zone = zoneOf(query);
     if (zone === undefined) return step === 0 ? refuse(query) : Rcode.NOERROR;
+    // Whether the first one may be asked is looked at before.
+    if (step > 0 && isHidden(query, zone)) return Rcode.NOERROR;
     if (step === 0) query.zoneIndex = zone.index;
+    if (zone.isSecondary && query.nowSeconds >= zone.expiresSeconds) return tooOld(query, step);
+    if (query.signer !== null) query.signer.enter(zone);
     chain.hashes[step] = name.hashes[0]!;
     chain.length = step + 1;
     const rcode = resolveOne(query, chain, zone);
@@ -61,7 +68,7 @@ export function resolve(query: QueryState, chain: Chain): number {
 
 /** DS lives above the delegation, so at an apex it is asked of the parent zone if that is served (RFC 4035 §3.1.4.1). */
 function zoneOf(query: QueryState): LoadedZone | undefined {
-  const { zones } = query.served.world;
+  const { zones } = query;
   const { name } = query.served;
   const zone = zones.find(name, 0);
   if (
@@ -73,9 +80,25 @@ function zoneOf(query: QueryState): LoadedZone | undefined {
   return name.labelCount === 0 ? zone : (zones.find(name, 1) ?? zone);
 }
 
+/** Whether the name asked lies in a zone that may not be shown to who asks; then the answer says so. */
+export function isProhibited(query: QueryState): boolean {
+  const zone = zoneOf(query);
+  if (zone === undefined || !isHidden(query, zone)) return false;
+  query.ede = ExtendedError.PROHIBITED;
+  query.zoneIndex = zone.index;
+  return true;
+}
+
 function refuse(query: QueryState): number {
   query.ede = ExtendedError.NOT_AUTHORITATIVE;
   return Rcode.REFUSED;
+}
+
+/** RFC 1035 §3.3.13: what its primary has not confirmed for so long, or never sent, is not answered from. */
+function tooOld(query: QueryState, step: number): number {
+  if (step > 0) return Rcode.NOERROR;
+  query.ede = ExtendedError.INVALID_DATA;
+  return Rcode.SERVFAIL;
 }
 
 function isVisited(query: QueryState, chain: Chain): boolean {
@@ -127,7 +150,10 @@ function answerNode(query: QueryState, zone: LoadedZone): number {
       ? followSet(query, zone, lookup.chunk!, cname)
       : Rcode.NOERROR;
   }
-  if (type === RRType.ANY && lookup.chunk!.bytes[lookup.node + 2]! > 0) return answerAny(query);
+  if (type === RRType.ANY && lookup.chunk!.bytes[lookup.node + 2]! > 0)
+    return query.signer === null || query.signer.signsAnything
+      ? answerAny(query)
+      : answerFirst(query, zone);
   return negative(query, zone, Rcode.NOERROR, zone.negativeTtl);
 }
 
@@ -140,6 +166,16 @@ function answerAny(query: QueryState): number {
   response.copy(anyRdata, 0, anyRdata.length);
   response.endRecord();
   response.commitSet();
+  return Rcode.NOERROR;
+}
+
+/** RFC 8482 §4.1: one set of what the name has, with the signatures that it has. */
+function answerFirst(query: QueryState, zone: LoadedZone): number {
+  const { lookup } = query;
+  const chunk = lookup.chunk!;
+  const first = lookup.node + NODE_HEADER_BYTES;
+  const type = chunk.words[first >>> 2]! & 0xffff;
+  writeSet(query, zone, chunk, first, Section.answer, type, 0);
   return Rcode.NOERROR;
 }
 
@@ -199,6 +235,7 @@ function refer(query: QueryState, zone: LoadedZone): number {
   const set = lookup.set(RRType.NS);
   if (!writeSet(query, zone, chunk, set, Section.authority, RRType.NS, lookup.label))
     return Rcode.NOERROR;
+  if (query.signer !== null) query.signer.delegate();
   let record = chunk.nodesBase + chunk.words[(set >>> 2) + 2]!;
   const count = query.response.rdataCount;
   for (let server = 0; server < count; server++) {

@@ -8,10 +8,17 @@ const NO_CUT = 0xff;
 /** Owner pointer, type, class, TTL, rdata length. */
 const FIXED_BYTES = 12;
 const CLASS_IN = 1;
+const TYPE_NS = 2;
 /** Records of one set whose rdata positions are kept for glue. */
 const RDATA_OFFSETS_MAX = 64;
 
 export const Section = { answer: 0, authority: 1, additional: 2 } as const;
+
+/** Signs sets as they are written. */
+export interface SetSigner {
+  /** Adds the signatures of the set from `from` to `response.at`, written to `section`. False where they do not fit or cannot be made. */
+  sign(response: ResponseWriter, section: number, from: number): boolean;
+}
 
 export class ResponseWriter {
   output: Uint8Array = new Uint8Array(0);
@@ -24,9 +31,11 @@ export class ResponseWriter {
   end: number = 0;
   isTruncated: boolean = false;
   readonly counts: Uint16Array = new Uint16Array(3);
-  /** Message offsets of the rdata of the records that `set()` wrote last outside the additional section. */
+  /** Message offsets of the rdata of the NS records that `set()` wrote last. */
   readonly rdataOffsets: Uint16Array = new Uint16Array(RDATA_OFFSETS_MAX);
   rdataCount: number = 0;
+  /** Set while a signed answer is written. */
+  signer: SetSigner | null = null;
   #section: number = 0;
   #rollback: number = 0;
   #rdataStart: number = 0;
@@ -65,7 +74,9 @@ export class ResponseWriter {
   ): boolean {
     this.beginSet(section);
     let from = sourceStart;
-    if (section !== Section.additional) this.rdataCount = 0;
+    // Of name servers only, for their glue.
+    const isNs = type === TYPE_NS;
+    if (isNs) this.rdataCount = 0;
     for (let index = 0; index < count; index++) {
       const length = source[from]! | (source[from + 1]! << 8);
       const cutA = source[from + 2]!;
@@ -79,15 +90,14 @@ export class ResponseWriter {
       }
       if (!this.beginRecord(owner, type, ttl, length - savedBytes(cutA, cutB, originBytes)))
         return false;
-      if (section !== Section.additional && index < RDATA_OFFSETS_MAX) {
+      if (isNs && index < RDATA_OFFSETS_MAX) {
         this.rdataOffsets[index] = this.at - this.start;
         this.rdataCount = index + 1;
       }
       this.#rdata(source, data, length, cutA, cutB, origin, originBytes);
       this.endRecord();
     }
-    this.commitSet();
-    return true;
+    return this.commitSet() === this.#added;
   }
 
   /** Starts an RRset that the caller writes record by record: `beginRecord`, bytes, `endRecord`, … `commitSet`. */
@@ -128,10 +138,21 @@ export class ResponseWriter {
     this.at = this.#rdataStart - FIXED_BYTES;
   }
 
-  /** Counts the records of the set; returns how many. */
+  /** Counts the records of the set; returns how many. 0 where its signature does not fit: nothing is left of it then. */
   commitSet(): number {
+    if (this.signer !== null && this.#added > 0 && !this.#sign(this.signer)) return 0;
     this.counts[this.#section]! += this.#added;
     return this.#added;
+  }
+
+  #sign(signer: SetSigner): boolean {
+    const section = this.#section;
+    const count = this.counts[section]!;
+    if (signer.sign(this, section, this.#rollback)) return true;
+    this.counts[section] = count;
+    this.at = this.#rollback;
+    this.isTruncated = true;
+    return false;
   }
 
   /** Message offset of the rdata of the record begun last. */

@@ -22,6 +22,7 @@ function createSupervisor(options: Partial<SupervisorOptions>): Supervisor {
     workerModule: new URL("worker.ts", import.meta.url),
     handlerModule: String(HANDLER),
     handlerData: undefined,
+    proxies: [],
     sockets: { kind: "dgram", addresses: [{ address: "127.0.0.1", port, family: 4 }] },
     heapMaxMb: 64,
     logger: SILENT_LOGGER,

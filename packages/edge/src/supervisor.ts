@@ -33,6 +33,8 @@ export interface SupervisorOptions {
   readonly handlerModule: string;
   readonly handlerData: unknown;
   readonly sockets: WorkerSockets;
+  /** See `EdgeOptions.proxies`. */
+  readonly proxies: readonly string[];
   /** Of the first worker; those that replace it have no time. */
   readonly standby?: WorkerStart["standby"];
   readonly heapMaxMb: number;
@@ -129,11 +131,12 @@ export class Supervisor {
   }
 
   #spawn(): void {
-    const { index, sockets, handlerModule, handlerData, heapMaxMb } = this.#options;
+    const { index, sockets, proxies, handlerModule, handlerData, heapMaxMb } = this.#options;
     const start: WorkerStart = {
       kind: "meridian-edge-worker",
       index,
       sockets,
+      proxies,
       standby: this.#restarts === 0 ? this.#options.standby : undefined,
       handlerModule,
       handlerData,

@@ -8,9 +8,16 @@
 
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 
-import type { PacketHandler } from "./packet-handler.ts";
-import { TcpConnection, TcpScratch } from "./tcp-connection.ts";
+import { assert } from "@meridian/core";
+
+import type { Channel, PacketHandler } from "./packet-handler.ts";
+import type { DohSession, DohSessionOptions } from "./doh-session.ts";
+import { TcpConnection, TcpScratch, peerOf } from "./tcp-connection.ts";
+import type { ClientAddress } from "./tcp-connection.ts";
+import type { Certificate, EncryptedService, TlsWrapper } from "./tcp-encryption.ts";
+import type { ProxyPeers } from "./proxy-peers.ts";
 import { formatListenAddress } from "./transport-address.ts";
 import type { ListenAddress } from "./transport-address.ts";
 import type { TransportCounters } from "./transport-counters.ts";
@@ -42,23 +49,56 @@ export const TCP_LIMITS: TcpLimits = {
 /** Idle connections are looked for this often within an idle time-out. */
 const SWEEPS_PER_TIMEOUT = 8;
 
-/** A listening descriptor that this server closes, or an address to bind. */
-export type TcpListen =
+/** A listening descriptor that this server closes, or an address to bind; and what is spoken there, plain DNS unless told. */
+export type TcpListen = { readonly service?: EncryptedService } & (
   | { readonly kind: "fd"; readonly fd: number; readonly listen: ListenAddress }
-  | { readonly kind: "address"; readonly listen: ListenAddress };
+  | { readonly kind: "address"; readonly listen: ListenAddress }
+);
+
+/** What encrypted services need, loaded by whoever listens for one. */
+export interface Encryption {
+  readonly wrapper: TlsWrapper;
+  readonly openDoh: (options: DohSessionOptions) => DohSession;
+}
+
+/** What most servers do without. */
+export interface TcpServerExtras {
+  readonly encryption?: Encryption | undefined;
+  /** Who states the client before each connection. */
+  readonly proxies?: ProxyPeers | undefined;
+}
+
+/** One accepted connection, whatever is spoken on it. */
+interface Held {
+  readonly client: ClientAddress;
+  /** When the last whole query came, in milliseconds of performance.now(). */
+  activeAt: number;
+  /** Writes what is pending, then closes. */
+  end: () => void;
+  readonly destroy: () => void;
+}
 
 export class TcpServer {
   readonly #handler: PacketHandler;
   readonly #counters: TransportCounters;
   readonly #limits: TcpLimits;
+  readonly #encryption: Encryption | undefined;
+  readonly #proxies: ProxyPeers | undefined;
   readonly #servers: Server[] = [];
   readonly #scratch = new TcpScratch();
   /** In the order of their last query, oldest first. */
-  readonly #connections = new Set<TcpConnection>();
+  readonly #connections = new Set<Held>();
   readonly #perClient = new Map<string, number>();
   #sweep: NodeJS.Timeout | undefined;
 
-  constructor(handler: PacketHandler, counters: TransportCounters, limits: TcpLimits = TCP_LIMITS) {
+  constructor(
+    handler: PacketHandler,
+    counters: TransportCounters,
+    limits: TcpLimits = TCP_LIMITS,
+    { encryption, proxies }: TcpServerExtras = {},
+  ) {
+    this.#encryption = encryption;
+    this.#proxies = proxies;
     this.#handler = handler;
     this.#counters = counters;
     this.#limits = limits;
@@ -88,8 +128,16 @@ export class TcpServer {
     for (const connection of this.#connections) connection.destroy();
   }
 
+  /** New connections are made with another certificate; those that are there go on. */
+  renew(certificate: Certificate): void {
+    this.#encryption?.wrapper.renew(certificate);
+  }
+
   async #listen(target: TcpListen): Promise<Server> {
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    const { service } = target;
+    // Over plain TCP a client may close its half and still wait for answers.
+    const allowHalfOpen = service === undefined;
+    const server = createServer({ allowHalfOpen }, (socket) => this.#accept(socket, service));
     const { address, port } = target.listen;
     const { backlog } = this.#limits;
     try {
@@ -107,43 +155,131 @@ export class TcpServer {
     return server;
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, service: EncryptedService | undefined): void {
+    const peer = peerOf(socket);
+    const proxies = this.#proxies;
+    if (proxies === undefined || !proxies.isListed(peer)) {
+      this.#admit(socket, service, peer);
+      return;
+    }
+    this.#readHeader(proxies, socket, service !== undefined, (client) =>
+      this.#admit(socket, service, client ?? peer, client === undefined),
+    );
+  }
+
+  #readHeader(
+    proxies: ProxyPeers,
+    socket: Socket,
+    mayBeInside: boolean,
+    onClient: (client: ClientAddress | undefined) => void,
+  ): void {
+    proxies.read(socket, this.#limits.idleTimeoutMs, mayBeInside, onClient, () =>
+      this.#counters.add("framesInvalid", 1),
+    );
+  }
+
+  /** From here on the connection counts as the client's, and has its idle time. */
+  #admit(
+    socket: Socket,
+    service: EncryptedService | undefined,
+    client: ClientAddress,
+    isProxy = false,
+  ): void {
+    const key = clientKey(client);
+    const count = this.#perClient.get(key) ?? 0;
+    const isOver = count >= this.#limits.connectionsPerClientMax && !isProxy;
+    if (client.family === 0 || isOver) {
+      this.#counters.add("connectionsRefused", 1);
+      socket.destroy();
+      return;
+    }
+    if (this.#connections.size >= this.#limits.connectionsMax) this.#evict();
+    const held: Held = {
+      client,
+      activeAt: performance.now(),
+      end: () => socket.destroy(),
+      destroy: () => socket.destroy(),
+    };
+    this.#perClient.set(key, count + 1);
+    this.#connections.add(held);
+    this.#counters.add("connectionsAccepted", 1);
+    this.#counters.set("connectionsOpen", this.#connections.size);
+    // A reset by the client is an error, too.
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.#forget(held));
+    if (service === undefined) this.#speakDns(socket, held, client);
+    else this.#encrypt(socket, service, held, isProxy);
+  }
+
+  #speakDns(socket: Socket, held: Held, client: ClientAddress, channel: Channel = "clear"): void {
     const connection = new TcpConnection({
       socket,
       handler: this.#handler,
       scratch: this.#scratch,
       queryBytesMax: this.#limits.queryBytesMax,
       pendingBytesMax: this.#limits.pendingBytesMax,
-      onActive: (active) => this.#touch(active),
-      onClosed: (closed) => this.#forget(closed),
+      onActive: () => this.#touch(held),
       onInvalid: () => this.#counters.add("framesInvalid", 1),
+      client,
+      channel,
     });
-    const client = clientKey(connection);
-    const held = this.#perClient.get(client) ?? 0;
-    if (connection.family === 0 || held >= this.#limits.connectionsPerClientMax) {
-      this.#counters.add("connectionsRefused", 1);
-      socket.destroy();
-      return;
-    }
-    if (this.#connections.size >= this.#limits.connectionsMax) this.#evict();
-    this.#perClient.set(client, held + 1);
-    this.#connections.add(connection);
-    this.#counters.add("connectionsAccepted", 1);
-    this.#counters.set("connectionsOpen", this.#connections.size);
+    held.end = () => connection.end();
     connection.start();
   }
 
-  #touch(connection: TcpConnection): void {
-    connection.activeAt = performance.now();
-    if (this.#connections.delete(connection)) this.#connections.add(connection);
+  #encrypt(socket: Socket, service: EncryptedService, held: Held, isProxy: boolean): void {
+    const encryption = this.#encryption;
+    assert(encryption !== undefined, "An encrypted service is listened on without a certificate");
+    socket.setNoDelay(true);
+    let isSecure = false;
+    const secure = encryption.wrapper.wrap(socket, service, (protocol) => {
+      isSecure = true;
+      this.#counters.add("handshakes", 1);
+      const proxies = isProxy ? this.#proxies : undefined;
+      const channel = protocol === "dot" && secure.getProtocol() === "TLSv1.3" ? "xot" : "tls";
+      if (service === "dot" && proxies === undefined)
+        this.#speakDns(secure, held, held.client, channel);
+      else if (service === "dot" && proxies !== undefined)
+        this.#readHeader(proxies, secure, false, (client) =>
+          this.#speakDns(secure, held, client ?? held.client, channel),
+        );
+      else if (protocol === "h2" && !isProxy) this.#speakHttp(secure, encryption, held);
+      else secure.destroy();
+    });
+    secure.on("error", () => {
+      if (!isSecure) this.#counters.add("handshakesFailed", 1);
+      socket.destroy();
+    });
+    secure.on("close", () => socket.destroy());
   }
 
-  #forget(connection: TcpConnection): void {
-    if (!this.#connections.delete(connection)) return;
-    const client = clientKey(connection);
-    const held = this.#perClient.get(client) ?? 1;
-    if (held > 1) this.#perClient.set(client, held - 1);
-    else this.#perClient.delete(client);
+  #speakHttp(socket: TLSSocket, { openDoh }: Encryption, held: Held): void {
+    const session = openDoh({
+      socket,
+      handler: this.#handler,
+      scratch: this.#scratch.bytes,
+      queryBytesMax: this.#limits.queryBytesMax,
+      ...held.client,
+      onAnswered: () => {
+        this.#counters.add("dohQueries", 1);
+        this.#touch(held);
+      },
+      onRefused: () => this.#counters.add("dohRefused", 1),
+    });
+    held.end = () => session.end();
+  }
+
+  #touch(held: Held): void {
+    held.activeAt = performance.now();
+    if (this.#connections.delete(held)) this.#connections.add(held);
+  }
+
+  #forget(held: Held): void {
+    if (!this.#connections.delete(held)) return;
+    const key = clientKey(held.client);
+    const count = this.#perClient.get(key) ?? 1;
+    if (count > 1) this.#perClient.set(key, count - 1);
+    else this.#perClient.delete(key);
     this.#counters.set("connectionsOpen", this.#connections.size);
   }
 
@@ -173,8 +309,6 @@ export class TcpServer {
 }
 
 /** What counts as one client: an IPv4 address, or the /64 that an IPv6 host can choose its address from. */
-function clientKey(connection: TcpConnection): string {
-  return Buffer.from(connection.source.subarray(0, connection.family === 4 ? 4 : 8)).toString(
-    "hex",
-  );
+function clientKey({ source, family }: ClientAddress): string {
+  return Buffer.from(source.subarray(0, family === 4 ? 4 : 8)).toString("hex");
 }

@@ -17,6 +17,10 @@ export const TRANSPORT_COUNTERS = [
   "connectionsEvicted",
   "connectionsOpen",
   "framesInvalid",
+  "handshakes",
+  "handshakesFailed",
+  "dohQueries",
+  "dohRefused",
 ] as const;
 
 export type TransportCounter = (typeof TRANSPORT_COUNTERS)[number];
@@ -66,5 +70,9 @@ export function sumCounters(all: readonly TransportCounters[]): TransportCounts 
     connectionsEvicted: sum("connectionsEvicted"),
     connectionsOpen: sum("connectionsOpen"),
     framesInvalid: sum("framesInvalid"),
+    handshakes: sum("handshakes"),
+    handshakesFailed: sum("handshakesFailed"),
+    dohQueries: sum("dohQueries"),
+    dohRefused: sum("dohRefused"),
   };
 }

@@ -114,7 +114,14 @@ export class DgramTransport {
       false,
     );
     this.#handler.endBatch();
-    if (length <= 0 || remote.port === 0) return;
+    if (remote.port === 0) return;
+    if (length <= 0) {
+      const later = this.#handler.takeLater?.();
+      later?.whenAnswered((message) =>
+        socket.send(message, remote.port, remote.address, this.#onSent),
+      );
+      return;
+    }
     // The socket may keep what it is given until later, and #output is written again for the next packet.
     const answer = Buffer.from(this.#output.subarray(0, length));
     socket.send(answer, remote.port, remote.address, this.#onSent);

@@ -14,9 +14,11 @@
 import { TURN_POLL, TURN_SEND, TURN_WAIT } from "@meridian/native";
 import type { Native, NativeBatch, TurnMode } from "@meridian/native";
 
+import { Overload } from "./overload.ts";
 import type { PacketHandler } from "./packet-handler.ts";
 import type { StopMode, WorkerControl } from "./transport-control.ts";
 import type { TransportCounters } from "./transport-counters.ts";
+import { FILTER_PREFIXES_MAX, unprovenFilter } from "./unproven-filter.ts";
 
 /** Packets a turn. Past some tens nothing is gained: the system calls are already shared out. */
 const BATCH_SIZE = 64;
@@ -27,6 +29,9 @@ export const UDP_ANSWER_BYTES_MAX = 1232;
 /** From one packet to the next; strides that spread the slots over more cache sets made no difference. */
 const INPUT_STRIDE = QUERY_BYTES_MAX;
 const OUTPUT_STRIDE = 1280;
+/** The kernel's part of what is left out, in 64ths, moves by steps of so many: each is a program to compile, some 0.1 ms. */
+const FILTER_STEP = 4;
+const NO_FILTER = new Uint8Array(0);
 /** After a stop, how long queued queries are still answered if more keep coming. */
 const DRAIN_MS_MAX = 1000;
 
@@ -46,6 +51,7 @@ export function runNativeTransport(
     received = loop.turn(received, TURN_WAIT);
     if (control.hasMoved()) stop = control.read();
     loop.answer(received);
+    loop.watch(received);
   }
   const deadline = performance.now() + (stop === "drain" ? DRAIN_MS_MAX : 0);
   while (performance.now() < deadline) {
@@ -54,6 +60,7 @@ export function runNativeTransport(
     loop.answer(received);
   }
   loop.turn(received, TURN_SEND);
+  loop.endFilter();
 }
 
 /** A batch, its handler and its counters. Views are made once; a turn allocates nothing. */
@@ -68,10 +75,14 @@ class TurnLoop {
   readonly #outputLength: Int32Array;
   readonly #sourceStart: Int32Array;
   readonly #family: Int32Array;
+  readonly #overload: Overload;
+  #filterLevel = 0;
 
   constructor(batch: NativeBatch, handler: PacketHandler, counters: TransportCounters) {
     this.#batch = batch;
     this.#handler = handler;
+    const { exempt } = handler;
+    this.#overload = new Overload(exempt !== undefined && exempt.length <= FILTER_PREFIXES_MAX);
     this.#counters = new TurnCounters(counters, new Float64Array(batch.stats));
     this.#input = new Uint8Array(batch.input);
     this.#output = new Uint8Array(batch.output);
@@ -90,14 +101,55 @@ class TurnLoop {
     return received;
   }
 
+  /** Sees after a batch whether more comes than can be answered. */
+  watch(received: number): void {
+    const overload = this.#overload;
+    const before = overload.level;
+    // No clock is asked while all is answered.
+    const nowMs = before > 0 ? performance.now() : 0;
+    if (overload.isDue(received / BATCH_SIZE, nowMs)) overload.note(this.#batch.pressure());
+    if (before > 0 !== overload.level > 0) this.#handler.setOverloaded?.(overload.level > 0);
+    if (before !== overload.level) this.#filter();
+  }
+
+  endFilter(): void {
+    if (this.#filterLevel > 0) this.#batch.filter(NO_FILTER);
+    this.#filterLevel = 0;
+  }
+
+  /** Has the kernel leave out as much as it is to. */
+  #filter(): void {
+    const level = Math.ceil(this.#overload.filterLevel / FILTER_STEP) * FILTER_STEP;
+    if (level === this.#filterLevel) return;
+    if (level === 0) return this.endFilter();
+    const isSet = this.#batch.filter(unprovenFilter(level, this.#handler.exempt ?? [])) === 1;
+    this.#filterLevel = isSet ? level : 0;
+    if (isSet) return;
+    this.#overload.forgoFilter();
+    this.#handler.filterRefused?.();
+  }
+
   /** Writes an answer, or silence, for each packet of the batch. */
   answer(received: number): void {
     if (received === 0) return;
     let done = 0;
     try {
       this.#handler.beginBatch();
-      this.#handler.lookAhead?.(this.#input, INPUT_STRIDE, this.#inputLength, received);
-      for (; done < received; done += 1) this.#outputLength[done] = this.#handle(done);
+      this.#handler.lookAhead?.(
+        this.#input,
+        INPUT_STRIDE,
+        this.#inputLength,
+        received,
+        this.#sources,
+        this.#sourceStart,
+        this.#family,
+      );
+      const isOverloaded = this.#overload.level > 0;
+      for (; done < received; done += 1)
+        this.#outputLength[done] =
+          isOverloaded && this.#overload.isNextLeftOut() && this.#mayLeaveOut(done)
+            ? 0
+            : this.#handle(done);
       this.#handler.endBatch();
     } catch (error) {
       // A programmer error. The answers before it are good: send them, then let this worker be replaced.
@@ -106,8 +158,22 @@ class TurnLoop {
     }
   }
 
+  #mayLeaveOut(slot: number): boolean {
+    const handler = this.#handler;
+    return (
+      handler.mayLeaveOut?.(
+        this.#input,
+        slot * INPUT_STRIDE,
+        this.#inputLength[slot] ?? 0,
+        this.#sources,
+        this.#sourceStart[slot] ?? 0,
+        this.#family[slot] ?? 0,
+      ) ?? false
+    );
+  }
+
   #handle(slot: number): number {
-    return this.#handler.handle(
+    const length = this.#handler.handle(
       this.#input,
       slot * INPUT_STRIDE,
       this.#inputLength[slot] ?? 0,
@@ -119,6 +185,16 @@ class TurnLoop {
       this.#family[slot] ?? 0,
       false,
     );
+    if (length === 0) this.#answerLater(slot);
+    return length;
+  }
+
+  /** Most of what is not answered never is. */
+  #answerLater(slot: number): void {
+    const later = this.#handler.takeLater?.();
+    if (later === undefined) return;
+    const held = this.#batch.hold(slot);
+    later.whenAnswered((message) => this.#batch.reply(held, message));
   }
 }
 

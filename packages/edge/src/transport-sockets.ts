@@ -72,6 +72,38 @@ export function openSockets(
   return [...kept, ...opened];
 }
 
+/** One TCP listener for each address, as `openSockets` has them; those of `inherited` that fit are used. */
+export function openListeners(
+  native: Native,
+  listens: readonly ListenAddress[],
+  inherited: readonly OpenSocket[],
+  backlog: number,
+): OpenSocket[] {
+  const opened: OpenSocket[] = [];
+  try {
+    for (const listen of listens) {
+      const held = inherited.find((socket) => isFor(socket, "tcp", listen));
+      opened.push(held ?? openListener(native, listen, backlog));
+    }
+  } catch (error) {
+    closeSockets(native, opened);
+    throw error;
+  }
+  return opened;
+}
+
+function openListener(native: Native, listen: ListenAddress, backlog: number): OpenSocket {
+  const alone = open("tcp", listen, () => native.openTcp(listen.address, listen.port, 0, 1));
+  const bound = { ...listen, port: native.socketPort(alone.fd) };
+  native.closeSocket(alone.fd);
+  return open("tcp", bound, () => native.openTcp(bound.address, bound.port, 1, backlog));
+}
+
+/** True for a socket of that protocol and address. */
+export function isListener(socket: OpenSocket, listen: ListenAddress): boolean {
+  return isFor(socket, "tcp", listen);
+}
+
 export function closeSockets(native: Native, sockets: readonly OpenSocket[]): void {
   for (const socket of sockets) native.closeSocket(socket.fd);
 }
@@ -142,14 +174,26 @@ async function probeUdp(listen: ListenAddress): Promise<ListenAddress> {
   }
 }
 
-function probeTcp(listen: ListenAddress): Promise<void> {
+/** The address with the port that was found free. Rejects with the system's error. */
+function probeTcp(listen: ListenAddress): Promise<ListenAddress> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
     server.listen({ host: listen.address, port: listen.port, ipv6Only: true }, () => {
-      server.close(() => resolve());
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : listen.port;
+      server.close(() => resolve({ ...listen, port }));
     });
   });
+}
+
+/** As `probeWithoutNative`, for TCP alone. */
+export async function probeListener(listen: ListenAddress): Promise<ListenAddress> {
+  try {
+    return await probeTcp(listen);
+  } catch (error) {
+    throw listenError(formatListenAddress(listen), "tcp", error);
+  }
 }
 
 /** Binds alone, for UDP and TCP, and lets go again; returns the address with the port that was found free. */

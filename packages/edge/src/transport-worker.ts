@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import type { Certificate } from "./tcp-encryption.ts";
 import type { TcpLimits, TcpListen } from "./tcp-server.ts";
 import type { ListenAddress } from "./transport-address.ts";
 
@@ -13,6 +14,8 @@ export interface WorkerStart {
   /** The handler module's URL. */
   readonly handlerModule: string;
   readonly handlerData: unknown;
+  /** See `EdgeOptions.proxies`. */
+  readonly proxies: readonly string[];
   /** See WorkerControl. */
   readonly controlWord: SharedArrayBuffer;
   /** See TransportCounters. */
@@ -31,6 +34,8 @@ export type WorkerSockets =
       readonly kind: "tcp";
       readonly listens: readonly TcpListen[];
       readonly limits: TcpLimits;
+      /** For the encrypted services among `listens`. */
+      readonly certificate: Certificate | undefined;
       readonly addonPath: string | undefined;
     };
 

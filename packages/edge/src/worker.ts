@@ -14,7 +14,10 @@ import type { Native } from "@meridian/native";
 
 import type { HandlerModule, PacketHandler } from "./packet-handler.ts";
 import { TcpServer } from "./tcp-server.ts";
-import type { TcpListen } from "./tcp-server.ts";
+import type { ProxyPeers } from "./proxy-peers.ts";
+import type { Encryption, TcpListen } from "./tcp-server.ts";
+import { CertificateRenewals } from "./certificate-renewals.ts";
+import type { Certificate } from "./tcp-encryption.ts";
 import { WorkerControl } from "./transport-control.ts";
 import type { StopMode, WorkerReport } from "./transport-control.ts";
 import { TransportCounters } from "./transport-counters.ts";
@@ -50,10 +53,13 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
     role: start.sockets.kind === "tcp" ? "tcp" : "udp",
     post: (message) => report({ kind: "message", message }),
   });
+  const certificates = new CertificateRenewals();
   const control = new WorkerControl(
     port,
     start.controlWord,
-    (message) => binding.onMessage(message),
+    (message) => {
+      if (!certificates.take(message)) binding.onMessage(message);
+    },
     (isPatient) => setPatience(start.sockets, isPatient),
   );
   // The state that was posted before this worker began is in force before its first packet.
@@ -65,7 +71,8 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
   }
   const counters = new TransportCounters(start.counters);
   const ready = (): void => report({ kind: "ready" });
-  await run(start.sockets, binding.handler, control, counters, ready);
+  const handler = await proxiedBy(start, binding.handler);
+  await run(start, handler, control, counters, certificates, ready);
 }
 
 /** Who waits no more competes with the answers of the process that is replaced as an equal. */
@@ -90,11 +97,19 @@ function unlessForbidden(change: () => void): void {
   }
 }
 
+/** Takes what listed proxies write off each packet; over TCP they write once, and the server takes it. */
+async function proxiedBy(start: WorkerStart, handler: PacketHandler): Promise<PacketHandler> {
+  if (start.proxies.length === 0 || start.sockets.kind === "tcp") return handler;
+  const { ProxiedHandler } = await import("./proxy-peers.ts");
+  return new ProxiedHandler(handler, start.proxies);
+}
+
 async function run(
-  sockets: WorkerSockets,
+  { sockets, proxies }: WorkerStart,
   handler: PacketHandler,
   control: WorkerControl,
   counters: TransportCounters,
+  certificates: CertificateRenewals,
   ready: () => void,
 ): Promise<void> {
   switch (sockets.kind) {
@@ -117,13 +132,35 @@ async function run(
       return;
     }
     case "tcp": {
-      const server = new TcpServer(handler, counters, sockets.limits);
+      const certificate = certificates.newest ?? sockets.certificate;
+      const encryption = certificate === undefined ? undefined : await encryptWith(certificate);
+      const server = new TcpServer(handler, counters, sockets.limits, {
+        encryption,
+        proxies: await peersOf(proxies),
+      });
+      certificates.onRenewed = (renewed) => server.renew(renewed);
       await server.start(ownListens(sockets.listens, sockets.addonPath));
       ready();
       const mode = await control.listen();
       await server.stop(QUIET_MS[mode], LINGER_MS[mode]);
     }
   }
+}
+
+async function peersOf(proxies: readonly string[]): Promise<ProxyPeers | undefined> {
+  if (proxies.length === 0) return undefined;
+  const loaded = await import("./proxy-peers.ts");
+  return new loaded.ProxyPeers(proxies);
+}
+
+/** Half of what this thread loads, and of no use to most. */
+async function encryptWith(certificate: Certificate): Promise<Encryption> {
+  const { TlsWrapper } = await import("./tcp-encryption.ts");
+  const { DohSession } = await import("./doh-session.ts");
+  return {
+    wrapper: new TlsWrapper(certificate),
+    openDoh: (options) => new DohSession(options),
+  };
 }
 
 /** node:net closes the descriptor it is given, and the main thread's must outlive this worker: it gets a copy. */

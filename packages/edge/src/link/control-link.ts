@@ -10,18 +10,22 @@ import {
   LINK_PROTOCOL,
   LinkPath,
   SILENCE_MS_MAX,
+  decodeCarried,
   decodeChanges,
   decodeManifestText,
+  decodeSentSection,
   decodeStage,
   decodeTable,
   encodeAcknowledgement,
   encodeAnswerCounts,
+  encodeNotified,
   encodeHello,
   encodeStatus,
   type AnswerCounts,
   type Frame,
   type Position,
   type StageStatus,
+  type UpdateAnswer,
 } from "@meridian/snapshot";
 import type { EdgeLogger } from "../edge-logger.ts";
 import { ControlChoice } from "./control-choice.ts";
@@ -29,6 +33,7 @@ import type { EdgeIdentity } from "./edge-identity.ts";
 import type { EdgeReplica, FetchSection } from "./edge-replica.ts";
 import { dial } from "./exchange.ts";
 import { fetchSection } from "./fetch-section.ts";
+import { handOnUpdate } from "./hand-on-update.ts";
 
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5000;
@@ -51,6 +56,10 @@ export interface ControlLinkOptions {
   readonly onTable: (url: string) => void;
   /** How it was answered since the last call. */
   readonly counts: () => AnswerCounts;
+  /** Where DNS is answered here. */
+  readonly dns: () => readonly string[];
+  /** What zones are signed with, all of it: sealed to `identity`, which the connection has shown. */
+  readonly onSigning?: (sealed: Uint8Array, identity: EdgeIdentity) => void;
 }
 
 export class ControlLink {
@@ -120,6 +129,18 @@ export class ControlLink {
     this.#look();
   }
 
+  /** A primary says that a zone has changed: control asks it. Without a control that is lost, and the zone waits for its time. */
+  notified(zone: string): void {
+    const stream = this.#stream;
+    if (stream?.writable === true) stream.write(encodeNotified(zone));
+  }
+
+  /** Has control do a dynamic update; answers in any case. */
+  handOn(packet: Uint8Array, client: string): Promise<UpdateAnswer> {
+    const session = this.#followed === undefined ? undefined : this.#session;
+    return handOnUpdate(session, packet, client);
+  }
+
   /** A control says whether it knows what its store holds; one that does not is left where another does. */
   heardOfStore(url: string, isCurrent: boolean): void {
     const nowMs = performance.now();
@@ -142,10 +163,10 @@ export class ControlLink {
   }
 
   #dial(): void {
-    const { identity } = this.#options;
+    const identity = this.#options.identity();
     const url = this.#choice.next(performance.now());
     this.#url = url;
-    const session = dial(url, { kind: "edge", identity: identity() });
+    const session = dial(url, { kind: "edge", identity });
     this.#session = session;
     let reason = "control ended it";
     session.on("error", (error: unknown) => {
@@ -153,10 +174,15 @@ export class ControlLink {
     });
     session.setTimeout(SILENCE_MS_MAX, () => session.destroy(new Error("control says nothing")));
     session.on("close", () => this.#ended(url, reason));
-    session.on("connect", () => this.#open(session, url, (why) => (reason = why)));
+    session.on("connect", () => this.#open(session, url, identity, (why) => (reason = why)));
   }
 
-  #open(session: ClientHttp2Session, url: string, tell: (reason: string) => void): void {
+  #open(
+    session: ClientHttp2Session,
+    url: string,
+    identity: EdgeIdentity,
+    tell: (reason: string) => void,
+  ): void {
     const { replica, version, logger } = this.#options;
     const stream = session.request(
       {
@@ -168,8 +194,11 @@ export class ControlLink {
     const decoder = new FrameDecoder([
       FrameKind.manifest,
       FrameKind.table,
+      FrameKind.carried,
       FrameKind.changes,
       FrameKind.stage,
+      FrameKind.section,
+      FrameKind.signing,
     ]);
     const fetch: FetchSection = (name, bytes) => fetchSection(session, name, bytes);
     let refusal: string | undefined;
@@ -193,7 +222,10 @@ export class ControlLink {
       this.#options.onWord(url);
       const frames = decoder.push(chunk);
       if (typeof frames === "string") fail(frames);
-      else for (const frame of frames) this.#take(frame, fetch, fail);
+      else
+        for (const frame of frames)
+          if (frame.kind === FrameKind.signing) this.#options.onSigning?.(frame.payload, identity);
+          else this.#take(frame, fetch, fail);
     });
     stream.on("error", (error) => tell(error.message));
     stream.on("end", () => {
@@ -204,7 +236,12 @@ export class ControlLink {
     this.#table = undefined;
     this.#options.onOpen();
     const { epoch, revision, sequence } = replica.acknowledgement;
-    stream.write(encodeHello({ protocol: LINK_PROTOCOL, version, epoch, revision, sequence }));
+    stream.write(
+      encodeHello({
+        ...{ protocol: LINK_PROTOCOL, version, epoch, revision, sequence },
+        ...{ takesSections: true, dns: this.#options.dns() },
+      }),
+    );
     this.#stream = stream;
   }
 
@@ -228,13 +265,16 @@ export class ControlLink {
           fail("a table is malformed");
           return;
         }
-        replica.takeTable(table, fetch);
-        const { epoch, revision } = table;
-        this.#table = { epoch, revision, atMs: performance.now() };
-        if (this.#look()) this.#options.onTable(this.#url);
+        this.#told(table, () => replica.takeTable(table, fetch));
         // With or without news: it is how control knows that the edge is there.
         this.acknowledge();
         this.#count();
+        return;
+      }
+      case FrameKind.carried: {
+        const carried = decodeCarried(payload);
+        if (carried === undefined) fail("carried slots are malformed");
+        else this.#told(carried, () => replica.takeCarried(carried, fetch));
         return;
       }
       case FrameKind.changes: {
@@ -249,16 +289,31 @@ export class ControlLink {
         else replica.expect(stage);
         return;
       }
+      case FrameKind.section: {
+        const section = decodeSentSection(payload);
+        if (section === undefined) fail("a section is malformed");
+        else replica.takeSection(section);
+        return;
+      }
       case FrameKind.status:
       case FrameKind.counts:
+      case FrameKind.notified:
       case FrameKind.hello:
       case FrameKind.acknowledgement:
       case FrameKind.reports:
       case FrameKind.plan:
       case FrameKind.secrets:
+      case FrameKind.signing:
         fail("a message goes the wrong way");
         return;
     }
+  }
+
+  /** Control has said what it serves, with its slots. */
+  #told({ epoch, revision }: Position, take: () => void): void {
+    take();
+    this.#table = { epoch, revision, atMs: performance.now() };
+    if (this.#look()) this.#options.onTable(this.#url);
   }
 
   /** A table is of what control serves: where that is served here too, this edge is as new as that table. */

@@ -9,12 +9,31 @@ import {
   type Verdict as VerdictWord,
 } from "@meridian/health";
 import { loadNative } from "@meridian/native";
-import { Verdict, type AnswerCounts, type Position, type World } from "@meridian/snapshot";
+import {
+  COOKIE_SECRETS,
+  transferSecrets,
+  Verdict,
+  type AnswerCounts,
+  type Position,
+  type World,
+} from "@meridian/snapshot";
+import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
+import type { SigningView } from "../dnssec/signing-explanation.ts";
 import { StateDir } from "@meridian/snapshot/disk";
 import { AnswerCounter, type AnswerTotals } from "../answer-counter.ts";
 import { Edge, formatEdgeAddress, type EdgeOptions } from "../edge.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
-import { isHandlerReport, type HandlerData, type HandlerReport } from "../handler.ts";
+import { EdgeFront, type FrontOptions } from "../edge-front.ts";
+import {
+  isHandlerReport,
+  isTransferNotice,
+  isZoneNotified,
+  isUpdateNotice,
+  type HandlerData,
+  type HandlerReport,
+  type SecretsMessage,
+} from "../handler.ts";
+import type { UpdateNotice, UpdatedMessage } from "../updates/update-requests.ts";
 import type { Takeover } from "../handover.ts";
 import type { LinkState, LocalEdge, ServedEdge } from "../local/local-edge.ts";
 import { processEnded } from "../process-ended.ts";
@@ -22,7 +41,9 @@ import type { OpenSocket } from "../transport-sockets.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
 import { ControlCopy } from "./control-copy.ts";
 import { ControlLink } from "./control-link.ts";
-import { readIdentity } from "./edge-identity.ts";
+import { readIdentity, type EdgeIdentity } from "./edge-identity.ts";
+import { EdgeSigning } from "../dnssec/edge-signing.ts";
+import { SecretStore, SIGNING_FILE } from "../vantage/secret-store.ts";
 import { EdgeReplica } from "./edge-replica.ts";
 import { EdgeState } from "./edge-state.ts";
 import { Isolation, type IsolationMode } from "./isolation.ts";
@@ -51,12 +72,16 @@ export interface EdgeProcessOptions {
   readonly takeover?: Takeover | undefined;
   /** See `EdgeOptions.standby`. */
   readonly standby?: EdgeOptions["standby"] | undefined;
+  /** What is done about who asks. */
+  readonly front?: FrontOptions;
   /** A worker has said something. */
   readonly onReport?: (report: HandlerReport) => void;
   /** Workers were just sent another revision. */
   readonly onRevision?: (revision: number, world: World) => void;
 }
 
+/** Of 3 ms that others have where nothing else is said. */
+const SLICE_NS = 500_000;
 /** A control of which nothing is heard for this long is not waited for by a process that takes over. */
 const CURRENT_MS_MAX = 2000;
 
@@ -71,8 +96,12 @@ export class EdgeProcess implements LocalEdge {
   readonly #link: ControlLink;
   readonly #copy: ControlCopy;
   readonly #options: EdgeProcessOptions;
+  readonly #front: EdgeFront;
   readonly #isolation: Isolation;
   readonly #answers = new AnswerCounter();
+  readonly #signing: EdgeSigning;
+  /** What zones are signed with, as control said it last. */
+  readonly #materials: SecretStore;
   /** What control was last told of how it is answered here. */
   #told: AnswerTotals & { readonly revision: number; readonly atMs: number };
   #served:
@@ -84,6 +113,7 @@ export class EdgeProcess implements LocalEdge {
         readonly sinceMs: number;
       }
     | undefined;
+  #zoneSecrets: ReadonlySet<string> = new Set();
   /** The process that this one replaces, until it has ended. */
   readonly #predecessor: number | undefined;
   #agent: VantageAgent | undefined;
@@ -94,9 +124,11 @@ export class EdgeProcess implements LocalEdge {
   /** Holds the state folder from now on. Throws EDGE_NOT_JOINED, STATE_LOCKED, STATE_UNUSABLE. */
   constructor(options: EdgeProcessOptions, handlerModule: URL) {
     this.#options = options;
+    this.#signing = new EdgeSigning(options.logger);
     this.#told = { revision: 0, atMs: performance.now(), queries: 0, servfail: 0, empty: 0 };
     const { logger, stateFolder, version, listen, workers, transport, controls } = options;
     const identity = readIdentity(stateFolder, "edge");
+    this.#front = new EdgeFront(options.front ?? {}, logger);
     this.#directory = new StateDir(stateFolder);
     const { takeover } = options;
     this.#predecessor = takeover === undefined ? undefined : this.#directory.holder();
@@ -109,6 +141,7 @@ export class EdgeProcess implements LocalEdge {
       nsid: name,
       identity: name,
       version: `Meridian ${version}`,
+      ...this.#front.handlerData(workers),
       ...(options.log === undefined ? {} : { log: options.log }),
     };
     this.edge = new Edge({
@@ -117,8 +150,9 @@ export class EdgeProcess implements LocalEdge {
       transport,
       handlerModule,
       handlerData,
+      ...this.#front.edgeOptions,
       logger,
-      onMessage: (message) => this.#report(message),
+      onMessage: (message, worker) => this.#report(message, worker),
       onWorkerExit: (worker) => this.#replica.forgetWorker(worker),
       ...(takeover === undefined
         ? { inherited: options.passed ?? [] }
@@ -137,8 +171,11 @@ export class EdgeProcess implements LocalEdge {
       state: this.#state,
       logger,
       serve: (message) => {
-        this.edge.post(message);
         const { world, mirror, isNew } = this.#served ?? {};
+        const orders = world === undefined ? undefined : this.#signing.ordersOf(world);
+        const snapshot = orders === undefined ? message : { ...message, orders };
+        this.edge.post(snapshot);
+        this.#signing.follow(snapshot);
         // What workers say of it comes in a later turn.
         if (isNew === true && world !== undefined && mirror !== undefined)
           options.onRevision?.(mirror.revision, world);
@@ -148,6 +185,7 @@ export class EdgeProcess implements LocalEdge {
       onMirror: (world, mirror) => {
         const isNew = mirror.revision !== this.#served?.mirror.revision;
         this.#served = { world, mirror, isNew, sinceMs: Date.now() };
+        if (isNew) this.#zoneSecrets = transferSecrets(world);
         this.#isolation.served(world, mirror);
       },
       onChecked: (status) => this.#link.report(status),
@@ -159,8 +197,17 @@ export class EdgeProcess implements LocalEdge {
       identity,
       logger,
       wallMs: () => Date.now(),
-      onRenewed: () => this.#agent?.renewed(),
+      onRenewed: () => {
+        this.#agent?.renewed();
+        this.#materials.reseal();
+      },
     });
+    this.#materials = new SecretStore(
+      stateFolder,
+      () => this.#renewal.identity,
+      logger,
+      SIGNING_FILE,
+    );
     this.#copy = new ControlCopy({
       ...{ controls, stateFolder, logger },
       identity: () => this.#renewal.identity,
@@ -178,7 +225,30 @@ export class EdgeProcess implements LocalEdge {
       onOpen: () => this.#isolation.opened(),
       onTable: (url) => this.#isolation.told(url),
       counts: () => this.#countedSince(),
+      dns: () => this.edge.addresses().map(formatEdgeAddress),
+      onSigning: (sealed, shown) => this.#takeSigning(sealed, shown),
     });
+  }
+
+  /** Control says what zones are signed with. */
+  #takeSigning(sealed: Uint8Array, identity: EdgeIdentity): void {
+    const isNew = this.#materials.takeAll(identity, sealed);
+    if (isNew === undefined)
+      this.#options.logger.error("Passed over signing material that is sealed to another key", {});
+    else if (isNew) this.#sign();
+  }
+
+  #sign(): void {
+    const { [COOKIE_SECRETS]: cookies, ...texts } = Object.fromEntries(this.#materials.values);
+    if (cookies !== undefined) this.#front.setCookieSecrets(this.edge, cookies.split(" "));
+    if (!this.#signing.takeTexts(Object.values(texts))) return;
+    const { world, mirror } = this.#served ?? {};
+    const message = this.#signing.message(mirror?.revision ?? 0, world);
+    if (message !== undefined) this.edge.post(message);
+  }
+
+  signingOf(view: SigningView, question: ExplainQuestion): ExplainSigning | undefined {
+    return this.#signing.explain(view, question);
   }
 
   get name(): string {
@@ -224,6 +294,8 @@ export class EdgeProcess implements LocalEdge {
   /** Resolves when the sockets are open and what is stored is served; in place of another process when that one has ended. */
   async start(): Promise<void> {
     const { logger, takeover } = this.#options;
+    this.#materials.load();
+    if (this.#materials.values.size > 0) this.#sign();
     const isRestored = this.#replica.restore();
     if (takeover !== undefined) {
       // The other process follows control no more: this one is to know all of it before it answers.
@@ -231,6 +303,9 @@ export class EdgeProcess implements LocalEdge {
       await Promise.race([this.#link.whenCurrent, passed(CURRENT_MS_MAX)]);
     }
     await this.edge.start();
+    // Not before its workers were started, whose slices are as others'.
+    shortenSlices();
+    this.#front.start(this.edge);
     await takeover?.finish();
     if (this.#predecessor !== undefined) await processEnded(this.#predecessor);
     this.#renewal.start();
@@ -266,6 +341,11 @@ export class EdgeProcess implements LocalEdge {
       logger,
       identity: () => this.#renewal.identity,
       restored: (key) => this.#verdictOf(key),
+      zoneSecrets: () => this.#zoneSecrets,
+      onSecrets: (secrets) => {
+        const message: SecretsMessage = { kind: "secrets", secrets };
+        this.edge.post(message);
+      },
       onPlan: ({ latches = [] }) => this.#isolation.planned(new Map(latches)),
       onTransitions: (batch) => {
         this.transitions.add(batch);
@@ -306,9 +386,11 @@ export class EdgeProcess implements LocalEdge {
     clearInterval(this.#timer);
     this.#isolation.close();
     this.#renewal.close();
+    this.#front.close();
     await this.#agent?.close();
     this.#link.close();
     this.#copy.close();
+    await this.#signing.close();
     try {
       await this.edge.close();
     } catch (error) {
@@ -337,9 +419,23 @@ export class EdgeProcess implements LocalEdge {
     };
   }
 
-  #report(message: unknown): void {
+  /** A worker cannot wait for control; this thread can. */
+  async #handOn({ id, packet, client }: UpdateNotice, worker: number): Promise<void> {
+    const answer = await this.#link.handOn(packet, client);
+    const message: UpdatedMessage = { kind: "updated", id, answer };
+    this.edge.tell(worker, message);
+  }
+
+  #report(message: unknown, worker: number): void {
+    if (isUpdateNotice(message)) void this.#handOn(message, worker);
+    if (isTransferNotice(message)) {
+      const { zone, client, outcome } = message;
+      this.#options.logger.info("Zone transfer", { zone, client, outcome });
+    }
+    if (isZoneNotified(message)) this.#link.notified(message.zone);
     if (!isHandlerReport(message)) return;
     this.#answers.take(message);
+    this.#front.take(message);
     this.#options.onReport?.(message);
     if (message.kind === "refused")
       this.#options.logger.error("A worker refused a snapshot", { ...message });
@@ -352,6 +448,17 @@ function adviceForSlabs(): ((slab: SharedArrayBuffer) => void) | undefined {
   return loaded.kind === "loaded"
     ? (slab) => loaded.native.adviseHugePages(new Uint8Array(slab))
     : undefined;
+}
+
+/** What control sends is taken in soon after it has come, also where others share the core. */
+function shortenSlices(): void {
+  const loaded = loadNative();
+  if (loaded.kind === "missing") return;
+  try {
+    loaded.native.setSlice(SLICE_NS);
+  } catch {
+    // A sandbox may forbid it.
+  }
 }
 
 function passed(ms: number): Promise<void> {

@@ -13,20 +13,23 @@
 // revision. With control gone nothing here changes. Each control counts the change sets of its overlay by itself, so the first table
 // of a connection is taken whatever its sequence is.
 
-import { createHash } from "node:crypto";
-import { assert, reasonOf } from "@meridian/core";
+import { hash } from "node:crypto";
+import { Haste, assert, reasonOf } from "@meridian/core";
 import {
   SectionPack,
   World,
+  applySectionDelta,
   isLater,
   openSection,
   parseManifest,
   wholeOf,
   type Acknowledgement,
+  type CarriedSlots,
   type Manifest,
   type ManifestSection,
   type NamedSection,
   type Position,
+  type SentSection,
   type SlotChanges,
   type SlotTable,
   type Stage,
@@ -43,6 +46,15 @@ import { restoredSlots } from "./restored-slots.ts";
 const FETCHES_MAX = 4;
 /** Largest snapshot that is taken, sections together. */
 const SNAPSHOT_BYTES_MAX = 8 * 1024 ** 3;
+
+/** Most of what was sent ahead of manifests and is kept until they name it: of more, the oldest is fetched. */
+const SENT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** A revision that comes in parts is taken in within this, or takes the time that others leave. */
+const HASTE_MS_MAX = 200;
+
+/** Of a smaller section all is written to disk, of a larger one what makes it of the one before. */
+const DELTA_BYTES_MIN = 512 * 1024;
 
 const NO_HASH = "0".repeat(64);
 
@@ -90,10 +102,13 @@ export interface EdgeReplicaOptions {
 
 /** How things stood when a revision began to be fetched. */
 interface Begun {
-  readonly table: SlotTable;
+  readonly start: SlotStart;
   readonly isStaged: boolean;
   readonly connection: number;
 }
+
+/** With which slots a revision begins: all of them, or what makes them of those that are served. */
+type SlotStart = SlotTable | CarriedSlots;
 
 interface Served extends LoadedRevision {
   readonly manifest: Manifest;
@@ -103,9 +118,9 @@ interface Served extends LoadedRevision {
 export class EdgeReplica {
   readonly #options: EdgeReplicaOptions;
   #served: Served | undefined;
-  /** The revision that control serves, where it is not served here yet, and its newest table. */
+  /** The revision that control serves, where it is not served here yet, and its newest slots. */
   #wanted: Manifest | undefined;
-  #wantedTable: SlotTable | undefined;
+  #wantedStart: SlotStart | undefined;
   /** What is to be checked before it is served. */
   #stage: Stage | undefined;
   #isAdopting = false;
@@ -115,8 +130,16 @@ export class EdgeReplica {
   /** What was served before, until the disk has what is served now. */
   #synced: Acknowledgement | undefined;
   #syncing: Promise<void> = Promise.resolve();
+  /** What came ahead of the manifests that name it, by name. */
+  readonly #sent = new Map<string, SentSection>();
+  #sentBytes = 0;
+  /** While all that a revision brings comes ahead of it: then it is small. */
+  readonly #haste = new Haste();
+  #hasteTimer: NodeJS.Timeout | undefined;
   /** The control that is followed has not sent a table yet. */
   #isFirstTable = false;
+  /** The slots that are served were worked out here, and no table has said so yet. */
+  #isCarried = false;
 
   constructor(options: EdgeReplicaOptions) {
     this.#options = options;
@@ -156,6 +179,32 @@ export class EdgeReplica {
     this.#stage = undefined;
     this.#isFirstTable = true;
     this.#connection += 1;
+    this.#sent.clear();
+    this.#sentBytes = 0;
+  }
+
+  /** A section that a revision brings, whose manifest follows. */
+  takeSection(section: SentSection): void {
+    this.#haste.begin();
+    this.#hasteTimer ??= setTimeout(() => this.#endHaste(), HASTE_MS_MAX);
+    this.#forgetSent(section.name);
+    this.#sent.set(section.name, section);
+    this.#sentBytes += section.delta.length;
+    for (const name of this.#sent.keys()) {
+      if (this.#sentBytes <= SENT_BYTES_MAX) break;
+      this.#forgetSent(name);
+    }
+  }
+
+  #endHaste(): void {
+    clearTimeout(this.#hasteTimer);
+    this.#hasteTimer = undefined;
+    this.#haste.end();
+  }
+
+  #forgetSent(name: string): void {
+    this.#sentBytes -= this.#sent.get(name)?.delta.length ?? 0;
+    this.#sent.delete(name);
   }
 
   /** This revision is to be checked before it is served, and control to be told what came of it. */
@@ -195,7 +244,7 @@ export class EdgeReplica {
   #forgetCut({ epoch, revision }: Manifest): void {
     if (this.#wanted?.epoch !== epoch || this.#wanted.revision !== revision) return;
     this.#wanted = undefined;
-    this.#wantedTable = undefined;
+    this.#wantedStart = undefined;
   }
 
   /** Follows a revision, or another cut of the one that is served, whose table is here. */
@@ -212,7 +261,7 @@ export class EdgeReplica {
     if (bytes > SNAPSHOT_BYTES_MAX)
       return `Revision ${manifest.revision} has ${bytes} bytes, expected at most ${SNAPSHOT_BYTES_MAX}`;
     this.#wanted = manifest;
-    this.#wantedTable = table;
+    this.#wantedStart = table;
     this.#follow(fetch);
     return undefined;
   }
@@ -223,18 +272,27 @@ export class EdgeReplica {
       this.#isFirstTable = false;
       const { sequence, slots } = table;
       const { mirror } = this.#served;
-      if (!mirror.takeTable(sequence, slots) && isFirst && !mirror.holds(sequence, slots))
+      const isToHold = isFirst || this.#isCarried;
+      this.#isCarried = false;
+      if (!mirror.takeTable(sequence, slots) && isToHold && !mirror.holds(sequence, slots))
         this.#rebase(this.#served, table);
       // Another cut of it that could not be had before.
       if (this.#wanted !== undefined && isOf(table, this.#wanted)) {
-        this.#wantedTable = table;
+        this.#wantedStart = table;
         this.#follow(fetch);
       }
     } else if (this.#wanted !== undefined && isOf(table, this.#wanted)) {
       this.#isFirstTable = false;
-      this.#wantedTable = table;
+      this.#wantedStart = table;
       this.#follow(fetch);
     }
+  }
+
+  /** Slots of the revision whose manifest came before it; where they cannot be worked out here, the next table has them. */
+  takeCarried(carried: CarriedSlots, fetch: FetchSection): void {
+    if (this.#isFirstTable || this.#wanted === undefined || !isOf(carried, this.#wanted)) return;
+    this.#wantedStart = carried;
+    this.#follow(fetch);
   }
 
   takeChanges(changes: SlotChanges): void {
@@ -248,6 +306,7 @@ export class EdgeReplica {
 
   close(): void {
     this.#isClosed = true;
+    this.#endHaste();
     this.#served?.mirror.close();
   }
 
@@ -273,11 +332,11 @@ export class EdgeReplica {
 
   /** One revision at a time; what control offers meanwhile comes after it. */
   #follow(fetch: FetchSection): void {
-    if (this.#isAdopting || this.#wanted === undefined || this.#wantedTable === undefined) return;
+    if (this.#isAdopting || this.#wanted === undefined || this.#wantedStart === undefined) return;
     this.#isAdopting = true;
     const manifest = this.#wanted;
     const begun = {
-      table: this.#wantedTable,
+      start: this.#wantedStart,
       isStaged: isStaged(this.#stage, manifest),
       connection: this.#connection,
     };
@@ -286,9 +345,10 @@ export class EdgeReplica {
         const { revision } = manifest;
         this.#options.logger.error("Refused a revision", { revision, reason: reasonOf(error) });
         // With the next table it is tried again.
-        if (this.#wanted === manifest) this.#wantedTable = undefined;
+        if (this.#wanted === manifest) this.#wantedStart = undefined;
       })
       .finally(() => {
+        this.#endHaste();
         this.#isAdopting = false;
         this.#follow(fetch);
       });
@@ -297,14 +357,19 @@ export class EdgeReplica {
   async #adopt(manifest: Manifest, begun: Begun, fetch: FetchSection): Promise<void> {
     const sections = await this.#sections(manifest, fetch);
     await this.#syncing;
-    const wantedTable = this.#tableOf(manifest, begun);
+    const start = this.#startOf(manifest, begun);
     // It is passed over, and what was fetched for it is on disk.
-    if (wantedTable === undefined) return;
+    if (start === undefined) return;
     const loaded = this.#load(manifest, sections);
     if (typeof loaded === "string") throw new TypeError(loaded);
     // Of a cut: as they are by now, as what was changed meanwhile was taken into them.
-    const isCut = this.#served !== undefined && isOf(wantedTable, this.#served.manifest);
-    const table = (isCut ? this.#table() : undefined) ?? wantedTable;
+    const isCut = this.#served !== undefined && isOf(start, this.#served.manifest);
+    const table = (isCut ? this.#table() : undefined) ?? this.#tableOf(start, loaded.world);
+    if (table === undefined) {
+      // The next table has them.
+      if (this.#wanted === manifest) this.#wantedStart = undefined;
+      return;
+    }
     const { epoch, revision, sequence, slots } = table;
     if (slots.length !== loaded.world.slotCount)
       throw new TypeError(`Table has ${slots.length} slots, expected ${loaded.world.slotCount}`);
@@ -314,7 +379,7 @@ export class EdgeReplica {
       stage === undefined ? undefined : this.#check(stage, manifest, loaded.world, slots);
     if (this.#wanted === manifest) {
       this.#wanted = undefined;
-      this.#wantedTable = undefined;
+      this.#wantedStart = undefined;
     }
     if (wrong !== undefined) {
       this.#options.logger.error("Refused a revision", { revision, reason: wrong });
@@ -322,23 +387,37 @@ export class EdgeReplica {
       return;
     }
     this.#sync(this.acknowledgement, this.#options.state.keep(manifest));
-    this.#serve(manifest, loaded, { epoch, revision, sequence, slots });
+    this.#serve(manifest, loaded, { epoch, revision, sequence, slots }, start);
     if (stage !== undefined)
       this.#options.onChecked?.({ epoch, revision, isGood: true, reason: "" });
     this.#options.logger.info("Serving a new revision", { revision, sequence });
   }
 
+  /** Every slot that a revision begins with; undefined where what it is carried over from is not what is served. */
+  #tableOf(start: SlotStart, world: World): SlotTable | undefined {
+    if ("slots" in start) return start;
+    const { epoch, revision, sequence, from, changes } = start;
+    const served = this.#served;
+    if (served === undefined || !isOf({ epoch, ...from }, served.manifest)) return undefined;
+    const slots = served.mirror.carriedTo(world, from.sequence);
+    for (const { key, value } of slots === undefined ? [] : changes) {
+      const slot = world.slotOfKey(key);
+      if (slots !== undefined && slot >= 0) slots[slot] = value;
+    }
+    return slots && { epoch, revision, sequence, slots };
+  }
+
   /**
-   * The table with which a revision that was fetched is served; undefined where it is passed over. One that is not the newest any more is
+   * The slots with which a revision that was fetched is served; undefined where it is passed over. One that is not the newest any more is
    * served all the same: where changes come faster than they are fetched, an edge would stay with what it has for as long as that lasts. But
    * not one that was to be checked, which may have been taken back meanwhile, nor what another connection has told.
    */
-  #tableOf(manifest: Manifest, begun: Begun): SlotTable | undefined {
+  #startOf(manifest: Manifest, begun: Begun): SlotStart | undefined {
     const wanted = this.#wanted;
-    if (wanted === manifest) return this.#wantedTable;
+    if (wanted === manifest) return this.#wantedStart;
     const isPassed = wanted !== undefined && wanted.revision > manifest.revision;
     const isAsTold = begun.connection === this.#connection && !begun.isStaged;
-    return isPassed && isAsTold && wanted.epoch === manifest.epoch ? begun.table : undefined;
+    return isPassed && isAsTold && wanted.epoch === manifest.epoch ? begun.start : undefined;
   }
 
   /** Until `syncing` resolves, control is told what it was told before. */
@@ -362,16 +441,23 @@ export class EdgeReplica {
   #load(manifest: Manifest, sections: readonly NamedSection[]): LoadedRevision | string {
     if (this.#options.load !== undefined)
       return this.#options.load(manifest, sections, this.#served);
-    const pack = SectionPack.make(sections, this.#served?.pack, this.#options.onSlab);
+    // Each was looked at when it came, or was read.
+    const pack = SectionPack.make(sections, this.#served?.pack, this.#options.onSlab, true);
     if ("error" in pack) return pack.error;
     const world = World.load(pack.sections, manifest.seed, this.#served?.world);
     return "error" in world ? world.error : { pack, world };
   }
 
-  #serve(manifest: Manifest, { pack, world }: LoadedRevision, start: SlotTable): void {
+  #serve(
+    manifest: Manifest,
+    { pack, world }: LoadedRevision,
+    table: SlotTable,
+    start: SlotStart = table,
+  ): void {
+    this.#isCarried = !("slots" in start);
     const before = this.#served?.mirror;
     const { state, serve, onPosition } = this.#options;
-    const mirror = new OverlayMirror(world, start, (changes) => {
+    const mirror = new OverlayMirror(world, table, (changes) => {
       state.changed(mirror, changes);
       onPosition(this.position);
     });
@@ -386,7 +472,9 @@ export class EdgeReplica {
       slotCount,
     });
     before?.close();
-    state.changed(mirror);
+    // A weight that was given to a branch is stored by its place: that may be another's by now.
+    const isCarried = !("slots" in start) && start.changes.length === 0;
+    state.changed(mirror, [], isCarried && before?.hasGivenWeights() !== true);
     state.links?.keep(manifest.hash, world);
     onPosition(this.position);
   }
@@ -408,14 +496,37 @@ export class EdgeReplica {
 
   async #section(section: ManifestSection, fetch: FetchSection): Promise<SharedArrayBuffer> {
     const { name, bytes } = section;
+    const sent = this.#takeSent(section);
+    if (sent !== undefined) return sent;
     const kept = this.#options.state.readSection(name);
     if (kept !== undefined && wrongness(kept, section) === undefined) return kept;
+    this.#endHaste();
     const fetched = await fetch(name, bytes);
     const wrong = wrongness(fetched, section);
     if (wrong !== undefined) throw new TypeError(wrong);
     assert(fetched.byteLength === bytes, "a section has the length that its manifest says");
     this.#options.state.writeSection(name, new Uint8Array(fetched));
     return fetched;
+  }
+
+  /** What was sent ahead, where it makes the very section of what is served here. */
+  #takeSent(section: ManifestSection): SharedArrayBuffer | undefined {
+    const sent = this.#sent.get(section.name);
+    if (sent === undefined) return undefined;
+    this.#forgetSent(section.name);
+    const base = sent.base === undefined ? undefined : this.#served?.pack.section(sent.base);
+    const made = applySectionDelta(sent.delta, base);
+    if (typeof made === "string") return undefined;
+    const { name } = section;
+    const source =
+      sent.base === undefined || made.byteLength < DELTA_BYTES_MIN
+        ? undefined
+        : { base: sent.base, delta: sent.delta };
+    // Made of the very section that control had, it is what control meant if its checksum is right; SHA-256 would take 4 ms of six megabytes.
+    const wrong = source === undefined ? wrongness(made, section) : contentError(made, section);
+    if (wrong !== undefined) return undefined;
+    this.#options.state.writeSection(name, new Uint8Array(made), source);
+    return made;
   }
 }
 
@@ -438,11 +549,16 @@ function shown({ epoch, revision, hash }: Manifest): string {
 
 /** Why bytes are not the section that is meant. */
 function wrongness(buffer: SharedArrayBuffer, wanted: ManifestSection): string | undefined {
+  const { name } = wanted;
+  const found = hash("sha256", new Uint8Array(buffer));
+  return found === name ? contentError(buffer, wanted) : `Section ${name} has the hash ${found}`;
+}
+
+/** Why bytes are not whole or of another kind, whatever they are named. */
+function contentError(buffer: SharedArrayBuffer, wanted: ManifestSection): string | undefined {
   const { name, bytes, kind, key } = wanted;
   if (buffer.byteLength !== bytes)
     return `Section ${name} has ${buffer.byteLength} bytes, expected ${bytes}`;
-  const found = createHash("sha256").update(new Uint8Array(buffer)).digest("hex");
-  if (found !== name) return `Section ${name} has the hash ${found}`;
   const section = openSection(buffer);
   if ("error" in section) return `Section ${name}: ${section.error}`;
   return section.kind === kind && section.key === BigInt(`0x${key}`)

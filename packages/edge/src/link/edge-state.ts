@@ -3,8 +3,10 @@
 // The pair (snapshot, overlay) of an edge on disk, in the files that `meridian up` keeps. A disk that cannot be written is told of and
 // does not end the answers.
 
+import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { reasonOf } from "@meridian/core";
 import { KeyedSlots, type Manifest, type OnSlab } from "@meridian/snapshot";
 import {
@@ -15,6 +17,7 @@ import {
   replaceDurably,
   writeDurably,
   type OpenedRevision,
+  type SectionSource,
 } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { OverlayMirror } from "./overlay-mirror.ts";
@@ -22,10 +25,20 @@ import { SlotJournal, type SlotChange } from "./slot-journal.ts";
 
 /** The overlay is on disk at most this long after a change. */
 const SAVE_MS = 500;
+/**
+ * The same where a revision began with what the one before had, by key: of what a start takes from there, nothing has changed. Two megabytes
+ * written and synced a second by each of some edges would have their next revisions wait for the disk.
+ */
+const SAVE_CARRIED_MS = 10_000;
 /** It is written this often where nothing changes, so that its age is that of the last word of control. */
 const REFRESH_MS = 60_000;
-/** What no kept revision needs is removed at most this long after a revision: nobody waits for it. */
+/**
+ * What no kept revision needs is removed, and what is kept as a delta written whole, so long after the last of some revisions: nobody waits
+ * for it, and a disk that writes megabytes keeps whoever syncs waiting, on this machine or in its cluster.
+ */
 const PRUNE_MS = 2000;
+/** So long after the first of them all the same. */
+const PRUNE_MS_MAX = 10_000;
 /** Verdicts older than this are unknown after a start. */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
 const OVERLAY_FILE = "overlay.bin";
@@ -48,18 +61,27 @@ export class EdgeState {
   readonly #folder: string;
   readonly #logger: EdgeLogger;
   #saveTimer: NodeJS.Timeout | undefined;
+  /** When it fires, of `performance.now()`. */
+  #saveAtMs = 0;
   /** Something has changed since the overlay was last encoded. */
   #isStale = false;
   #isSaving = false;
+  /** How soon what has changed since then is to be saved. */
+  #nextSaveMs = SAVE_CARRIED_MS;
   /** The newest one counts. */
   #saves = 0;
   #pruneTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  /** The first revision that was kept since then, of `performance.now()`. */
+  #keptAtMs: number | undefined;
   #savedAtMs = 0;
   #restoredAtMs: number | undefined;
   #mirror: OverlayMirror | undefined;
   #encoder = new OverlayEncoder();
   /** Sections that the next revision to be kept may name. */
   readonly #gathered = new Set<string>();
+  /** Sections of which the disk has a delta alone. */
+  readonly #deltas = new Map<string, Uint8Array>();
 
   constructor(folder: string, logger: EdgeLogger) {
     this.#folder = folder;
@@ -104,10 +126,14 @@ export class EdgeState {
     return typeof found === "string" ? undefined : found;
   }
 
-  /** A process that starts finds it from now on. */
-  writeSection(name: string, bytes: Uint8Array): void {
+  /** A process that starts finds it from now on; by what it is made of, where that is said: then its name is looked at later. */
+  writeSection(name: string, bytes: Uint8Array, source?: SectionSource): void {
     this.#gathered.add(name);
-    this.#try(`section ${name}`, () => this.store.placeSection(name, bytes));
+    this.#try(`section ${name}`, () => {
+      if (source === undefined || !this.store.placeDelta(name, source))
+        this.store.placeSection(name, bytes);
+      else this.#deltas.set(name, bytes);
+    });
   }
 
   /** A process that starts serves this revision from now on. Resolves when a loss of power takes it no more, or the disk has failed. */
@@ -115,7 +141,9 @@ export class EdgeState {
     const what = `revision ${manifest.revision}`;
     const isPlaced = this.#try(what, () => this.store.place(manifest));
     this.#gathered.clear();
-    this.#pruneTimer ??= setTimeout(() => this.#prune(), isPlaced ? PRUNE_MS : 0).unref();
+    const named = new Set(manifest.sections.map(({ name }) => name));
+    for (const name of this.#deltas.keys()) if (!named.has(name)) this.#deltas.delete(name);
+    this.#pruneSoon(isPlaced ? PRUNE_MS : 0);
     if (isPlaced) await this.#settled(what, this.store.settle());
   }
 
@@ -132,30 +160,65 @@ export class EdgeState {
     }
   }
 
-  #prune(): void {
-    this.#pruneTimer = undefined;
-    this.#try("old revisions out", () => this.store.prune(this.#gathered));
+  #pruneSoon(pauseMs: number): void {
+    const nowMs = performance.now();
+    this.#keptAtMs ??= nowMs;
+    clearTimeout(this.#pruneTimer);
+    const leftMs = Math.max(0, this.#keptAtMs + PRUNE_MS_MAX - nowMs);
+    this.#pruneTimer = setTimeout(() => void this.#prune(), Math.min(pauseMs, leftMs)).unref();
   }
 
-  /** The overlay has changed, or is another one. */
-  changed(mirror: OverlayMirror, changes: readonly SlotChange[] = []): void {
+  /** In turns of some milliseconds: a revision may come meanwhile. */
+  async #prune(): Promise<void> {
+    this.#pruneTimer = undefined;
+    this.#keptAtMs = undefined;
+    this.#try("old revisions out", () => this.store.prune(this.#gathered));
+    const deltas = [...this.#deltas];
+    if (deltas.length === 0) return;
+    for (const [name, bytes] of deltas) {
+      await nextTurn();
+      const found = hash("sha256", bytes);
+      await nextTurn();
+      if (this.#isClosed) return;
+      // What is served now may have no use for it any more.
+      if (!this.#deltas.delete(name)) continue;
+      if (found === name) this.#try(`section ${name}`, () => this.store.placeSection(name, bytes));
+      else this.#failed(`section ${name}`, `It has the hash ${found}`);
+    }
+    // What makes them goes with the next one.
+    await this.#settled("the newest sections", this.store.settle());
+  }
+
+  /** The overlay has changed, or is another one; `isCarried` where its slots are those that the one before had, by key. */
+  changed(
+    mirror: OverlayMirror,
+    changes: readonly SlotChange[] = [],
+    isCarried: boolean = false,
+  ): void {
     const { revision, sequence } = mirror;
     if (this.#mirror === mirror)
       this.journal.change(revision, sequence, changes, () => mirror.copy());
     else this.journal.begin(revision, sequence, mirror.current);
-    this.#touched(mirror);
+    this.#touched(mirror, isCarried ? SAVE_CARRIED_MS : SAVE_MS);
   }
 
-  #touched(mirror: OverlayMirror): void {
+  #touched(mirror: OverlayMirror, delayMs: number): void {
     this.#mirror = mirror;
     this.#isStale = true;
-    this.#touch();
+    this.#touch(delayMs);
   }
 
   /** One save after the other. */
-  #touch(): void {
-    if (this.#isSaving) return;
-    this.#saveTimer ??= setTimeout(() => void this.#saveSoon(), SAVE_MS).unref();
+  #touch(delayMs: number): void {
+    const dueMs = performance.now() + delayMs;
+    if (this.#isSaving) {
+      this.#nextSaveMs = Math.min(this.#nextSaveMs, delayMs);
+      return;
+    }
+    if (this.#saveTimer !== undefined && this.#saveAtMs <= dueMs) return;
+    clearTimeout(this.#saveTimer);
+    this.#saveAtMs = dueMs;
+    this.#saveTimer = setTimeout(() => void this.#saveSoon(), delayMs).unref();
   }
 
   get #overlayPath(): string {
@@ -165,7 +228,7 @@ export class EdgeState {
   /** Control has been heard of, whether or not anything changed. */
   heard(): void {
     if (this.#mirror !== undefined && Date.now() - this.#savedAtMs > REFRESH_MS)
-      this.#touched(this.#mirror);
+      this.#touched(this.#mirror, SAVE_MS);
   }
 
   /** Writes what is not on disk yet, for the process that takes over. */
@@ -175,6 +238,7 @@ export class EdgeState {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#pruneTimer);
     this.flush();
     this.links.close();
@@ -187,12 +251,13 @@ export class EdgeState {
     if (bytes === undefined) return;
     const save = ++this.#saves;
     this.#isSaving = true;
+    this.#nextSaveMs = SAVE_CARRIED_MS;
     await this.#settled(
       "the overlay",
       replaceDurably(this.#overlayPath, bytes, () => save === this.#saves),
     );
     this.#isSaving = false;
-    if (this.#isStale) this.#touch();
+    if (this.#isStale) this.#touch(this.#nextSaveMs);
   }
 
   #save(): void {

@@ -5,8 +5,8 @@
 //
 // Where an edge has to judge by itself, what it found lies on top of control's slots, and is taken off when control judges again.
 
-import { keepLastKnown } from "@meridian/health";
-import { OverlayWriter, type SlotChanges, type World } from "@meridian/snapshot";
+import { carriedSlots, keepLastKnown } from "@meridian/health";
+import { BRANCH_OVERRIDDEN, OverlayWriter, type SlotChanges, type World } from "@meridian/snapshot";
 import type { SlotChange } from "./slot-journal.ts";
 
 /** Longest time for which a change set waits for readers of the spare bank, before a worker counts as hung. */
@@ -137,6 +137,20 @@ export class OverlayMirror {
   /** What control has said so far, whether workers read it yet or not. */
   table(): { readonly sequence: number; readonly slots: Uint32Array } {
     return { sequence: this.#newest, slots: this.#controls.slice() };
+  }
+
+  /** The first slots of the next snapshot, where control's overlay of this one ended with that sequence; undefined where this has not got there. */
+  carriedTo(world: World, sequence: number): Uint32Array | undefined {
+    if (sequence !== this.#newest) return undefined;
+    return carriedSlots(this.world, this.#controls, world);
+  }
+
+  /** Whether branches have other weights than their snapshot says. */
+  hasGivenWeights(): boolean {
+    const { branchSlots, latchSlots } = this.world;
+    return this.current
+      .subarray(branchSlots, latchSlots)
+      .some((value) => (value & BRANCH_OVERRIDDEN) !== 0);
   }
 
   /** Every slot, as workers read it. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { HealthRunner, TransitionHistory } from "@meridian/health";
 import type { Position, World } from "@meridian/snapshot";
+import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
+import type { SigningView } from "../dnssec/signing-explanation.ts";
 import type { EdgeState } from "../link/edge-state.ts";
 
 /** How an edge stands with the controls. */
@@ -35,5 +37,7 @@ export interface LocalEdge {
   /** What this edge probes; undefined before the first plan. */
   readonly health: HealthRunner | undefined;
   readonly transitions: TransitionHistory;
+  /** How the answer to a question is signed; undefined where the zone is not. */
+  signingOf(view: SigningView, question: ExplainQuestion): ExplainSigning | undefined;
   readonly state: Pick<EdgeState, "store" | "journal">;
 }

@@ -39,12 +39,15 @@ export function pastOf(edge: LocalEdge): PastOfEdge {
   };
 }
 
-function viewNow({ served, position, transitions }: LocalEdge): TimedView | string {
+function viewNow(edge: LocalEdge): TimedView | string {
+  const { served, position, transitions } = edge;
   if (served === undefined) return "Nothing is served yet";
   const nowMs = Date.now();
+  const { world } = served;
+  const slots = served.slots.slice();
   return {
-    world: served.world,
-    slots: served.slots.slice(),
+    ...{ world, slots },
+    signingOf: (question) => edge.signingOf({ world, slots }, question),
     revision: position.revision,
     sequence: position.sequence,
     nowSeconds: Math.floor(nowMs / 1000),

@@ -159,6 +159,7 @@ export class LocalRoutes {
       staleMs,
       version: edge.version,
       address: figures.figures().addresses[0],
+      dns: figures.figures().addresses,
     };
   }
 }

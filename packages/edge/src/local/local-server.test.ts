@@ -95,6 +95,7 @@ function edgeOf(state: EdgeState, isServing: boolean): LocalEdge {
       isIsolated: true,
     },
     health: undefined,
+    signingOf: () => undefined,
     transitions: new TransitionHistory(),
     state,
   };

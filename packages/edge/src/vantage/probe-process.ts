@@ -52,6 +52,8 @@ export class ProbeProcess {
       identity: () => this.#renewal.identity,
       restored: () => undefined,
       onPlan: () => {},
+      zoneSecrets: () => new Set(),
+      onSecrets: () => {},
       onTransitions: (batch) => {
         for (const { key, verdict, reason } of batch)
           logger.info("Opinion changed", { endpoint: key, verdict, reason });

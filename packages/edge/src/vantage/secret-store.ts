@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Secrets that this vantage probes with: in memory, and on disk as one file that is sealed to the key of its own certificate. When the
+// Secrets that this edge probes with, or signs zones with: in memory, and on disk as one file that is sealed to the key of its own certificate. When the
 // certificate is renewed, the file is sealed anew: its key before is nowhere then.
 
 import { createPrivateKey, createPublicKey } from "node:crypto";
@@ -13,17 +13,26 @@ import { writeDurably } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { EdgeIdentity } from "../link/edge-identity.ts";
 
-const FILE = "secrets.sealed";
+/** Where secrets of checks are, and what zones are signed with. */
+export const PROBE_SECRETS_FILE = "secrets.sealed";
+export const SIGNING_FILE = "signing.sealed";
 
 export class SecretStore {
   /** Values by what plans call them. */
   values: ReadonlyMap<string, string> = new Map();
   readonly #path: string;
+  /** What control has sent last, which it takes to be needed. */
+  #given: ReadonlySet<string> = new Set();
   readonly #identity: () => EdgeIdentity;
   readonly #logger: EdgeLogger;
 
-  constructor(stateFolder: string, identity: () => EdgeIdentity, logger: EdgeLogger) {
-    this.#path = join(stateFolder, FILE);
+  constructor(
+    stateFolder: string,
+    identity: () => EdgeIdentity,
+    logger: EdgeLogger,
+    file: string = PROBE_SECRETS_FILE,
+  ) {
+    this.#path = join(stateFolder, file);
     this.#identity = identity;
     this.#logger = logger;
   }
@@ -45,13 +54,21 @@ export class SecretStore {
   take({ edge, key }: EdgeIdentity, sealed: Uint8Array): boolean | undefined {
     const given = openSecrets(edge, createPrivateKey(key), sealed);
     if (given === undefined) return undefined;
+    this.#given = new Set(given.keys());
     // Another control may lack some: those that no plan names any more go with `keepOnly`.
     return this.#replace(new Map([...this.values, ...given]));
   }
 
-  /** Forgets what is not needed. */
+  /** The same for what replaces all that is kept. */
+  takeAll({ edge, key }: EdgeIdentity, sealed: Uint8Array): boolean | undefined {
+    const given = openSecrets(edge, createPrivateKey(key), sealed);
+    return given === undefined ? undefined : this.#replace(given);
+  }
+
+  /** Forgets what is neither needed nor was just sent: a zone that names it may come later. */
   keepOnly(names: ReadonlySet<string>): void {
-    this.#replace(new Map([...this.values].filter(([name]) => names.has(name))));
+    const kept = names.union(this.#given);
+    this.#replace(new Map([...this.values].filter(([name]) => kept.has(name))));
   }
 
   /** Seals what is kept to the newest certificate. */

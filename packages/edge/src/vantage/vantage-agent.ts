@@ -31,6 +31,10 @@ export interface VantageAgentOptions {
   /** Verdict to begin with for what is new. */
   readonly restored: (key: string) => Verdict | undefined;
   readonly onPlan: (plan: ProbePlan) => void;
+  /** Secrets that zones name, which are kept with those of probes. */
+  readonly zoneSecrets: () => ReadonlySet<string>;
+  /** Those that are here, when they are others than before. */
+  readonly onSecrets: (secrets: ReadonlyMap<string, string>) => void;
   readonly onTransitions: (batch: readonly Transition[]) => void;
   /** The control at this URL counts what this vantage says, and has heard enough to judge. */
   readonly onSettled: (url: string) => void;
@@ -92,6 +96,7 @@ export class VantageAgent {
   static async start(options: VantageAgentOptions): Promise<VantageAgent> {
     const agent = new VantageAgent(options, await findIcmpSender());
     agent.#secrets.load();
+    options.onSecrets(agent.#secrets.values);
     const kept = agent.#store.load();
     if (kept !== undefined) agent.#adopt(kept.name, kept.plan);
     agent.vantage.start();
@@ -160,7 +165,7 @@ export class VantageAgent {
   #adopt(name: string, plan: ProbePlan): void {
     this.#planName = name;
     this.#plan = plan;
-    this.#secrets.keepOnly(secretsIn(plan));
+    this.#secrets.keepOnly(secretsIn(plan).union(this.#options.zoneSecrets()));
     this.#aim();
     this.#options.onPlan(plan);
     this.#options.logger.info("Probing", { targets: this.vantage.targets.size });
@@ -175,6 +180,8 @@ export class VantageAgent {
     const isNew = this.#secrets.take(shown, sealed);
     if (isNew === undefined)
       this.#options.logger.error("Refused secrets that are not sealed to this edge", {});
-    if (isNew === true) this.#aim();
+    if (isNew !== true) return;
+    this.#aim();
+    this.#options.onSecrets(this.#secrets.values);
   }
 }
