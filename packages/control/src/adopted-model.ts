@@ -111,6 +111,16 @@ export class AdoptedModel {
   #hasRules = false;
   #keepTimer: NodeJS.Timeout | undefined;
   readonly #secrets: ProbeSecrets | undefined;
+  /** The secrets of probes among others. */
+  #probed:
+    | {
+        readonly of: ReadonlyMap<string, string>;
+        readonly plan: ProbePlan | undefined;
+        readonly values: ReadonlyMap<string, string>;
+      }
+    | undefined;
+  /** Those of zones. */
+  #zoneSecrets: ReadonlySet<string> = new Set();
   #plan: ProbePlan | undefined;
   #isClosed = false;
 
@@ -120,7 +130,7 @@ export class AdoptedModel {
     this.#secrets =
       options.secrets === undefined
         ? undefined
-        : new ProbeSecrets(options.secrets, options.logger, () => this.#aim());
+        : new ProbeSecrets(options.secrets, options.logger, () => this.#secretsChanged());
     this.#hosts = new HostResolver({
       clock,
       onChange: () => this.#hostsChanged(),
@@ -261,7 +271,7 @@ export class AdoptedModel {
       const before = this.model;
       this.held = heldAfter(this.held, accepted.parts);
       this.model = withChange(before, accepted.parts);
-      const isSettled = before?.policies === this.model.policies || !this.#latch(this.model);
+      const isSettled = !this.#mayLatch(before, accepted.parts) || !this.#latch(this.model);
       this.#firstServed.resolve();
       if (!isAimed || !isSettled) this.#retarget(this.model);
       this.#parts.onServed();
@@ -364,6 +374,22 @@ export class AdoptedModel {
     this.#parts.onServed();
   }
 
+  /** Whether a change may be one of latches: to look through ten thousand policies for them takes 4 ms. */
+  #mayLatch(
+    before: ServedModel | undefined,
+    { isRelative, parts: { policies } }: PartsChange,
+  ): boolean {
+    if (before === undefined || !isRelative) return true;
+    const names = [...policies.removed, ...policies.set.map(([name]) => name)];
+    const gone = names.flatMap((name) => {
+      const policy = before.policies.get(name);
+      return policy === undefined ? [] : [[name, policy] as const];
+    });
+    return [gone, policies.set].some(
+      (some) => declaredLatches({ policies: new Map(some) }).size > 0,
+    );
+  }
+
   /** Takes the latches that the model declares; true where they are others. */
   #latch(model: ServedModel): boolean {
     const latches = declaredLatches(model);
@@ -395,13 +421,32 @@ export class AdoptedModel {
     const plan = { targets, rules: [...capacityRules(model)], latches: [...this.#latches] };
     this.#hasRules = plan.rules.length > 0;
     this.#plan = plan;
-    this.#secrets?.want(secretsIn(plan));
+    this.#wantSecrets();
     this.#aim();
     clearTimeout(this.#keepTimer);
     // The first at once; of changes that follow each other the last one.
     const pauseMs = this.#keepTimer === undefined ? 0 : KEEP_PLAN_MS;
     this.#keepTimer = setTimeout(() => this.#keepPlanNow(plan, hosts), pauseMs);
     this.#keepTimer.unref();
+  }
+
+  /** What is served now names these secrets. */
+  needSecrets(names: ReadonlySet<string>): void {
+    const isSame = names.size === this.#zoneSecrets.size && names.isSubsetOf(this.#zoneSecrets);
+    // Most revisions name none, and what edges are sent of one leaves after this: to look through 100,000 targets takes 8 ms.
+    if (isSame) return;
+    this.#zoneSecrets = names;
+    this.#wantSecrets();
+  }
+
+  #wantSecrets(): void {
+    const probed = this.#plan === undefined ? new Set<string>() : secretsIn(this.#plan);
+    this.#secrets?.want(probed.union(this.#zoneSecrets));
+  }
+
+  #secretsChanged(): void {
+    this.#aim();
+    this.#options.onSecrets?.(this.secrets);
   }
 
   /** What is probed, with secrets that it needs; what is kept on disk has none. */
@@ -411,9 +456,21 @@ export class AdoptedModel {
     this.#parts.verdicts.setPlan(withSecrets(plan, this.secrets));
   }
 
-  /** By reference, those that checks name and that are here. */
+  /** By reference, those that checks and zones name and that are here. */
   get secrets(): ReadonlyMap<string, string> {
     return this.#secrets?.values ?? NO_SECRETS;
+  }
+
+  /** Those of them that checks name. The same map for as long as it is of the same secrets and the same plan. */
+  get probeSecrets(): ReadonlyMap<string, string> {
+    const { secrets } = this;
+    const plan = this.#plan;
+    if (this.#probed?.of !== secrets || this.#probed.plan !== plan) {
+      const named = plan === undefined ? new Set<string>() : secretsIn(plan);
+      const values = new Map([...secrets].filter(([reference]) => named.has(reference)));
+      this.#probed = { of: secrets, plan, values };
+    }
+    return this.#probed.values;
   }
 
   #keepPlanNow(plan: ProbePlan, hosts: ResolvedHosts): void {

@@ -17,7 +17,17 @@ import type { EdgeFigures } from "@meridian/snapshot/surface";
 import { Embedded } from "./embedded.ts";
 import type { Shift } from "./shift-effects.ts";
 import { StateDir } from "@meridian/snapshot/disk";
+import { makeRolloutKeeper } from "./testing/rollout-fixture.ts";
+import { WeightOverrides } from "./weights/weight-overrides.ts";
+import { DrillKeeper } from "./drills/drill-keeper.ts";
+import { Secrets } from "./secrets/secrets.ts";
+import { Approvals } from "./approvals/approvals.ts";
+import { RoutingControls } from "./routing/routing-controls.ts";
+import { StateDocuments } from "./state/state-documents.ts";
 import { silent } from "./testing/control-fixture.ts";
+import { makeRecoveryRuns } from "./testing/recovery-fixture.ts";
+import { makeSecondaryKeeper } from "./testing/secondary-keeper-fixture.ts";
+import { makeZoneKeeper } from "./testing/zone-keeper-fixture.ts";
 import { makeNotifier } from "./testing/notifier-fixture.ts";
 import { TransitionHistory } from "@meridian/health";
 
@@ -86,10 +96,26 @@ async function running(context: TestContext): Promise<Ask> {
   );
   const service = new DocumentService(() => store, embedded);
   const transitions = new TransitionHistory();
+  const state = new StateDocuments(service);
+  const routing = new RoutingControls(state, Date.now, () => Promise.resolve());
+  const weights = new WeightOverrides(state, () => Promise.resolve());
+  const notifier = makeNotifier(embedded, service, transitions, folder);
   const api = new Api({
     embedded,
     documents: service,
-    notifier: makeNotifier(embedded, service, transitions, folder),
+    notifier,
+    rollouts: makeRolloutKeeper(embedded, state, weights, notifier),
+    zoneKeys: makeZoneKeeper(embedded, service, folder),
+    secondaries: makeSecondaryKeeper(embedded, service),
+    approvals: new Approvals(state, Date.now),
+    weights,
+    drills: new DrillKeeper({
+      ...{ state, embedded, off: () => [], leading: () => ({}) },
+      secrets: new Secrets(folder, {}),
+      ...{ logger: silent, nowMs: Date.now },
+    }),
+    routing,
+    recovery: makeRecoveryRuns(embedded, service, routing, folder),
     documentStore: () => store,
     refusals: new RefusalLog(join(folder, "audit")),
     consistencyKey: () => consistencyKey(folder),

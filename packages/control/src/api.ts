@@ -6,10 +6,15 @@
 import { chmodSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { MeridianError } from "@meridian/core";
-import { limits } from "@meridian/model";
 import type { FastifyInstance } from "fastify";
 import { boundedServer } from "./bounded-server.ts";
 import type { Embedded } from "./embedded.ts";
+import type { DecidedPublisher } from "./publishing/decided-publisher.ts";
+import type { DynamicUpdates } from "./updates/dynamic-updates.ts";
+import type { SecondaryKeeper } from "./secondary/secondary-keeper.ts";
+import { addSecondaryRoutes } from "./secondary/secondary-routes.ts";
+import { addDnssecRoutes } from "./dnssec/dnssec-routes.ts";
+import type { ZoneKeeper } from "./dnssec/zone-keeper.ts";
 import { addLatencyRoute } from "./latency-route.ts";
 import type { EdgeGateway } from "./edges/edge-gateway.ts";
 import type { EdgeView } from "./edges/edge-hub.ts";
@@ -27,9 +32,25 @@ import {
   queryCount,
   replayAnswer,
   type EdgeFiguresSource,
+  type ExplainQuestion,
+  type ExplainSigning,
   type ReplayedLine,
 } from "@meridian/snapshot/surface";
-import { parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
+import { Planner } from "./plan/planner.ts";
+import type { RolloutKeeper } from "./rollouts/rollout-keeper.ts";
+import { addRolloutRoutes } from "./rollouts/rollout-routes.ts";
+import type { WeightOverrides } from "./weights/weight-overrides.ts";
+import type { RoutingControls } from "./routing/routing-controls.ts";
+import type { RecoveryRuns } from "./recovery/recovery-runs.ts";
+import { addRecoveryRoutes } from "./recovery/recovery-routes.ts";
+import { addRoutingRoutes } from "./routing/routing-routes.ts";
+import type { DrillKeeper } from "./drills/drill-keeper.ts";
+import { addDrillRoutes } from "./drills/drill-routes.ts";
+import type { Approvals } from "./approvals/approvals.ts";
+import { addApprovalRoutes } from "./approvals/approval-routes.ts";
+import { addFailbackRoute } from "./failback-route.ts";
+import { addShiftRoutes } from "./shift-routes.ts";
+import type { World } from "@meridian/snapshot";
 import type { SnapshotStore } from "@meridian/snapshot/disk";
 import type { TransitionHistory } from "@meridian/health";
 import type { ControlReplica } from "./replicas/control-replica.ts";
@@ -64,6 +85,22 @@ export interface ApiOptions extends ApiAccess {
   /** This control among those of its store, where it shares one. */
   readonly replica?: () => ControlReplica;
   readonly notifier: Notifier;
+  /** The keys of signed zones. */
+  readonly zoneKeys: ZoneKeeper;
+  readonly secondaries: SecondaryKeeper;
+  readonly routing: RoutingControls;
+  readonly weights: WeightOverrides;
+  readonly approvals: Approvals;
+  readonly recovery: RecoveryRuns;
+  readonly rollouts: RolloutKeeper;
+  readonly drills: DrillKeeper;
+  /** How answers are signed here; absent where there is no edge to ask. */
+  readonly signingOf?: (
+    view: { readonly world: World; readonly slots: Uint32Array },
+    question: ExplainQuestion,
+  ) => ExplainSigning | undefined;
+  readonly updates?: Pick<DynamicUpdates, "counts">;
+  readonly publisher?: Pick<DecidedPublisher, "counts" | "textOf">;
   readonly transitions: TransitionHistory;
   readonly journal: OverlayJournal;
   readonly store: SnapshotStore;
@@ -84,8 +121,6 @@ export interface ApiOptions extends ApiAccess {
 }
 
 const ROWS_MAX = 10_000;
-/** Latches that a refusal names. */
-const LATCHES_NAMED_MAX = 20;
 
 export class Api {
   readonly #options: ApiOptions;
@@ -136,6 +171,16 @@ export class Api {
     });
     this.#reads(server);
     this.#writes(server);
+    addDnssecRoutes(server, this.#options.zoneKeys);
+    addSecondaryRoutes(server, this.#options.secondaries);
+    addRoutingRoutes(server, this.#options.routing, this.#keeper);
+    addDrillRoutes(server, {
+      ...{ drills: this.#options.drills, documents: this.#options.documents },
+      ...{ approvals: this.#options.approvals, keeper: this.#keeper },
+    });
+    addApprovalRoutes(server, this.#options.approvals, this.#keeper);
+    addRecoveryRoutes(server, this.#options.recovery, this.#keeper);
+    addRolloutRoutes(server, this.#options.rollouts, this.#keeper);
     addEdgeRoutes(
       server,
       () => this.#options.gateway?.(),
@@ -160,7 +205,13 @@ export class Api {
       const isOwn = this.#options.replica === undefined || own.state !== "live";
       return isOwn ? own : { ...own, state: "pending" };
     };
-    await addDocumentRoutes(server, { documents, store, gate, keeper, publication });
+    const planner = new Planner({
+      embedded: this.#options.embedded,
+      documents: () => documents.documents,
+      routing: this.#options.routing,
+      nowMs: Date.now,
+    });
+    await addDocumentRoutes(server, { documents, store, gate, keeper, publication, planner });
   }
 
   /** Routes that only read. */
@@ -220,40 +271,10 @@ export class Api {
   #writes(server: FastifyInstance): void {
     const { embedded, latency } = this.#options;
     if (latency !== undefined) addLatencyRoute(server, embedded, latency);
-    server.post("/v1/shifts", async ({ body }, reply) => {
-      const request = parseShiftRequest(embedded, body, Date.now());
-      if ("error" in request) return reply.code(request.status).send({ error: request.error });
-      const reached = reachedEndpoints(embedded, request.shift.target);
-      if (embedded.shifts().length >= limits.shiftsMax)
-        return reply.code(409).send({
-          error: `Cannot shift "${request.shift.target}": ${limits.shiftsMax} shifts are running, expected fewer; end some with "meridian undrain"`,
-        });
-      if (request.isDryRun) return { reached };
-      return { shift: await embedded.addShift(request.shift), reached };
-    });
-    server.delete<{ Querystring: Record<string, string> }>(
-      "/v1/shifts",
-      async ({ query }, reply) => {
-        const removed = await embedded.removeShifts(query["target"] ?? "");
-        return removed.length === 0
-          ? reply.code(404).send({ error: `No shift of "${query["target"] ?? ""}" is running` })
-          : { removed };
-      },
-    );
-    server.post<{ Querystring: Record<string, string> }>(
-      "/v1/failback",
-      async ({ query }, reply) => {
-        const node = query["node"] ?? "";
-        if (await embedded.failback(node)) return { node };
-        const known = embedded
-          .latches()
-          .slice(0, LATCHES_NAMED_MAX)
-          .map(({ name }) => name);
-        return reply.code(404).send({
-          error: `No failover node "${node}" holds a latch, expected one of: ${known.join(", ") || "none here"}`,
-        });
-      },
-    );
+    const { approvals, documents, routing } = this.#options;
+    const moves = { embedded, approvals, keeper: this.#keeper };
+    addShiftRoutes(server, { ...moves, documents, routing });
+    addFailbackRoute(server, moves);
     server.post<{ Body: unknown; Querystring: Record<string, string> }>(
       "/v1/push",
       async ({ query }, reply) => {
@@ -322,6 +343,7 @@ export class Api {
       answers: undefined,
       version,
       address: edge.figures().addresses[0],
+      dns: edge.figures().addresses,
     };
   }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseName, nameKey } from "@meridian/dns";
 import { loadModel, type Model } from "@meridian/model";
+import { openSection, Section, World } from "@meridian/snapshot";
 import fc from "fast-check";
 import type { Compiled, CompileOptions } from "./compile.ts";
 import { changedSections, compileModel, modelOf } from "./testing/control-fixture.ts";
@@ -189,4 +190,19 @@ spec: {origin: other.example, nameServers: [{name: ns.example.net}], records: [{
   // What stays once stays until the zone is right again.
   const later = both({ records: tooMany }, "three", broken);
   assert.equal(zoneIn(later)?.serial, zoneIn(good)?.serial);
+});
+
+test("a signed zone says into how many variants its answers fall, a power of two; another one does not", () => {
+  const bitsOf = (zone: string): number | undefined => {
+    const sections = compiled({ zone }).sections.map(({ buffer }) => openSection(buffer));
+    const world = World.load(
+      sections.filter((section) => section instanceof Section),
+      1,
+    );
+    assert.ok(world instanceof World);
+    return world.zones.zones[0]?.variantBits;
+  };
+  assert.equal(bitsOf(""), 0);
+  assert.equal(bitsOf(", dnssec: {}"), 6);
+  assert.equal(bitsOf(", dnssec: {answerVariants: 20}"), 4);
 });

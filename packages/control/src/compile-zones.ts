@@ -18,6 +18,8 @@ import {
   type WrittenSection,
 } from "@meridian/snapshot/writer";
 import { wireName } from "./compile-pools.ts";
+import { secondarySettings } from "./secondary/secondary-settings.ts";
+import { transferRules, transferSettings } from "./transfer-secrets.ts";
 import { nextSerial, type LastZone } from "./zone-history.ts";
 
 const locationModes = {
@@ -38,8 +40,8 @@ const boundTypes: Readonly<Record<RecordDocument["spec"]["types"][number], numbe
 
 /** A zone that was written, or why it cannot be. */
 export type CompiledZone =
-  | { readonly origin: string; readonly sections: readonly WrittenSection[] }
-  | { readonly origin: string; readonly error: string };
+  | { readonly sections: readonly WrittenSection[] }
+  | { readonly error: string };
 
 /** What the compiled form of a zone depends on besides the model. */
 export interface ZoneInput {
@@ -49,6 +51,8 @@ export interface ZoneInput {
   readonly last: LastZone | undefined;
   /** Least serial of a zone that has none of its own. */
   readonly serialBase: number;
+  /** Another one when what routed names are answered from changes: the serial of a zone that goes out with their answers follows it. */
+  readonly routing: string;
 }
 
 /** Sections of one zone. */
@@ -58,19 +62,38 @@ export function compileZone(model: Model, zone: Zone, input: ZoneInput): Compile
     const writer = new ZoneWriter(zone.apex, {
       clientLocation: locationModes[spec.clientLocation ?? "prefer-ecs"],
       ...(trustsEveryone(spec.ecsTrust) ? {} : { ecsTrust: spec.ecsTrust }),
+      ...(spec.dnssec === undefined ? {} : { answerVariants: spec.dnssec.answerVariants }),
       seed: input.seed,
       owners: zone.records.owners.count + zone.dynamicRecords.count,
+      // Signed queries are checked by the same keys.
+      ...((spec.transfers ?? spec.secondary ?? spec.updates ?? spec.allowQuery) === undefined
+        ? {}
+        : { transfers: transferSettings(zone.document) }),
+      ...(zone.copy === undefined
+        ? {}
+        : { secondary: secondarySettings(zone.document, zone.copy.expiresSeconds) }),
+      view: spec.view,
+      ...(spec.allowQuery === undefined ? {} : { allowQuery: transferRules(spec.allowQuery) }),
+      ...(showsRouting(zone) && zone.dynamicRecords.count > 0
+        ? { contentSalt: input.routing }
+        : {}),
     });
     addStatic(writer, zone);
     addBound(model, writer, zone);
     const serialOf = hasOwnSerial(zone)
       ? undefined
       : (hash: string): number => nextSerial(input.last, hash, input.serialBase);
-    return { origin: zone.origin, sections: writer.finish(serialOf) };
+    return { sections: writer.finish(serialOf) };
   } catch (error) {
     // One zone that cannot be compiled keeps its last good sections; the others go on.
-    return { origin: zone.origin, error: error instanceof Error ? error.message : String(error) };
+    return { error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Whether what goes out to secondaries depends on pools and policies. */
+export function showsRouting({ document }: Zone): boolean {
+  const { transfers } = document.spec;
+  return transfers !== undefined && transfers.transferAs !== "omit";
 }
 
 /** Whether the document or the master file fixes the serial. */

@@ -4,7 +4,6 @@
 // every machine, so that replicas can compare hashes. Whatever may be slow happens here, before anything is published.
 
 import { MeridianError } from "@meridian/core";
-import { nameKey } from "@meridian/dns";
 import type { Model } from "@meridian/model";
 import { SectionKind } from "@meridian/snapshot";
 import { writePolicies, writePools, type WrittenSection } from "@meridian/snapshot/writer";
@@ -13,7 +12,8 @@ import { compilePolicy, type ClassifierCompiler } from "./compile-policies.ts";
 import { compilePools } from "./compile-pools.ts";
 import { compileZone } from "./compile-zones.ts";
 import type { HostAddresses } from "./host-state.ts";
-import type { LastZone } from "./zone-history.ts";
+import { compileViews } from "./compile-views.ts";
+import { historyKey, type LastZone } from "./zone-history.ts";
 
 /** Pools and policies. */
 const SECTIONS_BEFORE_ADDRESSES = 2;
@@ -28,12 +28,13 @@ export interface CompileProblem {
 }
 
 export interface Compiled {
-  /** In a canonical order: pools, policies, addresses, resolvers, classifiers and maps by key, zones by origin. */
+  /** In a canonical order: pools, policies, addresses, resolvers, views, classifiers and maps by key, zones by key. */
   readonly sections: readonly WrittenSection[];
-  /** The same: pools, policies, resolvers, classifiers and maps, without addresses; and of each zone. */
+  /** The same: pools, policies, resolvers, views, classifiers and maps, without addresses; and of each zone. */
   readonly shared: readonly WrittenSection[];
   readonly zones: readonly {
-    readonly origin: string;
+    /** `Zone.key`. */
+    readonly key: string;
     readonly sections: readonly WrittenSection[];
   }[];
   readonly problems: readonly CompileProblem[];
@@ -66,28 +67,41 @@ export function compile(model: Model, options: CompileOptions): Compiled {
     }),
   );
   const problems: CompileProblem[] = [];
+  const routing = routingOf(pools, policies);
   const zones = [...model.zones.values()]
-    .sort((a, b) => (a.origin < b.origin ? -1 : 1))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
     .flatMap((zone) => {
-      const { origin } = zone;
-      const last = options.last?.get(nameKey(zone.apex));
+      const { key } = zone;
+      const last = options.last?.get(historyKey(zone.apex, zone.document.spec.view));
       const { seed, serialBase = 1 } = options;
-      const compiled = compileZone(model, zone, { seed, last, serialBase });
-      if ("sections" in compiled) return [{ origin, sections: compiled.sections }];
+      const compiled = compileZone(model, zone, { seed, last, serialBase, routing });
+      if ("sections" in compiled) return [{ key, sections: compiled.sections }];
       problems.push({
-        subject: `zone/${zone.origin}`,
-        message: `Cannot compile zone "${zone.origin}": ${compiled.error}; ${last === undefined ? "it is not served" : "its last good data stay"}`,
+        subject: `zone/${key}`,
+        message: `Cannot compile zone "${key}": ${compiled.error}; ${last === undefined ? "it is not served" : "its last good data stay"}`,
       });
-      return last === undefined ? [] : [{ origin, sections: last.sections }];
+      return last === undefined ? [] : [{ key, sections: last.sections }];
     });
   const others = [...placed.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const { hosts } = options;
   const addresses =
     hosts === undefined ? undefined : compileAddresses(resolvedMembers(model), hosts);
   const resolvers = options.resolvers?.(model);
-  const shared = [pools, policies, ...(resolvers === undefined ? [] : [resolvers]), ...others];
+  const views = compileViews(model);
+  const shared = [
+    pools,
+    policies,
+    ...(resolvers === undefined ? [] : [resolvers]),
+    ...(views === undefined ? [] : [views]),
+    ...others,
+  ];
   const sections = [...shared, ...zones.flatMap((zone) => zone.sections)];
   return { sections: withAddresses(sections, addresses), shared, zones, problems };
+}
+
+/** Of what routed names are answered from: equal as long as that is. */
+export function routingOf(pools: WrittenSection, policies: WrittenSection): string {
+  return `${pools.name} ${policies.name}`;
 }
 
 /** The same sections with other resolved addresses, in canonical order. */

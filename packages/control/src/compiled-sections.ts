@@ -90,7 +90,7 @@ export class CompiledSections {
     for (const { name, content } of written) store.write(name, content);
     for (const { name } of manifest.sections) {
       const section = this.#last.get(name);
-      if (section !== undefined && !store.has(name))
+      if (section !== undefined && !store.mayHave(name))
         store.write(name, new Uint8Array(section.buffer));
     }
     store.keep(manifest);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What was compiled last, kept so that a small change is compiled from it: the sections by what they are of, opened, and the world that
-// they make. `patchedState` gives what compiling the changed model anew would give, byte for byte; where it cannot tell, it gives nothing.
+// What was compiled last, kept so that a small change is compiled from it: the sections by what they are of, opened.
+// `patchedState` gives what compiling the changed model anew would give, byte for byte; where it cannot tell, it gives nothing.
+//
+// The reader looks at all that is compiled before it is handed out: at the whole as a world, and of a small change at the sections
+// that it makes. That they fit the others is looked at where they are served: to do it twice would cost a change of one name among
+// a million as much as all else here.
 
 import { assert } from "@meridian/core";
-import { nameKey } from "@meridian/dns";
-import type { ModelPatch, PatchedModel, PatchedOwner, Zone } from "@meridian/model";
-import { World, openSection, readPublishedZone } from "@meridian/snapshot";
+import type { ModelPatch, PatchedModel, PatchedOwner, PatchedRecords, Zone } from "@meridian/model";
+import { World, countedIn, openSection, readPublishedZone, sectionFlaw } from "@meridian/snapshot";
 import {
   ZoneEditor,
   patchPolicies,
@@ -14,11 +17,13 @@ import {
   type NamedPart,
   type WrittenSection,
 } from "@meridian/snapshot/writer";
-import type { Compiled } from "./compile.ts";
+import { routingOf, type Compiled } from "./compile.ts";
 import { compilePolicy } from "./compile-policies.ts";
 import { compilePool, wireName } from "./compile-pools.ts";
-import { boundRecord, compileZone, hasOwnSerial } from "./compile-zones.ts";
-import { nextSerial, type LastZone } from "./zone-history.ts";
+import { boundRecord, compileZone, hasOwnSerial, showsRouting } from "./compile-zones.ts";
+import { secondarySettings } from "./secondary/secondary-settings.ts";
+import type { SetSize } from "./shrinking.ts";
+import { historyKey, nextSerial, type LastZone } from "./zone-history.ts";
 
 /** The zone section, then its names sections. */
 type ZoneParts = readonly NamedPart[];
@@ -27,11 +32,10 @@ export interface CompiledState {
   readonly patched: PatchedModel;
   readonly pools: NamedPart;
   readonly policies: NamedPart;
-  /** Resolvers, classifiers and maps. */
+  /** Resolvers, views, classifiers and maps. */
   readonly others: readonly NamedPart[];
-  /** By origin. */
+  /** By `Zone.key`. */
   readonly zones: ReadonlyMap<string, ZoneParts>;
-  readonly world: World;
 }
 
 /** How a zone of a changed model is compiled. */
@@ -39,7 +43,7 @@ export interface PatchOptions {
   readonly seed: number;
   /** As `CompileOptions.serialBase`. */
   readonly serialBase: number;
-  /** Of all controls, by `nameKey` of the origin; where undefined, serials go on from the zones of the state. */
+  /** Of all controls, by `historyKey`; where undefined, serials go on from the zones of the state. */
   readonly serials: ReadonlyMap<string, LastZone> | undefined;
 }
 
@@ -50,7 +54,7 @@ export function compiledState(
   seed: number,
 ): CompiledState {
   const parts = new Map(compiled.sections.map((section) => [section.name, partOf(section)]));
-  const world = worldOfParts([...parts.values()], seed);
+  refuseBroken([...parts.values()], seed);
   const find = ({ name }: WrittenSection): NamedPart => {
     const part = parts.get(name);
     assert(part !== undefined, "every section was opened");
@@ -58,8 +62,8 @@ export function compiledState(
   };
   const [pools, policies, ...others] = compiled.shared.map(find);
   assert(pools !== undefined && policies !== undefined, "pools and policies are always there");
-  const zones = new Map(compiled.zones.map(({ origin, sections }) => [origin, sections.map(find)]));
-  return { patched, pools, policies, others, zones, world };
+  const zones = new Map(compiled.zones.map(({ key, sections }) => [key, sections.map(find)]));
+  return { patched, pools, policies, others, zones };
 }
 
 /** All sections in their canonical order. */
@@ -70,6 +74,12 @@ export function sectionsOf({ pools, policies, others, zones }: CompiledState): W
   );
 }
 
+/** Names and endpoints. */
+export function sizeOfState({ pools, zones }: CompiledState): SetSize {
+  const parts = [...zones.values()].flatMap(([zone]) => (zone === undefined ? [] : [zone]));
+  return countedIn([pools, ...parts].map(({ section }) => section));
+}
+
 /** Whether all zones have the serials that all controls give them, so that those which do not change stay as they are. */
 export function hasSerials(
   { zones }: CompiledState,
@@ -77,8 +87,8 @@ export function hasSerials(
 ): boolean {
   return [...zones.values()].every(([zone]) => {
     assert(zone !== undefined, "a zone has a zone section");
-    const { origin, contentHash, serial } = readPublishedZone(zone.section);
-    const known = serials.get(nameKey(origin));
+    const { origin, view, contentHash, serial } = readPublishedZone(zone.section);
+    const known = serials.get(historyKey(origin, view));
     return known?.contentHash === contentHash && known.serial === serial;
   });
 }
@@ -96,57 +106,84 @@ export function changedZones(before: CompiledState, after: CompiledState): Writt
  */
 export function patchedState(
   state: CompiledState,
-  { next, pools, policies, zones, owners }: ModelPatch,
+  patch: ModelPatch,
   options: PatchOptions,
 ): CompiledState | undefined {
+  const { next, pools, policies, zones } = patch;
   const { model } = next;
+  const isSamePools = pools.set.length + pools.removed.length === 0;
+  const isSamePolicies = policies.set.length + policies.removed.length === 0;
+  // The serial of such a zone follows everything that its names may be answered from.
+  if (!(isSamePools && isSamePolicies) && [...model.zones.values()].some(showsRouting))
+    return undefined;
+  const routing = routingOf(state.pools.written, state.policies.written);
   const changedZones = new Map(state.zones);
   for (const origin of zones.removed) changedZones.delete(origin);
   for (const [origin, zone] of zones.set) {
-    const last = options.serials?.get(nameKey(zone.apex));
-    const compiled = compileZone(model, zone, { ...options, last });
+    const last = options.serials?.get(historyKey(zone.apex, zone.document.spec.view));
+    const compiled = compileZone(model, zone, { ...options, last, routing });
     if (!("sections" in compiled)) return undefined;
-    changedZones.set(origin, compiled.sections.map(partOf));
+    changedZones.set(origin, compiled.sections.map(soundPartOf));
   }
-  for (const [zone, changed] of Map.groupBy(owners, (owner) => owner.zone)) {
-    const before = state.zones.get(zone.origin);
-    const parts = before && patchedZone(next, zone, before, changed, options);
+  for (const change of zoneChanges(patch)) {
+    const before = state.zones.get(change.zone.key);
+    const parts = before && patchedZone(next, before, change, { ...options, routing });
     if (parts === undefined) return undefined;
-    changedZones.set(zone.origin, parts);
+    changedZones.set(change.zone.key, parts);
   }
-  const isSamePools = pools.set.length + pools.removed.length === 0;
-  const isSamePolicies = policies.set.length + policies.removed.length === 0;
   const patchedPools = (): NamedPart => {
     const inputs = pools.set.map(([, pool]) => compilePool(model, pool));
-    return partOf(patchPools(state.pools.section, inputs, pools.removed));
+    return soundPartOf(patchPools(state.pools.section, inputs, pools.removed));
   };
   const patchedPolicies = (): NamedPart => {
     const inputs = policies.set.map(
       ([, policy]) => compilePolicy(model, policy, refuseClassifier).policy,
     );
-    return partOf(patchPolicies(state.policies.section, inputs, policies.removed));
+    return soundPartOf(patchPolicies(state.policies.section, inputs, policies.removed));
   };
-  const parts = {
+  return {
     patched: next,
     pools: isSamePools ? state.pools : patchedPools(),
     policies: isSamePolicies ? state.policies : patchedPolicies(),
     others: state.others,
     zones: changedZones,
   };
-  const all = [parts.pools, parts.policies, ...parts.others, ...[...changedZones.values()].flat()];
-  return { ...parts, world: worldOfParts(all, options.seed, state.world) };
 }
 
-/** A zone with some names bound otherwise; undefined where one of them has other data, or where the zone outgrows its sections. */
+/** All that changes in one zone. */
+interface ZoneChange {
+  readonly zone: Zone;
+  readonly owners: readonly PatchedOwner[];
+  readonly records: readonly PatchedRecords[];
+}
+
+function zoneChanges({ owners, recordSets, copies }: ModelPatch): ZoneChange[] {
+  const records = [...recordSets, ...copies.flatMap(({ changes }) => changes)];
+  const zones = new Map(
+    [...owners, ...records, ...copies].map(({ zone }) => [zone.key, zone] as const),
+  );
+  return [...zones.values()].map((zone) => ({
+    zone,
+    owners: owners.filter((each) => each.zone === zone),
+    records: records.filter((each) => each.zone === zone),
+  }));
+}
+
+/**
+ * A zone with some names bound otherwise, or with other records; undefined where one of them has other data, or where the zone outgrows its
+ * sections.
+ */
 function patchedZone(
   { model }: PatchedModel,
-  zone: Zone,
   before: ZoneParts,
-  owners: readonly PatchedOwner[],
-  { serialBase, serials }: PatchOptions,
+  { zone, owners, records }: ZoneChange,
+  { serialBase, serials, routing }: PatchOptions & { readonly routing: string },
 ): ZoneParts | undefined {
   const [zonePart, ...names] = before;
   assert(zonePart !== undefined, "a zone has a zone section");
+  const isShown = showsRouting(zone);
+  // With its first routed name, what its serial follows is another.
+  if (isShown && owners.length > 0) return undefined;
   const editor = new ZoneEditor(zonePart.section, names);
   const bound = owners.map((owner) => ({ ...owner, wire: wireName(owner.name) }));
   for (const owner of bound) {
@@ -156,14 +193,23 @@ function patchedZone(
   }
   for (const { wire, after } of bound)
     editor.bind(wire, after === undefined ? [] : [boundRecord(model, after)]);
+  for (const { owner, type, before: gone, after } of records)
+    if (!editor.replaceRecords(owner, type, gone, after)) return undefined;
+  for (const { owner } of records) {
+    // Beside a routed name, a type may be there twice.
+    if (editor.factsOf(owner).boundCount > 0 || !editor.isCnameAlone(owner)) return undefined;
+  }
   const { contentHash, serial } = readPublishedZone(zonePart.section);
   const own = { sections: [], contentHash, serial };
-  const last = serials === undefined ? own : serials.get(nameKey(zone.apex));
-  const sections = editor.finish(
-    hasOwnSerial(zone) ? undefined : (hash) => nextSerial(last, hash, serialBase),
-  );
+  const last =
+    serials === undefined ? own : serials.get(historyKey(zone.apex, zone.document.spec.view));
+  const sections = editor.finish({
+    serialOf: hasOwnSerial(zone) ? undefined : (hash) => nextSerial(last, hash, serialBase),
+    contentSalt: isShown && zone.dynamicRecords.count > 0 ? routing : undefined,
+    secondary: zone.copy && secondarySettings(zone.document, zone.copy.expiresSeconds),
+  });
   const known = new Map(before.map((part) => [part.written.name, part]));
-  return sections?.map((section) => known.get(section.name) ?? partOf(section));
+  return sections?.map((section) => known.get(section.name) ?? soundPartOf(section));
 }
 
 function partOf(written: WrittenSection): NamedPart {
@@ -172,14 +218,19 @@ function partOf(written: WrittenSection): NamedPart {
   return { written, section };
 }
 
-function worldOfParts(parts: readonly NamedPart[], seed: number, before?: World): World {
+function soundPartOf(written: WrittenSection): NamedPart {
+  const part = partOf(written);
+  const flaw = sectionFlaw(part.section);
+  if (flaw !== undefined) throw refused(flaw);
+  return part;
+}
+
+function refuseBroken(parts: readonly NamedPart[], seed: number): void {
   const world = World.load(
     parts.map(({ section }) => section),
     seed,
-    before,
   );
   if ("error" in world) throw refused(world.error);
-  return world;
 }
 
 function refused(reason: string): TypeError {

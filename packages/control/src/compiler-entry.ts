@@ -12,8 +12,10 @@ import type { InputFile } from "@meridian/model";
 
 /** How long after a revision what it has made superfluous is removed. */
 const PRUNE_MS = 2000;
-/** Where changes follow each other faster than that, it is removed with one revision in so many. */
-const KEPT_MAX = 20;
+/** Where changes follow each other faster than that, it is removed with one revision in so many: of a million names that takes 100 ms. */
+const KEPT_MAX = 100;
+/** What was compiled in haste is kept within this, or the time that others leave is taken. */
+const HASTE_MS_MAX = 200;
 
 const start: unknown = JSON.parse(process.env["MERIDIAN_COMPILER"] ?? "null");
 assert(
@@ -28,6 +30,7 @@ let isYielding = false;
 /** Revisions since something was removed. */
 let keptCount = 0;
 let pruneTimer: NodeJS.Timeout | undefined;
+let hasteTimer: NodeJS.Timeout | undefined;
 const compiler = new FileCompiler(
   start,
   () => {
@@ -43,6 +46,7 @@ process.on("disconnect", () => process.exit(0));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 process.on("message", (question: CompilerQuestion) => {
   ({ isYielding } = question);
+  if (question.nice < 0) setNice(question.nice);
   const answer = answerTo(question);
   const isWrite = question.kind === "keep" || question.kind === "probes";
   const isBroken = "failure" in answer && !isWrite;
@@ -56,9 +60,16 @@ process.on("message", (question: CompilerQuestion) => {
     compiler.sections.settle();
   }
   if (question.kind === "keep") pruneSoon();
-  // For a small change, which takes some tens of milliseconds: under load those of the least priority are some hundreds.
-  setNice(getPriority(parent));
+  // Of a revision that is waited for, the next question has it kept: who gives way before that hears it tens of milliseconds later.
+  clearTimeout(hasteTimer);
+  if (question.kind === "load" && question.nice < 0) hasteTimer = setTimeout(giveWay, HASTE_MS_MAX);
+  else giveWay();
 });
+
+/** For a small change, which takes some tens of milliseconds: under load those of the least priority are some hundreds. */
+function giveWay(): void {
+  setNice(Math.max(constants.priority.PRIORITY_NORMAL, getPriority(parent)));
+}
 
 /**
  * Nobody waits for what is no longer needed to be gone, and edges take the revision now, perhaps on this machine. What was compiled since
@@ -105,6 +116,13 @@ function valueOf(question: CompilerQuestion): unknown {
       return compiler.saveProbes(question.hosts);
     case "records":
       return compiler.records(question.request, question.nowMs, received(question.stored));
+    case "zone":
+      return compiler.zone(
+        question.origin,
+        question.names,
+        question.nowMs,
+        received(question.stored),
+      );
     case "document":
       return compiler.document(question.key, question.nowMs, received(question.stored));
   }

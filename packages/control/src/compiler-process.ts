@@ -6,7 +6,7 @@
 // started anew with the next question. What it compiles goes through files: it writes sections and manifests to the state folder.
 
 import { fork, type ChildProcess } from "node:child_process";
-import { constants, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import { MeridianError, assert } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
 import type { Manifest } from "@meridian/snapshot";
@@ -15,6 +15,7 @@ import type { Page, PageRequest } from "@meridian/snapshot/surface";
 import type { FileDocument } from "./documents/publisher.ts";
 import type { DocumentKey } from "./store/store.ts";
 import type { ResolvedHosts } from "./probe-targets.ts";
+import type { DeclaredZone } from "./updates/declared-zone.ts";
 import type { RecordView } from "./views.ts";
 
 /** How long a compiler without questions keeps its memory: with a million names a change takes seconds without it, not a twentieth of one. */
@@ -26,6 +27,8 @@ const IDLE_MS = 15 * 60_000;
 const EXEC_ARGUMENTS = [
   "--single-threaded-gc",
   "--max-semi-space-size=32",
+  // Those that compile its functions may have been started before anything was served: one of them takes less of a core than four.
+  "--v8-pool-size=1",
   // Sections made anew would have the whole heap, a million names, looked through with every third change.
   "--external-memory-accounted-in-global-limit",
 ];
@@ -33,6 +36,8 @@ const EXEC_ARGUMENTS = [
 export type CompilerQuestion = AskedOfCompiler & {
   /** Answers come first: what takes long is done at the least priority. */
   readonly isYielding: boolean;
+  /** Of the thread that asks, and waits for it: what is small is done at the same. */
+  readonly nice: number;
 };
 
 type AskedOfCompiler =
@@ -48,6 +53,14 @@ type AskedOfCompiler =
       readonly id: number;
       readonly kind: "records";
       readonly request: PageRequest;
+      readonly nowMs: number;
+      readonly stored: readonly SentFile[];
+    }
+  | {
+      readonly id: number;
+      readonly kind: "zone";
+      readonly origin: string;
+      readonly names: readonly Uint8Array[];
       readonly nowMs: number;
       readonly stored: readonly SentFile[];
     }
@@ -177,6 +190,19 @@ export class CompilerProcess {
     return this.#ask((id) => ({ id, kind: "document", key, nowMs, stored: this.#toSend(stored) }));
   }
 
+  /** What is declared of a zone, as an update of it asks; see `declaredZone()`. */
+  zone(
+    origin: string,
+    names: readonly Uint8Array[],
+    nowMs: number,
+    stored: readonly InputFile[],
+  ): Promise<DeclaredZone | undefined> {
+    return this.#ask((id) => ({
+      ...{ id, kind: "zone", origin, names, nowMs },
+      stored: this.#toSend(stored),
+    }));
+  }
+
   /** What is still asked fails, and nothing starts the process again. Resolves when it is gone. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -201,7 +227,7 @@ export class CompilerProcess {
     const child = this.#running();
     child.ref();
     child.channel?.ref();
-    child.send({ ...question(id), isYielding: this.#isYielding }, (error) => {
+    child.send({ ...question(id), isYielding: this.#isYielding, nice: getPriority(0) }, (error) => {
       if (error !== null) this.#died(child, error.message);
     });
     return promise;

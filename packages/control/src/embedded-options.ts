@@ -12,12 +12,20 @@ import type {
   Transition,
 } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
-import type { Manifest, OnSlab, SharedWorld, StoredSlots } from "@meridian/snapshot";
+import type {
+  CarriedSlots,
+  Manifest,
+  OnSlab,
+  SentSection,
+  SharedWorld,
+  StoredSlots,
+} from "@meridian/snapshot";
 import type { LinksFile, OpenedRevision, StoredRevision } from "@meridian/snapshot/disk";
 import type { HostAddresses } from "./host-state.ts";
 import type { RestoredPair } from "./restored-pair.ts";
 import type { Candidate } from "./replicas/publication-agreement.ts";
-import type { Shift } from "./shift-effects.ts";
+import type { WeightOverride } from "./weights/weight-overrides.ts";
+import type { Shift, SwitchedOff } from "./shift-effects.ts";
 import type { SecretPlace } from "./secrets/probe-secrets.ts";
 import type { SharedShifts } from "./running-shifts.ts";
 import type { CompiledSerial } from "./zone-history.ts";
@@ -31,6 +39,20 @@ export interface Publication {
   readonly slotCount: number;
   /** As who changed the documents wishes; undefined leaves it to what the change does. */
   readonly publish?: PublishMode;
+  /** What it brings, where that is little. */
+  readonly brought?: BroughtSections;
+  /** What of its slots those of the revision before do not give; undefined where that is much. */
+  readonly carried?: CarriedFrom;
+}
+
+/** Slots as who has those of the revision before works them out. */
+export type CarriedFrom = Pick<CarriedSlots, "from" | "changes" | "sequence">;
+
+/** Sections that a revision has and the one before has not, as edges are sent them that have that one. */
+export interface BroughtSections {
+  /** Hash of the manifest of the revision before. */
+  readonly after: string;
+  readonly sections: readonly SentSection[];
 }
 
 /** To all edges at once, or to a few first, which check it. */
@@ -125,8 +147,14 @@ export interface EmbeddedOptions {
   /** Name servers that host names of members are asked of; the system's unless given. */
   readonly nameServers?: readonly string[];
   readonly probing: boolean;
-  /** Where secrets of checks are; nothing that needs one is probed without it. */
+  /** Where secrets of checks and of zones are; nothing that needs one is probed or signed without it. */
   readonly secrets?: SecretPlace;
+  /** By reference, all that are wanted and here, when one of them has changed. */
+  readonly onSecrets?: (secrets: ReadonlyMap<string, string>) => void;
+  /** Routing controls that are Off; `Embedded.followShifts()` has them looked at again. */
+  readonly switchedOff?: () => readonly SwitchedOff[];
+  /** Weights that branches have in place of their documents'; `Embedded.followWeights()` has them looked at again. */
+  readonly weights?: () => readonly WeightOverride[];
   /** Accept files that no longer declare anything. */
   readonly allowEmpty: boolean;
   readonly vantage: string;

@@ -5,7 +5,8 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Admin, Verdict, KeyedSlots, type StoredSlots } from "@meridian/snapshot";
+import { ManualClock, type Clock } from "@meridian/core";
+import { Admin, DIAL_SHIFT, Verdict, KeyedSlots, type StoredSlots } from "@meridian/snapshot";
 import { Embedded } from "./embedded.ts";
 import type { Publication } from "./embedded-options.ts";
 import type { ChangeSet } from "@meridian/health";
@@ -60,7 +61,7 @@ interface Running {
   readonly write: (members: string) => void;
 }
 
-function makeEmbedded(context: TestContext): Running {
+function makeEmbedded(context: TestContext, clock?: Clock): Running {
   const folder = mkdtempSync(join(tmpdir(), "meridian-embedded-"));
   const file = join(folder, "model.yaml");
   const write = (members: string): void => {
@@ -78,6 +79,7 @@ function makeEmbedded(context: TestContext): Running {
     probing: false,
     allowEmpty: false,
     vantage: "test",
+    ...(clock === undefined ? {} : { clock }),
   });
   context.after(async () => {
     await embedded.close();
@@ -144,6 +146,38 @@ test("a drain outlives a reload that moves its endpoint, and ends when it expire
   while (embedded.shifts().length > 0 && Date.now() < deadline)
     await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(adminOf(embedded, 2), Admin.active);
+});
+
+test("a shift starts when it is to, comes back by steps, and may be extended or ended meanwhile", async (context) => {
+  const clock = new ManualClock(Date.now());
+  const { embedded } = makeEmbedded(context, clock);
+  await embedded.start();
+  const MINUTE = 60_000;
+  const startsAtMs = clock.wallMs() + 10 * MINUTE;
+  const target = drain.target;
+  await embedded.addShift({
+    ...{ ...drain, percent: 50, startsAtMs, expiresAtMs: startsAtMs + 10 * MINUTE },
+    return: { percent: 20, everyMs: MINUTE },
+  });
+  const dialAfter = async (minutes: number): Promise<number> => {
+    clock.advance(minutes * MINUTE);
+    await embedded.followShifts("time passes");
+    return (embedded.overlay.read(0) >>> DIAL_SHIFT) & 0x3ff;
+  };
+  const dials: number[] = [];
+  for (const minutes of [0, 10, 10, 1]) dials.push(await dialAfter(minutes));
+  assert.deepEqual(dials, [1000, 500, 700, 900]);
+  // It had begun to come back: all of it leaves again.
+  assert.equal((await embedded.extendShifts(target, 5 * MINUTE)).length, 1);
+  assert.equal(await dialAfter(4.9), 500);
+  // Ended, it comes back by its steps; ended once more it goes on with that; ended now it is gone.
+  await embedded.removeShifts(target);
+  assert.equal(await dialAfter(0), 700);
+  await embedded.removeShifts(target);
+  assert.equal(await dialAfter(1), 900);
+  await embedded.removeShifts(target, true);
+  assert.equal(await dialAfter(0), 1000);
+  assert.deepEqual(embedded.shifts(), []);
 });
 
 test("closing while starting leaves nothing running and publishes nothing more", async (context) => {

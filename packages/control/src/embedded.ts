@@ -8,7 +8,7 @@
 //
 // A change of files is all or nothing: with any error the last good revision stays, and the problems are a condition.
 
-import { systemClock, type Clock } from "@meridian/core";
+import { Haste, systemClock, type Clock } from "@meridian/core";
 import {
   echoesUnavailable,
   VerdictThread,
@@ -17,13 +17,16 @@ import {
 } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import { isLater, type ManifestSection, type World } from "@meridian/snapshot";
-import { AdoptedModel } from "./adopted-model.ts";
+import { AdoptedModel, type VersionedLoad } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
 import type { FileDocument, Proposal, ProposalOptions, Publisher } from "./documents/publisher.ts";
+import type { JoinRole } from "./edges/edge-roster.ts";
 import type { EmbeddedOptions, Reload, SharedPublication } from "./embedded-options.ts";
 import { FileReloads, type LoadKind, type VersionedOutcome } from "./file-reloads.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";
+import { candidatePair } from "./plan/candidate-pair.ts";
+import type { PlannedPair } from "./plan/plan.ts";
 import { restorePair } from "./restored-pair.ts";
 import { RunningShifts } from "./running-shifts.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -31,7 +34,9 @@ import { sizeOf } from "./shrinking.ts";
 import { ServedSnapshot } from "./served-snapshot.ts";
 import type { Shift } from "./shift-effects.ts";
 import type { DocumentKey } from "./store/store.ts";
+import type { DeclaredZone } from "./updates/declared-zone.ts";
 import type { RecordView } from "./views.ts";
+import { OverriddenWeights } from "./weights/overridden-weights.ts";
 import { dateSerial } from "./zone-history.ts";
 
 /** Longest wait for a first round of probes before answers start without one. */
@@ -46,6 +51,7 @@ export class Embedded implements Publisher {
   readonly #adopted: AdoptedModel;
   readonly #reloads: FileReloads;
   readonly #shifts: RunningShifts;
+  readonly #weights: OverriddenWeights;
   /** Of the paths of files, those that had some when they were last good. */
   #filled: readonly string[] = [];
   #isClosed = false;
@@ -76,7 +82,9 @@ export class Embedded implements Publisher {
       latencyFolder: options.latencyFolder,
       snapshotFolder: options.persistence.sectionFolder?.path,
     });
+    const haste = new Haste();
     this.#served = new ServedSnapshot(options, this.#clock, {
+      haste,
       compiler: this.#compiler,
       verdicts: this.verdicts,
     });
@@ -84,7 +92,10 @@ export class Embedded implements Publisher {
       served: this.#served,
       compiler: this.#compiler,
       verdicts: this.verdicts,
-      onServed: () => this.#shifts.follow("shifts that are running"),
+      onServed: () => {
+        void this.#shifts.follow("shifts that are running");
+        void this.#weights.follow("weights of rollouts and plans");
+      },
       onOvertaken: () => this.#recompileAnyway(),
     });
     this.#reloads = new FileReloads(options.files, options.logger, {
@@ -96,6 +107,7 @@ export class Embedded implements Publisher {
         return isChanged;
       },
       isCompiled: () => this.#isCompiled(),
+      haste,
       revision: () => this.revision,
     });
     this.#shifts = new RunningShifts(options, this.#clock, () => {
@@ -103,6 +115,11 @@ export class Embedded implements Publisher {
       if (model === undefined || world === undefined) return undefined;
       return { model, world, overlay: this.overlay };
     });
+    this.#weights = new OverriddenWeights(
+      () => (this.world === undefined ? undefined : { world: this.world, overlay: this.overlay }),
+      options.weights ?? (() => []),
+      options.logger,
+    );
   }
 
   /**
@@ -138,6 +155,7 @@ export class Embedded implements Publisher {
     this.#served.close();
     this.#adopted.close();
     this.#shifts.close();
+    this.#weights.close();
     await Promise.all([this.verdicts.close(), this.#compiler.close()]);
   }
 
@@ -239,8 +257,20 @@ export class Embedded implements Publisher {
     return this.#adopted.withdraw(revision, reason, sections);
   }
 
+  /** What a trial would serve; undefined where something else is served by now than it was made for. */
+  candidate(trial: VersionedLoad): Promise<PlannedPair | undefined> {
+    const { model } = this;
+    const { held } = this.#adopted;
+    const hosts = this.#options.shared?.hosts() ?? this.#adopted.seenHosts;
+    return candidatePair({ served: this.#served, model, held, hosts }, trial);
+  }
+
   documentOfFile(key: DocumentKey): Promise<FileDocument | undefined> {
     return this.#compiler.document(key, this.#clock.wallMs(), this.#stored());
+  }
+
+  declaredZone(origin: string, names: readonly Uint8Array[]): Promise<DeclaredZone | undefined> {
+    return this.#compiler.zone(origin, names, this.#clock.wallMs(), this.#stored());
   }
 
   /** Compiles again, because what the documents name has changed. */
@@ -248,9 +278,14 @@ export class Embedded implements Publisher {
     this.#reloads.recompile();
   }
 
-  /** Secrets that checks name, by reference. */
-  get secrets(): ReadonlyMap<string, string> {
-    return this.#adopted.secrets;
+  /** What is served now names these secrets. */
+  needSecrets(names: ReadonlySet<string>): void {
+    this.#adopted.needSecrets(names);
+  }
+
+  /** Secrets that checks and zones name, by reference: zones' are for edges alone. */
+  secretsOf(role: JoinRole): ReadonlyMap<string, string> {
+    return role === "edge" ? this.#adopted.secrets : this.#adopted.probeSecrets;
   }
 
   /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
@@ -262,19 +297,34 @@ export class Embedded implements Publisher {
     return this.#shifts.list();
   }
 
-  /** The shifts of all controls have changed elsewhere. */
-  followShifts(): void {
-    this.#shifts.follow("shifts of all controls");
+  /** Shifts have changed elsewhere, or routing controls. Resolves when answers follow. */
+  followShifts(text: string): Promise<void> {
+    return this.#shifts.follow(text);
+  }
+
+  /** Branches are given other weights, or their own again. Resolves when answers follow. */
+  followWeights(text: string): Promise<void> {
+    return this.#weights.follow(text);
   }
 
   /** Resolves when answers follow it. */
-  addShift(shift: Omit<Shift, "id" | "createdAtMs">): Promise<Shift> {
-    return this.#shifts.add(shift);
+  addShift(shift: Omit<Shift, "id" | "createdAtMs">, id?: string): Promise<Shift> {
+    return this.#shifts.add(shift, id);
   }
 
-  /** Ends the shifts of a target (or one by id); resolves with those that were running, when answers follow. */
-  removeShifts(targetOrId: string): Promise<Shift[]> {
-    return this.#shifts.remove(targetOrId);
+  /** As `RunningShifts.remove()`. */
+  removeShifts(targetOrId: string, isAtOnce = false): Promise<Shift[]> {
+    return this.#shifts.remove(targetOrId, isAtOnce);
+  }
+
+  /** As `RunningShifts.change()`. */
+  changeShifts(put: readonly Shift[], ended: readonly Shift[]): Promise<void> {
+    return this.#shifts.change(put, ended);
+  }
+
+  /** As `RunningShifts.extend()`. */
+  extendShifts(targetOrId: string, lengthMs: number): Promise<Shift[]> {
+    return this.#shifts.extend(targetOrId, lengthMs);
   }
 
   /** Goes back to the first tier of a failover node by command; false where it holds no latch. */

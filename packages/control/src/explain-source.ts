@@ -12,24 +12,57 @@ import type {
   TimedView,
 } from "@meridian/snapshot/surface";
 import type { ApiOptions } from "./api.ts";
+import { precedenceOf, rankedShifts } from "./shift-precedence.ts";
+import { shiftOf, switchedOffBy } from "./shift-effects.ts";
 
 export function explainSource(options: ApiOptions): ExplainSource {
   return { now: () => viewNow(options), at: (moment) => viewAt(options, moment) };
 }
 
-function viewNow({ embedded, transitions, gateway }: ApiOptions): TimedView | string {
+function viewNow({
+  embedded,
+  transitions,
+  gateway,
+  routing,
+  weights,
+  publisher,
+  signingOf,
+}: ApiOptions): TimedView | string {
   const { world } = embedded;
   if (world === undefined) return "Nothing is served yet";
+  const moment = embedded.overlay.moment();
   return {
     world,
-    ...embedded.overlay.moment(),
+    ...moment,
+    ...(signingOf === undefined
+      ? {}
+      : { signingOf: (question) => signingOf({ world, slots: moment.slots }, question) }),
     budgetOf: budgetOf(embedded.model),
     shardOf: (origin) => shardOf(gateway?.(), origin),
+    publishedOf: (name) => publisher?.textOf(name),
     revision: embedded.revision,
     nowSeconds: Math.floor(Date.now() / 1000),
     failbackOf: (name) => failbackText(embedded, name),
     causeOf: (endpoint) => causeText(transitions, endpoint, Date.now()),
+    weightCauseOf: (policy, node) => weights.of(policy, node)?.cause,
+    switchedOffBy: (endpoint) =>
+      embedded.model === undefined
+        ? undefined
+        : switchedOffBy(embedded.model, world, routing.off(), endpoint),
+    shiftedBy: (endpoint) => shiftText(embedded, world, endpoint),
   };
+}
+
+function shiftText(
+  embedded: ApiOptions["embedded"],
+  world: World,
+  endpoint: number,
+): string | undefined {
+  const { model } = embedded;
+  const ranked = rankedShifts(embedded.shifts(), Date.now());
+  const shift = model === undefined ? undefined : shiftOf(model, world, ranked, endpoint);
+  if (shift === undefined) return undefined;
+  return `the ${precedenceOf(shift)} shift ${shift.id} of ${shift.target} (${shift.reason})`;
 }
 
 function shardOf(
@@ -75,7 +108,7 @@ function viewAt(options: ApiOptions, moment: Moment): TimedView | string {
   const slots = world.initialSlots();
   for (const [key, value] of past.slots) {
     const slot = world.slotOfKey(key);
-    if (slot >= 0) slots[slot] = value;
+    if (slot >= 0 && world.outlives(slot, value)) slots[slot] = value;
   }
   const atMs = "atMs" in moment ? moment.atMs : (past.last?.atMs ?? Date.now());
   return {

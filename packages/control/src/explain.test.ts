@@ -126,7 +126,7 @@ chances of the first answer:
 answer:
   www.example.org. 5 A 192.0.2.2 (endpoint/default/eu/e2)
 TTL 5 s
-failover budget 62.81 s: detection 2.7 s + decision 0.01 s + publishing 0.1 s + TTL 60 s
+failover budget 62.81 s: detection 2.7 s + decision 0.01 s + publishing 0.1 s + TTL 60 s + drain 0 s
 `,
   );
 });

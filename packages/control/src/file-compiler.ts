@@ -14,6 +14,7 @@ import {
   RecordTable,
   hasErrors,
   isKind,
+  isZoneCopyPath,
   lintSome,
   loadModel,
   locateProblems,
@@ -30,6 +31,7 @@ import { compile } from "./compile.ts";
 import { capacityRules } from "./capacity-rules.ts";
 import { declaredLatches } from "./declared-latches.ts";
 import { classifierCompiler } from "./data-sets/classifier-compiler.ts";
+import { mayEmpty } from "./emptied-names.ts";
 import { DataSets } from "./data-sets/data-sets.ts";
 import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 import type { FileDocument } from "./documents/publisher.ts";
@@ -55,11 +57,14 @@ import {
   refuseEmptying,
   refuseIcmp,
   refuseLosing,
+  losingIn,
   refusedShrinking,
   shrinkingIn,
 } from "./load-refusals.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
+import { changedCopies, type CopyFiles } from "./secondary/changed-copies.ts";
 import type { DocumentKey } from "./store/store.ts";
+import { declaredZone, type DeclaredZone } from "./updates/declared-zone.ts";
 import { recordViews, type RecordView } from "./views.ts";
 import { lastZones, newSerials, zonesOfSerials } from "./zone-history.ts";
 
@@ -72,7 +77,7 @@ export class FileCompiler {
   readonly sections: CompiledSections;
   /** Called between steps of long work; may end the process. */
   readonly #onStep: () => void;
-  /** Called before work that takes long. */
+  /** Called before work that takes long; again where more of it comes. */
   readonly #onWhole: () => void;
   readonly #snapshotFolder: string | undefined;
   /** What was compiled last, where it is known what of; only with `#last` is a small change compiled from it. */
@@ -120,14 +125,17 @@ export class FileCompiler {
       (serials === undefined
         ? isPublished(last.state, request.published)
         : hasSerials(last.state, serials));
-    const changed = isNext ? last.files.changed(listed.files) : undefined;
-    const patch = changed && last.state.patched.patched(changed.changes);
+    const changed = isNext ? last.files.changed(listed.files, versionAt, this.#onWhole) : undefined;
+    const copies = changed && changedCopies(last.copies, listed.copies);
+    const patch = copies && last.state.patched.patched(changed.changes, copies);
     if (changed === undefined || patch === undefined || patch.next.model.documentCount === 0)
       return undefined;
     const { seed, serialBase } = request;
     const state = this.#patchedState(last.state, patch, { seed, serialBase, serials });
     // The whole says what is wrong with it.
-    if (state === undefined || shrinkingIn(state, request) !== undefined) return undefined;
+    const isLess = request.servedSize !== undefined && mayEmpty(last.state.patched.model, patch);
+    if (state === undefined || isLess || shrinkingIn(state, request) !== undefined)
+      return undefined;
     const problems = [
       ...last.problems.filter(({ file }) => !changed.paths.has(file)),
       ...lintParts(patch.next.model, changed),
@@ -145,7 +153,10 @@ export class FileCompiler {
     };
     if (!request.isTrial) {
       this.#patched = patch.next;
-      this.#last = { ...last, id, state, accepted, problems, files: changed.next };
+      this.#last = {
+        ...{ ...last, id, state, accepted, problems },
+        ...{ files: changed.next, copies: listed.copies },
+      };
       this.sections.remember(sections);
     }
     const watched = [...listed.watched, ...last.files.named];
@@ -181,7 +192,7 @@ export class FileCompiler {
     try {
       const { accepted, state, sections } = this.#compile(model, request);
       const { filled } = listed;
-      const shrinking = shrinkingIn(state, request);
+      const shrinking = losingIn(state, this.#patched, request);
       if (shrinking !== undefined)
         return { problems, errors: [refusedShrinking(shrinking)], watched, shrinking };
       if (request.isTrial) return { problems, errors, watched, accepted, filled };
@@ -194,7 +205,10 @@ export class FileCompiler {
       // A zone that kept its last good state is compiled with its documents, not from it.
       const isComplete = accepted.zoneProblems.length === 0;
       this.#last = isComplete
-        ? { id, state, accepted, problems, files, seed, icmpUnavailable }
+        ? {
+            ...{ id, state, accepted, problems, files, seed, icmpUnavailable },
+            copies: listed.copies,
+          }
         : undefined;
       return { problems, errors, watched, accepted, filled };
     } catch (error) {
@@ -245,6 +259,17 @@ export class FileCompiler {
     return { document, file: source.file, line: source.line };
   }
 
+  /** What is declared of a zone and some of its names. */
+  zone(
+    origin: string,
+    names: readonly Uint8Array[],
+    nowMs: number,
+    stored: readonly InputFile[],
+  ): DeclaredZone | undefined {
+    const known = this.#known(nowMs, stored);
+    return known === undefined ? undefined : declaredZone(known, origin, names);
+  }
+
   #known(nowMs: number, stored: readonly InputFile[]): PatchedModel | undefined {
     if (this.#patched === undefined) {
       this.#onWhole();
@@ -262,24 +287,28 @@ export class FileCompiler {
     const found = [...folders, ...files.map(({ path }) => path), ...unreadable];
     return {
       filled: this.#paths.filter((given) => files.some(({ path }) => isWithin(path, given))),
-      files: [...files, ...stored],
+      files: [...files, ...stored.filter(({ path }) => !isZoneCopyPath(path))],
+      copies: new Map(
+        stored.flatMap((file) => (isZoneCopyPath(file.path) ? [[file.path, file]] : [])),
+      ),
       watched: [...new Set([...this.#paths, ...found])],
       errors: errors.map(({ message }) => message),
     };
   }
 
   #read(
-    { files }: ListedFiles,
+    listed: ListedFiles,
     now: number,
   ): { readonly loaded: Loaded; readonly named: ReadonlyMap<string, string | undefined> } {
     const named = new Map<string, string | undefined>();
     const readFile = (path: string): Uint8Array | undefined => {
       this.#onStep();
-      named.set(path, versionAt(path));
-      const bytes = readBounded(path);
+      const isCopy = isZoneCopyPath(path);
+      if (!isCopy) named.set(path, versionAt(path));
+      const bytes = isCopy ? bytesOf(listed.copies.get(path)) : readBounded(path);
       return bytes instanceof Uint8Array ? bytes : undefined;
     };
-    const loaded = loadModel(files, { now, readFile, reader: this.#reader });
+    const loaded = loadModel(listed.files, { now, readFile, reader: this.#reader });
     this.#onStep();
     return { loaded, named };
   }
@@ -335,6 +364,8 @@ interface ListedFiles {
   readonly filled: readonly string[];
   /** With those of the store. */
   readonly files: readonly InputFile[];
+  /** Copies of secondary zones, in the store. */
+  readonly copies: ReadonlyMap<string, InputFile>;
   readonly watched: readonly string[];
   readonly errors: readonly string[];
 }
@@ -347,6 +378,8 @@ interface LastLoad {
   readonly accepted: AcceptedLoad;
   readonly problems: readonly Problem[];
   readonly files: LoadedFiles;
+  /** Of secondary zones. */
+  readonly copies: CopyFiles;
   readonly seed: number;
   readonly icmpUnavailable: string | undefined;
 }
@@ -359,6 +392,10 @@ function lintParts(model: Model, { parts, files }: ChangedFiles): Problem[] {
     return lintSome(model, documents, own);
   });
   return locateProblems(problems, files);
+}
+
+function bytesOf(file: InputFile | undefined): Uint8Array | string | undefined {
+  return typeof file?.bytes === "function" ? file.bytes() : file?.bytes;
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -3,7 +3,7 @@
 // When documents are loaded: files on request and when they have changed, but not while somebody is still writing them; and a proposed
 // change of the stored ones. One load at a time.
 
-import { reasonOf } from "@meridian/core";
+import { reasonOf, type Haste } from "@meridian/core";
 import type { InputFile, Problem } from "@meridian/model";
 import type { Proposal, ProposalOptions } from "./documents/publisher.ts";
 import type { Logger, Reload } from "./embedded-options.ts";
@@ -11,6 +11,7 @@ import type { VersionedLoad } from "./adopted-model.ts";
 import type { LoadOutcome, LoadRequest } from "./file-load.ts";
 import { FileWatcher } from "./file-watcher.ts";
 import { serialWrites } from "./replicas/publication-agreement.ts";
+import { wishWrites } from "./replicas/shared-roll-out.ts";
 import { storeWrites } from "./state/state-documents.ts";
 
 /** A refusal of files that are changed once more within this time was for what was half written. */
@@ -38,6 +39,8 @@ export interface ReloadSteps {
   readonly adopt: (accepted: VersionedLoad) => Promise<boolean>;
   /** Whether the stored documents as they are now were compiled already. */
   readonly isCompiled: () => boolean;
+  /** While somebody waits for a change of stored documents, until it is published. */
+  readonly haste: Haste;
   /** Of the revision that is served, for the log. */
   readonly revision: () => number;
 }
@@ -63,8 +66,10 @@ export class FileReloads {
   /** Refusals in a row of which nothing was told. */
   #passedOver = 0;
   #isClosed = false;
+  readonly #haste: Haste;
 
   constructor(paths: readonly string[], logger: Logger, steps: ReloadSteps) {
+    this.#haste = steps.haste;
     this.#watched = paths;
     this.#logger = logger;
     this.#steps = steps;
@@ -109,6 +114,7 @@ export class FileReloads {
     { publish: mode, allowShrink = false }: ProposalOptions = {},
   ): Promise<Proposal> {
     return this.#oneLoad(async () => {
+      if (commit !== undefined) this.#haste.begin();
       const { problems, errors, accepted, shrinking } = await this.#steps.compile({
         stored,
         isTrial: commit === undefined,
@@ -116,12 +122,17 @@ export class FileReloads {
         allowEmpty: true,
         allowShrink,
       });
+      // What is not small takes long, and answers come first.
+      if (accepted?.parts.isRelative !== true) this.#haste.end();
       const claims = accepted?.claims ?? [];
       const state =
-        accepted?.revision === undefined ? [] : storeWrites(serialWrites(accepted.serials));
+        accepted?.revision === undefined
+          ? []
+          : storeWrites([...serialWrites(accepted.serials), ...wishWrites(mode)]);
       const isAccepted = accepted !== undefined;
       const proposal = { isAccepted, problems, errors, claims, state, shrinking };
-      if (accepted === undefined || commit === undefined) return proposal;
+      if (accepted === undefined) return proposal;
+      if (commit === undefined) return { ...proposal, trial: accepted };
       let revision: number;
       try {
         revision = await commit(proposal);
@@ -177,6 +188,7 @@ export class FileReloads {
       await before;
       return await work();
     } finally {
+      this.#haste.end();
       resolve();
     }
   }

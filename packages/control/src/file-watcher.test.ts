@@ -43,11 +43,14 @@ function watched(
   const watcher = new FileWatcher(
     () => listed,
     () => {
-      count += 1;
       // As the reader of the files does.
       const readAtMs = Date.now();
       listed = list();
-      setImmediate(() => watcher.follow(readAtMs));
+      setImmediate(() => {
+        watcher.follow(readAtMs);
+        // What is changed now is seen by the watches, whatever the clock of the files says.
+        count += 1;
+      });
     },
     POLL_MS,
   );

@@ -23,7 +23,10 @@ const SETTLE_MS_MAX = 250;
 const POLL_MS = 2000;
 /** Most folders that are watched; what lies in others is polled. */
 const WATCHES_MAX = 1024;
-/** How far apart the clocks are that files and this process are timed by. */
+/**
+ * How far apart the clocks are that files and this process are timed by. Files have the time of the kernel's last tick, 4 ms ago; where the host gave
+ * the processor to another machine just then it may be 100, and the next poll tells.
+ */
 const CLOCK_MS = 5;
 
 interface FileStamp {

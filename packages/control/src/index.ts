@@ -14,6 +14,8 @@ export type {
   EmbeddedOptions,
   Logger,
   Persistence,
+  BroughtSections,
+  CarriedFrom,
   Publication,
   Reload,
 } from "./embedded-options.ts";
@@ -67,11 +69,19 @@ export type {
 export { RefusalLog } from "./access/refusal-log.ts";
 export { consistencyKey, sharedConsistencyKey } from "./http/consistency-key.ts";
 export { ShrinkAllowance } from "./documents/shrink-allowance.ts";
+export { DecidedPublisher } from "./publishing/decided-publisher.ts";
+export type { DecidedName } from "./publishing/publish-message.ts";
+export { DynamicUpdates } from "./updates/dynamic-updates.ts";
+export { DrillKeeper } from "./drills/drill-keeper.ts";
+export { Approvals, type Standing } from "./approvals/approvals.ts";
+export type { Act } from "./approvals/act.ts";
 export { DocumentService } from "./documents/document-service.ts";
 export { renderClientTypes } from "./http/client-types.ts";
 export { renderApiReference } from "./http/reference-page.ts";
 export { certificateFileEnd } from "./expiries.ts";
 export { Notifier, type Fleet } from "./notifications/notifier.ts";
+export { broughtSections, type PackedRevision } from "./brought-sections.ts";
+export { carriedFrom } from "./carried-from.ts";
 export { EdgeHub, type EdgeStream, type Staging } from "./edges/edge-hub.ts";
 export { SettledFile, type RevisionId, type Settled } from "./edges/settled-file.ts";
 export { storedPublication } from "./edges/stored-publication.ts";
@@ -80,5 +90,25 @@ export { EdgeGateway, controlVantage } from "./edges/edge-gateway.ts";
 export { DocumentSet } from "./documents/document-set.ts";
 export type { ControlView } from "./edges/control-peers.ts";
 export { ControlReplica } from "./replicas/control-replica.ts";
+export type { Leading } from "./cells/cell-keeper.ts";
+export { WeightOverrides, type WeightOverride } from "./weights/weight-overrides.ts";
+export { figure, flowPicture } from "./plan/flow-picture.ts";
+export { RolloutKeeper } from "./rollouts/rollout-keeper.ts";
+export { RoutingControls } from "./routing/routing-controls.ts";
+
+export { outsideWork } from "./recovery/outside-steps.ts";
+export { Secrets } from "./secrets/secrets.ts";
+export type { ChangeGate } from "./documents/document-service.ts";
+export { PlanEvaluations } from "./recovery/plan-evaluation.ts";
+export { RecoveryTriggers } from "./recovery/recovery-triggers.ts";
+export { RecoveryRuns } from "./recovery/recovery-runs.ts";
+export { ServedTraffic } from "./recovery/served-traffic.ts";
+export { shiftWrites } from "./replicas/control-replica.ts";
+export { CookieKeeper } from "./cookies/cookie-keeper.ts";
+export { ZoneKeeper } from "./dnssec/zone-keeper.ts";
+export { keepMaterials, keptMaterials } from "./dnssec/kept-materials.ts";
+export { ServedOrigins } from "./dnssec/served-zones.ts";
 export { StateDocuments } from "./state/state-documents.ts";
-export { sealingKey } from "./state/sealing-key.ts";
+export { addSealingKey, sealingKeys, type KeyPlace } from "./state/sealing-key.ts";
+export { PrimaryConnection } from "./secondary/primary-connection.ts";
+export { SecondaryKeeper, type SecondaryView } from "./secondary/secondary-keeper.ts";

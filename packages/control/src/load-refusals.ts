@@ -2,10 +2,11 @@
 
 // What speaks against files of which every document is right by itself.
 
-import type { Model } from "@meridian/model";
-import type { World } from "@meridian/snapshot";
+import type { Model, PatchedModel } from "@meridian/model";
+import { emptyingOf } from "./emptied-names.ts";
 import type { LoadRequest } from "./file-load.ts";
-import { shrinkingOf, sizeOf } from "./shrinking.ts";
+import { sizeOfState, type CompiledState } from "./compiled-state.ts";
+import { shrinkingOf } from "./shrinking.ts";
 
 /** They declare nothing while something is served. */
 export function refuseEmptying(
@@ -19,11 +20,20 @@ export function refuseEmptying(
 }
 
 /** What speaks against serving this, as the end of a sentence. */
-export function shrinkingIn(
-  { world }: { readonly world: World },
-  { servedSize }: LoadRequest,
+export function shrinkingIn(state: CompiledState, { servedSize }: LoadRequest): string | undefined {
+  return servedSize === undefined ? undefined : shrinkingOf(servedSize, sizeOfState(state));
+}
+
+/** The same of a whole load, beside what was loaded before it: names may be left without an endpoint, too. */
+export function losingIn(
+  state: CompiledState,
+  before: PatchedModel | undefined,
+  request: LoadRequest,
 ): string | undefined {
-  return servedSize === undefined ? undefined : shrinkingOf(servedSize, sizeOf(world));
+  const shrinking = shrinkingIn(state, request);
+  if (shrinking !== undefined || before === undefined || request.servedSize === undefined)
+    return shrinking;
+  return emptyingOf(before, state.patched.model);
 }
 
 /** Says that they leave too little. */

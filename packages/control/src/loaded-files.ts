@@ -10,7 +10,9 @@ import {
   type FilePart,
   type InputFile,
 } from "@meridian/model";
-import { versionAt } from "./file-loader.ts";
+
+/** Files that changed and hold more together, some 1,500 documents, take longer to read than a small change may. */
+const SMALL_BYTES = 256 * 1024;
 
 interface LoadedFile {
   readonly version: string | undefined;
@@ -60,13 +62,21 @@ export class LoadedFiles {
     return this.#named.keys();
   }
 
-  /** What has changed; undefined where something is wrong with it, or a file that documents name is another one. */
-  changed(files: readonly InputFile[]): ChangedFiles | undefined {
+  /**
+   * What has changed; undefined where something is wrong with it, or a file that documents name is another one by `versionOf`. `onMuch` is
+   * called before much is read.
+   */
+  changed(
+    files: readonly InputFile[],
+    versionOf: (path: string) => string | undefined,
+    onMuch: () => void,
+  ): ChangedFiles | undefined {
     for (const [path, version] of this.#named)
-      if (version === undefined || versionAt(path) !== version) return undefined;
+      if (version === undefined || versionOf(path) !== version) return undefined;
     const next = new Map<string, LoadedFile>();
     const fresh: InputFile[] = [];
     const parts: FilePart[] = [];
+    let freshBytes = 0;
     for (const file of files) {
       const { path, version } = file;
       const known = this.#files.get(path);
@@ -74,7 +84,11 @@ export class LoadedFiles {
         next.set(path, known);
         continue;
       }
-      const read = new DocumentReader().read([file]);
+      const bytes = typeof file.bytes === "function" ? file.bytes() : file.bytes;
+      if (typeof bytes === "string") return undefined;
+      freshBytes += bytes.length;
+      if (freshBytes > SMALL_BYTES) onMuch();
+      const read = new DocumentReader().read([{ path, bytes, version }]);
       const part = read.parts.get(path);
       if (part === undefined || hasErrors(read.problems)) return undefined;
       fresh.push(file);

@@ -14,6 +14,9 @@ import {
   type ServedReading,
 } from "@meridian/snapshot/surface";
 import type { ApiOptions } from "./api.ts";
+import { keyMetrics } from "./dnssec/key-metrics.ts";
+import { rolloutMetrics } from "./rollouts/rollout-metrics.ts";
+import { secondaryMetrics } from "./secondary/secondary-metrics.ts";
 import { expiries } from "./expiries.ts";
 import type { EdgeView } from "./edges/edge-hub.ts";
 import type { PublicationView } from "./edges/publication-state.ts";
@@ -126,6 +129,28 @@ const metrics: readonly Metric<Reading>[] = [
     help: "Shifts that are running.",
     labels: [],
     read: ({ options }) => [[[], options.embedded.shifts().length]],
+  },
+  ...keyMetrics,
+  ...secondaryMetrics,
+  ...rolloutMetrics,
+  {
+    name: "meridian_published_answers_total",
+    type: "counter",
+    help: "Updates by which other primaries were told what is decided of a name, by what came of them.",
+    labels: ["outcome"],
+    read: ({ options }) =>
+      Object.entries(options.publisher?.counts ?? {}).map(([outcome, count]): Sample => [
+        [outcome],
+        count,
+      ]),
+  },
+  {
+    name: "meridian_dynamic_updates_total",
+    type: "counter",
+    help: "Dynamic updates that edges handed on, by how they were answered.",
+    labels: ["rcode"],
+    read: ({ options }) =>
+      [...(options.updates?.counts ?? [])].map(([rcode, count]): Sample => [[rcode], count]),
   },
   {
     name: "meridian_expires_seconds",

@@ -201,8 +201,8 @@ test("who may not do everything writes no Notification of all, and finds none of
   await assert.rejects(secrets.read("a", { env: "KEY" }), /MERIDIAN_SECRET_A__KEY is not set/);
   await assert.rejects(secrets.read("a", { file: "none" }), /there is no such file/);
   mkdirSync(join(folder, "a"));
-  writeFileSync(join(folder, "a", "long"), "x".repeat(9000));
-  await assert.rejects(secrets.read("a", { file: "long" }), /is larger than 8192 bytes/);
+  writeFileSync(join(folder, "a", "long"), "x".repeat(70_000));
+  await assert.rejects(secrets.read("a", { file: "long" }), /is larger than 65536 bytes/);
 });
 
 function secret(folder: string, namespace: string, name: string, text: string): void {

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { key64 } from "@meridian/core";
 import {
   Admin,
+  BRANCH_OVERRIDDEN,
   INITIAL_ENDPOINT_SLOT,
   LAST_KNOWN_BIT,
   OverlayReader,
@@ -69,6 +70,36 @@ const slotOf = (world: World, name: string): number => {
   assert.ok(slot >= 0, name);
   return slot;
 };
+
+test("adopt() carries weights that were given over, to branches that lead where they led, and takes stored ones", () => {
+  const before = worldWith({ b: 1, c: 1, d: 1 }, 5);
+  const { driver } = start(before);
+  const given = (weight: number): number => branchSlot(weight, PER_MILLE) | BRANCH_OVERRIDDEN;
+  const slotIn = (world: World, index: number): number =>
+    slotOf(world, `branch/default/p/f/${index}`);
+  driver.apply(
+    [0, 1].map((index) => ({ slot: slotIn(before, index), value: given(40 + index) })),
+    cause,
+  );
+  const stored = KeyedSlots.of(
+    [0, 1, 2].map((index) => {
+      const slot = slotIn(before, index);
+      return [before.slotKey(slot), driver.read(slot)] as const;
+    }),
+  );
+  // The second branch is gone; the third one has its key.
+  const after = worldWith({ b: 1, d: 1 }, 7);
+  driver.adopt(after, 2);
+  const slots = (world: World, own: OverlayDriver, count: number): number[] =>
+    Array.from({ length: count }, (_, index) => own.read(slotIn(world, index)));
+  assert.deepEqual(slots(after, driver, 2), [given(40), branchSlot(7, PER_MILLE)]);
+  assert.deepEqual(driver.slots.length, after.slotCount);
+
+  const again = driverInto([]);
+  const changed = worldWith({ b: 1, c: 1, d: 1 }, 9);
+  again.adopt(changed, 3, stored);
+  assert.deepEqual(slots(changed, again, 3), [given(40), given(41), branchSlot(9, PER_MILLE)]);
+});
 
 test("adopt() carries endpoint and latch slots over by key, while indices and neighbours change", () => {
   const before = worldWith({ b: 2, c: 1 });

@@ -24,13 +24,14 @@ import type { Moment } from "@meridian/snapshot/surface";
 import {
   decodeOverlay,
   encodeOverlay,
+  replaceDurably,
   syncPath,
   writeDurably,
   type StoredOverlay,
 } from "@meridian/snapshot/disk";
 
 /** The newest table is on disk at most this long after a change. */
-const SAVE_MS = 500;
+const SAVE_MS = 250;
 /** When writing is tried again after it failed. */
 const RETRY_MS = 5000;
 /** The table is written this often where nothing changes, so that its age is that of the process that kept it. */
@@ -72,6 +73,10 @@ export class OverlayJournal {
   #isLoaded = false;
   #buffered: string[] = [];
   #saveTimer: NodeJS.Timeout | undefined;
+  /** Times that what was buffered has become something else than more: it was written, or some of it lost. */
+  #turnover = 0;
+  #isSaving = false;
+  #isClosed = false;
   #refreshTimer: NodeJS.Timeout | undefined;
   #journalPath: string;
   #journalBytes = 0;
@@ -119,7 +124,10 @@ export class OverlayJournal {
       cause: changeSet.cause,
       changes: changeSet.changes.map(({ key, value }) => [key.toString(16), value]),
     };
-    if (this.#buffered.length >= BUFFERED_MAX) this.#buffered.shift();
+    if (this.#buffered.length >= BUFFERED_MAX) {
+      this.#buffered.shift();
+      this.#turnover += 1;
+    }
     this.#buffered.push(JSON.stringify(entry));
     // The first of a process is on disk before anybody can read it: else one that dies young leaves its sequences to the next.
     if (!this.#hasBegun) {
@@ -128,7 +136,7 @@ export class OverlayJournal {
         return this.#refreshOften();
       this.save();
     } else {
-      this.#saveTimer ??= setTimeout(() => this.save(), SAVE_MS);
+      this.#saveSoon(SAVE_MS);
     }
     this.#refreshOften();
   }
@@ -144,6 +152,7 @@ export class OverlayJournal {
       appendFileSync(this.#journalPath, text, { mode: 0o600, flush: true });
       syncPath(join(this.#folder, "history"));
       this.#buffered = [];
+      this.#turnover += 1;
       this.#journalBytes += text.length;
       return true;
     } catch (error) {
@@ -163,6 +172,33 @@ export class OverlayJournal {
       this.#onError(error);
       this.#saveTimer = setTimeout(() => this.save(), RETRY_MS).unref();
     }
+  }
+
+  /** As `save`, while others go on: the disk takes longer than anything that is done between two changes. */
+  async #saveAside(): Promise<void> {
+    this.#saveTimer = undefined;
+    const [turnover, count] = [this.#turnover, this.#buffered.length];
+    if (count === 0 || this.#isSaving) return;
+    this.#isSaving = true;
+    const isWanted = (): boolean => turnover === this.#turnover && !this.#isClosed;
+    const nowMs = this.#wallMs();
+    let pauseMs = SAVE_MS;
+    try {
+      const overlay = this.#encode(nowMs);
+      await replaceDurably(join(this.#folder, "overlay.bin"), overlay, isWanted);
+      if (isWanted()) this.#append(count, overlay, nowMs);
+    } catch (error) {
+      pauseMs = RETRY_MS;
+      if (!this.#isClosed) this.#onError(error);
+    }
+    this.#isSaving = false;
+    // What came meanwhile, or could not be written.
+    if (this.#buffered.length > 0 && !this.#isClosed) this.#saveSoon(pauseMs);
+  }
+
+  #saveSoon(pauseMs: number): void {
+    this.#saveTimer ??= setTimeout(() => void this.#saveAside(), pauseMs);
+    if (pauseMs !== SAVE_MS) this.#saveTimer.unref();
   }
 
   /** The snapshot that is served now: a start finds its slots soonest where they lie on disk in its order. */
@@ -195,9 +231,15 @@ export class OverlayJournal {
     const nowMs = this.#wallMs();
     const overlay = this.#encode(nowMs);
     writeDurably(join(this.#folder, "overlay.bin"), overlay);
-    const text = `${this.#buffered.join("\n")}\n`;
+    this.#append(this.#buffered.length, overlay, nowMs);
+  }
+
+  /** The first of what is buffered, which `overlay` has. */
+  #append(count: number, overlay: Uint8Array, nowMs: number): void {
+    const text = `${this.#buffered.slice(0, count).join("\n")}\n`;
     appendFileSync(this.#journalPath, text, { mode: 0o600 });
-    this.#buffered = [];
+    this.#buffered = this.#buffered.slice(count);
+    this.#turnover += 1;
     this.#journalBytes += text.length;
     if (nowMs - this.#checkpointAtMs < CHECKPOINT_MS && this.#journalBytes < JOURNAL_BYTES_MAX)
       return;
@@ -245,6 +287,7 @@ export class OverlayJournal {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#refreshTimer);
     if (this.#unordered !== undefined && this.#hasBegun) this.#refresh();
     this.save();

@@ -129,15 +129,19 @@ function specOf(
   return spec;
 }
 
-/** Secrets are named with their namespace: `NAMESPACE/file/NAME`, `NAMESPACE/env/NAME` or `NAMESPACE/kubernetes/NAME/KEY`. */
 function withReferences(check: CheckSpec, { metadata, spec }: HealthCheckDocument): CheckSpec {
   const secrets = (spec.http ?? spec.https)?.secretHeaders;
   if (secrets === undefined || (check.kind !== "http" && check.kind !== "https")) return check;
   const references = Object.entries(secrets).map(([header, reference]): [string, string] => [
     header,
-    `${metadata.namespace}/${placeOf(reference)}`,
+    secretName(metadata.namespace, reference),
   ]);
   return { ...check, secretHeaders: Object.fromEntries(references) };
+}
+
+/** Secrets are named with their namespace: `NAMESPACE/file/NAME`, `NAMESPACE/env/NAME` or `NAMESPACE/kubernetes/NAME/KEY`. */
+export function secretName(namespace: string, reference: SecretReference): string {
+  return `${namespace}/${placeOf(reference)}`;
 }
 
 function placeOf({ file, env, kubernetesSecret: secret }: SecretReference): string {

@@ -9,7 +9,9 @@ import type { SharedOverlay } from "@meridian/health";
 import type { World } from "@meridian/snapshot";
 import type { Logger, Persistence } from "./embedded-options.ts";
 import type { ServedModel } from "./served-model.ts";
-import { shiftChanges, type Shift } from "./shift-effects.ts";
+import { nextChangeMs, overAtMs } from "./shift-course.ts";
+import { shiftEffects } from "./shift-precedence.ts";
+import { shiftChanges, type Shift, type SwitchedOff } from "./shift-effects.ts";
 
 /** What shifts act on. */
 export interface ShiftedSnapshot {
@@ -21,8 +23,8 @@ export interface ShiftedSnapshot {
 /** Where shifts are that all controls of a store follow. */
 export interface SharedShifts {
   shifts(): readonly Shift[];
-  /** Durable when it resolves. */
-  addShift(shift: Shift): Promise<void>;
+  /** Adds them, or changes those of the same id. Durable when it resolves. */
+  putShifts(shifts: readonly Shift[], verb: string): Promise<void>;
   /** Durable when it resolves. */
   endShifts(shifts: readonly Shift[]): Promise<void>;
   /** They count no more, here or elsewhere. */
@@ -31,6 +33,8 @@ export interface SharedShifts {
 
 /** Where shifts are kept. */
 export interface ShiftPlaces {
+  /** Routing controls that are Off. */
+  readonly switchedOff?: (() => readonly SwitchedOff[]) | undefined;
   readonly persistence: Persistence;
   readonly logger: Logger;
   readonly shared?: SharedShifts | undefined;
@@ -40,23 +44,25 @@ export class RunningShifts {
   readonly #persistence: Persistence;
   /** Those of all controls, where there are several. */
   readonly #shared: SharedShifts | undefined;
+  readonly #switchedOff: () => readonly SwitchedOff[];
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #served: () => ShiftedSnapshot | undefined;
   #shifts: readonly Shift[] = [];
   #timer: NodeJS.Timeout | undefined;
-  /** Whether the overlay was brought in line when no shift was running. */
+  /** Whether the overlay was brought in line when no shift was running and no control Off. */
   #isClear = false;
   #isClosed = false;
 
   /** `served` is undefined as long as there is nothing to shift. */
   constructor(
-    { persistence, logger, shared }: ShiftPlaces,
+    { persistence, logger, shared, switchedOff }: ShiftPlaces,
     clock: Clock,
     served: () => ShiftedSnapshot | undefined,
   ) {
     this.#persistence = persistence;
     this.#shared = shared;
+    this.#switchedOff = switchedOff ?? (() => []);
     this.#clock = clock;
     this.#logger = logger;
     this.#served = served;
@@ -76,36 +82,87 @@ export class RunningShifts {
     return this.#shared?.shifts() ?? this.#shifts;
   }
 
-  /** Resolves when answers follow it. */
-  async add(shift: Omit<Shift, "id" | "createdAtMs">): Promise<Shift> {
-    const added = { ...shift, id: randomUUID().slice(0, 8), createdAtMs: this.#clock.wallMs() };
+  /** Resolves when answers follow it. `id` is another one than every other has. */
+  async add(
+    shift: Omit<Shift, "id" | "createdAtMs">,
+    id: string = randomUUID().slice(0, 8),
+  ): Promise<Shift> {
+    const added = { ...shift, id, createdAtMs: this.#clock.wallMs() };
     const text = `${shift.percent} % moved away from ${shift.target} by ${shift.actor}: ${shift.reason}`;
     if (this.#shared === undefined) await this.#change([...this.#shifts, added], text);
     else {
-      await this.#shared.addShift(added);
+      await this.#shared.putShifts([added], "shift");
       await this.#apply(text);
     }
     return added;
   }
 
-  /** Ends the shifts of a target (or one by id); resolves with those that were running, when answers follow. */
-  async remove(targetOrId: string): Promise<Shift[]> {
-    const all = this.list();
-    const removed = all.filter(({ id, target }) => id === targetOrId || target === targetOrId);
-    if (removed.length === 0) return removed;
+  /**
+   * Ends the shifts of a target (or one by id): those that say so come back slowly from now on, unless `isAtOnce`. Resolves with those that were
+   * running, when answers follow.
+   */
+  async remove(targetOrId: string, isAtOnce: boolean): Promise<Shift[]> {
+    const nowMs = this.#clock.wallMs();
+    const ended = this.#found(targetOrId);
+    const isSlow = ({ return: back, startsAtMs = 0, expiresAtMs }: Shift): boolean =>
+      !isAtOnce && back !== undefined && startsAtMs <= nowMs && nowMs < expiresAtMs;
+    // One that comes back already goes on with that.
+    const removed = ended.filter(
+      ({ return: back, startsAtMs = 0 }) => isAtOnce || back === undefined || nowMs < startsAtMs,
+    );
+    const slow = ended.filter(isSlow).map((shift) => ({ ...shift, expiresAtMs: nowMs }));
     const text = `shift of ${targetOrId} ended`;
-    const rest = all.filter((shift) => !removed.includes(shift));
-    if (this.#shared === undefined) await this.#change(rest, text);
-    else {
-      await this.#shared.endShifts(removed);
-      await this.#apply(text);
-    }
-    return removed;
+    if (ended.length > 0) await this.#replace(removed, slow, "unshift", text);
+    return ended;
   }
 
-  /** Brings another overlay in line with them. */
-  follow(text: string): void {
-    this.#apply(text).catch((error: unknown) => {
+  /**
+   * Has the shifts of a target (or one by id) last for so long from now, or from their start; resolves with them as they are then, when
+   * answers follow. One that comes back slowly moves all of it away again.
+   */
+  async extend(targetOrId: string, lengthMs: number): Promise<Shift[]> {
+    const nowMs = this.#clock.wallMs();
+    const extended = this.#found(targetOrId).map((shift) => ({
+      ...shift,
+      expiresAtMs: Math.max(nowMs, shift.startsAtMs ?? 0) + lengthMs,
+    }));
+    const text = `shift of ${targetOrId} extended`;
+    if (extended.length > 0) await this.#replace([], extended, "extend", text);
+    return extended;
+  }
+
+  /** Has these shifts, and not those; the same again changes nothing more. Resolves when answers follow. */
+  async change(put: readonly Shift[], ended: readonly Shift[]): Promise<void> {
+    const changed = [...put, ...ended].map(({ target }) => target).join(", ");
+    const kept = new Set(put.map(({ id }) => id));
+    const removed = ended.filter(({ id }) => !kept.has(id));
+    await this.#replace(removed, put, "shift", `shifts of ${changed} changed`);
+  }
+
+  #found(targetOrId: string): Shift[] {
+    return this.list().filter(({ id, target }) => id === targetOrId || target === targetOrId);
+  }
+
+  async #replace(
+    removed: readonly Shift[],
+    changed: readonly Shift[],
+    verb: string,
+    text: string,
+  ): Promise<void> {
+    const gone = new Set([...removed, ...changed].map(({ id }) => id));
+    if (this.#shared === undefined) {
+      const kept = this.list().filter(({ id }) => !gone.has(id));
+      await this.#change([...kept, ...changed], text);
+      return;
+    }
+    if (removed.length > 0) await this.#shared.endShifts(removed);
+    if (changed.length > 0) await this.#shared.putShifts(changed, verb);
+    await this.#apply(text);
+  }
+
+  /** Brings another overlay in line with them, and with routing controls; where that fails the log says so. */
+  follow(text: string): Promise<void> {
+    return this.#apply(text).catch((error: unknown) => {
       if (!this.#isClosed) this.#logger.error({ reason: reasonOf(error) }, "Cannot shift");
     });
   }
@@ -121,7 +178,7 @@ export class RunningShifts {
   async #apply(text: string): Promise<void> {
     const nowMs = this.#clock.wallMs();
     const all = this.list();
-    const running = all.filter(({ expiresAtMs }) => expiresAtMs > nowMs);
+    const running = all.filter((shift) => overAtMs(shift) > nowMs);
     if (running.length < all.length) {
       this.#shifts = running;
       if (this.#shared === undefined) this.#keepExpired(running);
@@ -129,17 +186,20 @@ export class RunningShifts {
     }
     clearTimeout(this.#timer);
     if (running.length > 0 && !this.#isClosed) {
-      const next = Math.min(...running.map(({ expiresAtMs }) => expiresAtMs));
+      const next = Math.min(...running.map((shift) => nextChangeMs(shift, nowMs) ?? nowMs));
       const pauseMs = Math.max(1, next - nowMs);
-      this.#timer = setTimeout(() => this.follow("a shift expired"), pauseMs);
+      this.#timer = setTimeout(() => void this.follow("a shift goes on"), pauseMs);
       this.#timer.unref();
     }
     const served = this.#served();
     // An overlay carries over what the one before it says: without shifts, now and before, there is nothing to bring in line.
-    if (served === undefined || (this.#isClear && running.length === 0)) return;
-    this.#isClear = running.length === 0;
+    const off = this.#switchedOff();
+    const isClear = running.length === 0 && off.length === 0;
+    if (served === undefined || (this.#isClear && isClear)) return;
+    this.#isClear = isClear;
     const { model, world, overlay } = served;
-    await overlay.apply(shiftChanges(model, world, overlay, running), { kind: "shift", text });
+    const moved = shiftEffects(running, nowMs);
+    await overlay.apply(shiftChanges(model, world, overlay, moved, off), { kind: "shift", text });
   }
 
   /** What cannot be kept holds all the same: they are looked at again when they are read. */

@@ -5,6 +5,7 @@
 
 import { hash } from "node:crypto";
 import { deserialize, serialize } from "node:v8";
+import { patchedMap } from "@meridian/core";
 import {
   indexKey,
   type DataSet,
@@ -13,7 +14,39 @@ import {
   type Pool,
   type SiteDocument,
   type TrafficPolicyDocument,
+  type ZoneDnssec,
+  type ZonePublishTo,
+  type ZoneSecondary,
 } from "@meridian/model";
+import type { TransferSettings } from "@meridian/snapshot";
+import { transferSettings, zoneKeys } from "./transfer-secrets.ts";
+
+/** A zone that is to be signed. */
+export interface SignedZone {
+  /** Of its document, for who may see it. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly dnssec: ZoneDnssec;
+}
+
+/** A zone that comes from another server. */
+export interface SecondaryZone {
+  /** Of its document, for who may see it. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly secondary: ZoneSecondary;
+  /** Keys that sign, by name; each names where its secret is. */
+  readonly keys: TransferSettings["keys"];
+}
+
+/** A zone whose decided answers go to another server. */
+export interface PublishedZone {
+  readonly namespace: string;
+  readonly name: string;
+  readonly publishTo: ZonePublishTo;
+  /** The key that signs; it names where its secret is. */
+  readonly key: TransferSettings["keys"][number];
+}
 
 /** Documents by name. Plain data: it travels between processes. */
 export interface ServedParts {
@@ -22,6 +55,12 @@ export interface ServedParts {
   readonly policies: Model["policies"];
   readonly checks: Model["checks"];
   readonly dataSets: Model["dataSets"];
+  /** By origin, lower case, without the last dot. */
+  readonly signedZones: ReadonlyMap<string, SignedZone>;
+  /** The same. */
+  readonly secondaryZones: ReadonlyMap<string, SecondaryZone>;
+  /** By origin. */
+  readonly publishedZones: ReadonlyMap<string, PublishedZone>;
   /** How many documents there are in all. */
   readonly documentCount: number;
 }
@@ -36,6 +75,9 @@ export class ServedModel implements ServedParts {
   readonly policies: Model["policies"];
   readonly checks: Model["checks"];
   readonly dataSets: Model["dataSets"];
+  readonly signedZones: ReadonlyMap<string, SignedZone>;
+  readonly secondaryZones: ReadonlyMap<string, SecondaryZone>;
+  readonly publishedZones: ReadonlyMap<string, PublishedZone>;
   readonly documentCount: number;
 
   constructor(parts: ServedParts) {
@@ -44,6 +86,9 @@ export class ServedModel implements ServedParts {
     this.policies = parts.policies;
     this.checks = parts.checks;
     this.dataSets = parts.dataSets;
+    this.signedZones = parts.signedZones;
+    this.secondaryZones = parts.secondaryZones;
+    this.publishedZones = parts.publishedZones;
     this.documentCount = parts.documentCount;
   }
 
@@ -83,6 +128,9 @@ export interface PartsChange {
     readonly policies: PartChange<TrafficPolicyDocument>;
     readonly checks: PartChange<HealthCheckDocument>;
     readonly dataSets: PartChange<DataSet>;
+    readonly signedZones: PartChange<SignedZone>;
+    readonly secondaryZones: PartChange<SecondaryZone>;
+    readonly publishedZones: PartChange<PublishedZone>;
   };
   /** False where these are all parts, whatever was there before. */
   readonly isRelative: boolean;
@@ -125,7 +173,13 @@ export function smallChange(
   documentCount: number,
   id: string,
 ): PartsChange {
-  const parts = { sites: nothing, pools, policies, checks: nothing, dataSets: nothing };
+  const unchanged = { sites: nothing, checks: nothing, dataSets: nothing };
+  // A zone that is signed or secondary is no small change.
+  const parts = {
+    ...unchanged,
+    ...{ signedZones: nothing, secondaryZones: nothing, publishedZones: nothing },
+    ...{ pools, policies },
+  };
   return { parts, isRelative: true, documentCount, id };
 }
 
@@ -164,12 +218,49 @@ export function changedParts(
       policies: change("policies", policies),
       checks: change("checks", checks),
       dataSets: change("dataSets", dataSets),
+      signedZones: change("signedZones", signedZonesOf(model)),
+      secondaryZones: change("secondaryZones", secondaryZonesOf(model)),
+      publishedZones: change("publishedZones", publishedZonesOf(model)),
     },
     isRelative: held?.print !== undefined,
     documentCount,
     print: serialize(print),
     id,
   };
+}
+
+function signedZonesOf({ zones }: Model): ReadonlyMap<string, SignedZone> {
+  const signed = new Map<string, SignedZone>();
+  for (const { origin, document } of zones.values()) {
+    const { metadata, spec } = document;
+    const { namespace, name } = metadata;
+    if (spec.dnssec !== undefined) signed.set(origin, { namespace, name, dnssec: spec.dnssec });
+  }
+  return signed;
+}
+
+function secondaryZonesOf({ zones }: Model): ReadonlyMap<string, SecondaryZone> {
+  const found = new Map<string, SecondaryZone>();
+  for (const { origin, document } of zones.values()) {
+    const { namespace, name } = document.metadata;
+    const { secondary } = document.spec;
+    if (secondary === undefined) continue;
+    const { keys } = transferSettings(document);
+    found.set(origin, { namespace, name, secondary, keys });
+  }
+  return found;
+}
+
+function publishedZonesOf({ zones }: Model): ReadonlyMap<string, PublishedZone> {
+  const found = new Map<string, PublishedZone>();
+  for (const { origin, document } of zones.values()) {
+    const { namespace, name } = document.metadata;
+    const { publishTo } = document.spec;
+    const key = publishTo && zoneKeys(document).find((each) => each.name === publishTo.tsigKey);
+    if (key !== undefined && publishTo !== undefined)
+      found.set(origin, { namespace, name, publishTo, key });
+  }
+  return found;
 }
 
 /** Another text for another pool: its key is in the document, and so is every member but those of EndpointSets. */
@@ -186,24 +277,25 @@ function readPrint(held: Uint8Array): Map<string, string> {
 /** The parts after a change; entries that have not changed are the same objects. */
 export function withChange(held: ServedModel | undefined, change: PartsChange): ServedModel {
   const before = change.isRelative ? held : undefined;
-  const { sites, pools, policies, checks, dataSets } = change.parts;
+  const { sites, pools, policies, checks, dataSets, signedZones } = change.parts;
+  const { secondaryZones, publishedZones } = change.parts;
   return new ServedModel({
     sites: patched(before?.sites, sites),
     pools: patched(before?.pools, pools),
     policies: patched(before?.policies, policies),
     checks: patched(before?.checks, checks),
     dataSets: patched(before?.dataSets, dataSets),
+    signedZones: patched(before?.signedZones, signedZones),
+    secondaryZones: patched(before?.secondaryZones, secondaryZones),
+    publishedZones: patched(before?.publishedZones, publishedZones),
     documentCount: change.documentCount,
   });
 }
 
-function patched<Value>(
+function patched<Value extends object>(
   held: ReadonlyMap<string, Value> | undefined,
   { set, removed }: PartChange<Value>,
 ): ReadonlyMap<string, Value> {
   if (held !== undefined && set.length + removed.length === 0) return held;
-  const parts = new Map(held);
-  for (const name of removed) parts.delete(name);
-  for (const [name, part] of set) parts.set(name, part);
-  return parts;
+  return held === undefined ? new Map(set) : patchedMap(held, removed, set);
 }

@@ -2,7 +2,8 @@
 
 // The snapshot that is served: its sections, how the next one takes its place, and that it is on disk before anybody sees its number.
 
-import { assert, reasonOf, type Clock } from "@meridian/core";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { assert, reasonOf, type Clock, type Haste } from "@meridian/core";
 import type { BegunOverlay, SharedOverlay, VerdictThread } from "@meridian/health";
 import {
   FIRST_EPOCH,
@@ -10,12 +11,20 @@ import {
   SectionPack,
   World,
   makeManifest,
+  type Manifest,
   type ManifestSection,
   type NamedSection,
 } from "@meridian/snapshot";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { CompilerProcess } from "./compiler-process.ts";
-import type { EmbeddedOptions, PublishMode } from "./embedded-options.ts";
+import { broughtSections, type PackedRevision } from "./brought-sections.ts";
+import { carriedFrom } from "./carried-from.ts";
+import type {
+  BroughtSections,
+  CarriedFrom,
+  EmbeddedOptions,
+  PublishMode,
+} from "./embedded-options.ts";
 import type { CompiledSection } from "./file-load.ts";
 import type { RestoredPair } from "./restored-pair.ts";
 import { SupersededSections } from "./superseded-sections.ts";
@@ -35,6 +44,14 @@ export interface ReplacementOptions {
   readonly publish?: PublishMode | undefined;
 }
 
+/** What a snapshot is served with. */
+export interface SnapshotParts {
+  readonly compiler: CompilerProcess;
+  readonly verdicts: VerdictThread;
+  /** Ends when a revision was sent. */
+  readonly haste: Haste;
+}
+
 /** World, revision and overlay belong together and change at once. */
 export class ServedSnapshot {
   world: World | undefined;
@@ -51,7 +68,8 @@ export class ServedSnapshot {
   readonly #clock: Clock;
   readonly #compiler: CompilerProcess;
   readonly #verdicts: VerdictThread;
-  #sections: readonly ManifestSection[] = [];
+  readonly #haste: Haste;
+  #manifest: Manifest | undefined;
   #pack: SectionPack | undefined;
   readonly #superseded: SupersededSections;
   #overlay: SharedOverlay | undefined;
@@ -60,8 +78,9 @@ export class ServedSnapshot {
   constructor(
     options: EmbeddedOptions,
     clock: Clock,
-    { compiler, verdicts }: { compiler: CompilerProcess; verdicts: VerdictThread },
+    { compiler, verdicts, haste }: SnapshotParts,
   ) {
+    this.#haste = haste;
     this.#options = options;
     this.#clock = clock;
     this.#compiler = compiler;
@@ -93,7 +112,7 @@ export class ServedSnapshot {
 
   /** What is served, in canonical order. */
   get sections(): readonly ManifestSection[] {
-    return this.#sections;
+    return this.#manifest?.sections ?? [];
   }
 
   /** A copy of the bytes of a section that is served, or was a moment ago. */
@@ -110,8 +129,8 @@ export class ServedSnapshot {
   isSame(sections: readonly ManifestSection[]): boolean {
     return (
       this.world !== undefined &&
-      sections.length === this.#sections.length &&
-      sections.every(({ name }, index) => name === this.#sections[index]?.name)
+      sections.length === this.sections.length &&
+      sections.every(({ name }, index) => name === this.sections[index]?.name)
     );
   }
 
@@ -119,8 +138,7 @@ export class ServedSnapshot {
   async restore({ manifest, pack, world, begun }: RestoredPair): Promise<void> {
     this.#pack = pack;
     this.seed = manifest.seed;
-    this.epoch = manifest.epoch;
-    await this.#take(world, manifest.revision, manifest.sections, begun);
+    this.#take(world, manifest, await this.#adopt(world, manifest.revision, begun));
   }
 
   /** Keeps other sections as the next revision, then serves them; published from the first `publish()` on. */
@@ -129,26 +147,37 @@ export class ServedSnapshot {
     text: string,
     { revision = this.revision + 1, publish }: ReplacementOptions = {},
   ): Promise<void> {
-    const epoch = this.nextEpoch;
+    const manifest = makeManifest(revision, this.seed, sections, this.nextEpoch);
     // The compiler waits for the disk meanwhile.
-    const keeping = this.#hasFolder ? this.#keep(sections, { epoch, revision }) : undefined;
+    const keeping = this.#hasFolder ? this.#keep(sections, manifest) : undefined;
+    const before = this.#packed();
     const world = this.#load(sections, this.seed, true);
     if (typeof world === "string")
       throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-    await (keeping ?? this.#keep(sections, { epoch, revision }));
+    // The verdict thread and the disk are waited for together: nobody sees the number of either before both are there.
+    const adopting = this.#adopt(world, revision);
+    const brought = before && this.#pack && broughtSections(before, { manifest, pack: this.#pack });
+    const [overlay] = await Promise.all([adopting, keeping ?? this.#keep(sections, manifest)]);
     if (this.#isClosed) return;
-    this.epoch = epoch;
-    await this.#take(world, revision, sections);
-    if (this.isPublished && !this.#isClosed) this.publish(publish);
+    // Nobody writes to the overlay before any more.
+    const carried =
+      brought && manifest.epoch === this.epoch ? this.#carried(world, overlay) : undefined;
+    this.#take(world, manifest, overlay);
+    if (this.isPublished) {
+      this.publish(publish, brought, carried);
+      // What was written to edges leaves at the end of this turn: all that follows comes after it.
+      await nextTurn();
+      this.#haste.end();
+    }
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
   }
 
   /** From now on edges follow what is served. */
-  publish(mode?: PublishMode): void {
-    if (this.world === undefined) return;
+  publish(mode?: PublishMode, brought?: BroughtSections, carried?: CarriedFrom): void {
+    const manifest = this.#manifest;
+    if (this.world === undefined || manifest === undefined) return;
     this.isPublished = true;
     this.#compiler.yieldToAnswers();
-    const manifest = makeManifest(this.revision, this.seed, this.#sections, this.epoch);
     this.#options.persistence.links?.keep(manifest.hash, this.world);
     this.#options.edge.publish({
       manifest,
@@ -157,7 +186,16 @@ export class ServedSnapshot {
       overlay: this.overlay.buffer,
       slotCount: this.overlay.slotCount,
       ...(mode === undefined ? {} : { publish: mode }),
+      ...(brought === undefined ? {} : { brought }),
+      ...(carried === undefined ? {} : { carried }),
     });
+  }
+
+  #carried(world: World, overlay: SharedOverlay): CarriedFrom | undefined {
+    const before = this.world;
+    if (before === undefined || this.#overlay === undefined) return undefined;
+    const [moment, next] = [this.#overlay.moment(), overlay.moment()];
+    return carriedFrom({ world: before, revision: this.revision, moment }, { world, moment: next });
   }
 
   /** The sections of a load; those that are not served yet with their bytes, from where the compiler put them. */
@@ -188,11 +226,8 @@ export class ServedSnapshot {
   }
 
   /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
-  async #keep(
-    sections: readonly LoadedSection[],
-    { epoch, revision }: { readonly epoch: number; readonly revision: number },
-  ): Promise<void> {
-    const { seed } = this;
+  async #keep(sections: readonly LoadedSection[], manifest: Manifest): Promise<void> {
+    const { epoch, revision, seed } = manifest;
     const { persistence, logger } = this.#options;
     try {
       if (!this.#hasFolder) {
@@ -208,7 +243,7 @@ export class ServedSnapshot {
           : [],
       );
       await this.#compiler.keep({
-        manifest: makeManifest(revision, seed, sections, epoch),
+        manifest,
         written: own,
         served: this.#options.servedByEdges?.() ?? [],
       });
@@ -223,22 +258,35 @@ export class ServedSnapshot {
   }
 
   /** The verdict thread first: what is shown and published is a snapshot with its own overlay. */
-  async #take(
-    world: World,
-    revision: number,
-    sections: readonly LoadedSection[],
-    begun?: BegunOverlay,
-  ): Promise<void> {
-    this.#overlay = await this.#verdicts.adopt(world, {
+  #adopt(world: World, revision: number, begun?: BegunOverlay): Promise<SharedOverlay> {
+    return this.#verdicts.adopt(world, {
       revision,
       lastSequence: this.#options.persistence.lastSequence?.() ?? 0,
       ...(begun === undefined ? {} : { begun }),
     });
+  }
+
+  #take(world: World, manifest: Manifest, overlay: SharedOverlay): void {
+    this.#overlay = overlay;
     this.world = world;
-    this.revision = revision;
-    // Without their buffers: they are in the pack.
-    this.#sections = sections.map(({ kind, key, name, bytes }) => ({ kind, key, name, bytes }));
+    this.revision = manifest.revision;
+    this.epoch = manifest.epoch;
+    this.#manifest = manifest;
     this.servedSinceMs = this.#clock.wallMs();
+  }
+
+  /** What is served, where it lies. */
+  #packed(): PackedRevision | undefined {
+    const [manifest, pack] = [this.#manifest, this.#pack];
+    return manifest && pack && { manifest, pack };
+  }
+
+  /** What those sections would serve, beside what is served, which stays; the reason where the reader refuses them. */
+  worldOf(sections: readonly LoadedSection[]): World | string {
+    const pack = SectionPack.make(sections, this.#pack, undefined, true);
+    if ("error" in pack) return pack.error;
+    const world = World.load(pack.sections, this.seed, this.world, true);
+    return "error" in world ? world.error : world;
   }
 
   /** Lays sections out beside those that are served and loads them; the reason where the reader refuses them. */

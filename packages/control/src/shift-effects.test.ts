@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { key64 } from "@meridian/core";
-import type { Model } from "@meridian/model";
+import { shiftPrecedences, type Model, type ShiftPrecedence } from "@meridian/model";
 import {
   Admin,
   DIAL_SHIFT,
@@ -15,6 +15,7 @@ import fc from "fast-check";
 import { worldOf } from "@meridian/snapshot";
 import { OverlayDriver } from "@meridian/health";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
+import { rankedShifts, shiftEffects } from "./shift-precedence.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
 const header = "apiVersion: meridian.dev/v1alpha1\nkind:";
@@ -76,6 +77,27 @@ test("a shift by percent is a dial; of several the strongest counts", () => {
     1000,
     700,
   ]);
+});
+
+test("of shifts of one target the highest precedence decides; of several targets each counts", () => {
+  const at = (
+    precedence: ShiftPrecedence,
+    percent: number,
+    target = "site/eu",
+    startsAtMs = 0,
+  ): Shift => ({ ...shift(target, percent), id: precedence, precedence, startsAtMs });
+  const all = shiftPrecedences.map((each, index) => at(each, 10 * (index + 1)));
+  for (const [from, percent] of [10, 20, 30, 40].entries())
+    assert.deepEqual(shiftEffects(all.slice(from), 0), [{ target: "site/eu", percent }]);
+  assert.equal(rankedShifts(all, 0)[3]?.overruledBy, "manual");
+  const drill = at("drill", 100);
+  assert.deepEqual(
+    shiftEffects([drill, at("manual", 5, "site/eu", 1)], 0),
+    [{ target: "site/eu", percent: 100 }],
+    "one that begins later decides nothing yet",
+  );
+  assert.deepEqual(shiftEffects([drill, at("manual", 5)], 1), [], "neither is running any more");
+  assert.equal(shiftEffects([drill, at("manual", 5, "pool/default/web")], 0).length, 2);
 });
 
 test("ended shifts leave every other field of a slot as it was", () => {

@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Admin, DIAL_SHIFT, PER_MILLE, type World } from "@meridian/snapshot";
 import type { MaskedChange } from "@meridian/health";
-import type { Model } from "@meridian/model";
+import { shiftPrecedences, type Model, type ShiftPrecedence } from "@meridian/model";
+import { member } from "./documents/document-key.ts";
+import type { ShiftCourse } from "./shift-course.ts";
+import type { RankedShift } from "./shift-precedence.ts";
 
 /** The bits of an endpoint's slot that shifts say: administrative state and dial. */
 const SHIFT_MASK = (7 << 2) | (0x3ff << DIAL_SHIFT);
 
 /** A temporary move of traffic away from a target, as it is kept and shown. */
-export interface Shift {
+export interface Shift extends ShiftCourse {
   readonly id: string;
   /** `site/NAME`, `pool/NS/NAME` or `endpoint/NS/POOL/NAME`. */
   readonly target: string;
-  /** Share moved away, 1..100; 100 is a drain. */
-  readonly percent: number;
   readonly reason: string;
   readonly actor: string;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
+  /** Who moves it; `manual` where left out. */
+  readonly precedence?: ShiftPrecedence | undefined;
+}
+
+/** What a shift does at a moment: the share moved away from a target, 0..100; 100 is a drain. */
+export type ShiftEffect = Pick<Shift, "target" | "percent">;
+
+/** A routing control that is Off. */
+export interface SwitchedOff {
+  /** `NAMESPACE/NAME`. */
+  readonly control: string;
+  /** As those of shifts. */
+  readonly targets: readonly string[];
 }
 
 /** True where a shift of `target` reaches the endpoint: itself, its pool, its site or a site around that. */
@@ -36,12 +48,16 @@ export function shiftReaches(
     .some(({ metadata }) => metadata.name === rest.join("/"));
 }
 
-/** Slot changes that bring every endpoint's admin state and dial to what the running shifts say; the strongest shift counts. */
+/**
+ * Slot changes that bring every endpoint's admin state and dial to what routing controls and the running shifts say: a control that is Off
+ * stands above any shift, and the strongest shift counts.
+ */
 export function shiftChanges(
   model: Pick<Model, "siteChain">,
   world: World,
   overlay: { read(slot: number): number },
-  shifts: readonly Shift[],
+  shifts: readonly ShiftEffect[],
+  off: readonly SwitchedOff[] = [],
 ): MaskedChange[] {
   const changes: MaskedChange[] = [];
   for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++) {
@@ -52,8 +68,10 @@ export function shiftChanges(
           : most,
       0,
     );
-    const admin = percent >= 100 ? Admin.drained : Admin.active;
-    const dial = percent >= 100 ? PER_MILLE : Math.round(((100 - percent) * PER_MILLE) / 100);
+    const isOff = switchedOffBy(model, world, off, endpoint) !== undefined;
+    const admin = isOff ? Admin.disabled : percent >= 100 ? Admin.drained : Admin.active;
+    const isWhole = isOff || percent >= 100;
+    const dial = isWhole ? PER_MILLE : Math.round(((100 - percent) * PER_MILLE) / 100);
     const was = overlay.read(endpoint);
     const value = ((admin << 2) | (dial << DIAL_SHIFT)) >>> 0;
     if ((was & SHIFT_MASK) >>> 0 !== value)
@@ -62,12 +80,43 @@ export function shiftChanges(
   return changes;
 }
 
+/** The shift that does most to an endpoint at a moment, of those that decide. */
+export function shiftOf(
+  model: Pick<Model, "siteChain">,
+  world: World,
+  shifts: readonly RankedShift[],
+  endpoint: number,
+): Shift | undefined {
+  return shifts
+    .filter(({ percent, overruledBy }) => percent > 0 && overruledBy === undefined)
+    .filter(({ shift }) => shiftReaches(model, world, shift.target, endpoint))
+    .toSorted((a, b) => b.percent - a.percent)[0]?.shift;
+}
+
+/** The first control, of those that are Off, that keeps traffic from an endpoint. */
+export function switchedOffBy(
+  model: Pick<Model, "siteChain">,
+  world: World,
+  off: readonly SwitchedOff[],
+  endpoint: number,
+): string | undefined {
+  return off.find(({ targets }) =>
+    targets.some((target) => shiftReaches(model, world, target, endpoint)),
+  )?.control;
+}
+
 /** Whether something read from disk or from a store is a shift. */
 export function isShift(raw: unknown): raw is Shift {
   if (typeof raw !== "object" || raw === null) return false;
   const field = (name: string): unknown => Reflect.get(raw, name);
+  const back = field("return");
   return (
     ["id", "target", "reason", "actor"].every((name) => typeof field(name) === "string") &&
-    ["percent", "createdAtMs", "expiresAtMs"].every((name) => Number.isFinite(field(name)))
+    ["percent", "createdAtMs", "expiresAtMs"].every((name) => Number.isFinite(field(name))) &&
+    (field("startsAtMs") === undefined || Number.isFinite(field("startsAtMs"))) &&
+    (field("precedence") === undefined ||
+      shiftPrecedences.some((each) => each === field("precedence"))) &&
+    (back === undefined ||
+      [member(back, "percent"), member(back, "everyMs")].every((value) => Number(value) > 0))
   );
 }

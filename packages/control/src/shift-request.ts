@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseDuration } from "@meridian/core";
-import { limits } from "@meridian/model";
+import { limits, shiftPrecedences } from "@meridian/model";
 import type { Embedded } from "./embedded.ts";
+import type { ShiftReturn } from "./shift-course.ts";
 import { shiftReaches, type Shift } from "./shift-effects.ts";
 
 const TARGET_CHARACTERS_MAX = 512;
 const REASON_CHARACTERS_MAX = 1024;
 const ACTOR_CHARACTERS_MAX = 256;
 const EXCERPT_CHARACTERS_MAX = 80;
+const RETURN_MS_MIN = 1000;
 
 /** A shift as it is asked for. */
 export type ShiftRequest =
   | { readonly shift: Omit<Shift, "id" | "createdAtMs">; readonly isDryRun: boolean }
   | { readonly status: 400 | 404; readonly error: string };
 
-/** Reads `{target, percent?, reason, actor, expiresIn, dryRun?}`; every value is checked, and the target must reach something. */
+/** Reads `{target, percent?, reason, actor, expiresIn, startsAt?, return?, precedence?, dryRun?}`; every value is checked, and the target must reach something. */
 export function parseShiftRequest(embedded: Embedded, body: unknown, nowMs: number): ShiftRequest {
   if (typeof body !== "object" || body === null)
     return { status: 400, error: "Body is no object, expected {target, reason, expiresIn}" };
@@ -42,12 +44,17 @@ export function parseShiftRequest(embedded: Embedded, body: unknown, nowMs: numb
       status: 400,
       error: `Reason is ${excerpt(reason)}, expected 1 to ${REASON_CHARACTERS_MAX} characters`,
     };
-  const expiresIn = field("expiresIn");
-  const lengthMs = typeof expiresIn === "string" ? parseDuration(expiresIn) : undefined;
-  if (lengthMs === undefined || lengthMs <= 0 || lengthMs > limits.shiftMsMax)
+  const lengthMs = lengthMsOf(field("expiresIn"));
+  if (typeof lengthMs === "string") return { status: 400, error: lengthMs };
+  const startsAtMs = startOf(field("startsAt"), nowMs);
+  if (typeof startsAtMs === "string") return { status: 400, error: startsAtMs };
+  const back = returnOf(field("return"));
+  if (typeof back === "string") return { status: 400, error: back };
+  const precedence = shiftPrecedences.find((each) => each === (field("precedence") ?? "manual"));
+  if (precedence === undefined)
     return {
       status: 400,
-      error: `Expiry is ${excerpt(expiresIn)}, expected a duration up to 72h such as 30m`,
+      error: `Precedence is ${excerpt(field("precedence"))}, expected one of ${shiftPrecedences.join(", ")}`,
     };
   const actor = field("actor") ?? "unknown";
   if (typeof actor !== "string" || actor.length === 0 || actor.length > ACTOR_CHARACTERS_MAX)
@@ -63,10 +70,43 @@ export function parseShiftRequest(embedded: Embedded, body: unknown, nowMs: numb
       percent,
       reason,
       actor,
-      expiresAtMs: nowMs + lengthMs,
+      precedence,
+      expiresAtMs: (startsAtMs ?? nowMs) + lengthMs,
+      ...(startsAtMs === undefined ? {} : { startsAtMs }),
+      ...(back === undefined ? {} : { return: back }),
     },
     isDryRun: field("dryRun") === true,
   };
+}
+
+/** How long a shift is to last, milliseconds; a text says what is wrong. */
+export function lengthMsOf(value: unknown): number | string {
+  const lengthMs = typeof value === "string" ? parseDuration(value) : undefined;
+  return lengthMs === undefined || lengthMs <= 0 || lengthMs > limits.shiftMsMax
+    ? `Expiry is ${excerpt(value)}, expected a duration up to 72h such as 30m`
+    : lengthMs;
+}
+
+/** When a shift is to start; undefined for now. */
+function startOf(value: unknown, nowMs: number): number | string | undefined {
+  if (value === undefined) return undefined;
+  const startsAtMs = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  return startsAtMs > nowMs && startsAtMs <= nowMs + limits.shiftLeadMsMax
+    ? startsAtMs
+    : `Start is ${excerpt(value)}, expected a time in the next 168h such as 2026-01-31T12:00:00Z`;
+}
+
+/** How traffic comes back; undefined for all of it at once. */
+function returnOf(value: unknown): ShiftReturn | string | undefined {
+  if (value === undefined) return undefined;
+  const text = typeof value === "string" ? value : "";
+  const [, share, every] = /^([1-9][0-9]?)%\/([0-9]+(?:ms|s|m|h))$/.exec(text) ?? [];
+  const percent = Number(share);
+  const everyMs = parseDuration(every ?? "") ?? 0;
+  const isShort = Math.ceil(100 / percent) * everyMs <= limits.shiftMsMax;
+  return everyMs >= RETURN_MS_MIN && isShort
+    ? { percent, everyMs }
+    : `Return is ${excerpt(value)}, expected steps of at least 1s that are done in 72h, such as 10%/1m`;
 }
 
 /** A value as it is shown in a refusal: not all of a long one. */

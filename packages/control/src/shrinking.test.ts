@@ -85,6 +85,53 @@ test("a change by API that leaves much less is refused unless it says that it is
   assert.match(last?.cause ?? "", /"allowShrink":true/);
 });
 
+test("a change that leaves a name without an endpoint is refused unless it says that it is meant", async (t) => {
+  const made = (kind: string, name: string, spec: object): object => ({
+    ...{ apiVersion, kind, metadata: { name }, spec },
+  });
+  const pool = (name: string, addresses: readonly string[]): object =>
+    made("Pool", name, {
+      members: Object.fromEntries(addresses.map((address, at) => [`m${at}`, { address }])),
+    });
+  const tiers = [{ branches: [{ pool: "eu" }] }, { branches: [{ pool: "us" }] }];
+  const policy = (nodes: object): object =>
+    made("TrafficPolicy", "order", { root: "order", nodes: { order: nodes } });
+  const record = (name: string, spec: object): object =>
+    made("Record", name, { name: `${name}.example.org`, ...spec });
+  const api = await ApiFixture.start(t, {});
+  const apply = async (body: readonly object[], more = ""): Promise<readonly unknown[]> => {
+    const answer = await api.local("POST", `/v1/apply${more}`, { body });
+    return answer.status === 200 ? [200] : [answer.body.code, answer.body.error];
+  };
+  const first = [
+    ...[zone("example.org", NAMES), pool("eu", ["192.0.2.1"]), pool("us", ["192.0.2.2"])],
+    ...[pool("none", []), policy({ failover: { tiers } }), record("www", { policy: "order" })],
+    ...[record("eu", { pool: "eu" }), record("early", { pool: "none" })],
+  ];
+  // What had no endpoint before is not taken from anybody.
+  assert.deepEqual(await apply(first), [200]);
+  const [code, error] = await apply([pool("eu", [])]);
+  assert.equal(code, "DOCUMENTS_SHRINK");
+  assert.match(
+    String(error),
+    /it leaves no endpoint for eu\.example\.org, expected .*--allow-shrink/,
+  );
+  assert.equal((await apply([pool("eu", [])], "?dryRun=true"))[0], "DOCUMENTS_SHRINK");
+  assert.equal((await apply([record("eu", { pool: "none" })]))[0], "DOCUMENTS_SHRINK");
+  const alone = { failover: { tiers: [{ branches: [{ pool: "none" }] }] } };
+  assert.match(String((await apply([policy(alone)]))[1]), /no endpoint for www\.example\.org/);
+  const explained = await api.local("GET", "/v1/explain?name=eu.example.org");
+  assert.match(explained.text, /192\.0\.2\.1/);
+
+  assert.deepEqual(await apply([pool("eu", [])], "?allowShrink=true"), [200]);
+  // The name goes with its pool's last member: nobody is left without an answer who has a name.
+  assert.deepEqual(await apply([record("www", { pool: "us" }), pool("eu", [])]), [200]);
+  assert.match(String((await apply([pool("us", [])]))[1]), /www\.example\.org/);
+  const host = { weighted: { branches: [{ name: "www.example.net", weight: 1 }] } };
+  assert.deepEqual(await apply([policy(host), record("www", { policy: "order" })]), [200]);
+  assert.deepEqual(await apply([pool("us", [])]), [200]);
+});
+
 test("what was allowed and committed is served by the next process where the first ended in between; nothing else is", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "meridian-allowed-"));
   const path = join(folder, "store.sqlite");

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Pcg32 } from "@meridian/core";
-import type { InputFile } from "@meridian/model";
+import { encodeRecords, parseMasterFile, parseName, type ZoneRecord } from "@meridian/dns";
+import { encodeZoneCopyFacts, zoneCopyPath, type InputFile } from "@meridian/model";
 import type { ManifestSection } from "@meridian/snapshot";
 import { FileCompiler } from "./file-compiler.ts";
 import type { AcceptedLoad, LoadOutcome } from "./file-load.ts";
@@ -32,12 +33,41 @@ function document(kind: string, name: string, spec: object): object {
 /** Spread over files that are equal as long as their documents are. */
 function filesOf(documents: Documents): InputFile[] {
   const lines: string[][] = Array.from({ length: FILES }, () => []);
+  const isCopy = (id: string): boolean => id.startsWith("Copy/");
   for (const [id, each] of [...documents].sort(([a], [b]) => (a < b ? -1 : 1)))
-    lines[(id.charCodeAt(id.length - 1) + id.length) % FILES]?.push(JSON.stringify(each));
-  return lines.map((each, index) => {
-    const text = each.join("\n");
-    return { path: `\0${index}.jsonl`, bytes: Buffer.from(text), version: text };
+    if (!isCopy(id))
+      lines[(id.charCodeAt(id.length - 1) + id.length) % FILES]?.push(JSON.stringify(each));
+  const copies = [...documents].filter(([id]) => isCopy(id));
+  return [
+    ...lines.map((each, index) => {
+      const text = each.join("\n");
+      return { path: `\0${index}.jsonl`, bytes: Buffer.from(text), version: text };
+    }),
+    ...copies.map(([id, each]) => copyFile(id, each)),
+  ];
+}
+
+const COPY_PARTS = 3;
+
+/** Of the copy of a secondary zone: `Copy/` is its facts, with a number a part of it, by lines of a master file. */
+function copyFile(id: string, content: object): InputFile {
+  const version = JSON.stringify(content);
+  const part = id.slice("Copy/".length);
+  if (part === "") {
+    const facts = { partCount: COPY_PARTS, ...content, expiresSeconds: version.length };
+    return { path: zoneCopyPath("m.test"), bytes: encodeZoneCopyFacts(facts), version };
+  }
+  const records: ZoneRecord[] = [];
+  const text = Object.values(content).join("\n");
+  const origin = parseName("m.test.");
+  assert(origin instanceof Uint8Array);
+  const mistakes = parseMasterFile(Buffer.from(`${text}\n`), {
+    ...{ origin, defaultTtl: 60, fileName: "copy", include: () => new Uint8Array(0) },
+    onRecord: (owner, type, ttl, rdata) =>
+      records.push({ owner: owner.slice(), type, ttl, rdata: rdata.slice() }),
   });
+  assert.deepEqual(mistakes, []);
+  return { path: zoneCopyPath("m.test", Number(part)), bytes: encodeRecords(records), version };
 }
 
 function initialDocuments(): Documents {
@@ -55,6 +85,19 @@ function initialDocuments(): Documents {
     ],
   });
   put("Zone", "b", { origin: "b.test", nameServers: [{ name: "ns.a.test" }] });
+  put("Zone", "m", {
+    origin: "m.test",
+    secondary: { primaries: [{ address: "192.0.2.1" }] },
+    transfers: {},
+  });
+  documents.set("Copy/", { a: 1 });
+  documents.set("Copy/0", {
+    soa: "@ SOA ns h 1 2 3 4 5",
+    ns: "@ NS ns",
+    glue: "ns A 192.0.2.1",
+    sub: "sub NS ns.sub",
+  });
+  for (let part = 1; part < COPY_PARTS; part++) documents.set(`Copy/${part}`, {});
   put("Site", "eu", { country: "DE", continent: "EU", failureDomains: ["eu-1"] });
   put("HealthCheck", "web", { http: { path: "/" } });
   for (let pool = 0; pool < 5; pool++)
@@ -105,8 +148,50 @@ function change(documents: Documents, below: (bound: number) => number): Documen
     return found;
   };
   for (let left = 1 + below(3); left > 0; left--) {
-    const step = below(21);
-    if (step < 8) {
+    const step = below(30);
+    if (step > 24) {
+      const part = below(COPY_PARTS);
+      const name = `${pick(["x", "y", "*", "deep.x", "ns.sub"])}.${part}`;
+      const line = pick([
+        `${name} A 192.0.2.${below(3)}`,
+        `${name} AAAA 2001:db8::${below(3)}`,
+        `${name} 5 TXT "${below(3)}"`,
+        `c${part} CNAME x`,
+        `@ ${below(3)} MX 1 x`,
+        `d${part} NS x`,
+      ]);
+      const before = next.get(`Copy/${part}`) ?? {};
+      const after: Record<string, string> = {
+        ...before,
+        ...(part === 0 ? { soa: `@ SOA ns h ${below(99)} 2 3 4 5` } : {}),
+      };
+      if (below(3) === 0) delete after[`l${below(4)}`];
+      else after[`l${below(4)}`] = line;
+      // One part has the owners that no other has.
+      next.set(`Copy/${part}`, after);
+      next.set("Copy/", { ...next.get("Copy/"), [`x${below(9)}`]: "" });
+    } else if (step > 20) {
+      const set = `RecordSet/s${below(5)}`;
+      if (below(3) === 0) next.delete(set);
+      else {
+        const [type, values] = pick([
+          ["A", ["192.0.2.9", "192.0.2.10"]],
+          ["TXT", ["said"]],
+          ["TXT", [`"${below(3)}"`, "b"]],
+          ["CNAME", ["x.a.test."]],
+          ["NS", ["ns.elsewhere.test."]],
+          ["MX", ["10 broken"]],
+          ["MX", [`${below(3)} x.b.test.`]],
+        ] as const);
+        const ttl = pick([{}, { ttl: "5s" }]);
+        put("RecordSet", set.slice("RecordSet/".length), {
+          name: pick(owners),
+          type,
+          values,
+          ...ttl,
+        });
+      }
+    } else if (step < 8) {
       const types = pick([["A"], ["A"], ["AAAA"], ["A", "AAAA"], ["CNAME"], ["HTTPS"], ["SRV"]]);
       const target = pick([
         { policy: `policy-${below(5)}` },
@@ -248,7 +333,7 @@ function run(
     const { items } = compiler.records({ limit: 1000 }, 0, files);
     assert.equal(
       items.length,
-      [...documents.keys()].filter((id) => id.startsWith("Record")).length,
+      [...documents.keys()].filter((id) => id.startsWith("Record/")).length,
     );
   }
   return figures;
@@ -275,3 +360,90 @@ for (const isShared of [false, true])
     assert.ok(total.small > total.steps / 5, JSON.stringify(total));
     assert.ok(total.refused > 0, JSON.stringify(total));
   });
+
+test("a change in files that are long to read gives way to answers, though it is a small one", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-small-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  for (const name of ["none", "sections", "history"]) mkdirSync(join(folder, name));
+  let yielded = 0;
+  const compiler = new FileCompiler(
+    { paths: [join(folder, "none")], snapshotFolder: folder },
+    () => {},
+    () => (yielded += 1),
+  );
+  const documents = [...initialDocuments()].filter(([id]) => !id.startsWith("Copy/"));
+  const base = documents.filter(([id]) => !id.startsWith("Record/"));
+  const many = Array.from({ length: 3000 }, (_, index): [string, object] => [
+    `Record/long${index}`,
+    document("Record", `long${index}`, { name: `long${index}.b.test`, pool: "pool-1" }),
+  ]);
+  const few = documents.filter(([id]) => id.startsWith("Record/"));
+  const filesWith = (pool: string): InputFile[] =>
+    [base, many, few].map((each, index) => {
+      const [first, ...rest] = each.map(([, one]) => JSON.stringify(one));
+      const changed = index === 0 ? first : first?.replace(/"policy":"[^"]*"|"pool":"[^"]*"/, pool);
+      const text = [changed, ...rest].join("\n");
+      return { path: `\0${index}.jsonl`, bytes: Buffer.from(text), version: text };
+    });
+  let held: Held = { published: [], held: undefined, model: undefined };
+  const loadNext = (files: readonly InputFile[]): AcceptedLoad => {
+    const { accepted, errors } = load(compiler, files, held);
+    assert.ok(accepted !== undefined, errors.join("; "));
+    held = {
+      published: accepted.sections,
+      held: heldAfter(held.held, accepted.parts),
+      model: withChange(held.model, accepted.parts),
+    };
+    return accepted;
+  };
+  const before = filesWith('"pool":"pool-2"');
+  const after = filesWith('"pool":"pool-3"');
+  loadNext(before);
+  assert.equal(yielded, 1);
+  const [zones, long, short] = before;
+  const [, longAfter, shortAfter] = after;
+  assert.ok(zones && long && short && longAfter && shortAfter);
+  assert.equal(loadNext([zones, long, shortAfter]).parts.print, undefined);
+  assert.equal(yielded, 1);
+  assert.equal(loadNext([zones, longAfter, shortAfter]).parts.print, undefined);
+  assert.equal(yielded, 2);
+});
+
+test("an updated record, a transferred change and a later end of a copy are small changes; a cut is none", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-small-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  for (const name of ["none", "sections", "history"]) mkdirSync(join(folder, name));
+  const compiler = new FileCompiler({ paths: [join(folder, "none")], snapshotFolder: folder });
+  const documents = initialDocuments();
+  let held: Held = { published: [], held: undefined, model: undefined };
+  const isSmall = (): boolean => {
+    const { accepted, errors } = load(compiler, filesOf(documents), held);
+    assert.ok(accepted !== undefined, errors.join("; "));
+    held = {
+      published: accepted.sections,
+      held: heldAfter(held.held, accepted.parts),
+      model: withChange(held.model, accepted.parts),
+    };
+    return accepted.parts.print === undefined;
+  };
+  assert.equal(isSmall(), false);
+  const put = (spec: object): boolean => {
+    documents.set("RecordSet/s", document("RecordSet", "s", spec));
+    return isSmall();
+  };
+  const challenge = { name: "_acme-challenge.a.test", type: "TXT" };
+  assert.equal(put({ ...challenge, values: ["one"] }), true);
+  assert.equal(put({ ...challenge, values: ["two", "three"], ttl: "5s" }), true);
+  assert.equal(put({ name: "a.test", type: "TXT", values: ["at the apex"] }), true);
+  assert.equal(put({ name: "sub.a.test", type: "NS", values: ["ns.elsewhere.test."] }), false);
+  documents.delete("RecordSet/s");
+  assert.equal(isSmall(), false);
+  const copy = (facts: object, part: object): boolean => {
+    documents.set("Copy/", facts);
+    documents.set("Copy/1", part);
+    return isSmall();
+  };
+  assert.equal(copy({ a: 2 }, { l: "x.1 A 192.0.2.1" }), true);
+  assert.equal(copy({ later: "" }, { l: "x.1 A 192.0.2.1" }), true);
+  assert.equal(copy({ later: "", a: 1 }, { l: "x.1 NS ns.elsewhere.test." }), false);
+});

@@ -108,6 +108,11 @@ test("a tenant sees nothing of another's, and every attempt is refused and audit
     await rival("POST", "/v1/apply", pool("shop", "web", 2)),
     await rival("DELETE", "/v1/documents/Pool/shop/web"),
     await rival("POST", "/v1/shifts", { target: "pool/shop/web", reason: "r", expiresIn: "1m" }),
+    // What is looked at is what is done, whatever else is said.
+    await rival("POST", "/v1/failback?node=shop/p/n", { node: "rival/p/n" }),
+    await rival("POST", "/v1/push?endpoint=endpoint/shop/web/m0&status=healthy", {
+      endpoint: "endpoint/rival/web/m0",
+    }),
     await rival("GET", "/v1/explain?name=www.shop.example.org"),
     await rival("POST", "/v1/apply", tenant("rival", { namespaces: ["rival", "shop"] })),
     await rival("DELETE", "/v1/documents/Tenant/rival"),

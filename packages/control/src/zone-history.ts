@@ -21,11 +21,16 @@ export interface LastZone {
 
 /** The serial that a zone's content has, where every control of a store has to give the same one. */
 export interface CompiledSerial {
-  /** `nameKey` of the zone's origin. */
+  /** `historyKey` of the zone. */
   readonly key: string;
   /** Hex; equal for equal content. */
   readonly contentHash: string;
   readonly serial: number;
+}
+
+/** What a zone is known by from one publication to the next. */
+export function historyKey(origin: Uint8Array, view: string | undefined): string {
+  return view === undefined ? nameKey(origin) : `${nameKey(origin)}@${view}`;
 }
 
 /** Zones of which no more is known than their serials. */
@@ -47,7 +52,7 @@ export function newSerials(
   });
 }
 
-/** The zones among published sections by `nameKey` of their origin. A zone whose sections are not all there is left out. */
+/** The zones among published sections by `historyKey`. A zone whose sections are not all there is left out. */
 export function lastZones(published: readonly WrittenSection[]): Map<string, LastZone> {
   const names = new Map(
     published.flatMap((section): [bigint, WrittenSection][] =>
@@ -59,10 +64,10 @@ export function lastZones(published: readonly WrittenSection[]): Map<string, Las
     if (written.kind !== SectionKind.zone) continue;
     const section = openSection(written.buffer);
     if ("error" in section) continue;
-    const { origin, contentHash, serial, chunkKeys } = readPublishedZone(section);
+    const { origin, view, contentHash, serial, chunkKeys } = readPublishedZone(section);
     const chunks = chunkKeys.flatMap((key) => names.get(key) ?? []);
     if (chunks.length === chunkKeys.length)
-      zones.set(nameKey(origin), { sections: [written, ...chunks], contentHash, serial });
+      zones.set(historyKey(origin, view), { sections: [written, ...chunks], contentHash, serial });
   }
   return zones;
 }

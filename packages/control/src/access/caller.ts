@@ -37,7 +37,7 @@ export class Caller {
   }
 
   may(verb: AccessVerb, target: AccessTarget): boolean {
-    return this.#rules.some((rule) => covers(rule, verb, target));
+    return isCovered(this.#rules, verb, target);
   }
 
   /** Whether some rule allows the verb for something of a kind (`*`: of any); each thing is still looked at by itself. */
@@ -70,6 +70,15 @@ export const builtinRoles: Readonly<Record<string, readonly RoleRule[]>> = {
   admin: [{ verbs: ["*"], kinds: ["*"] }],
   viewer: [{ verbs: ["get", "list", "watch", "history", "diff", "explain"], kinds: ["*"] }],
 };
+
+/** Whether one of some rules is about a verb and what it is done to. */
+export function isCovered(
+  rules: readonly RoleRule[],
+  verb: AccessVerb,
+  target: AccessTarget,
+): boolean {
+  return rules.some((rule) => covers(rule, verb, target));
+}
 
 function covers(rule: RoleRule, verb: AccessVerb, target: AccessTarget): boolean {
   const { verbs, kinds, namespaces, zones, labels } = rule;

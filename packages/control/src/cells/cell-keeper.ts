@@ -4,7 +4,6 @@
 // sends its edges by what is recorded.
 
 import { reasonOf } from "@meridian/core";
-import { formatName } from "@meridian/dns";
 import { World, type SharedWorld } from "@meridian/snapshot";
 import type { Logger } from "../embedded-options.ts";
 import type { DocumentSet } from "../documents/document-set.ts";
@@ -242,7 +241,7 @@ export class CellKeeper {
 /** In lower case, without the last dot. */
 function originsOf(world: SharedWorld | undefined): readonly string[] {
   if (world === undefined) return [];
-  return World.open(world).zones.zones.map(({ origin }) =>
-    formatName(origin).toLowerCase().replace(/\.$/, ""),
+  return World.open(world).zones.zones.map(({ name }) =>
+    name.toLowerCase().replace(/\.(?=@|$)/, ""),
   );
 }

@@ -28,12 +28,14 @@ export class CellReader {
     const tenants = tenantsOf(set);
     const namespaces = this.#namespaces(set);
     for (const origin of new Set([...origins, ...namespaces.keys()])) {
-      const namespace = namespaces.get(origin);
+      // A zone of a view is where the one of its origin is.
+      const plain = origin.replace(/@.*$/, "");
+      const namespace = namespaces.get(plain);
       const tenant =
         namespace === undefined
-          ? ownerOf(origin, tenants)
+          ? ownerOf(plain, tenants)
           : tenants.find(({ spec }) => spec.namespaces.includes(namespace));
-      const unit = [`zone/${origin}`, `tenant/${tenant?.metadata.name ?? ""}`].find((each) =>
+      const unit = [`zone/${plain}`, `tenant/${tenant?.metadata.name ?? ""}`].find((each) =>
         known.has(each),
       );
       if (unit !== undefined) zones.set(origin, unit);

@@ -4,9 +4,10 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import { isStoreKind, limits, parseStoreDocument, type AccessVerb } from "@meridian/model";
+import type { Act } from "../approvals/act.ts";
 import type { Caller } from "../access/caller.ts";
 import { RequestRefusal } from "../request-refusal.ts";
-import type { DocumentKey, StoredDocument, Write } from "../store/store.ts";
+import type { ChangeSetRequest, DocumentKey, StoredDocument, Write } from "../store/store.ts";
 import { canonicalJson } from "./canonical.ts";
 import { accessTargetOf } from "./document-access.ts";
 import {
@@ -44,6 +45,10 @@ export interface PlannedChange {
 export interface Plan {
   readonly changes: readonly PlannedChange[];
   readonly writes: readonly Write[];
+  /** What its writer must hold. */
+  readonly lease?: ChangeSetRequest["lease"];
+  /** As change policies look at it, where that is not its writes: such as are others each time. */
+  readonly act?: Act;
 }
 
 /** Whose documents a writer's are: `api`, or `operator:CLUSTER`. */
@@ -228,10 +233,10 @@ function authorizeWrite(
   if (!isAllowed) throw denied(caller, verb, key);
 }
 
-/** Who may not do everything could give itself more by a Role or Tenant, or learn by a Notification what it may not see. */
+/** Who may not do everything could give itself more by a Role or Tenant, or learn by a Notification what it may not see. A plan does what its writer may. */
 function isForAdministrators(kind: string, raw: unknown): boolean {
   if (kind === "Notification") return member(member(raw, "spec"), "scope") === "all";
-  return isStoreKind(kind) && kind !== "Grant";
+  return isStoreKind(kind) && kind !== "Grant" && kind !== "RecoveryPlan";
 }
 
 function refuseForeign(key: DocumentKey, owner: Owner, before: Before): void {

@@ -10,7 +10,7 @@ export function accessTargetOf(key: DocumentKey, raw: unknown): AccessTarget {
   const domain =
     key.kind === "Zone"
       ? member(spec, "origin")
-      : key.kind === "Record"
+      : key.kind === "Record" || key.kind === "RecordSet"
         ? member(spec, "name")
         : undefined;
   return {

@@ -3,6 +3,7 @@
 // A change of documents as it is asked for, and what it did.
 
 import { createHash, randomUUID } from "node:crypto";
+import type { VersionedLoad } from "../adopted-model.ts";
 import type { Caller } from "../access/caller.ts";
 import type { PublishMode } from "../embedded-options.ts";
 import { textHash, type ChangeKind, type Owner, type Plan } from "./change-plan.ts";
@@ -25,6 +26,12 @@ export interface ChangeOptions {
   readonly publish?: PublishMode;
   /** It may leave much less than is served. */
   readonly allowShrink?: boolean;
+  /** Control does it by itself: no policy of changes holds it up. */
+  readonly isOwn?: boolean;
+  /** Now, whatever change policies say; others look at it afterwards. */
+  readonly breakGlass?: boolean;
+  /** Told what would be served, of a dry run that changes something that is compiled. */
+  readonly onTrial?: (trial: VersionedLoad) => void;
   /** On behalf of whom, in the caller's own words. */
   readonly actor?: string;
 }
@@ -58,7 +65,7 @@ export function causeOf(
   plan: Plan,
   set: DocumentSet,
 ): string {
-  const { caller, reason, actor, allowShrink } = options;
+  const { caller, reason, actor, allowShrink, breakGlass } = options;
   const before = plan.writes.flatMap(({ key }) => {
     const found = set.get(key);
     return found === undefined
@@ -75,6 +82,7 @@ export function causeOf(
     },
     ...(reason === undefined ? {} : { reason }),
     ...(allowShrink === true ? { allowShrink } : {}),
+    ...(breakGlass === true ? { breakGlass } : {}),
     before: Object.fromEntries(before),
   };
   return JSON.stringify(cause);

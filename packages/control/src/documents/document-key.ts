@@ -7,10 +7,12 @@ import type { DocumentKey } from "../store/store.ts";
 const clusterKinds: ReadonlySet<string> = new Set([
   "Site",
   "DataSet",
+  "View",
   "Role",
   "Token",
   "Tenant",
   "Cell",
+  "ChangePolicy",
 ]);
 
 /** Whether documents of a kind belong to no namespace. */

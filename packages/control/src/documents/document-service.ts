@@ -9,7 +9,10 @@ import { MeridianError } from "@meridian/core";
 import { FIRST_EPOCH } from "@meridian/snapshot";
 import { isKind, type InputFile, type TokenDocument } from "@meridian/model";
 import { Caller, builtinRoles } from "../access/caller.ts";
+import type { Act, ActOptions } from "../approvals/act.ts";
+import { documentAct, tokenAct } from "../approvals/document-act.ts";
 import type {
+  ChangeSetRequest,
   DocumentKey,
   Head,
   ReadOptions,
@@ -37,12 +40,16 @@ import {
 import { accessTargetOf } from "./document-access.ts";
 import { causeOf, ownId, type Applied, type ChangeOptions } from "./document-change.ts";
 import { formatKey } from "./document-key.ts";
-import { DocumentSet } from "./document-set.ts";
+import { DocumentSet, isContent } from "./document-set.ts";
 import { storedText } from "./document-text.ts";
 import { refuseUngranted } from "./grants.ts";
+import { refuseRollouts } from "../rollouts/rollout-state.ts";
+import { refuseRouting } from "../routing/routing-documents.ts";
+import { refuseRecovery } from "../recovery/recovery-documents.ts";
 import { refuseCells } from "../cells/wanted-cells.ts";
 import type { FileDocument, Proposal, Publisher } from "./publisher.ts";
 import { documentsAt, planRollback } from "./rollback-plan.ts";
+import { storeWrites, type StateWrite } from "../state/state-documents.ts";
 import type { ShrinkAllowance } from "./shrink-allowance.ts";
 import { Tenancy } from "./tenants.ts";
 
@@ -54,6 +61,13 @@ const WARNINGS_MAX = 100;
 /** Pause before a store that cannot be watched on is read again. */
 const AGAIN_MS = 500;
 
+/** What is to be committed with a change that may go ahead now, as `Approvals.admit()`. */
+export type ChangeGate = (
+  act: Act,
+  caller: Caller,
+  options: ActOptions,
+) => Promise<readonly StateWrite[]>;
+
 export class DocumentService {
   /** Of the store, when it was last read as a whole. */
   epoch: number = FIRST_EPOCH;
@@ -61,16 +75,29 @@ export class DocumentService {
   readonly #publisher: Publisher;
   readonly #tenancy = new Tenancy();
   readonly #allowance: ShrinkAllowance | undefined;
+  readonly #onSeen: () => void;
+  readonly #gate: ChangeGate;
   #set: DocumentSet = DocumentSet.empty;
   #last: Promise<unknown> = Promise.resolve();
   /** The revision of the store before the first change that not all edges have yet. */
   #unsettled: number | undefined;
 
-  /** `open` gives the store, which may be another one after a handover. */
-  constructor(open: () => Store, publisher: Publisher, allowance?: ShrinkAllowance) {
+  /**
+   * `open` gives the store, which may be another one after a handover; `onSeen` is told when `documents` is another set; `gate` is asked before
+   * each change.
+   */
+  constructor(
+    open: () => Store,
+    publisher: Publisher,
+    allowance?: ShrinkAllowance,
+    onSeen: () => void = () => undefined,
+    gate: ChangeGate = () => Promise.resolve([]),
+  ) {
     this.#open = open;
     this.#publisher = publisher;
     this.#allowance = allowance;
+    this.#onSeen = onSeen;
+    this.#gate = gate;
   }
 
   get store(): Store {
@@ -113,7 +140,9 @@ export class DocumentService {
 
   /** Somebody else may have looked later meanwhile. */
   #see(set: DocumentSet): void {
-    if (set.revision > this.#set.revision) this.#set = set;
+    if (set.revision <= this.#set.revision) return;
+    this.#set = set;
+    this.#onSeen();
   }
 
   /** Reads the store. Rejects where it cannot be read. */
@@ -142,6 +171,20 @@ export class DocumentService {
     );
   }
 
+  /**
+   * Writes state of Meridian's own that is compiled, as documents are: tried first, and committed where it can be served. Throws a
+   * RequestRefusal where it cannot be.
+   */
+  applyState(
+    writes: readonly StateWrite[],
+    verb: string,
+    lease: ChangeSetRequest["lease"],
+  ): Promise<Applied> {
+    const caller = new Caller("control", undefined, "", builtinRoles["admin"] ?? []);
+    const plan = { changes: [], writes: storeWrites(writes), lease };
+    return this.#inTurn(verb, { caller, isOwn: true }, () => plan);
+  }
+
   /** Deletes documents; what names them is deleted too with `isCascade`, and keeps them from it otherwise. */
   async delete(
     keys: readonly DocumentKey[],
@@ -167,14 +210,24 @@ export class DocumentService {
     }
   }
 
-  /** Writes a token that was just made. */
-  writeToken(document: TokenDocument, options: ChangeOptions): Promise<Applied> {
+  /** A change that is worked out when its turn comes, from what the store holds then; again where another writer was first. */
+  changeBy(
+    verb: string,
+    options: ChangeOptions,
+    plan: (set: DocumentSet) => Promise<Plan>,
+  ): Promise<Applied> {
+    return this.#inTurn(verb, options, plan);
+  }
+
+  /** Writes a token that was just made, to last for `lengthMs`. */
+  writeToken(document: TokenDocument, lengthMs: number, options: ChangeOptions): Promise<Applied> {
     const { name } = document.metadata;
     const key = { kind: document.kind, namespace: "", name };
     const text = storedText(document, { owner: "api", uid: name, generation: 1 });
     return this.#inTurn("token", options, () => ({
       changes: [{ key, change: "created" }],
       writes: [{ key, text, ifRevision: 0 }],
+      act: tokenAct(document, lengthMs),
     }));
   }
 
@@ -229,7 +282,9 @@ export class DocumentService {
     const caller = new Caller("meridian", undefined, "", builtinRoles["admin"] ?? []);
     await this.refresh();
     if (this.#set.contentRevision > seen) return;
-    await this.rollback(before, { caller, reason, publish: "immediate", allowShrink: true });
+    await this.rollback(before, {
+      ...{ caller, reason, publish: "immediate", allowShrink: true, isOwn: true },
+    });
   }
 
   /** A document of the store as it is now or was; of a file where the store has none. */
@@ -256,7 +311,7 @@ export class DocumentService {
   async #inTurn(
     verb: string,
     options: ChangeOptions,
-    plan: (set: DocumentSet) => Plan,
+    plan: (set: DocumentSet) => Plan | Promise<Plan>,
   ): Promise<Applied> {
     const before = this.#last;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -273,14 +328,14 @@ export class DocumentService {
   async #attempts(
     verb: string,
     options: ChangeOptions,
-    plan: (set: DocumentSet) => Plan,
+    plan: (set: DocumentSet) => Plan | Promise<Plan>,
   ): Promise<Applied> {
     for (let attempt = 1; ; attempt++) {
       await this.refresh();
       const done = options.id === undefined ? undefined : await this.#doneBefore(ownId(options));
       if (done !== undefined) return done;
       try {
-        return await this.#change(verb, options, plan(this.#set));
+        return await this.#change(verb, options, await plan(this.#set));
       } catch (error) {
         const isLost = error instanceof MeridianError && error.code === "STORE_CONFLICT";
         if (!isLost || attempt >= ATTEMPTS_MAX) throw error;
@@ -308,11 +363,15 @@ export class DocumentService {
     this.#tenancy.refuse(plan.writes, set, wanted);
     refuseUngranted(plan.writes, set, wanted);
     refuseCells(plan.writes, wanted);
+    refuseRouting(plan.writes, set, wanted, options.caller);
+    refuseRecovery(plan.writes, wanted, options.caller);
+    refuseRollouts(plan.writes, set);
     const id = ownId(options);
     const candidate = wanted.compilerFiles();
     // A cluster that scales in takes endpoints away as it should.
     const allowShrink = options.allowShrink === true || isOperator(options);
-    const commit = async (state: readonly Write[]): Promise<number> => {
+    const commit = async (compiled: readonly Write[]): Promise<number> => {
+      const state = [...compiled, ...(await this.#admitted(verb, options, plan, set))];
       if (allowShrink || candidate.files.length === 0) this.#allowance?.keep(id);
       const { revision } = await this.#commitAfter(verb, options, plan, { set, state, id });
       if (plan.writes.some(({ key }) => isKind(key.kind))) this.#unsettled ??= set.revision;
@@ -321,7 +380,7 @@ export class DocumentService {
       committed = revision;
       return revision;
     };
-    if (plan.writes.every(({ key }) => !isKind(key.kind))) {
+    if (plan.writes.every(({ key }) => !isContent(key.kind))) {
       if (!isDryRun) await commit([]);
       return this.#applied(plan, committed, { dryRun: isDryRun });
     }
@@ -343,11 +402,24 @@ export class DocumentService {
     if (proposal.shrinking !== undefined) throw shrunk(proposal.shrinking);
     if (!proposal.isAccepted) throw refusalOf(proposal, candidate, plan, options.caller);
     check(proposal);
+    if (proposal.trial !== undefined) options.onTrial?.(proposal.trial);
     const warnings = proposal.problems
       .map((problem) => documentProblem(problem, candidate))
       .filter(({ document }) => plan.writes.some(({ key }) => formatKey(key) === document));
     const said = { dryRun: isDryRun, warnings: warnings.slice(0, WARNINGS_MAX) };
     return this.#applied(plan, committed, said);
+  }
+
+  /** Throws where the change may not go ahead now. Asked last, so that nobody approves what cannot be done. */
+  async #admitted(
+    verb: string,
+    options: ChangeOptions,
+    plan: Plan,
+    set: DocumentSet,
+  ): Promise<readonly Write[]> {
+    if (options.isOwn === true) return [];
+    const act = plan.act ?? documentAct(verb, plan.writes, set);
+    return storeWrites(await this.#gate(act, options.caller, options));
   }
 
   #applied(plan: Plan, revision: number, said: Partial<Applied> = {}): Applied {
@@ -402,6 +474,7 @@ export class DocumentService {
       ifHead: set.revision,
       cause: causeOf(verb, options, plan, set),
       id,
+      lease: plan.lease,
     });
   }
 }

@@ -4,7 +4,8 @@
 // file and line lead back to the document.
 
 import { MeridianError } from "@meridian/core";
-import { isKind, type InputFile } from "@meridian/model";
+import { isKind, type InputFile, type Kind } from "@meridian/model";
+import { copyFile, copyKinds } from "../secondary/stored-copies.ts";
 import type { StateKind } from "../state/state-documents.ts";
 import type { DocumentKey, ReadOptions, Store } from "../store/store.ts";
 import { formatKey } from "./document-key.ts";
@@ -27,7 +28,11 @@ export interface CompilerFiles {
 }
 
 /** Kinds of Meridian's own that say, or mark, what is compiled. */
-const contentKinds: ReadonlySet<string> = new Set<StateKind>(["CompiledHosts", "CompiledMark"]);
+const contentKinds: ReadonlySet<string> = new Set<StateKind>([
+  "CompiledHosts",
+  "CompiledMark",
+  ...copyKinds,
+]);
 
 /** What one change set did. */
 interface DocumentChange {
@@ -139,6 +144,11 @@ export class DocumentSet {
         if (document.key.kind === kind) yield document;
   }
 
+  /** The same in lists that stay the same objects as long as nothing near them is changed. */
+  *listsOfKind(kind: Kind): Generator<readonly DocumentEntry["document"][]> {
+    for (const shelf of this.#shelves) yield shelf.ofKind(kind);
+  }
+
   /** Every document that the compiler reads. */
   *compiled(): Generator<DocumentEntry["document"]> {
     for (const { entries } of this.#shelves)
@@ -185,7 +195,10 @@ export class DocumentSet {
   /** Only files in which a document has changed are others than those of the set that this one was made of. */
   compilerFiles(): CompilerFiles {
     return {
-      files: this.#shelves.filter(({ entries }) => entries.size > 0).map(({ file }) => file),
+      files: [
+        ...this.#shelves.filter(({ entries }) => entries.size > 0).map(({ file }) => file),
+        ...this.#copyFiles(),
+      ],
       keyAt: (file, line) => {
         const index = shelfOfFile(file);
         return index === undefined
@@ -193,6 +206,14 @@ export class DocumentSet {
           : this.#shelves[index]?.sorted[line - 1]?.document.key;
       },
     };
+  }
+
+  /** What primaries of secondary zones have sent. */
+  *#copyFiles(): Generator<InputFile> {
+    for (const { document } of this.#others.values()) {
+      const file = copyFile(document);
+      if (file !== undefined) yield file;
+    }
   }
 }
 
@@ -214,7 +235,8 @@ function put(
   return entries;
 }
 
-function isContent(kind: string): boolean {
+/** Whether what is compiled is in documents of a kind. */
+export function isContent(kind: string): boolean {
   return isKind(kind) || contentKinds.has(kind);
 }
 

@@ -65,6 +65,11 @@ export function shelfOfFile(path: string): number | undefined {
   return index === undefined ? undefined : Number(index);
 }
 
+/** Whether a path is one of these files, and no file on disk. */
+export function isStoreFile(path: string): boolean {
+  return shelfOfFile(path) !== undefined;
+}
+
 /** The shelf of a document by its formatted key, from 0. */
 export function shelfOf(name: string): number {
   const bytes = Buffer.from(name);

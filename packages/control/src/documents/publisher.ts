@@ -3,6 +3,7 @@
 // What tries a change of documents and serves it: the seam between the store's documents and what is compiled of them.
 
 import type { InputFile, Problem } from "@meridian/model";
+import type { VersionedLoad } from "../adopted-model.ts";
 import type { PublishMode } from "../embedded-options.ts";
 import type { DocumentKey, Write } from "../store/store.ts";
 import type { ZoneClaim } from "./zone-claims.ts";
@@ -18,6 +19,8 @@ export interface Proposal {
   readonly state: readonly Write[];
   /** Why it is refused for leaving too little, as the end of a sentence. */
   readonly shrinking?: string | undefined;
+  /** What would be served, of one that is only tried. */
+  readonly trial?: VersionedLoad | undefined;
 }
 
 /** How a proposal is taken. */

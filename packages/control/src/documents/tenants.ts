@@ -114,9 +114,10 @@ function refuseOverlaps(tenants: readonly TenantDocument[]): void {
 
 /** The name of each Zone, Record and static record must be one that its namespace may claim. */
 function refuseForeignNames({ key, text }: Write, tenants: readonly TenantDocument[]): void {
-  if (text === undefined || (key.kind !== "Zone" && key.kind !== "Record")) return;
+  const { kind } = key;
+  if (text === undefined || (kind !== "Zone" && kind !== "Record" && kind !== "RecordSet")) return;
   const own = tenants.find(({ spec }) => spec.namespaces.includes(key.namespace));
-  for (const name of namesOf(key.kind, JSON.parse(text))) {
+  for (const name of namesOf(kind, JSON.parse(text))) {
     const owner = ownerOf(name, tenants);
     const isOwn = owner === undefined ? own?.spec.domains === undefined : owner === own;
     if (isOwn) continue;
@@ -149,12 +150,17 @@ function sizeOf({ key: { kind }, text }: Stored): Size {
   const isMembers = kind === "Pool" || kind === "EndpointSet";
   const raw: unknown = isMembers || kind === "Zone" ? JSON.parse(text) : undefined;
   return {
-    names: kind === "Record" ? 1 : kind === "Zone" ? new Set(staticOwners(raw)).size : 0,
+    names:
+      kind === "Record" || kind === "RecordSet"
+        ? 1
+        : kind === "Zone"
+          ? new Set(staticOwners(raw)).size
+          : 0,
     endpoints: isMembers ? Object.keys(fieldsOf(member(member(raw, "spec"), "members"))).length : 0,
   };
 }
 
-function* namesOf(kind: "Zone" | "Record", raw: unknown): Generator<string> {
+function* namesOf(kind: "Zone" | "Record" | "RecordSet", raw: unknown): Generator<string> {
   const spec = member(raw, "spec");
   yield plainName(String(member(spec, kind === "Zone" ? "origin" : "name")));
   if (kind === "Zone") yield* staticOwners(raw);

@@ -8,8 +8,7 @@ import { createHash, createPrivateKey, randomBytes, webcrypto } from "node:crypt
 import { CONTROL_NAME, PROBE_UNIT } from "@meridian/snapshot";
 import * as x509 from "@peculiar/x509";
 import { member } from "../documents/document-key.ts";
-import { SealedText } from "../http/sealed-text.ts";
-import { foreignKey, sealingKey } from "../state/sealing-key.ts";
+import { foreignKey, sealOf, type KeyPlace } from "../state/sealing-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import type { JoinRole } from "./edge-roster.ts";
 import { CERTIFICATE_MS, SKEW_MS } from "./limits.ts";
@@ -48,10 +47,10 @@ export class CertificateAuthority {
   /** The authority of a store; where it has none, one is made, and its key file too. Throws SEALING_KEY_INVALID. */
   static async open(
     state: StateDocuments,
-    keyPath: string,
+    keyPlace: KeyPlace,
     nowMs: number,
   ): Promise<CertificateAuthority> {
-    const sealed = new SealedText(sealingKey(keyPath, state.get("Authority", NAME) === undefined));
+    const sealed = sealOf(keyPlace, state.get("Authority", NAME) === undefined);
     if (state.get("Authority", NAME) === undefined) {
       const { key, certificate } = await makeAuthority(nowMs);
       const text = JSON.stringify({ certificate, key: sealed.seal(key) });
@@ -60,7 +59,7 @@ export class CertificateAuthority {
     }
     const stored: unknown = JSON.parse(state.get("Authority", NAME)?.text ?? "{}");
     const [certificate, pem] = [member(stored, "certificate"), sealed.open(textIn(stored, "key"))];
-    if (typeof certificate !== "string" || pem === undefined) throw foreignKey(keyPath);
+    if (typeof certificate !== "string" || pem === undefined) throw foreignKey(keyPlace);
     const der = createPrivateKey(pem).export({ format: "der", type: "pkcs8" });
     const key = await webcrypto.subtle.importKey("pkcs8", new Uint8Array(der), ALGORITHM, false, [
       "sign",

@@ -11,6 +11,7 @@ import {
   LINK_SLOTS_MAX,
   TABLE_MS,
   type SharedWorld,
+  type UpdateAnswer,
   type VantagePlace,
 } from "@meridian/snapshot";
 import type { Logger, Publication } from "../embedded-options.ts";
@@ -37,8 +38,10 @@ import { PlanSectionFile } from "./plan-section.ts";
 import { publicationOf, type PublicationView } from "./publication-state.ts";
 import { certificateEnd, expiriesOf } from "../expiries.ts";
 import type { Fleet } from "../notifications/notifier.ts";
+import type { KeyPlace } from "../state/sealing-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
-import { VantageHub } from "./vantage-hub.ts";
+import { SigningHub } from "./signing-hub.ts";
+import { VantageHub, type SecretsOf } from "./vantage-hub.ts";
 
 /** Pause before a store that cannot be written is tried again. */
 const REGISTER_MS = 1000;
@@ -52,8 +55,8 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export interface EdgeGatewayOptions {
   readonly state: StateDocuments;
-  /** The key that seals what must not lie in the store in clear. */
-  readonly keyPath: string;
+  /** The keys that seal what must not lie in the store in clear. */
+  readonly keyPlace: KeyPlace;
   /** Where what is probed is kept. */
   readonly stateFolder: string;
   /** `HOST:PORT`. */
@@ -74,11 +77,15 @@ export interface EdgeGatewayOptions {
   readonly storedSection?: (name: string) => SharedArrayBuffer | undefined;
   readonly events?: PublicationEvents;
   /** What vantages are sent, each sealed to its certificate. */
-  readonly secrets?: () => ReadonlyMap<string, string>;
+  readonly secrets?: SecretsOf;
+  /** Does a dynamic update that an edge hands on from a client. */
+  readonly update: (packet: Uint8Array, client: string) => Promise<UpdateAnswer>;
   /** undefined where another control leads. */
   readonly leading: () => Leading;
   /** Where it is kept who was refused. */
   readonly refusals: Pick<RefusalLog, "add">;
+  /** An edge has heard that a secondary zone has changed. */
+  readonly notified: (zone: string) => void;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -97,6 +104,7 @@ export class EdgeGateway {
   readonly #roster: EdgeRoster;
   readonly #hub: EdgeHub;
   readonly #vantages: VantageHub;
+  readonly #signing = new SigningHub();
   readonly #plan: PlanSectionFile;
   readonly #served: ServedFile;
   #isServedKept = true;
@@ -133,6 +141,7 @@ export class EdgeGateway {
       tokens: this.#tokens,
       roster: this.#roster,
       hub: this.#hub,
+      signing: this.#signing,
       copy: new StoreCopyFile({
         path: options.copyPath,
         store: () => state.store,
@@ -143,8 +152,10 @@ export class EdgeGateway {
         this.#certificateEnds.set(edge, Math.max(known, endsAtMs));
       },
       vantages: this.#vantages,
+      update: options.update,
       section: (name, role) =>
         this.#plan.section(name) ?? (role === "edge" ? this.#section(name) : undefined),
+      notified: (zone) => options.notified(zone),
       refusals: new EdgeRefusals(options.refusals),
       status: () => this.#status(),
       logger,
@@ -155,7 +166,10 @@ export class EdgeGateway {
       world: () => this.#world,
       wantedHash: (edge) => this.#hub.wantedHash(edge),
       edges: async () => edgesOf(await this.controls()),
-      setWithheld: (withheld) => this.#hub.setWithheld(withheld),
+      setWithheld: (withheld) => {
+        this.#signing.setWithheld(withheld);
+        this.#hub.setWithheld(withheld);
+      },
       wallMs: () => clock.wallMs(),
     });
     const credentials = (): Promise<KeyPair> => authority.makePeer(clock.wallMs());
@@ -183,8 +197,8 @@ export class EdgeGateway {
   static async open(options: EdgeGatewayOptions): Promise<EdgeGateway> {
     // Loaded where there are edges alone: the certificate library takes as long as all of control's other modules.
     const { CertificateAuthority } = await import("./certificate-authority.ts");
-    const { state, keyPath, clock } = options;
-    const authority = await CertificateAuthority.open(state, keyPath, clock.wallMs());
+    const { state, keyPlace, clock } = options;
+    const authority = await CertificateAuthority.open(state, keyPlace, clock.wallMs());
     return new EdgeGateway(options, authority);
   }
 
@@ -198,6 +212,7 @@ export class EdgeGateway {
       this.#rememberServed();
       void this.#isCurrent().then((isCurrent) => this.#vantages.tick(isCurrent));
       this.#reports.tick();
+      this.#signing.tick();
     }, TABLE_MS).unref();
     // Before the first edge is sent anything.
     this.#cells.tick();
@@ -248,6 +263,11 @@ export class EdgeGateway {
 
   changed(changeSet: ChangeSet): void {
     this.#hub.changed(changeSet);
+  }
+
+  /** By origin, what edges sign zones with from now on. */
+  setMaterials(materials: ReadonlyMap<string, string>): void {
+    this.#signing.setMaterials(materials);
   }
 
   /** What is probed is another plan, which is in the state folder. */
@@ -341,9 +361,13 @@ export class EdgeGateway {
     this.#listener.cutRevoked();
   }
 
+  /** As `EdgeHub.hasEverywhere()`. */
+  hasEverywhere(revision: number, sequence: number): boolean {
+    return this.#hub.hasEverywhere(revision, sequence);
+  }
+
   /** Revisions that edges are sent, or served when they were last heard of, be it by the process before this one. */
   get servedRevisions(): readonly number[] {
-    this.#rememberServed();
     return [...new Set([...this.#hub.servedRevisions, ...this.#served.revisions])];
   }
 

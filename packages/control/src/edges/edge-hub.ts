@@ -27,7 +27,7 @@ import {
 import { PublicationStage } from "./publication-stage.ts";
 import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
 import { watchedAnswers } from "./answer-watch.ts";
-import { RevisionLane, type Cut, type Withheld } from "./revision-lane.ts";
+import { RevisionLane, type CarriedMessage, type Cut, type Withheld } from "./revision-lane.ts";
 
 /** An edge that has more than this still to be sent gets nothing until it has not: the next table has it all. */
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
@@ -56,6 +56,8 @@ export interface EdgeView {
   readonly lastWordMs: number | undefined;
   readonly version: string | undefined;
   readonly address: string | undefined;
+  /** Where it answers DNS; an address may stand for all of its host. */
+  readonly dns?: readonly string[] | undefined;
   /** Milliseconds since it last said that it serves the newest revision; undefined for one that never did so here. */
   readonly staleMs: number | undefined;
   /** How it answered lately. */
@@ -84,10 +86,14 @@ interface KnownEdge {
   readonly answers: EdgeAnswers;
   readonly version: string;
   readonly address: string;
+  readonly dns: readonly string[];
   /** Tables since the manifest was sent; undefined while that is still to be done. */
   tables: number | undefined;
   /** Hash of the manifest that it was sent last. */
   cut: string | undefined;
+  /** Hash of the whole revision that this is of. */
+  whole: string | undefined;
+  readonly takesSections: boolean;
 }
 
 /** How a revision goes out. */
@@ -106,6 +112,14 @@ export interface PublicationEvents {
   readonly onSettled?: (revision: number) => void;
   /** It was found bad by one of those that it went to first, or by another control. */
   readonly onHalted?: (revision: number, reason: string) => void;
+}
+
+/** What is sent to more than one edge. */
+interface SharedMessages {
+  /** Those that others were just sent. */
+  readonly tables: Map<RevisionLane, Uint8Array>;
+  /** In place of the table, for who serves the revision before. */
+  readonly carried?: CarriedMessage | undefined;
 }
 
 /** Revisions that were taken back and are remembered. */
@@ -160,7 +174,7 @@ export class EdgeHub {
     this.#stage = undefined;
     if (staging !== undefined) this.#begin(before, lane, staging);
     for (const edge of this.#edges.values()) edge.tables = undefined;
-    this.#tellAll();
+    this.#tellAll(staging === undefined ? lane.carried(before) : undefined);
     if (this.#stage === undefined) this.#events.onSettled?.(lane.manifest.revision);
   }
 
@@ -184,7 +198,7 @@ export class EdgeHub {
     for (const [name, edge] of this.#edges)
       if (edge.cut !== undefined && edge.cut !== this.#cutOf(name, edge)?.hash) {
         edge.tables = undefined;
-        this.#tell(name, edge, new Map());
+        this.#tell(name, edge, { tables: new Map() });
       }
   }
 
@@ -242,14 +256,17 @@ export class EdgeHub {
       position: hello,
       hash: undefined,
       cut: undefined,
+      whole: undefined,
       lastWordMs: this.#clock.wallMs(),
       heardAtMs: this.#clock.monotonicMs(),
       version: hello.version,
       address,
+      dns: hello.dns,
       tables: undefined,
+      takesSections: hello.takesSections,
     };
     this.#edges.set(name, edge);
-    this.#tell(name, edge, new Map());
+    this.#tell(name, edge, { tables: new Map() });
   }
 
   acknowledge(name: string, stream: EdgeStream, { hash, ...position }: Acknowledgement): void {
@@ -282,6 +299,18 @@ export class EdgeHub {
   get servedByEdge(): ReadonlyMap<string, number> {
     const said = [...this.#edges].map(([name, { position }]) => [name, position.revision] as const);
     return new Map(said.filter(([, revision]) => revision > 0));
+  }
+
+  /** Whether every edge that is connected serves this, or what came later. */
+  hasEverywhere(revision: number, sequence: number): boolean {
+    return this.#edges
+      .values()
+      .every(
+        ({ stream, position }) =>
+          stream === undefined ||
+          position.revision > revision ||
+          (position.revision === revision && position.sequence >= sequence),
+      );
   }
 
   /** How an edge answers from the revision that it serves, and from the one before; undefined for one that has not come. */
@@ -322,6 +351,7 @@ export class EdgeHub {
         answers: edge?.stream === undefined ? undefined : edge.answers.rate,
         version: edge?.version,
         address: edge?.address,
+        dns: edge?.dns,
       };
     });
   }
@@ -441,9 +471,9 @@ export class EdgeHub {
     return isLater(position, lane.manifest) ? newest : lane;
   }
 
-  #tellAll(): void {
-    const tables = new Map<RevisionLane, Uint8Array>();
-    for (const [name, edge] of this.#edges) this.#tell(name, edge, tables);
+  #tellAll(carried?: CarriedMessage): void {
+    const shared: SharedMessages = { tables: new Map(), carried };
+    for (const [name, edge] of this.#edges) this.#tell(name, edge, shared);
   }
 
   /** What an edge is to check. */
@@ -459,13 +489,13 @@ export class EdgeHub {
     return this.#laneOf(name, edge)?.cut(name, this.#withheld);
   }
 
-  /** `tables` are those that others were just sent. */
-  #tell(name: string, edge: KnownEdge, tables: Map<RevisionLane, Uint8Array>): void {
+  #tell(name: string, edge: KnownEdge, { tables, carried }: SharedMessages): void {
     const { stream } = edge;
     const lane = this.#laneOf(name, edge);
     if (lane === undefined || stream === undefined) return;
     if (stream.backlogBytes > BACKLOG_BYTES_MAX) return;
     const { manifest } = lane;
+    let start: Uint8Array | undefined;
     // Once more to who has not taken it, as it may have been refused or lost: who is still fetching passes it over.
     const isLost = edge.tables === REPEAT_TABLES && isLater(manifest, edge.position);
     if (edge.tables === undefined || isLost) {
@@ -473,17 +503,31 @@ export class EdgeHub {
       const cut = lane.cut(name, this.#withheld);
       if (this.#stage !== undefined && lane === this.#newest)
         stream.write(this.#stageOf(name, lane));
+      // With a manifest that it may have refused or lost it asks for them.
+      if (edge.takesSections && edge.whole !== undefined && edge.whole === lane.follows) {
+        for (const section of cut.brought) stream.write(section);
+        const { epoch, revision } = edge.position;
+        // One that is behind passes over what comes between.
+        if (carried !== undefined && epoch === manifest.epoch && revision >= carried.least)
+          start = carried.message;
+      }
       stream.write(cut.message);
       edge.cut = cut.hash;
+      edge.whole = manifest.hash;
       edge.tables = 0;
     }
     // Its word may have been lost with a connection.
     else if (this.#stage?.waitsFor(name) === true) stream.write(this.#stageOf(name, lane));
     edge.tables = Math.min(edge.tables + 1, REPEAT_TABLES);
-    const table = tables.get(lane) ?? lane.table();
-    tables.set(lane, table);
-    stream.write(table);
+    stream.write(start ?? tableOf(lane, tables));
   }
+}
+
+/** The table of a lane, made once. */
+function tableOf(lane: RevisionLane, tables: Map<RevisionLane, Uint8Array>): Uint8Array {
+  const table = tables.get(lane) ?? lane.table();
+  tables.set(lane, table);
+  return table;
 }
 
 function isSame(a: Manifest | undefined, b: Manifest): boolean {

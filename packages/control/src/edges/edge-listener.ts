@@ -23,12 +23,17 @@ import {
   LinkPath,
   PROBE_UNIT,
   SILENCE_MS_MAX,
+  UPDATE_BYTES_MAX,
+  UPDATE_CLIENT_HEADER,
   decodeAcknowledgement,
   decodeAnswerCounts,
+  decodeNotified,
   decodeHello,
   decodeStatus,
+  encodeUpdateAnswer,
   joinStatement,
   type JoinRequest,
+  type UpdateAnswer,
 } from "@meridian/snapshot";
 import type { Logger } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
@@ -37,6 +42,7 @@ import type { EdgeRoster, JoinRole } from "./edge-roster.ts";
 import type { EdgeRefusals } from "./edge-refusals.ts";
 import type { JoinTokens } from "./join-tokens.ts";
 import type { StoreCopyFile } from "./store-copy-file.ts";
+import type { SigningHub } from "./signing-hub.ts";
 import type { VantageHub } from "./vantage-hub.ts";
 import { serveVantage } from "./vantage-stream.ts";
 import { CERTIFICATE_MS, RENEWAL_GRACE_MS, SKEW_MS } from "./limits.ts";
@@ -44,6 +50,8 @@ import { CERTIFICATE_MS, RENEWAL_GRACE_MS, SKEW_MS } from "./limits.ts";
 const BODY_BYTES_MAX = 8192;
 /** Of a path that is refused so much is kept. */
 const REQUEST_LENGTH_MAX = 200;
+/** Of an address. */
+const CLIENT_LENGTH_MAX = 64;
 const CONNECTIONS_MAX = 4096;
 /** Sections on their way to one edge, four at a time: with more than this, further ones are refused. Node.js allows 10. */
 const SESSION_MEBIBYTES_MAX = 256;
@@ -61,14 +69,19 @@ export interface EdgeListenerOptions {
   readonly tokens: JoinTokens;
   readonly roster: EdgeRoster;
   readonly hub: EdgeHub;
+  readonly signing: SigningHub;
   /** What other controls are told. */
   readonly status: () => Promise<object>;
   readonly vantages: VantageHub;
+  /** Does a dynamic update that an edge hands on from a client. */
+  readonly update: (packet: Uint8Array, client: string) => Promise<UpdateAnswer>;
   /** The bytes of a section that is served; undefined for any other. A probe is given what it probes alone. */
   readonly section: (name: string, role: JoinRole) => SharedArrayBuffer | undefined;
   readonly copy: StoreCopyFile;
   /** A certificate that was made for an edge, or shown by it, ends then. */
   readonly certified: (edge: string, endsAtMs: number) => void;
+  /** An edge has heard that a secondary zone has changed. */
+  readonly notified: (zone: string) => void;
   readonly logger: Logger;
   readonly refusals: EdgeRefusals;
   readonly wallMs: () => number;
@@ -224,7 +237,12 @@ export class EdgeListener {
       void this.#status(stream, peer);
     } else if (peer.edge === CONTROL_NAME && method === "POST" && path === LinkPath.vantage) {
       const { vantages, logger } = this.#options;
-      serveVantage(stream, { name: undefined, address: peer.address }, vantages, logger);
+      serveVantage(
+        stream,
+        { name: undefined, address: peer.address, role: "probe" },
+        vantages,
+        logger,
+      );
     } else if (!this.#options.roster.admits(peer.edge, peer.issuedAtMs)) {
       this.#refuse(
         stream,
@@ -233,7 +251,7 @@ export class EdgeListener {
         `this control plane has no edge "${peer.edge}", or has revoked its certificate; join with a new token`,
       );
     } else if (
-      (path === LinkPath.link || path === LinkPath.copy) &&
+      (path === LinkPath.link || path === LinkPath.copy || path === LinkPath.update) &&
       this.#roleOf(peer.edge, peer) === "probe"
     ) {
       this.#refuse(
@@ -250,12 +268,19 @@ export class EdgeListener {
       this.#remember(stream, peer, peer.edge);
       const { vantages, logger } = this.#options;
       const { edge: name, address, key } = peer;
-      serveVantage(stream, { name, address, key }, vantages, logger);
+      serveVantage(
+        stream,
+        { name, address, key, role: this.#roleOf(name, peer) },
+        vantages,
+        logger,
+      );
     } else if (method === "GET" && path.startsWith(LinkPath.sections)) {
       const name = path.slice(LinkPath.sections.length);
       const bytes = this.#options.section(name, this.#roleOf(peer.edge, peer));
       if (bytes === undefined) reply(stream, 404, "The section is not served any more");
       else reply(stream, 200, new Uint8Array(bytes));
+    } else if (method === "POST" && path === LinkPath.update) {
+      this.#update(stream, String(headers[UPDATE_CLIENT_HEADER] ?? ""));
     } else if (method === "GET" && path === LinkPath.copy) {
       void this.#copy(stream, headers["if-none-match"]);
     } else {
@@ -272,6 +297,22 @@ export class EdgeListener {
     const { issuedAtMs, endsAtMs } = peer;
     if (session !== undefined) this.#linked.set(session, { edge, issuedAtMs });
     if (endsAtMs !== undefined) this.#options.certified(edge, endsAtMs);
+  }
+
+  #update(stream: ServerHttp2Stream, client: string): void {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    stream.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > UPDATE_BYTES_MAX) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      else chunks.push(chunk);
+    });
+    stream.on("end", () => {
+      if (stream.destroyed) return;
+      void this.#options
+        .update(Buffer.concat(chunks), client.slice(0, CLIENT_LENGTH_MAX))
+        .then((answer) => reply(stream, 200, encodeUpdateAnswer(answer)));
+    });
   }
 
   async #status(stream: ServerHttp2Stream, peer: Peer): Promise<void> {
@@ -358,8 +399,8 @@ export class EdgeListener {
     return { edge, certificate };
   }
 
-  #link(stream: ServerHttp2Stream, { address }: Peer, name: string): void {
-    const { hub, logger } = this.#options;
+  #link(stream: ServerHttp2Stream, { address, key }: Peer, name: string): void {
+    const { hub, signing, logger } = this.#options;
     const link: EdgeStream = {
       get backlogBytes() {
         return stream.writableLength;
@@ -372,6 +413,7 @@ export class EdgeListener {
       FrameKind.acknowledgement,
       FrameKind.status,
       FrameKind.counts,
+      FrameKind.notified,
     ]);
     let isGreeted = false;
     const fail = (reason: string): void => {
@@ -394,6 +436,8 @@ export class EdgeListener {
             return;
           }
           isGreeted = true;
+          // Before the revision that is signed with it.
+          signing.join(name, key, link);
           hub.join(name, hello, link, address);
           logger.info(
             { edge: name, address, revision: hello.revision, sequence: hello.sequence },
@@ -411,6 +455,11 @@ export class EdgeListener {
           hub.count(name, link, counts);
           continue;
         }
+        const notified = kind === FrameKind.notified ? decodeNotified(payload) : undefined;
+        if (notified !== undefined) {
+          this.#options.notified(notified);
+          continue;
+        }
         const position =
           kind === FrameKind.acknowledgement ? decodeAcknowledgement(payload) : undefined;
         if (position === undefined) {
@@ -423,6 +472,7 @@ export class EdgeListener {
     stream.on("close", () => {
       if (!isGreeted) return;
       hub.leave(name, link);
+      signing.leave(name, link);
       logger.warn({ edge: name, address }, "An edge is gone");
     });
   }

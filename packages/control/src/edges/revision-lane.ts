@@ -7,9 +7,11 @@ import {
   OverlayObserver,
   World,
   cutManifest,
+  encodeCarried,
   encodeChanges,
   encodeManifest,
   encodeManifestMessage,
+  encodeSentSection,
   encodeTable,
   type Manifest,
   type SlotChanges,
@@ -24,16 +26,29 @@ export interface Cut {
   /** Of its manifest. */
   readonly hash: string;
   readonly message: Uint8Array;
+  /** The sections that the revision brings, one message each. */
+  readonly brought: readonly Uint8Array[];
+}
+
+/** Slots for edges that serve a revision, or are about to. */
+export interface CarriedMessage {
+  /** The earliest that they may have acknowledged. */
+  readonly least: number;
+  readonly message: Uint8Array;
 }
 
 export class RevisionLane {
   readonly manifest: Manifest;
+  /** Hash of the revision that lacks nothing of this one but what is brought; undefined where nothing is. */
+  readonly follows: string | undefined;
   /** By edge. */
   readonly #cuts = new Map<string, Cut>();
   /** By hash: edges with the same zones share one. */
   readonly #messages = new Map<string, Cut>();
   readonly #publication: Publication;
   readonly #observer: OverlayObserver;
+  /** The sequence with which it was published. */
+  readonly #begun: number;
   #later: { readonly lane: RevisionLane; readonly moved: Int32Array } | undefined;
   /** As they were last, of those that a later revision has not. */
   #slots: Uint32Array | undefined;
@@ -41,7 +56,9 @@ export class RevisionLane {
   constructor(publication: Publication) {
     this.#publication = publication;
     this.manifest = publication.manifest;
+    this.follows = publication.brought?.after;
     this.#observer = new OverlayObserver(publication.overlay, publication.slotCount);
+    this.#begun = this.#observer.sequence;
   }
 
   /** From now on its slots are those of a later revision, where that has them. */
@@ -62,10 +79,18 @@ export class RevisionLane {
     const cut = this.#messages.get(manifest.hash) ?? {
       hash: manifest.hash,
       message: encodeManifestMessage(encodeManifest(manifest)),
+      brought: this.#broughtTo(manifest),
     };
     this.#cuts.set(edge, cut);
     this.#messages.set(cut.hash, cut);
     return cut;
+  }
+
+  #broughtTo({ sections }: Manifest): Uint8Array[] {
+    const { brought } = this.#publication;
+    if (brought === undefined) return [];
+    const names = new Set(sections.map(({ name }) => name));
+    return brought.sections.filter(({ name }) => names.has(name)).map(encodeSentSection);
   }
 
   /** Other zones are withheld from now on. */
@@ -77,6 +102,21 @@ export class RevisionLane {
   table(): Uint8Array {
     const { epoch, revision } = this.manifest;
     return encodeTable({ epoch, revision, ...this.#moment() });
+  }
+
+  /** What makes its slots of those of the revision before, for edges that serve that; undefined where the table alone says it. */
+  carried(before: RevisionLane | undefined): CarriedMessage | undefined {
+    const { carried } = this.#publication;
+    const { epoch, revision } = this.manifest;
+    const isNext =
+      before?.manifest.epoch === epoch && before.manifest.revision === carried?.from.revision;
+    // Change sets may have come since.
+    if (carried === undefined || !isNext || this.#observer.sequence !== carried.sequence)
+      return undefined;
+    const { revision: from, sequence } = carried.from;
+    // An edge that takes the one before just now passes change sets of it over: without any, it is where it has to be once it serves it.
+    const least = before.#begun === sequence ? from - 1 : from;
+    return { least, message: encodeCarried({ epoch, revision, ...carried }) };
   }
 
   changes(set: Pick<SlotChanges, "sequence" | "changes">): Uint8Array {

@@ -31,7 +31,7 @@ export function storedPublication(
   const slots = world.initialSlots();
   for (let slot = 0; slot < world.slotCount; slot++) {
     const found = recorded?.find(world.slotKeyLow(slot), world.slotKeyHigh(slot)) ?? -1;
-    if (found >= 0) slots[slot] = found;
+    if (found >= 0 && world.outlives(slot, found)) slots[slot] = found;
   }
   const { buffer: overlay, slotCount } = new OverlayWriter(slots);
   const sections = stored.sections.map(manifestSection);

@@ -12,6 +12,7 @@ import {
   type VantagePlan,
 } from "@meridian/snapshot";
 import type { Roster } from "@meridian/health";
+import type { JoinRole } from "./edge-roster.ts";
 
 /** A vantage that has more than this still to be sent gets nothing until it has not. */
 const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
@@ -23,7 +24,12 @@ export interface ConnectedVantage {
   readonly name: string;
   /** Of its certificate; who has none is sent no secrets. */
   readonly key: KeyObject | undefined;
+  /** What it is besides: a probe alone is not sent secrets of zones. */
+  readonly role: JoinRole;
 }
+
+/** Secrets by reference that a vantage of a role needs; the same map for as long as they are the same. */
+export type SecretsOf = (role: JoinRole) => ReadonlyMap<string, string>;
 
 /** The stream to one vantage, as the hub sees it. */
 export interface VantageStream {
@@ -45,15 +51,14 @@ interface Connected {
 export class VantageHub {
   readonly #hear: (from: VantagePlace, payload: Uint8Array) => void;
   readonly #connected = new Map<string, Connected>();
-  readonly #secrets: () => ReadonlyMap<string, string>;
+  readonly #secrets: SecretsOf;
   #plan: PlanSection | undefined;
   #isCurrent = true;
   #roster: Roster = { live: [], isSettled: false };
 
-  /** `secrets` are those that vantages need to probe. */
   constructor(
     hear: (from: VantagePlace, payload: Uint8Array) => void,
-    secrets: () => ReadonlyMap<string, string> = () => NO_SECRETS,
+    secrets: SecretsOf = () => NO_SECRETS,
   ) {
     this.#hear = hear;
     this.#secrets = secrets;
@@ -117,7 +122,7 @@ export class VantageHub {
 
   #tellSecrets(connected: Connected): void {
     const { stream, place, secrets: told = NO_SECRETS } = connected;
-    const secrets = this.#secrets();
+    const secrets = this.#secrets(place.role);
     if (secrets === told || place.key === undefined) return;
     connected.secrets = secrets;
     stream.write(encodeSecrets(place.name, place.key, secrets));

@@ -9,6 +9,7 @@ import {
   decodeVantageHello,
 } from "@meridian/snapshot";
 import type { Logger } from "../embedded-options.ts";
+import type { JoinRole } from "./edge-roster.ts";
 import type { VantageHub, VantageStream } from "./vantage-hub.ts";
 
 /** Who has opened a stream of reports. */
@@ -18,12 +19,13 @@ export interface VantagePeer {
   readonly address: string;
   /** Of its certificate, for what is sealed; undefined for a control, which has its own secrets. */
   readonly key?: KeyObject | undefined;
+  readonly role: JoinRole;
 }
 
 /** Serves a vantage on `stream` for as long as it lasts. */
 export function serveVantage(
   stream: ServerHttp2Stream,
-  { name: certified, address, key }: VantagePeer,
+  { name: certified, address, key, role }: VantagePeer,
   hub: VantageHub,
   logger: Logger,
 ): void {
@@ -54,7 +56,7 @@ export function serveVantage(
     }
     isGreeted = true;
     logger.info({ vantage: name, site: hello.site, address }, "A vantage is connected");
-    hub.join({ name, key }, hello.site, link);
+    hub.join({ name, key, role }, hello.site, link);
   };
   stream.respond({ ":status": 200 });
   stream.setTimeout(SILENCE_MS_MAX * 2, () => fail("it says nothing"));

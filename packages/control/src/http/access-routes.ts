@@ -56,7 +56,10 @@ function addTokenRoutes(server: FastifyInstance, { documents, keeper }: AccessRo
     // Whoever could make tokens of any role could make one that may do everything.
     if (!caller.mayGive(rulesOf(roles, documents.documents))) throw mayLess(caller.subject);
     const token = newToken(subject, roles, Date.now() + expiresIn);
-    await documents.writeToken(token.document, { caller, reason: `token for ${subject}` });
+    await documents.writeToken(token.document, expiresIn, {
+      caller,
+      reason: `token for ${subject}`,
+    });
     const { name } = token.document.metadata;
     const { expiresAt } = token.document.spec;
     return { name, subject, roles, expiresAt, token: token.secret };

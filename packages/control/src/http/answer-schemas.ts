@@ -4,6 +4,7 @@
 // against them.
 
 import * as z from "zod";
+import { plannedBudget, plannedNames, plannedTraffic } from "./plan-schemas.ts";
 
 import {
   applied,
@@ -23,6 +24,15 @@ import {
   problem,
   refusal,
   shard,
+  secondaryZone,
+  signedZone,
+  approval,
+  recoveryPlan,
+  recoveryReport,
+  recoveryRun,
+  rollout,
+  drill,
+  routingControl,
   shift,
   verdict,
   who,
@@ -40,6 +50,7 @@ const shownSet = {
   verb: z.string().optional(),
   who: who.optional(),
   reason: z.string().optional(),
+  breakGlass: z.boolean().optional(),
 };
 
 const tallies = { endpoints: count, healthy: count, drained: count, answers: count };
@@ -63,6 +74,15 @@ const answers: Readonly<Record<string, z.ZodType>> = {
   deleteClusterWide: applied,
   apply: applied,
   rollback: applied,
+  plan: z.object({
+    revision: count,
+    changes: z.array(difference),
+    warnings: z.array(problem),
+    names: plannedNames,
+    budgets: z.array(plannedBudget),
+    traffic: plannedTraffic.optional(),
+    objections: z.array(z.object({ rule: z.string(), why: z.string() })),
+  }),
   diffApply: z.object({
     revision: count,
     changes: z.array(difference),
@@ -92,6 +112,13 @@ const answers: Readonly<Record<string, z.ZodType>> = {
   forgetControl: z.object({ forgotten: z.string() }),
   edges: page(edge),
   shards: page(shard),
+  secondaryZones: page(secondaryZone),
+  signedZones: page(signedZone),
+  rollKeys: z.object({ zone: z.string(), rolls: z.array(z.string()) }),
+  exportKeys: z.object({
+    zone: z.string(),
+    files: z.array(z.object({ name: z.string(), text: z.string() })),
+  }),
   revokeEdge: z.object({ revoked: z.string() }),
   publication: z.object({
     revision: count,
@@ -184,7 +211,24 @@ const answers: Readonly<Record<string, z.ZodType>> = {
   }),
   push: z.object({ accepted: z.boolean() }),
   latency: z.object({ accepted: count }),
+  recoveryPlans: page(recoveryPlan),
+  recoveryRuns: page(recoveryRun),
+  recoveryReport,
+  runRecovery: recoveryReport,
+  changeRecovery: recoveryReport,
+  approveRecovery: recoveryReport,
+  routingControls: page(routingControl),
+  setRoutingControls: z.object({
+    changed: z.array(z.string()),
+    controls: z.array(routingControl),
+  }),
+  rollouts: page(rollout),
+  changeRollout: rollout,
   shifts: page(shift),
+  approvals: page(approval),
+  drills: page(drill),
+  orderDrill: drill,
+  voteOnApproval: approval,
   latches: page(z.object({ name: z.string(), tier: z.int() })),
   notifications: page(
     z.object({
@@ -200,7 +244,12 @@ const answers: Readonly<Record<string, z.ZodType>> = {
     }),
   ),
   explain: explanation,
-  drain: z.object({ shift: shift.optional(), reached: z.array(z.string()) }),
+  drain: z.object({
+    shift: shift.optional(),
+    reached: z.array(z.string()),
+    lacks: z.array(z.string()).optional(),
+  }),
+  extendShifts: z.object({ extended: z.array(shift) }),
   undrain: z.object({ removed: z.array(shift) }),
   failback: z.object({ node: z.string() }),
   reload: z.object({

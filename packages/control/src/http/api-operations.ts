@@ -46,6 +46,11 @@ const writing: readonly ApiParameter[] = [
     name: "allowShrink",
     summary: "`true`: it may take away more than 30 % of the names or endpoints that are served.",
   },
+  {
+    name: "breakGlass",
+    summary:
+      "`true`: now, whatever change policies say, with `reason`; others look at it afterwards.",
+  },
   { name: "owner", summary: "Whose the documents are: `api` or `operator:CLUSTER`." },
 ];
 const selecting: readonly ApiParameter[] = [
@@ -139,6 +144,30 @@ export const apiOperations: readonly ApiOperation[] = [
     answer: "Differences by document and path.",
   },
   {
+    method: "post",
+    path: "/v1/plans",
+    id: "plan",
+    summary: "Show what applying documents, a drain or a switch would do to answers and traffic.",
+    query: [
+      {
+        name: "profile",
+        summary: "`NAMESPACE/NAME` of a TrafficProfile; the only one unless given.",
+      },
+      {
+        name: "drain",
+        summary: "Targets that would be drained, as in `site/eu,pool/default/web:50`.",
+      },
+      { name: "off", summary: "Routing controls that would be Off, as in `default/shop-eu`." },
+      {
+        name: "allowShrink",
+        summary: "`true`: it may take away more than 30 % of the names or endpoints.",
+      },
+    ],
+    body: "documents",
+    answer:
+      "Differences; names that answer differently and for whom; how load moves, and how fast.",
+  },
+  {
     method: "get",
     path: "/v1/diff",
     id: "diffRevisions",
@@ -193,6 +222,47 @@ export const apiOperations: readonly ApiOperation[] = [
     summary: "Tenants and zones of Cells, and which edges serve each.",
     query: [{ name: "zone", summary: "That of this zone alone." }, ...paging],
     answer: "Where each is placed now.",
+  },
+  {
+    method: "get",
+    path: "/v1/dnssec",
+    id: "signedZones",
+    summary: "Signed zones: where each key is, and what the parent has to hold.",
+    query: [{ name: "zone", summary: "This zone alone." }, ...paging],
+    answer: "Keys, DS records and when the signatures of the keys end.",
+  },
+  {
+    method: "get",
+    path: "/v1/secondaries",
+    id: "secondaryZones",
+    summary:
+      "Zones of other servers: what of them is here, and how they stand with their primaries.",
+    query: paging,
+    answer:
+      "State, serial and times; when primaries were asked is known to the control that leads.",
+  },
+  {
+    method: "post",
+    path: "/v1/dnssec/roll",
+    id: "rollKeys",
+    summary: "Have keys of a zone followed by new ones, as soon as they may be.",
+    query: [
+      { name: "zone", summary: "Origin of the zone.", isRequired: true },
+      {
+        name: "role",
+        summary: "Keys of this role; all of them unless given.",
+        choices: ["ksk", "zsk", "csk"],
+      },
+    ],
+    answer: "The roles that are rolled.",
+  },
+  {
+    method: "post",
+    path: "/v1/dnssec/export",
+    id: "exportKeys",
+    summary: "All keys of a zone with their private parts in clear; for administrators.",
+    query: [{ name: "zone", summary: "Origin of the zone.", isRequired: true }],
+    answer: "Pairs of files as BIND, Knot and PowerDNS read them.",
   },
   {
     method: "delete",
@@ -290,7 +360,47 @@ export const apiOperations: readonly ApiOperation[] = [
     query: [{ name: "dataSet", summary: "Name of the DataSet.", isRequired: true }],
     answer: "How many rows were taken.",
   },
+  view("/v1/rollouts", "rollouts", "Rollouts, and how far they are."),
+  view("/v1/routing-controls", "routingControls", "Routing controls, and whether they are On."),
+  view("/v1/recoveryplans", "recoveryPlans", "Recovery plans, and how their last run stands."),
+  view("/v1/recoveryruns", "recoveryRuns", "Runs of recovery plans, by name."),
+  {
+    method: "get",
+    path: "/v1/recoveryreport",
+    id: "recoveryReport",
+    summary: "What a run came to: recovery time, and what of it was what.",
+    query: [
+      { name: "namespace", summary: "Where the plan is; `default` unless given." },
+      {
+        name: "run",
+        summary: "Id of the run, or name of the plan for its newest.",
+        isRequired: true,
+      },
+      { name: "page", summary: "`true`: with a page of HTML in `page`." },
+    ],
+    answer: "The report.",
+  },
   view("/v1/shifts", "shifts", "Shifts that are running."),
+  view("/v1/drills", "drills", "Drills, their runs and what came of them."),
+  {
+    method: "post",
+    path: "/v1/drills/{namespace}/{name}",
+    id: "orderDrill",
+    summary: "Have a drill begin or end now, as `order` says: run or cancel; `reason` says why.",
+    query: [],
+    body: "object",
+    answer: "The drill as it is then.",
+  },
+  view("/v1/approvals", "approvals", "Requests that others approve an act, and what came of them."),
+  {
+    method: "post",
+    path: "/v1/approvals/{id}",
+    id: "voteOnApproval",
+    summary: "Approve or reject, as `verdict` says, an act of somebody else; `reason` says why.",
+    query: [],
+    body: "object",
+    answer: "The request as it is then.",
+  },
   view("/v1/latches", "latches", "Failover nodes that hold a tier."),
   view("/v1/notifications", "notifications", "Notifications with what became of them."),
   {
@@ -303,25 +413,92 @@ export const apiOperations: readonly ApiOperation[] = [
       { name: "type", summary: "Record type; A where left out." },
       { name: "client", summary: "Client's address or prefix." },
       { name: "resolver", summary: "Resolver's address." },
+      { name: "view", summary: "View whose zones are meant; the resolver's where left out." },
       { name: "at", summary: "A past moment: time, or REVISION[:SEQUENCE]." },
     ],
     answer: "The explanation, with its words in `text`.",
   },
   {
     method: "post",
+    path: "/v1/rollouts",
+    id: "changeRollout",
+    summary:
+      "Start, promote, pause, resume or abort (`verb`) a Rollout by `namespace`, `name` and `reason`; `full` skips what is left.",
+    query: [],
+    body: "object",
+    answer: "The rollout as it is then.",
+  },
+  {
+    method: "post",
+    path: "/v1/routing-controls",
+    id: "setRoutingControls",
+    summary:
+      "Turn routing controls of one panel On or Off: `states` by name, `reason`, `override` with names of safety rules.",
+    query: [],
+    body: "object",
+    answer: "Names of those that changed, and all that were named as they are now.",
+  },
+  {
+    method: "post",
+    path: "/v1/recoveryruns",
+    id: "runRecovery",
+    summary:
+      "Run a recovery plan: `plan`, `namespace`, `reason`, `mode` (`graceful` or `ungraceful`), `since` (when what it recovers from began).",
+    query: [],
+    body: "object",
+    answer: "The report of the run, which has just begun.",
+  },
+  {
+    method: "put",
+    path: "/v1/recoveryruns",
+    id: "changeRecovery",
+    summary:
+      "Change a run: `run` (id or plan), `order` (`pause`, `resume`, `skip`, `cancel`, `rollback`, `graceful`, `ungraceful`), `step`.",
+    query: [],
+    body: "object",
+    answer: "The report of the run as it is then.",
+  },
+  {
+    method: "post",
+    path: "/v1/recoveryapprovals",
+    id: "approveRecovery",
+    summary:
+      "Answer a step that asks for approval: `run` (id, or name of the plan), `namespace`, `order` (`approve` or `decline`), `step`, `reason`.",
+    query: [],
+    body: "object",
+    answer: "The report of the run as it is then.",
+  },
+  {
+    method: "post",
     path: "/v1/shifts",
     id: "drain",
-    summary: "Move traffic away from a target for a while.",
+    summary:
+      "Move traffic away from a target for a while; refused with numbers where what remains cannot carry it, unless `force`.",
     query: [],
     body: "object",
     answer: "The shift and what it reaches.",
+  },
+  {
+    method: "put",
+    path: "/v1/shifts",
+    id: "extendShifts",
+    summary: "Have the shifts of `target`, or one by id, last for `expiresIn` from now.",
+    query: [],
+    body: "object",
+    answer: "The shifts as they are then.",
   },
   {
     method: "delete",
     path: "/v1/shifts",
     id: "undrain",
     summary: "End shifts.",
-    query: [{ name: "target", summary: "Target or id.", isRequired: true }],
+    query: [
+      { name: "target", summary: "Target or id.", isRequired: true },
+      { name: "now", summary: "`true`: all traffic comes back at once, whatever the shift says." },
+      { name: "reason", summary: "Why, for those who approve." },
+      { name: "force", summary: "`true`: also where what it leaves cannot carry the load." },
+      { name: "breakGlass", summary: "`true`: now, whatever change policies say, with `reason`." },
+    ],
     answer: "The shifts that ended.",
   },
   {
@@ -329,7 +506,11 @@ export const apiOperations: readonly ApiOperation[] = [
     path: "/v1/failback",
     id: "failback",
     summary: "Let a failover node go back to its best tier.",
-    query: [{ name: "node", summary: "NAMESPACE/POLICY/NODE.", isRequired: true }],
+    query: [
+      { name: "node", summary: "NAMESPACE/POLICY/NODE.", isRequired: true },
+      { name: "reason", summary: "Why, for those who approve." },
+      { name: "breakGlass", summary: "`true`: now, whatever change policies say, with `reason`." },
+    ],
     answer: "The node.",
   },
   {

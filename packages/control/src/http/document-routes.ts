@@ -23,6 +23,8 @@ import { plainDocument } from "../documents/document-text.ts";
 import { fieldSelector, labelSelector, type Selector } from "../documents/selector.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { ChangeSet, DocumentKey, Store } from "../store/store.ts";
+import type { VersionedLoad } from "../adopted-model.ts";
+import type { Planner } from "../plan/planner.ts";
 import type { PublicationView } from "../edges/publication-state.ts";
 import type { ConsistencyGate, ReadView } from "./consistency.ts";
 import type { Gatekeeper } from "./gatekeeper.ts";
@@ -44,6 +46,7 @@ export interface DocumentRoutes {
   readonly keeper: Gatekeeper;
   /** How far a snapshot revision has come at the edges. */
   readonly publication: (revision: number) => PublicationView;
+  readonly planner: Planner;
 }
 
 type Query = Readonly<Record<string, string | undefined>>;
@@ -75,13 +78,15 @@ class Routes {
   readonly #gate: ConsistencyGate;
   readonly #keeper: Gatekeeper;
   readonly #publication: DocumentRoutes["publication"];
+  readonly #planner: Planner;
 
-  constructor({ documents, store, gate, keeper, publication }: DocumentRoutes) {
+  constructor({ documents, store, gate, keeper, publication, planner }: DocumentRoutes) {
     this.#documents = documents;
     this.#store = store;
     this.#gate = gate;
     this.#keeper = keeper;
     this.#publication = publication;
+    this.#planner = planner;
   }
 
   add(server: FastifyInstance): void {
@@ -101,6 +106,7 @@ class Routes {
     const bodyLimit = APPLY_BYTES_MAX;
     server.post<Shape>("/v1/apply", { bodyLimit }, (request, reply) => this.#apply(request, reply));
     server.post<Shape>("/v1/diff", { bodyLimit }, (request) => this.#diffApply(request));
+    server.post<Shape>("/v1/plans", { bodyLimit }, (request) => this.#plan(request));
     server.get<Shape>("/v1/diff", (request, reply) => this.#diffRevisions(request, reply));
     server.get<Shape>("/v1/history", (request, reply) => this.#history(request, reply));
     server.post<Shape>("/v1/rollback", async (request, reply) => {
@@ -199,10 +205,29 @@ class Routes {
   }
 
   /** What an apply would change, place by place. */
-  async #diffApply(request: FastifyRequest<Shape>): Promise<unknown> {
-    const documents = rawDocuments(request);
+  #diffApply(request: FastifyRequest<Shape>): Promise<unknown> {
+    return this.#difference(rawDocuments(request), this.#change(request));
+  }
+
+  /** The same, and what it would do to traffic; without documents what drains and switches would. */
+  async #plan(request: FastifyRequest<Shape>): Promise<unknown> {
+    const { profile, drain, off } = request.query;
+    const mayBeNone = (drain ?? off) !== undefined;
+    const documents = rawDocuments(request, mayBeNone);
+    let trial: VersionedLoad | undefined;
+    const onTrial = (found: VersionedLoad): void => {
+      trial = found;
+    };
+    const difference = await this.#difference(documents, { ...this.#change(request), onTrial });
+    return {
+      ...difference,
+      ...(await this.#planner.plan({ trial, documents, profile, drain, off })),
+    };
+  }
+
+  async #difference(documents: readonly unknown[], options: ChangeOptions): Promise<object> {
     const applied = await this.#documents.apply(documents, {
-      ...this.#change(request),
+      ...options,
       isDryRun: true,
       isDiff: true,
     });
@@ -275,7 +300,7 @@ class Routes {
 
   #change(request: FastifyRequest<Shape>): ChangeOptions {
     const { query, headers } = request;
-    const { dryRun, owner, reason, publish, allowShrink } = query;
+    const { dryRun, owner, reason, publish, allowShrink, breakGlass } = query;
     const id = headers["idempotency-key"];
     const actor = headers["meridian-actor"];
     if (owner !== undefined && !/^(api|operator:[a-z0-9-]{1,63})$/.test(owner))
@@ -292,6 +317,7 @@ class Routes {
       caller: this.#keeper.callerOf(request),
       ...(publish === undefined ? {} : { publish }),
       ...(allowShrink === "true" ? { allowShrink: true } : {}),
+      ...(breakGlass === "true" ? { breakGlass: true } : {}),
       isDryRun: dryRun === "true" || dryRun === "All",
       ...(owner === undefined ? {} : { owner }),
       ...(reason === undefined ? {} : { reason: reason.slice(0, 1024) }),
@@ -359,7 +385,7 @@ function withNamespace(raw: unknown, key: DocumentKey): object {
 }
 
 /** The documents of a body: YAML, JSON or JSON lines, by its content type. */
-function rawDocuments({ body, headers }: FastifyRequest): unknown[] {
+function rawDocuments({ body, headers }: FastifyRequest, mayBeNone = false): unknown[] {
   const type = headers["content-type"] ?? "";
   const suffix = /jsonl|ndjson/.test(type) ? "jsonl" : /json/.test(type) ? "json" : "yaml";
   const bytes = body instanceof Uint8Array ? body : new Uint8Array();
@@ -378,7 +404,7 @@ function rawDocuments({ body, headers }: FastifyRequest): unknown[] {
       })),
     });
   }
-  if (documents.length > 0) return documents.map(({ raw }) => raw);
+  if (documents.length > 0 || mayBeNone) return documents.map(({ raw }) => raw);
   throw new RequestRefusal("REQUEST_INVALID", "Cannot apply: the body holds no document");
 }
 

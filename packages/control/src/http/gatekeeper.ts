@@ -67,8 +67,9 @@ export class Gatekeeper {
     server.addHook("preHandler", async (request) => {
       const need = needOf(request);
       if (need?.target === undefined || need.verb === undefined) return;
-      const text = member(request.body, need.target) ?? member(request.query, need.target);
-      const namespace = namespaceOf(typeof text === "string" ? text : "", need.namespaceAt ?? 1);
+      const { from, field, namespaceAt } = need.target;
+      const text = member(request[from], field);
+      const namespace = namespaceOf(typeof text === "string" ? text : "", namespaceAt);
       const target = { kind: need.kind, namespace };
       const caller = this.callerOf(request);
       if (!caller.may(need.verb, target)) throw refusedAt(caller, request);

@@ -23,6 +23,7 @@ export function shownSet({ revision, atMs, cause }: ChangeSet): object {
     verb: member(why, "verb"),
     who: member(why, "who"),
     reason: member(why, "reason"),
+    breakGlass: member(why, "breakGlass"),
   };
 }
 

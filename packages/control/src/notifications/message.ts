@@ -113,6 +113,11 @@ function questionOf(event: SeenAlert["event"], subject: string): readonly [strin
     `/v1/health/history?endpoint=${encodeURIComponent(key)}`,
   ];
   switch (event) {
+    case "parent-ds":
+    case "expiring-signature":
+      return [`meridian dnssec status ${subject.slice("zone/".length)}`, "/v1/dnssec"];
+    case "expiring-zone":
+      return ["meridian get secondaries", "/v1/secondaries"];
     case "verdict":
     case "expiring-certificate":
       if (subject.startsWith("endpoint/")) return history(subject);
@@ -129,8 +134,17 @@ function questionOf(event: SeenAlert["event"], subject: string): readonly [strin
       return ["meridian get edges", "/v1/edges"];
     case "refused-publish":
       return ["meridian history", "/v1/status"];
+    case "approval-wanted":
+    case "break-glass":
+      return ["meridian get approvals", "/v1/approvals"];
+    case "drill-failed":
+      return ["meridian get drills", "/v1/drills"];
     case "ending-shift":
       return ["meridian get shifts", "/v1/shifts"];
+    case "rollout": {
+      const [, namespace = "", name = ""] = subject.split("/");
+      return [`meridian rollout status ${name} -n ${namespace}`, "/v1/rollouts"];
+    }
   }
 }
 

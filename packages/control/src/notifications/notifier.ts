@@ -21,7 +21,7 @@ import { plainDocument } from "../documents/document-text.ts";
 import type { Embedded } from "../embedded.ts";
 import type { Logger } from "../embedded-options.ts";
 import type { TransitionHistory } from "@meridian/health";
-import { alertKey, RaisedAlerts, type AlertBoard, type SeenAlert } from "./alert.ts";
+import { alertKey, RaisedAlerts, type Alert, type AlertBoard, type SeenAlert } from "./alert.ts";
 import { deliver } from "./delivery.ts";
 import { NotificationQueue } from "./notification-queue.ts";
 import { Secrets } from "../secrets/secrets.ts";
@@ -43,6 +43,8 @@ export type Fleet = Pick<Served, "edges" | "expiries">;
 export interface NotifierOptions {
   readonly embedded: Embedded;
   readonly documents: () => DocumentSet;
+  /** What waits for somebody's decision. */
+  readonly alerts?: () => readonly Alert[];
   readonly transitions: TransitionHistory;
   /** The edges and certificates of all controls; asked every few seconds. */
   readonly fleet: () => Promise<Fleet>;
@@ -203,7 +205,9 @@ export class Notifier {
         .filter(({ severity }) => severity === "error")
         .map(({ message }) => message),
     ];
+    const deciding = this.#options.alerts?.() ?? [];
     const state = [
+      ...deciding.map(({ subject }) => subject),
       embedded.revision,
       embedded.sequence,
       ...[unknown, healthy, unhealthy],
@@ -227,7 +231,7 @@ export class Notifier {
       nowMs,
     );
     const seen = new Map<string, SeenAlert>();
-    for (const alert of [...served, ...this.#raised.all()]) {
+    for (const alert of [...served, ...deciding, ...this.#raised.all()]) {
       const key = alertKey(alert);
       seen.set(key, { ...alert, sinceMs: this.#seen.get(key)?.sinceMs ?? nowMs });
     }

@@ -119,11 +119,10 @@ export class ControlReplica implements SharedPublication {
       .toSorted((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
   }
 
-  async addShift(shift: Shift): Promise<void> {
-    const { id, target, reason, actor } = shift;
-    const text = JSON.stringify(shift);
-    const write: StateWrite = { kind: "RunningShift", name: id, text };
-    await this.#options.state.write([write], "shift", { target, reason, actor });
+  async putShifts(shifts: readonly Shift[], verb: string): Promise<void> {
+    const writes = shifts.map(shiftWrite);
+    const about = shifts.map(({ target, reason, actor }) => ({ target, reason, actor }));
+    await this.#options.state.write(writes, verb, { shifts: about });
   }
 
   async endShifts(shifts: readonly Shift[]): Promise<void> {
@@ -216,6 +215,16 @@ export class ControlReplica implements SharedPublication {
         this.#isWritingHosts = false;
       });
   }
+}
+
+function shiftWrite(shift: Shift): StateWrite {
+  return { kind: "RunningShift", name: shift.id, text: JSON.stringify(shift) };
+}
+
+/** What is committed with a step of a recovery plan that starts and ends shifts. */
+export function shiftWrites(put: readonly Shift[], ended: readonly Shift[]): StateWrite[] {
+  const kept = new Set(put.map(({ id }) => id));
+  return [...put.map(shiftWrite), ...ended.filter(({ id }) => !kept.has(id)).map(withoutShift)];
 }
 
 function withoutShift({ id }: Shift): StateWrite {

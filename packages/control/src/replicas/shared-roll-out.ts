@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What controls of one store have found of the revision that goes to some edges first. Each asks edges of its own; the first word counts
-// for all of them, those included that were started anew or have no edges.
+// What controls of one store know of how revisions go to edges. How a change is to go is committed with it, so that nobody sees the one without the
+// other. What edges find of the revision that goes to some of them first is told as it is found: each control asks edges of its own; the first word
+// counts for all of them, those included that were started anew or have no edges.
 
 import { reasonOf } from "@meridian/core";
 import { isLater, type Manifest } from "@meridian/snapshot";
 import { member } from "../documents/document-key.ts";
-import type { Logger } from "../embedded-options.ts";
-import type { StateDocuments } from "../state/state-documents.ts";
+import type { Logger, PublishMode } from "../embedded-options.ts";
+import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
 
 const NAME = "manifest";
+const WISH = "wish";
 /** A word that could not be written is tried again after this. */
 const AGAIN_MS = 500;
 
@@ -39,6 +41,20 @@ export class SharedRollOut {
   wordOn({ epoch, revision }: Pick<Manifest, "epoch" | "revision">): RollOutWord | undefined {
     const word = this.#read();
     return word?.epoch === epoch && word.revision === revision ? word : undefined;
+  }
+
+  /**
+   * How who made a change wished that it goes to edges: of the newest wish, where a revision brings it to edges that had all of `settled` before.
+   * Undefined where nobody said so.
+   */
+  wishOn({ revision }: Pick<Manifest, "revision">, settled: number): PublishMode | undefined {
+    const stored = this.#state.get("RollOut", WISH);
+    if (stored === undefined) return undefined;
+    const wish = member(JSON.parse(stored.text), "publish");
+    // What came with a later change is not waved through by a wish for an earlier one.
+    if (wish === "immediate") return stored.revision === revision ? wish : undefined;
+    const isNew = settled < stored.revision && stored.revision <= revision;
+    return isNew && wish === "progressive" ? wish : undefined;
   }
 
   /** This control has found something: it is told the others, as soon as the store can be written. */
@@ -101,4 +117,11 @@ export class SharedRollOut {
 
 function isFinding(word: RollOutWord, before: RollOutWord): boolean {
   return before.state === "checking" && word.state !== "checking" && !isLater(before, word);
+}
+
+/** What is committed with a change that is to go to edges like this. */
+export function wishWrites(publish: PublishMode | undefined): StateWrite[] {
+  return publish === undefined
+    ? []
+    : [{ kind: "RollOut", name: WISH, text: JSON.stringify({ publish }) }];
 }

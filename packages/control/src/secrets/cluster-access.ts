@@ -55,21 +55,14 @@ export async function clusterAccess(
 }
 
 async function kubeconfigAccess(path: string): Promise<ClusterAccess> {
-  const text = await textOf(path);
-  const file = { path: "kubeconfig.yaml", bytes: Buffer.from(text) };
-  const raw = readRawDocuments(file).documents[0]?.raw;
-  const context = namedIn(raw, "contexts", member(raw, "current-context"), "context");
-  const cluster = namedIn(raw, "clusters", member(context, "cluster"), "cluster");
-  const user = namedIn(raw, "users", member(context, "user"), "user");
-  const server = textIn(cluster, "server");
-  if (server === undefined || !server.startsWith("https://"))
-    throw new Error(`"${path}" has no context with a cluster at https://`);
+  const parts = partsOf(await textOf(path), `"${path}"`);
   const from = async (owner: unknown, name: string): Promise<string | undefined> => {
-    const data = textIn(owner, `${name}-data`);
-    if (data !== undefined) return Buffer.from(data, "base64").toString();
     const file = textIn(owner, name);
-    return file === undefined ? undefined : textOf(resolve(dirname(path), file));
+    return (
+      dataIn(owner, name) ?? (file === undefined ? undefined : textOf(resolve(dirname(path), file)))
+    );
   };
+  const { cluster, user } = parts;
   const tokenFile = textIn(user, "tokenFile");
   const token =
     tokenFile === undefined
@@ -80,9 +73,54 @@ async function kubeconfigAccess(path: string): Promise<ClusterAccess> {
     from(user, "client-certificate"),
     from(user, "client-key"),
   ]);
+  return accessOf(parts, { token, ca, certificate, key }, `"${path}"`);
+}
+
+/** What a kubeconfig says that has all of it inside; it names no file, as it may be somebody else's. Throws the reason. */
+export function accessOfKubeconfig(text: string): ClusterAccess {
+  const what = "the kubeconfig";
+  const parts = partsOf(text, what);
+  const { cluster, user } = parts;
+  const found = {
+    token: textIn(user, "token"),
+    ca: dataIn(cluster, "certificate-authority"),
+    certificate: dataIn(user, "client-certificate"),
+    key: dataIn(user, "client-key"),
+  };
+  return accessOf(parts, found, what);
+}
+
+interface KubeconfigParts {
+  readonly cluster: unknown;
+  readonly user: unknown;
+  readonly server: string;
+}
+
+function partsOf(text: string, what: string): KubeconfigParts {
+  const file = { path: "kubeconfig.yaml", bytes: Buffer.from(text) };
+  const raw = readRawDocuments(file).documents[0]?.raw;
+  const context = namedIn(raw, "contexts", member(raw, "current-context"), "context");
+  const cluster = namedIn(raw, "clusters", member(context, "cluster"), "cluster");
+  const user = namedIn(raw, "users", member(context, "user"), "user");
+  const server = textIn(cluster, "server");
+  if (server === undefined || !server.startsWith("https://"))
+    throw new Error(`${what} has no context with a cluster at https://`);
+  return { cluster, user, server };
+}
+
+function accessOf(
+  { cluster, server }: KubeconfigParts,
+  {
+    token,
+    ca,
+    certificate,
+    key,
+  }: Readonly<Record<"token" | "ca" | "certificate" | "key", string | undefined>>,
+  what: string,
+): ClusterAccess {
   if (token === undefined && (certificate === undefined || key === undefined))
     throw new Error(
-      `the user of "${path}" has neither token nor client certificate; commands that log in are not run here`,
+      `the user of ${what} has neither token nor client certificate; commands that log in are not run here`,
     );
   const serverName = textIn(cluster, "tls-server-name");
   return {
@@ -92,6 +130,11 @@ async function kubeconfigAccess(path: string): Promise<ClusterAccess> {
     ...(certificate === undefined || key === undefined ? {} : { certificate, key }),
     ...(serverName === undefined ? {} : { serverName }),
   };
+}
+
+function dataIn(owner: unknown, name: string): string | undefined {
+  const data = textIn(owner, `${name}-data`);
+  return data === undefined ? undefined : Buffer.from(data, "base64").toString();
 }
 
 /** `[{name, MEMBER: …}]`, as kubeconfigs have it. */

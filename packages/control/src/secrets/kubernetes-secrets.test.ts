@@ -10,6 +10,7 @@ import { readRawDocuments } from "@meridian/model";
 import { fieldsOf, member } from "../documents/document-key.ts";
 import { silent } from "../testing/control-fixture.ts";
 import { KubeApiServer, kubernetesMissing } from "../testing/kube-api-server.ts";
+import { stepOf, stepScene } from "../testing/step-scene.ts";
 import { clusterAccess } from "./cluster-access.ts";
 import { KubernetesSecrets } from "./kubernetes-secrets.ts";
 import { ProbeSecrets } from "./probe-secrets.ts";
@@ -50,6 +51,7 @@ test(
     const folder = temporaryFolder(t);
     writeFileSync(join(folder, "token"), "pod-token\n");
     writeFileSync(join(folder, "ca.crt"), kubernetes.ca);
+    await scaledOnce(t, kubernetes);
     const environment = {
       KUBERNETES_SERVICE_HOST: "127.0.0.1",
       KUBERNETES_SERVICE_PORT: String(kubernetes.port),
@@ -107,6 +109,75 @@ test(
     await until(async () => /there is no Secret "on-call"/.test(await reasonOf(read("on-call"))));
   },
 );
+
+/** A step of a recovery plan scales an object once, whoever asks again, and back again unless somebody was there. */
+async function scaledOnce(t: TestContext, kubernetes: KubeApiServer): Promise<void> {
+  const { folder, does } = stepScene(t);
+  const path = "/apis/apps/v1/namespaces/default/deployments";
+  const container = { name: "c", image: "none" };
+  const labels = { app: "web" };
+  const body = {
+    ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "web" } },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [container] } },
+    },
+  };
+  assert.equal(await kubernetes.ask("POST", path, { body }), 201);
+  const data = Buffer.from(kubernetes.ca).toString("base64");
+  const cluster = {
+    server: `https://127.0.0.1:${kubernetes.port}`,
+    "certificate-authority-data": data,
+  };
+  const kubeconfig = (user: object): void =>
+    writeFileSync(
+      join(folder, "default", "kubeconfig"),
+      JSON.stringify({
+        "current-context": "a",
+        contexts: [{ name: "a", context: { cluster: "a", user: "a" } }],
+        clusters: [{ name: "a", cluster }],
+        users: [{ name: "a", user }],
+      }),
+    );
+  const target = {
+    ...{ kubeconfig: { file: "kubeconfig" }, apiVersion: "apps/v1", resource: "deployments" },
+    ...{ namespace: "default", name: "web" },
+  };
+  const scale = { kubernetes: { ...target, scale: { replicas: 5 } } };
+  kubeconfig({ tokenFile: "/etc/passwd" });
+  assert.match((await does(stepOf(scale))).detail, /neither token nor client certificate/);
+  kubeconfig({ token: "nobody" });
+  assert.match((await does(stepOf(scale))).detail, /Kubernetes answers 401/);
+  kubeconfig({ token: "admin" });
+
+  const intent = await does(stepOf(scale));
+  assert.equal(intent.result, "going");
+  const memo = intent.memo ?? {};
+  assert.deepEqual(memo, { undo: '{"spec":{"replicas":2}}' });
+  // Two controls at once, one of which has not heard that it does not lead any more.
+  const both = await Promise.all([does(stepOf(scale, { memo })), does(stepOf(scale, { memo }))]);
+  assert.ok(both.some(({ result }) => result === "done"));
+  for (const each of both)
+    if (each.result !== "done") assert.match(each.detail, /Kubernetes answers 409/);
+  const again = await does(stepOf(scale, { memo, tries: 1 }));
+  assert.deepEqual(again, { result: "done", detail: "changed deployments/web of default" });
+  // The generation counts changes of what is wanted.
+  const generation = (): Promise<string> =>
+    kubernetes.text(`${path}/web`).then((text) => /"generation":\d+/.exec(text)?.[0] ?? "");
+  assert.equal(await generation(), '"generation":2');
+  const back = await does(stepOf(scale, { memo, state: "undoing" }));
+  assert.equal(back.result, "done", back.detail);
+  assert.match(await kubernetes.text(`${path}/web`), /"replicas":2/);
+
+  const missing = { kubernetes: { ...target, name: "none", scale: { replicas: 1 } } };
+  assert.match((await does(stepOf(missing))).detail, /Kubernetes answers 404/);
+  // Somebody makes it anew: nothing of the run is on it.
+  assert.equal(await kubernetes.ask("DELETE", `${path}/web`), 200);
+  assert.equal(await kubernetes.ask("POST", path, { body }), 201);
+  const late = await does(stepOf(scale, { memo, state: "undoing" }));
+  assert.match(late.detail, /changed by another one since/);
+}
 
 test("clusterAccess() takes KUBECONFIG, then the account of the pod, and runs no command to log in", async (t) => {
   const folder = temporaryFolder(t);

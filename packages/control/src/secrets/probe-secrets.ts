@@ -21,11 +21,19 @@ export class ProbeSecrets {
   readonly #secrets: Secrets;
   readonly #logger: Logger;
   readonly #onChange: () => void;
+  readonly #complaint: string;
   #wanted: ReadonlySet<string> = new Set();
   #missing = "";
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ folder, environment }: SecretPlace, logger: Logger, onChange: () => void) {
+  /** `complaint` is said where one is not here. */
+  constructor(
+    { folder, environment }: SecretPlace,
+    logger: Logger,
+    onChange: () => void,
+    complaint = "Does not probe what needs a secret that is not here",
+  ) {
+    this.#complaint = complaint;
     this.#secrets = new Secrets(folder, environment);
     this.#logger = logger;
     this.#onChange = onChange;
@@ -59,7 +67,7 @@ export class ProbeSecrets {
     if (wanted !== this.#wanted) return;
     const missing = reasons.join("; ");
     if (missing !== "" && missing !== this.#missing)
-      this.#logger.warn({ reason: missing }, "Does not probe what needs a secret that is not here");
+      this.#logger.warn({ reason: missing }, this.#complaint);
     this.#missing = missing;
     if (isDeepStrictEqual(values, this.values)) return;
     this.values = values;

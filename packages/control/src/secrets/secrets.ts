@@ -9,7 +9,8 @@ import { MeridianError, reasonOf } from "@meridian/core";
 import type { SecretReference } from "@meridian/model";
 import { KubernetesSecrets } from "./kubernetes-secrets.ts";
 
-const SECRET_BYTES_MAX = 8192;
+/** A kubeconfig with certificates has some thousand. */
+const SECRET_BYTES_MAX = 65_536;
 
 export class Secrets {
   readonly #folder: string;

@@ -16,18 +16,30 @@ import type {
 
 /** What state is about. None of these is a kind of document. */
 export type StateKind =
+  | "Approval"
   | "Authority"
   | "CompiledHosts"
   | "CompiledMark"
   | "CompiledSerial"
+  | "ControlStates"
+  | "CookieSecrets"
+  | "DrillRecord"
   | "Edge"
   | "JoinToken"
   | "Latch"
   | "Published"
+  | "RecoveryMark"
+  | "RecoveryRun"
   | "Replica"
   | "RollOut"
+  | "RolloutRun"
   | "RunningShift"
-  | "Shards";
+  | "Shards"
+  | "WeightOverride"
+  | "ZoneCopy"
+  | "ZoneCopyPart"
+  | "ZoneNotified"
+  | "ZoneKeys";
 
 /** One change of state: a new text, or undefined to delete. */
 export interface StateWrite {

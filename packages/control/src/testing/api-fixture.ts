@@ -20,6 +20,19 @@ import type { Store } from "../store/store.ts";
 import { TransitionHistory } from "@meridian/health";
 import { LatencySamples } from "../latency-samples.ts";
 import { MemoryPersistence, silent } from "./control-fixture.ts";
+import { makeRolloutKeeper } from "./rollout-fixture.ts";
+import type { RolloutKeeper } from "../rollouts/rollout-keeper.ts";
+import { WeightOverrides } from "../weights/weight-overrides.ts";
+import { DrillKeeper } from "../drills/drill-keeper.ts";
+import { Secrets } from "../secrets/secrets.ts";
+import { Approvals } from "../approvals/approvals.ts";
+import { RoutingControls } from "../routing/routing-controls.ts";
+import { makeRecoveryRuns } from "./recovery-fixture.ts";
+import type { RecoveryRuns } from "../recovery/recovery-runs.ts";
+import { StateDocuments } from "../state/state-documents.ts";
+import type { ZoneKeeper } from "../dnssec/zone-keeper.ts";
+import { makeSecondaryKeeper } from "./secondary-keeper-fixture.ts";
+import { makeZoneKeeper } from "./zone-keeper-fixture.ts";
 import { makeNotifier } from "./notifier-fixture.ts";
 
 /** Every answer that a test gets is as the API describes it. */
@@ -116,6 +129,17 @@ export class ApiFixture {
   readonly documents: DocumentService;
   readonly store: Store;
   readonly notifier: Notifier;
+  readonly zoneKeys: ZoneKeeper;
+  readonly routing: RoutingControls;
+  readonly state: StateDocuments;
+  readonly weights: WeightOverrides;
+  readonly approvals: Approvals;
+  readonly recovery: RecoveryRuns;
+  readonly rollouts: RolloutKeeper;
+  /** Not started: `look()` takes a step. */
+  readonly drills: DrillKeeper;
+  /** By how much the clock of drills is ahead. */
+  aheadMs = 0;
   readonly #api: Api;
   readonly #latency: LatencySamples;
   #address = "";
@@ -136,11 +160,48 @@ export class ApiFixture {
       persistence: new MemoryPersistence(),
       probing,
       allowEmpty,
+      switchedOff: () => this.routing.off(),
+      weights: () => this.weights.all(),
       vantage: "test",
       onTransitions: (batch) => transitions.add(batch),
     });
-    this.documents = new DocumentService(() => store, this.embedded);
+    this.documents = new DocumentService(
+      () => store,
+      this.embedded,
+      undefined,
+      () => {
+        this.routing.look();
+        void this.weights.look();
+        this.recovery.look();
+        this.rollouts.look();
+      },
+      (act, caller, how) => this.approvals.admit(act, caller, how),
+    );
+    this.state = new StateDocuments(this.documents);
+    this.weights = new WeightOverrides(this.state, (text) => this.embedded.followWeights(text));
+    this.approvals = new Approvals(this.state, Date.now);
+    this.drills = new DrillKeeper({
+      ...{ state: this.state, embedded: this.embedded, off: () => this.routing.off() },
+      leading: () => ({}),
+      secrets: new Secrets(join(folder, "secrets"), {}),
+      logger: silent,
+      nowMs: () => Date.now() + this.aheadMs,
+    });
+    this.routing = new RoutingControls(
+      this.state,
+      Date.now,
+      (text) => this.embedded.followShifts(text),
+      (act, caller, how) => this.approvals.admit(act, caller, how),
+    );
+    this.recovery = makeRecoveryRuns(
+      this.embedded,
+      this.documents,
+      this.routing,
+      join(folder, "secrets"),
+    );
     this.notifier = makeNotifier(this.embedded, this.documents, transitions, folder);
+    this.rollouts = makeRolloutKeeper(this.embedded, this.state, this.weights, this.notifier);
+    this.zoneKeys = makeZoneKeeper(this.embedded, this.documents, folder);
     this.#latency = new LatencySamples({ folder: join(folder, "latency"), onChange: () => {} });
     this.#api = new Api({
       embedded: this.embedded,
@@ -153,6 +214,14 @@ export class ApiFixture {
         topNames: () => [],
       },
       notifier: this.notifier,
+      zoneKeys: this.zoneKeys,
+      secondaries: makeSecondaryKeeper(this.embedded, this.documents),
+      routing: this.routing,
+      weights: this.weights,
+      approvals: this.approvals,
+      recovery: this.recovery,
+      rollouts: this.rollouts,
+      drills: this.drills,
       transitions,
       journal: new OverlayJournal(join(folder, "journal"), Date.now, () => {}),
       store: new SnapshotStore(join(folder, "snapshots")),
@@ -215,8 +284,11 @@ export class ApiFixture {
 
   async #close(): Promise<void> {
     await this.#api.close();
+    await this.recovery.close();
+    await this.rollouts.close();
     this.#latency.close();
     await this.notifier.close();
+    await this.drills.close();
     await this.embedded.close();
     await this.store.close();
     rmSync(this.folder, { recursive: true, force: true });

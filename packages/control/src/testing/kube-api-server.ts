@@ -123,6 +123,23 @@ export class KubeApiServer {
     return promise;
   }
 
+  /** What `admin` reads at a path. */
+  text(path: string): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const headers = { authorization: "Bearer admin" };
+    const options = { ca: this.ca, agent: false, headers };
+    const asked = request(`https://127.0.0.1:${this.port}${path}`, options, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve(text));
+    });
+    asked.on("error", reject);
+    asked.end();
+    return promise;
+  }
+
   async #isReady(): Promise<boolean> {
     try {
       return (await this.ask("GET", "/readyz")) === 200;

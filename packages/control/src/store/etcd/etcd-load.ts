@@ -9,16 +9,22 @@ import { encodeDocuments, PART_BYTES, type EtcdHead } from "./etcd-layout.ts";
 import { newGeneration, type EtcdLog } from "./etcd-log.ts";
 import type { EtcdMirror } from "./etcd-mirror.ts";
 
+/** As many change sets may come in the moment of the switch. */
+const SWITCHES_MAX = 100;
+
 export class EtcdLoad {
   readonly #log: EtcdLog;
-  readonly #before: EtcdHead;
+  /** What is there until it is finished. */
+  #before: EtcdHead;
+  readonly #replaces: boolean;
   readonly #target: EtcdHead;
   #parts = 0;
   #head: Head;
 
-  private constructor(log: EtcdLog, before: EtcdHead, target: EtcdHead) {
+  private constructor(log: EtcdLog, before: EtcdHead, replaces: boolean, target: EtcdHead) {
     this.#log = log;
     this.#before = before;
+    this.#replaces = replaces;
     this.#target = target;
     this.#head = target.head;
   }
@@ -28,7 +34,7 @@ export class EtcdLoad {
     const { revision } = before.head;
     if (revision > 0 && !start.replace) throw notEmpty(revision);
     const epoch = revision === 0 ? start.epoch : Math.max(start.epoch, before.epoch + 1);
-    return new EtcdLoad(log, before, {
+    return new EtcdLoad(log, before, start.replace, {
       storeId: start.storeId,
       epoch,
       generation: newGeneration(epoch),
@@ -67,9 +73,13 @@ export class EtcdLoad {
   async finish(): Promise<void> {
     const { base } = this.#target;
     const next = { ...this.#target, head: this.#head, base: { ...base, parts: this.#parts } };
-    if ((await this.#log.setHead(this.#before, next, undefined)) !== "done") {
-      const { head } = await this.#log.readHead();
-      throw headConflict(this.#before.head.revision, head.revision);
+    let tries = SWITCHES_MAX;
+    while ((await this.#log.setHead(this.#before, next, undefined)) !== "done") {
+      const now = await this.#log.readHead();
+      // Controls that run write on: what takes the place of all else takes that of their last change set, too. Another load came first for good.
+      const goesOn = this.#replaces && now.generation === this.#before.generation && --tries > 0;
+      if (!goesOn) throw headConflict(this.#before.head.revision, now.head.revision);
+      this.#before = now;
     }
     await this.#log.deleteOthers(next.generation);
   }

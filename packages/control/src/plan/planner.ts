@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Plans: what a change of documents, a drain or a switch would do, as things are now. Nothing is changed by one.
+
+import {
+  isStoreKind,
+  parseStoreDocument,
+  parseTarget,
+  type TrafficProfileDocument,
+} from "@meridian/model";
+import type { VersionedLoad } from "../adopted-model.ts";
+import type { DocumentSet } from "../documents/document-set.ts";
+import { member } from "../documents/document-key.ts";
+import { plainDocument } from "../documents/document-text.ts";
+import type { Embedded } from "../embedded.ts";
+import { RequestRefusal } from "../request-refusal.ts";
+import { changeControls, type Objection } from "../routing/control-change.ts";
+import type { RoutingControls } from "../routing/routing-controls.ts";
+import { rulesOf } from "../routing/routing-documents.ts";
+import { shiftChanges, type ShiftEffect, type SwitchedOff } from "../shift-effects.ts";
+import { shiftEffects } from "../shift-precedence.ts";
+import { plannedEffect, type NamedProfile, type PlannedEffect, type PlannedPair } from "./plan.ts";
+
+const PARTS_MAX = 100;
+
+/** What is to be planned besides documents. */
+export interface PlanRequest {
+  /** What the documents would bring; undefined where they change nothing that is compiled. */
+  readonly trial: VersionedLoad | undefined;
+  /** As they are applied, for a profile among them. */
+  readonly documents: readonly unknown[];
+  /** `NAMESPACE/NAME` of the profile; the only one there is where left out. */
+  readonly profile: string | undefined;
+  /** `TARGET` or `TARGET:PERCENT`, separated by commas. */
+  readonly drain: string | undefined;
+  /** `NAMESPACE/NAME` of routing controls, separated by commas. */
+  readonly off: string | undefined;
+}
+
+export interface PlanAnswer extends PlannedEffect {
+  /** Safety rules that object to what is to be switched. */
+  readonly objections: readonly Objection[];
+}
+
+export interface PlannerParts {
+  readonly embedded: Embedded;
+  readonly documents: () => DocumentSet;
+  readonly routing: Pick<RoutingControls, "views" | "off">;
+  readonly nowMs: () => number;
+}
+
+export class Planner {
+  readonly #parts: PlannerParts;
+
+  constructor(parts: PlannerParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws a RequestRefusal where the request is wrong, or something else is served by now. */
+  async plan(request: PlanRequest): Promise<PlanAnswer> {
+    const { embedded, routing, nowMs } = this.#parts;
+    const drains = drainsOf(request.drain);
+    const controls = listOf(request.off).map((name) =>
+      name.includes("/") ? name : `default/${name}`,
+    );
+    const profile = this.#profile(request);
+    const before = this.#present();
+    const candidate =
+      request.trial === undefined ? before : await embedded.candidate(request.trial);
+    if (candidate === undefined)
+      throw new RequestRefusal(
+        "DOCUMENT_CONFLICT",
+        "Cannot plan: something else was published meanwhile; ask again",
+      );
+    const effects = [...shiftEffects(embedded.shifts(), nowMs()), ...drains];
+    const off = [...routing.off(), ...this.#switched(controls)];
+    const after = withEffects(candidate, effects, off);
+    const effect = await plannedEffect(before, after, profile);
+    return { ...effect, objections: this.#objections(controls) };
+  }
+
+  #present(): PlannedPair {
+    const { embedded } = this.#parts;
+    const { world, model } = embedded;
+    if (world === undefined || model === undefined)
+      throw new RequestRefusal("DOCUMENT_CONFLICT", "Cannot plan: nothing is served yet");
+    return { world, model, slots: embedded.overlay.moment().slots.slice() };
+  }
+
+  #profile({ documents, profile }: PlanRequest): NamedProfile | undefined {
+    const stored = [...this.#parts.documents().ofKind("TrafficProfile")].map(({ text }): unknown =>
+      JSON.parse(text),
+    );
+    // One that is applied stands for the stored one of its name.
+    const all = new Map<string, NamedProfile>();
+    for (const raw of [...stored, ...documents]) {
+      const found = profileOf(raw);
+      if (found !== undefined) all.set(found.name, found);
+    }
+    if (profile === undefined) return all.size === 1 ? [...all.values()][0] : undefined;
+    const name = profile.includes("/") ? profile : `default/${profile}`;
+    const found = all.get(name);
+    if (found === undefined)
+      throw new RequestRefusal(
+        "DOCUMENT_NOT_FOUND",
+        `Cannot plan: there is no TrafficProfile/${name}, expected one of ${[...all.keys()].join(", ") || "none here"}`,
+      );
+    return found;
+  }
+
+  #switched(controls: readonly string[]): SwitchedOff[] {
+    const views = this.#parts.routing.views();
+    return controls.map((name) => {
+      const view = views.find((each) => each.name === name);
+      if (view === undefined)
+        throw new RequestRefusal("DOCUMENT_NOT_FOUND", `There is no RoutingControl/${name}`);
+      return { control: name, targets: view.targets };
+    });
+  }
+
+  /** What the rules of each panel say, in the same step that would switch. */
+  #objections(controls: readonly string[]): Objection[] {
+    const { routing, documents, nowMs } = this.#parts;
+    const views = routing.views().map((view) => {
+      const [namespace = "", name = ""] = view.name.split("/");
+      return { ...view, namespace, name, isMeant: controls.includes(view.name) };
+    });
+    const rules = rulesOf(documents());
+    const panels = Map.groupBy(views, ({ namespace, panel }) => `${namespace}/${panel}`);
+    return [...panels.values()].flatMap((members) => {
+      const [{ namespace, panel } = { namespace: "", panel: "" }] = members;
+      const meant = members.filter(({ isMeant }) => isMeant);
+      const outcome = changeControls(
+        new Map(members.map((each) => [each.name, each])),
+        rules.filter(
+          ({ metadata, spec }) => metadata.namespace === namespace && spec.panel === panel,
+        ),
+        {
+          states: new Map(meant.map(({ name }) => [name, "Off"])),
+          override: new Set(),
+          actor: "",
+          reason: "",
+          nowMs: nowMs(),
+        },
+      );
+      return "objections" in outcome ? outcome.objections : [];
+    });
+  }
+}
+
+/** The pair with what shifts and switches say of each endpoint. */
+function withEffects(
+  pair: PlannedPair,
+  effects: readonly ShiftEffect[],
+  off: readonly SwitchedOff[],
+): PlannedPair {
+  const slots = pair.slots.slice();
+  const overlay = { read: (slot: number): number => slots[slot] ?? 0 };
+  for (const { slot, mask, value } of shiftChanges(pair.model, pair.world, overlay, effects, off))
+    slots[slot] = (((slots[slot] ?? 0) & ~mask) | value) >>> 0;
+  return { ...pair, slots };
+}
+
+function profileOf(raw: unknown): NamedProfile | undefined {
+  const kind = member(raw, "kind");
+  if (kind !== "TrafficProfile" || !isStoreKind(kind)) return undefined;
+  if (typeof raw !== "object" || raw === null) return undefined;
+  const parsed = parseStoreDocument(kind, plainDocument(raw));
+  if (!("document" in parsed) || parsed.document.kind !== "TrafficProfile") return undefined;
+  const { metadata, spec }: TrafficProfileDocument = parsed.document;
+  return { name: `${metadata.namespace}/${metadata.name}`, spec };
+}
+
+function drainsOf(text: string | undefined): ShiftEffect[] {
+  return listOf(text).map((part) => {
+    const [target = "", share = "100"] = part.split(":");
+    const percent = Number(share);
+    if (parseTarget(target) !== undefined && percent > 0 && percent <= 100)
+      return { target, percent };
+    throw new RequestRefusal(
+      "REQUEST_INVALID",
+      `Cannot plan: drain is "${part}", expected site/NAME, pool/NAMESPACE/NAME or endpoint/NAMESPACE/POOL/NAME, with a share of 1 to 100 as in site/eu:50`,
+    );
+  });
+}
+
+function listOf(text: string | undefined): string[] {
+  const parts = (text ?? "").split(",").filter((part) => part !== "");
+  if (parts.length <= PARTS_MAX) return parts;
+  throw new RequestRefusal(
+    "REQUEST_INVALID",
+    `Cannot plan: ${parts.length} are named, expected at most ${PARTS_MAX}`,
+  );
+}

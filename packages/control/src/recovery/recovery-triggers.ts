@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What begins runs without people: looks each second, at the control that leads, whether the conditions of triggers are met for long enough.
+
+import { parseDuration, reasonOf } from "@meridian/core";
+import type { RecoveryTrigger } from "@meridian/model";
+import { Caller } from "../access/caller.ts";
+import type { Logger } from "../embedded-options.ts";
+import type { DocumentSet } from "../documents/document-set.ts";
+import { RequestRefusal } from "../request-refusal.ts";
+import type { Secrets } from "../secrets/secrets.ts";
+import { conditionOf } from "./outside-steps.ts";
+import { allPlans } from "./recovery-documents.ts";
+import type { RecoveryRuns } from "./recovery-runs.ts";
+import { isOver } from "./run-state.ts";
+import type { ServedTraffic } from "./served-traffic.ts";
+
+const LOOK_MS = 1000;
+/** What did not begin is tried again after this. */
+const AGAIN_MS = 10_000;
+
+export interface RecoveryTriggersOptions {
+  readonly documents: () => DocumentSet;
+  readonly runs: Pick<RecoveryRuns, "runs" | "begin">;
+  readonly traffic: ServedTraffic;
+  readonly secrets: Secrets;
+  readonly isLeading: () => boolean;
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+}
+
+/** A run that did not begin. */
+interface Failure {
+  readonly atMs: number;
+  /** Not for want of a store, say. */
+  readonly isRefused: boolean;
+  readonly reason: string;
+}
+
+export class RecoveryTriggers {
+  readonly #options: RecoveryTriggersOptions;
+  /** Since when a condition is met, by plan and trigger; as far as this control has seen it. */
+  #since = new Map<string, number>();
+  /** Those that did not begin, until their condition is met no longer. */
+  readonly #failed = new Map<string, Failure>();
+  readonly #closing = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(options: RecoveryTriggersOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => {
+      this.#looking ??= this.look().finally(() => {
+        this.#looking = undefined;
+      });
+    }, LOOK_MS).unref();
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#closing.abort();
+    await this.#looking;
+  }
+
+  /** Looks once. */
+  async look(): Promise<void> {
+    const { documents, isLeading } = this.#options;
+    const met = new Map<string, number>();
+    if (isLeading())
+      for (const { metadata, spec } of allPlans(documents()))
+        for (const [name, trigger] of Object.entries(spec.triggers)) {
+          const { namespace, name: plan } = metadata;
+          const key = `${namespace}/${plan}/${name}`;
+          if (!(await this.#isMet(trigger, namespace))) continue;
+          const sinceMs = this.#since.get(key) ?? this.#options.nowMs();
+          met.set(key, sinceMs);
+          await this.#consider({ namespace, plan, name, trigger, sinceMs });
+        }
+    this.#since = met;
+    for (const key of this.#failed.keys()) if (!met.has(key)) this.#failed.delete(key);
+  }
+
+  async #isMet({ unhealthy, prometheus }: RecoveryTrigger, namespace: string): Promise<boolean> {
+    const { traffic, secrets } = this.#options;
+    if (unhealthy !== undefined) {
+      const { total, unhealthy: count } = traffic.health(unhealthy.target);
+      return total > 0 && count >= (total * unhealthy.percent) / 100;
+    }
+    if (prometheus === undefined) return false;
+    const { signal } = this.#closing;
+    return (await conditionOf(prometheus, { secrets, namespace, signal, timeoutMs: 2000 })).isMet;
+  }
+
+  async #consider({
+    namespace,
+    plan,
+    name,
+    trigger,
+    sinceMs,
+  }: {
+    readonly namespace: string;
+    readonly plan: string;
+    readonly name: string;
+    readonly trigger: RecoveryTrigger;
+    readonly sinceMs: number;
+  }): Promise<void> {
+    const { runs, nowMs, logger } = this.#options;
+    const key = `${namespace}/${plan}/${name}`;
+    const atMs = nowMs();
+    const failure = this.#failed.get(key);
+    if (atMs - sinceMs < (parseDuration(trigger.for) ?? 0)) return;
+    if (failure !== undefined && atMs < failure.atMs + AGAIN_MS) return;
+    const own = runs.runs().filter((run) => run.namespace === namespace && run.plan === plan);
+    const isUnderWay = own.some((run) => !isOver(run));
+    const last = own.find((run) => run.trigger !== undefined);
+    const nextMs = (last?.createdAtMs ?? 0) + (parseDuration(trigger.minDelay) ?? 0);
+    if (isUnderWay || atMs < nextMs) return;
+    const caller = new Caller("meridian", undefined, "", [
+      { verbs: ["run"], kinds: ["RecoveryPlan"] },
+    ]);
+    const request = {
+      ...{ namespace, plan, mode: trigger.mode, reason: `trigger ${name} is met`, trigger: name },
+      ...{ sinceMs, detectedAtMs: atMs, isAgain: failure?.isRefused },
+    };
+    try {
+      await runs.begin(request, caller);
+      this.#failed.delete(key);
+    } catch (error) {
+      const [before, why] = [failure?.reason, reasonOf(error)];
+      const isRefused = failure?.isRefused === true || error instanceof RequestRefusal;
+      this.#failed.set(key, { atMs, isRefused, reason: why });
+      if (why !== before)
+        logger.warn({ plan: `${namespace}/${plan}`, reason: why }, "Cannot recover");
+    }
+  }
+}

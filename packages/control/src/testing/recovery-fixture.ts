@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { DocumentService } from "../documents/document-service.ts";
+import type { Embedded } from "../embedded.ts";
+import { outsideWork } from "../recovery/outside-steps.ts";
+import { RecoveryRuns } from "../recovery/recovery-runs.ts";
+import { ServedTraffic } from "../recovery/served-traffic.ts";
+import type { RoutingControls } from "../routing/routing-controls.ts";
+import { Secrets } from "../secrets/secrets.ts";
+import { StateDocuments } from "../state/state-documents.ts";
+import { silent } from "./control-fixture.ts";
+
+/** Drives recovery plans of a fixture, which leads. */
+export function makeRecoveryRuns(
+  embedded: Embedded,
+  documents: DocumentService,
+  routing: RoutingControls,
+  folder: string,
+): RecoveryRuns {
+  const secrets = new Secrets(folder, {});
+  const traffic = new ServedTraffic(embedded);
+  return new RecoveryRuns({
+    state: new StateDocuments(documents),
+    routing,
+    shifts: {
+      list: () => embedded.shifts(),
+      change: (put, ended) => embedded.changeShifts(put, ended),
+    },
+    traffic,
+    work: outsideWork(traffic, secrets, Date.now),
+    leading: () => ({}),
+    name: "test",
+    propagated: () => embedded.followShifts("a recovery plan moved traffic"),
+    logger: silent,
+    nowMs: Date.now,
+  });
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Whether what remains can carry the load when traffic is moved: the demand of every TrafficProfile is decided anew, with the slots as they
+// would be.
+
+import { parseStoreDocument, type TrafficProfileDocument } from "@meridian/model";
+import type { DocumentSet } from "../documents/document-set.ts";
+import { plainDocument } from "../documents/document-text.ts";
+import type { ShiftedSnapshot } from "../running-shifts.ts";
+import { shiftChanges, type Shift, type SwitchedOff } from "../shift-effects.ts";
+import { shiftEffects } from "../shift-precedence.ts";
+import { decideLoad, demandsOf, type ServedPair } from "./decided-load.ts";
+import { placeLoads, type TrafficLoad } from "./place-loads.ts";
+
+/** Demands of all profiles that one check decides, the largest first: some 10 ms each of the thread that answers the API. */
+const DEMANDS_MAX = 32;
+/** Less than this share of all demand is not worth an objection. */
+const WITHHELD_MIN = 0.001;
+
+/** What is served, and who keeps traffic from where. */
+export interface ShiftedTraffic extends ShiftedSnapshot {
+  readonly off: readonly SwitchedOff[];
+  readonly profiles: readonly TrafficProfileDocument[];
+}
+
+export function profilesOf(documents: DocumentSet): TrafficProfileDocument[] {
+  return [...documents.ofKind("TrafficProfile")].flatMap(({ text }) => {
+    const parsed = parseStoreDocument("TrafficProfile", plainDocument(JSON.parse(text)));
+    return "document" in parsed && parsed.document.kind === "TrafficProfile"
+      ? [parsed.document]
+      : [];
+  });
+}
+
+/**
+ * What `after` lacks that `before` does not, in sentences with numbers: places that would carry more than they can and more than now, and demand
+ * that would get no endpoint. Both are shifts at a moment, Unix milliseconds.
+ */
+export function capacityLacks(
+  served: ShiftedTraffic,
+  before: { readonly shifts: readonly Shift[]; readonly atMs: number },
+  after: { readonly shifts: readonly Shift[]; readonly atMs: number },
+): string[] {
+  const [pairBefore, pairAfter] = [pairAt(served, before), pairAt(served, after)];
+  return served.profiles.flatMap((profile) => {
+    const demands = demandsOf(profile.spec)
+      .toSorted((a, b) => b.rate - a.rate)
+      .slice(0, Math.ceil(DEMANDS_MAX / served.profiles.length));
+    const loads = (pair: ServedPair): TrafficLoad =>
+      placeLoads(served.model, pair, decideLoad(pair, demands));
+    const { namespace, name } = profile.metadata;
+    return lacking(loads(pairBefore), loads(pairAfter), profile.spec.unit).map(
+      (text) => `${text} (TrafficProfile ${namespace}/${name})`,
+    );
+  });
+}
+
+function lacking(before: TrafficLoad, after: TrafficLoad, unit: string): string[] {
+  const then = new Map(before.places.map(({ target, load }) => [target, load]));
+  const lacks = after.places.flatMap(({ target, load, capacity }) => {
+    const now = then.get(target) ?? 0;
+    if (capacity === undefined || load <= capacity || load <= now) return [];
+    return `${target} would carry ${amountText(load)} of ${amountText(capacity)} ${unit}, now ${amountText(now)}`;
+  });
+  const more = after.withheld - before.withheld;
+  return more > after.total * WITHHELD_MIN
+    ? [...lacks, `${amountText(more)} ${unit} more would get no endpoint`]
+    : lacks;
+}
+
+function pairAt(
+  { model, world, overlay, off }: ShiftedTraffic,
+  { shifts, atMs }: { readonly shifts: readonly Shift[]; readonly atMs: number },
+): ServedPair {
+  const slots = overlay.moment().slots.slice();
+  const read = (slot: number): number => slots[slot] ?? 0;
+  const changes = shiftChanges(model, world, { read }, shiftEffects(shifts, atMs), off);
+  for (const { slot, mask, value } of changes)
+    slots[slot] = ((slots[slot] ?? 0) & ~mask) | (value & mask);
+  return { world, slots };
+}
+
+function amountText(value: number): string {
+  return String(value >= 100 ? Math.round(value) : Math.round(value * 10) / 10);
+}
