@@ -64,6 +64,63 @@ export type Difference = {
   }[];
 };
 
+export type PlannedNames = {
+  readonly compared: number;
+  readonly isComplete: boolean;
+  readonly changedCount: number;
+  readonly changed: readonly {
+    readonly name: string;
+    readonly change: "created" | "removed" | "changed";
+    readonly records: boolean;
+    readonly ttl?: { readonly before: number; readonly after: number };
+    readonly audiences: readonly {
+      readonly audience: string;
+      readonly moved: number;
+      readonly before: readonly { readonly target: string; readonly share: number }[];
+      readonly after: readonly { readonly target: string; readonly share: number }[];
+    }[];
+  }[];
+};
+
+export type PlannedBudget = {
+  readonly name: string;
+  readonly detectionMs: number;
+  readonly decisionMs: number;
+  readonly publishMs: number;
+  readonly ttlMs: number;
+  readonly drainMs: number;
+  readonly totalMs: number;
+};
+
+export type PlannedTraffic = {
+  readonly profile: string;
+  readonly unit: string;
+  readonly total: number;
+  readonly withheld: { readonly before: number; readonly after: number };
+  readonly loads: readonly {
+    readonly target: string;
+    readonly before: number;
+    readonly after: number;
+    readonly error: number;
+    readonly capacity?: number;
+    readonly isOver: boolean;
+    readonly wasOver: boolean;
+  }[];
+  readonly flows: readonly { readonly from: string; readonly to: string; readonly load: number }[];
+  readonly course: {
+    readonly caches: number;
+    readonly seconds: readonly number[];
+    readonly places: readonly { readonly target: string; readonly loads: readonly number[] }[];
+    readonly stale: readonly number[];
+    readonly drained: {
+      readonly half?: number;
+      readonly most?: number;
+      readonly nearlyAll?: number;
+    };
+  };
+  readonly undecided: readonly { readonly demand: string; readonly reason: string }[];
+};
+
 export type Who = {
   readonly subject: string;
   readonly token?: string;
@@ -108,6 +165,7 @@ export type Edge = {
   readonly lastWordMs?: number;
   readonly version?: string;
   readonly address?: string;
+  readonly dns?: readonly string[];
   readonly staleMs?: number;
   readonly answers?: {
     readonly queriesPerSecond: number;
@@ -129,6 +187,40 @@ export type Shard = {
   readonly leaving: readonly string[];
   readonly zones: number;
   readonly overlap: number;
+};
+
+export type SecondaryZone = {
+  readonly name: string;
+  readonly zone: string;
+  readonly state: string;
+  readonly serial?: number;
+  readonly primary?: string;
+  readonly takenMs?: number;
+  readonly expiresMs?: number;
+  readonly refreshedMs?: number;
+  readonly nextMs?: number;
+  readonly failures: number;
+  readonly error?: string;
+};
+
+export type SignedZone = {
+  readonly name: string;
+  readonly zone: string;
+  readonly denial: string;
+  readonly isLeaving: boolean;
+  readonly keys: readonly {
+    readonly keyTag: number;
+    readonly role: string;
+    readonly algorithm: string;
+    readonly stage: string;
+    readonly publishedMs: number;
+    readonly next: string;
+    readonly nextMs?: number;
+  }[];
+  readonly ds: readonly string[];
+  readonly cdnskey: readonly string[];
+  readonly isParentDone?: boolean;
+  readonly signaturesEndMs: number;
 };
 
 export type EdgeBehind = {
@@ -159,6 +251,121 @@ export type Witness = {
   readonly counts: boolean;
 };
 
+export type RecoveryPlanRow = {
+  readonly name: string;
+  readonly description: string;
+  readonly steps: number;
+  readonly triggers: number;
+  readonly findings: readonly {
+    readonly severity: "error" | "warning";
+    readonly step: string;
+    readonly message: string;
+  }[];
+  readonly objectiveMs?: number;
+  readonly lastRun?: string;
+  readonly lastState?: string;
+  readonly lastAtMs?: number;
+};
+
+export type RecoveryRunRow = {
+  readonly name: string;
+  readonly id: string;
+  readonly mode: "graceful" | "ungraceful";
+  readonly state: "running" | "paused" | "completed" | "canceled" | "rolled-back";
+  readonly isRollingBack: boolean;
+  readonly actor: string;
+  readonly reason: string;
+  readonly trigger?: string;
+  readonly createdAtMs: number;
+  readonly sinceMs: number;
+  readonly endedAtMs?: number;
+  readonly recoveryMs?: number;
+  readonly objectiveMs?: number;
+  readonly isMet?: boolean;
+  readonly names: readonly string[];
+  readonly steps: number;
+  readonly done: number;
+  readonly current: string;
+};
+
+export type RecoveryReport = {
+  readonly name: string;
+  readonly id: string;
+  readonly mode: "graceful" | "ungraceful";
+  readonly state: "running" | "paused" | "completed" | "canceled" | "rolled-back";
+  readonly isRollingBack: boolean;
+  readonly actor: string;
+  readonly reason: string;
+  readonly trigger?: string;
+  readonly createdAtMs: number;
+  readonly sinceMs: number;
+  readonly endedAtMs?: number;
+  readonly recoveryMs?: number;
+  readonly objectiveMs?: number;
+  readonly isMet?: boolean;
+  readonly names: readonly string[];
+  readonly phases: readonly {
+    readonly name: "detection" | "decision" | "propagation" | "drain" | "health";
+    readonly fromMs: number;
+    readonly toMs: number;
+  }[];
+  readonly steps: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly state: "waiting" | "running" | "done" | "failed" | "skipped" | "undoing" | "undone";
+    readonly startedAtMs?: number;
+    readonly endedAtMs?: number;
+    readonly tries: number;
+    readonly detail: string;
+    readonly canBeUndone: boolean;
+  }[];
+  readonly events: readonly {
+    readonly atMs: number;
+    readonly actor: string;
+    readonly what: string;
+    readonly step?: string;
+    readonly reason: string;
+  }[];
+  readonly page?: string;
+};
+
+export type RoutingControlState = {
+  readonly name: string;
+  readonly panel: string;
+  readonly state: "On" | "Off";
+  readonly changedAtMs: number;
+  readonly actor: string;
+  readonly reason: string;
+  readonly targets: readonly string[];
+  readonly rules: readonly string[];
+};
+
+export type RolloutState = {
+  readonly name: string;
+  readonly target: string;
+  readonly phase: "idle" | "progressing" | "waiting" | "paused" | "succeeded" | "aborted";
+  readonly wave: number;
+  readonly waves: number;
+  readonly site?: string;
+  readonly step: number;
+  readonly steps: number;
+  readonly weight: number;
+  readonly reason: string;
+  readonly actor: string;
+  readonly startedAtMs: number;
+  readonly changedAtMs: number;
+  readonly analyses: readonly {
+    readonly name: string;
+    readonly successes: number;
+    readonly failures: number;
+    readonly inconclusives: number;
+    readonly errors: number;
+    readonly empty: number;
+    readonly lastMs: number;
+    readonly last: string;
+  }[];
+};
+
 export type RunningShift = {
   readonly id: string;
   readonly target: string;
@@ -166,7 +373,82 @@ export type RunningShift = {
   readonly reason: string;
   readonly actor: string;
   readonly createdAtMs: number;
+  readonly startsAtMs?: number;
   readonly expiresAtMs: number;
+  readonly return?: { readonly percent: number; readonly everyMs: number };
+  readonly precedence?: "manual" | "automatic" | "experiment" | "drill";
+  readonly moves?: number;
+  readonly overruledBy?: string;
+};
+
+export type ApprovalRequest = {
+  readonly id: string;
+  readonly state:
+    | "pending"
+    | "approved"
+    | "rejected"
+    | "used"
+    | "expired"
+    | "unreviewed"
+    | "reviewed";
+  readonly verb: string;
+  readonly author: string;
+  readonly reason: string;
+  readonly about: string;
+  readonly namespace: string;
+  readonly targets: readonly {
+    readonly kind: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly domain?: string;
+    readonly verbs: readonly string[];
+    readonly name: string;
+  }[];
+  readonly changes: readonly unknown[];
+  readonly policies: readonly string[];
+  readonly needed: number;
+  readonly approved: number;
+  readonly votes: readonly {
+    readonly by: string;
+    readonly atMs: number;
+    readonly approves: boolean;
+    readonly reason: string;
+  }[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+};
+
+export type DrillState = {
+  readonly name: string;
+  readonly target: string;
+  readonly state: "idle" | "running" | "ending" | "paused";
+  readonly nextAtMs: number;
+  readonly waits?: string;
+  readonly current?: {
+    readonly id: string;
+    readonly by: string;
+    readonly startedAtMs: number;
+    readonly endedAtMs?: number;
+    readonly outcome?: "succeeded" | "failed" | "interrupted" | "capacity check failed";
+    readonly reason?: string;
+    readonly stage: string;
+  };
+  readonly last?: {
+    readonly id: string;
+    readonly by: string;
+    readonly startedAtMs: number;
+    readonly endedAtMs?: number;
+    readonly outcome?: "succeeded" | "failed" | "interrupted" | "capacity check failed";
+    readonly reason?: string;
+  };
+  readonly past: readonly {
+    readonly id: string;
+    readonly by: string;
+    readonly startedAtMs: number;
+    readonly endedAtMs?: number;
+    readonly outcome?: "succeeded" | "failed" | "interrupted" | "capacity check failed";
+    readonly reason?: string;
+  }[];
 };
 
 export type Explanation = {
@@ -176,17 +458,21 @@ export type Explanation = {
   readonly sequence: number;
   readonly at: string;
   readonly zone?: string;
+  readonly view?: { readonly name?: string; readonly why: string };
   readonly shard?: {
     readonly cell: string;
     readonly unit: string;
     readonly edges: readonly string[];
     readonly leaving: readonly string[];
   };
+  readonly isRefused?: boolean;
+  readonly published?: string;
   readonly outcome: string;
   readonly target?: string;
   readonly client?: { readonly prefix: string; readonly from: string };
   readonly scope?: number;
   readonly draw?: number;
+  readonly variants?: number;
   readonly ttl?: number;
   readonly ede?: number;
   readonly tree?: {
@@ -195,11 +481,22 @@ export type Explanation = {
   };
   readonly chances?: readonly { readonly outcome: string; readonly chance: number }[];
   readonly answer: readonly string[];
+  readonly signing?: {
+    readonly keys: readonly { readonly tag: number; readonly algorithm: number }[];
+    readonly denial: string;
+    readonly validitySeconds: number;
+    readonly refreshSeconds: number;
+    readonly isReady: boolean;
+    readonly inception?: string;
+    readonly expiration?: string;
+    readonly refresh?: string;
+  };
   readonly budget?: {
     readonly detectionMs: number;
     readonly decisionMs: number;
     readonly publishMs: number;
     readonly ttlMs: number;
+    readonly drainMs: number;
     readonly totalMs: number;
   };
   readonly text: string;
@@ -219,6 +516,7 @@ export type ExplainedNode = {
     readonly result: string;
     readonly weight?: number;
     readonly of?: number;
+    readonly instead?: { readonly weight: number; readonly cause: string };
     readonly dial?: number;
     readonly fence: boolean;
     readonly node?: ExplainedNode;
@@ -302,6 +600,7 @@ export type ApiRequest =
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly allowShrink?: string | undefined;
+        readonly breakGlass?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;
@@ -314,6 +613,7 @@ export type ApiRequest =
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly allowShrink?: string | undefined;
+        readonly breakGlass?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;
@@ -326,6 +626,7 @@ export type ApiRequest =
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly allowShrink?: string | undefined;
+        readonly breakGlass?: string | undefined;
         readonly owner?: string | undefined;
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
@@ -340,6 +641,7 @@ export type ApiRequest =
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly allowShrink?: string | undefined;
+        readonly breakGlass?: string | undefined;
         readonly owner?: string | undefined;
         readonly cascade?: string | undefined;
         readonly resourceVersion?: string | undefined;
@@ -354,6 +656,7 @@ export type ApiRequest =
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly allowShrink?: string | undefined;
+        readonly breakGlass?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;
@@ -366,6 +669,25 @@ export type ApiRequest =
         readonly revision: number;
         readonly changes: readonly Difference[];
         readonly warnings: readonly DocumentProblem[];
+      };
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/plans";
+      readonly query: {
+        readonly profile?: string | undefined;
+        readonly drain?: string | undefined;
+        readonly off?: string | undefined;
+        readonly allowShrink?: string | undefined;
+      };
+      readonly answer: {
+        readonly revision: number;
+        readonly changes: readonly Difference[];
+        readonly warnings: readonly DocumentProblem[];
+        readonly names: PlannedNames;
+        readonly budgets: readonly PlannedBudget[];
+        readonly traffic?: PlannedTraffic;
+        readonly objections: readonly { readonly rule: string; readonly why: string }[];
       };
     }
   | {
@@ -401,6 +723,7 @@ export type ApiRequest =
           readonly verb?: string;
           readonly who?: Who;
           readonly reason?: string;
+          readonly breakGlass?: boolean;
           readonly changes: readonly Change[];
         }[];
       };
@@ -414,6 +737,7 @@ export type ApiRequest =
         readonly reason?: string | undefined;
         readonly publish?: "immediate" | "progressive" | undefined;
         readonly allowShrink?: string | undefined;
+        readonly breakGlass?: string | undefined;
         readonly owner?: string | undefined;
       };
       readonly answer: Applied;
@@ -478,6 +802,40 @@ export type ApiRequest =
         readonly continue?: string | undefined;
       };
       readonly answer: { readonly items: readonly Shard[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/dnssec";
+      readonly query: {
+        readonly zone?: string | undefined;
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly SignedZone[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/secondaries";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly SecondaryZone[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/dnssec/roll";
+      readonly query: { readonly zone: string; readonly role?: "ksk" | "zsk" | "csk" | undefined };
+      readonly answer: { readonly zone: string; readonly rolls: readonly string[] };
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/dnssec/export";
+      readonly query: { readonly zone: string };
+      readonly answer: {
+        readonly zone: string;
+        readonly files: readonly { readonly name: string; readonly text: string }[];
+      };
     }
   | {
       readonly method: "delete";
@@ -712,12 +1070,91 @@ export type ApiRequest =
     }
   | {
       readonly method: "get";
+      readonly path: "/v1/rollouts";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly RolloutState[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/routing-controls";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: {
+        readonly items: readonly RoutingControlState[];
+        readonly continue?: string;
+      };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/recoveryplans";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly RecoveryPlanRow[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/recoveryruns";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly RecoveryRunRow[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/recoveryreport";
+      readonly query: {
+        readonly namespace?: string | undefined;
+        readonly run: string;
+        readonly page?: string | undefined;
+      };
+      readonly answer: RecoveryReport;
+    }
+  | {
+      readonly method: "get";
       readonly path: "/v1/shifts";
       readonly query: {
         readonly limit?: string | undefined;
         readonly continue?: string | undefined;
       };
       readonly answer: { readonly items: readonly RunningShift[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/drills";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly DrillState[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "post";
+      readonly path: `/v1/drills/${string}/${string}`;
+      readonly query: {};
+      readonly answer: DrillState;
+    }
+  | {
+      readonly method: "get";
+      readonly path: "/v1/approvals";
+      readonly query: {
+        readonly limit?: string | undefined;
+        readonly continue?: string | undefined;
+      };
+      readonly answer: { readonly items: readonly ApprovalRequest[]; readonly continue?: string };
+    }
+  | {
+      readonly method: "post";
+      readonly path: `/v1/approvals/${string}`;
+      readonly query: {};
+      readonly answer: ApprovalRequest;
     }
   | {
       readonly method: "get";
@@ -761,26 +1198,80 @@ export type ApiRequest =
         readonly type?: string | undefined;
         readonly client?: string | undefined;
         readonly resolver?: string | undefined;
+        readonly view?: string | undefined;
         readonly at?: string | undefined;
       };
       readonly answer: Explanation;
     }
   | {
       readonly method: "post";
+      readonly path: "/v1/rollouts";
+      readonly query: {};
+      readonly answer: RolloutState;
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/routing-controls";
+      readonly query: {};
+      readonly answer: {
+        readonly changed: readonly string[];
+        readonly controls: readonly RoutingControlState[];
+      };
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/recoveryruns";
+      readonly query: {};
+      readonly answer: RecoveryReport;
+    }
+  | {
+      readonly method: "put";
+      readonly path: "/v1/recoveryruns";
+      readonly query: {};
+      readonly answer: RecoveryReport;
+    }
+  | {
+      readonly method: "post";
+      readonly path: "/v1/recoveryapprovals";
+      readonly query: {};
+      readonly answer: RecoveryReport;
+    }
+  | {
+      readonly method: "post";
       readonly path: "/v1/shifts";
       readonly query: {};
-      readonly answer: { readonly shift?: RunningShift; readonly reached: readonly string[] };
+      readonly answer: {
+        readonly shift?: RunningShift;
+        readonly reached: readonly string[];
+        readonly lacks?: readonly string[];
+      };
+    }
+  | {
+      readonly method: "put";
+      readonly path: "/v1/shifts";
+      readonly query: {};
+      readonly answer: { readonly extended: readonly RunningShift[] };
     }
   | {
       readonly method: "delete";
       readonly path: "/v1/shifts";
-      readonly query: { readonly target: string };
+      readonly query: {
+        readonly target: string;
+        readonly now?: string | undefined;
+        readonly reason?: string | undefined;
+        readonly force?: string | undefined;
+        readonly breakGlass?: string | undefined;
+      };
       readonly answer: { readonly removed: readonly RunningShift[] };
     }
   | {
       readonly method: "post";
       readonly path: "/v1/failback";
-      readonly query: { readonly node: string };
+      readonly query: {
+        readonly node: string;
+        readonly reason?: string | undefined;
+        readonly breakGlass?: string | undefined;
+      };
       readonly answer: { readonly node: string };
     }
   | {
@@ -807,6 +1298,7 @@ export type ApiRequest =
         readonly verb?: string;
         readonly who?: Who;
         readonly reason?: string;
+        readonly breakGlass?: boolean;
         readonly id: string;
         readonly auditHash: string;
         readonly changes: readonly {

@@ -10,14 +10,11 @@ import { OverlayObserver, World } from "@meridian/snapshot";
 const CHANGED_SHARE_MAX = 0.01;
 const REMOVED_SHARE_MAX = 0.2;
 
-/** Whether `publication` goes to a few edges first, where all serve `before`. */
-export function isProgressive(before: Publication, publication: Publication): boolean {
-  const { publish } = publication;
-  return publish === undefined ? isLarge(before, publication) : publish === "progressive";
-}
-
-function isLarge(before: Publication, publication: Publication): boolean {
+/** Whether `publication` goes to a few edges first, where all serve `before` and nobody has said how it is to go. */
+export function isLarge(before: Publication, publication: Publication): boolean {
   const [old, now] = [pairOf(before), pairOf(publication)];
+  // The first zones of all: there was no answer that could become worse, and edges that come meanwhile would get no zones at all.
+  if (old.world.zones.zones.length === 0) return false;
   if (removesMuch(old.world, now.world)) return true;
   const { asked, changed, emptiedCount, failedCount } = compareAnswers(old, now);
   return emptiedCount + failedCount > 0 || changed > asked * CHANGED_SHARE_MAX;

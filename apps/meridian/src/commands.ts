@@ -2,17 +2,29 @@
 
 // Every command of `meridian`. docs/reference/cli.md is written from this table (reference.ts), and a test keeps it so.
 
-import type { CommandDefinition } from "./command.ts";
+import type { CommandDefinition, OptionDefinition } from "./command.ts";
 import { http, noProbing, yes } from "./command-options.ts";
-import { documentCommands, output, selection, target } from "./document-commands.ts";
+import { dnssecCommands } from "./dnssec-commands.ts";
+import { breakGlass, documentCommands, output, selection, target } from "./document-commands.ts";
 import { documentKinds } from "./document-target.ts";
 import {
   listenOption as listen,
   stateOption as state,
   workersOption as workers,
 } from "./edge-options.ts";
+import { approvalCommands } from "./approval-commands.ts";
+import { recoveryCommands } from "./recovery-commands.ts";
+import { rolloutCommands } from "./rollout-commands.ts";
+import { routingCommands } from "./routing-commands.ts";
 import { serverCommands } from "./server-commands.ts";
 import { storageCommands } from "./storage-commands.ts";
+import { zoneCommands } from "./zone-commands.ts";
+
+const force: OptionDefinition = {
+  flags: "--force",
+  summary: "Also where what remains cannot carry the load.",
+};
+const why: OptionDefinition = { flags: "--reason <TEXT>", summary: "Why, for those who approve." };
 
 /** In the order of the help. */
 export const commands: readonly CommandDefinition[] = [
@@ -34,6 +46,7 @@ export const commands: readonly CommandDefinition[] = [
       { flags: "--type <TYPE>", summary: "Record type.", defaultValue: "A" },
       { flags: "--client <IP>", summary: "Client that is answered, or its prefix." },
       { flags: "--resolver <IP>", summary: "Resolver that asks for it." },
+      { flags: "--view <NAME>", summary: "View whose zones are meant, whoever asks." },
       {
         flags: "--at <TIME>",
         summary: "A past moment: RFC 3339 time, or REVISION[:SEQUENCE].",
@@ -63,7 +76,10 @@ export const commands: readonly CommandDefinition[] = [
           "policies",
           "health",
           "shifts",
+          "approvals",
+          "drills",
           "latches",
+          "rollouts",
           "notifications",
           "controls",
           "edges",
@@ -121,6 +137,17 @@ export const commands: readonly CommandDefinition[] = [
         defaultValue: "1h",
       },
       { flags: "--percent <N>", summary: "Share that moves away, 1 to 100.", defaultValue: "100" },
+      { flags: "--starts-at <TIME>", summary: "When it begins, RFC 3339; at once unless given." },
+      {
+        flags: "--return <PERCENT/DURATION>",
+        summary: "Let traffic come back by steps when it ends, as in 10%/1m.",
+      },
+      {
+        flags: "--precedence <WORD>",
+        summary:
+          "Who moves it: manual, automatic, experiment or drill; of several shifts of one target the one named first here decides.",
+        defaultValue: "manual",
+      },
       {
         flags: "--actor <NAME>",
         summary: "Who does it.",
@@ -132,6 +159,8 @@ export const commands: readonly CommandDefinition[] = [
         summary: "Let * in the target stand for any text without a slash.",
       },
       { flags: "--dry-run", summary: "Only show what it would reach." },
+      force,
+      breakGlass,
       yes,
       ...target,
       output,
@@ -143,6 +172,20 @@ export const commands: readonly CommandDefinition[] = [
     run: async (input) => (await import("./commands/drain.ts")).drain(input),
   },
   {
+    name: "extend",
+    summary: "Have what drain began end later, or earlier.",
+    arguments: [{ name: "<TARGET>", summary: "The target, or the id of a shift (get shifts)." }],
+    options: [
+      { flags: "--for <DURATION>", summary: "How long from now, at most 72h.", defaultValue: "1h" },
+      why,
+      breakGlass,
+      ...target,
+      output,
+    ],
+    examples: ["meridian extend site/eu --for 2h"],
+    run: async (input) => (await import("./commands/drain.ts")).extend(input),
+  },
+  {
     name: "undrain",
     summary: "End what drain began.",
     arguments: [{ name: "<TARGET>", summary: "The target, or the id of a shift (get shifts)." }],
@@ -151,6 +194,10 @@ export const commands: readonly CommandDefinition[] = [
         flags: "--all-matching",
         summary: "Let * in the target stand for any text without a slash.",
       },
+      { flags: "--now", summary: "Bring all of it back at once, whatever the shift says." },
+      force,
+      why,
+      breakGlass,
       ...target,
       output,
     ],
@@ -161,40 +208,16 @@ export const commands: readonly CommandDefinition[] = [
     name: "failback",
     summary: "Let a failover that stays on a lower tier go back to its first.",
     arguments: [{ name: "<NODE>", summary: "NAMESPACE/POLICY/NODE (get latches)." }],
-    options: [yes, ...target, output],
+    options: [why, breakGlass, yes, ...target, output],
     examples: ["meridian failback default/web/by-tier"],
     run: async (input) => (await import("./commands/failback.ts")).failback(input),
   },
-  {
-    name: "delegation",
-    summary: "Print what the parent of a zone has to hold, and check that it does.",
-    arguments: [{ name: "<ZONE>", summary: "Origin of a zone that is served, or in the files." }],
-    options: [
-      {
-        flags: "-f, --file <PATH...>",
-        summary:
-          "Files and folders of documents, for a zone that is not served yet; may be given several times.",
-      },
-      {
-        flags: "--check",
-        summary:
-          "Ask the parent's name servers what they hold, and the zone's own whether they answer for it.",
-      },
-      {
-        flags: "--parent <ADDRESS:PORT>",
-        summary: "Name server of the parent zone to ask.",
-        defaultText: "all that the system's resolver finds",
-      },
-      { flags: "--port <N>", summary: "Port of the zone's own name servers.", defaultValue: "53" },
-      state,
-      output,
-    ],
-    examples: [
-      "meridian delegation gtm.example.org",
-      "meridian delegation gtm.example.org -f /etc/meridian --check --parent 192.0.2.53:53",
-    ],
-    run: async (input) => (await import("./commands/delegation.ts")).delegation(input),
-  },
+  ...routingCommands,
+  ...approvalCommands,
+  ...recoveryCommands,
+  ...rolloutCommands,
+  ...dnssecCommands,
+  ...zoneCommands,
   {
     name: "bench dns",
     summary: "Measure a running server with dnsperf, asking for the names that it serves.",

@@ -15,6 +15,7 @@ import {
   parseIpv4,
   parseIpv6,
   parseName,
+  type EdnsOption,
   type Message,
 } from "@meridian/dns";
 
@@ -29,19 +30,37 @@ export interface DnsQuestion {
   readonly recursive?: boolean;
   readonly tcp?: boolean;
   readonly timeoutMs?: number;
+  /** Ask for signatures (the DO bit). */
+  readonly signatures?: boolean;
+  /** Have a resolver answer what it cannot validate, too (the CD bit). */
+  readonly checkingDisabled?: boolean;
+  /** Version of EDNS; 0 unless given. */
+  readonly ednsVersion?: number;
+  readonly options?: readonly EdnsOption[];
+}
+
+/** An answer, and how many bytes it was. */
+export interface DnsReply {
+  readonly message: Message;
+  readonly bytes: number;
 }
 
 const TIMEOUT_MS = 2000;
 
 /** Asks once. Rejects where no answer comes in time, or one that cannot be read. */
 export async function askDns(question: DnsQuestion): Promise<Message> {
+  return (await exchangeDns(question)).message;
+}
+
+/** As askDns, with the size of the answer. */
+export async function exchangeDns(question: DnsQuestion): Promise<DnsReply> {
   const id = Math.floor(Math.random() * 65_536);
   const packet = packetOf(question, id);
   const answer = await (question.tcp === true ? overTcp : overUdp)(question, packet);
   const message = decodeMessage(answer);
   if ("error" in message)
     throw new Error(`Cannot read the answer of ${question.server}: ${message.error}`);
-  return message;
+  return { message, bytes: answer.length };
 }
 
 /** Addresses in the answer section. */
@@ -57,10 +76,18 @@ export function packetOf(question: DnsQuestion, id: number): Uint8Array {
   const name = parseName(question.name.endsWith(".") ? question.name : `${question.name}.`);
   if (!(name instanceof Uint8Array))
     throw new Error(`Cannot ask for "${question.name}": ${name.error}`);
-  const options = question.subnet === undefined ? [] : [subnetOption(question.subnet)];
-  return encodeMessage(
-    makeQuery(name, question.type, { id, rd: question.recursive ?? false, edns: { options } }),
-  );
+  const subnets = question.subnet === undefined ? [] : [subnetOption(question.subnet)];
+  const query = makeQuery(name, question.type, {
+    id,
+    rd: question.recursive ?? false,
+    edns: {
+      options: [...subnets, ...(question.options ?? [])],
+      do: question.signatures ?? false,
+      version: question.ednsVersion ?? 0,
+    },
+  });
+  const flags = { ...query.flags, cd: question.checkingDisabled ?? false };
+  return encodeMessage({ ...query, flags });
 }
 
 function subnetOption(subnet: string): ReturnType<typeof ecsOption> {

@@ -95,20 +95,66 @@ const allowShrink: OptionDefinition = {
   flags: "--allow-shrink",
   summary: "It may take away more than 30 % of the names or endpoints that are served.",
 };
+/** Of everything that change policies may hold up. */
+export const breakGlass: OptionDefinition = {
+  flags: "--break-glass",
+  summary: "Now, whatever change policies say, with --reason; others look at it afterwards.",
+};
 const wait: OptionDefinition = {
   flags: "--wait",
   summary: "Wait until every edge that is there serves it.",
 };
 const yes: OptionDefinition = { flags: "-y, --yes", summary: "Do it without asking." };
+const profile: OptionDefinition = {
+  flags: "--profile <NAME>",
+  summary: "TrafficProfile that says how much is asked for; the only one there is unless given.",
+};
 const document = { name: "<DOCUMENT>", summary: "KIND/NAMESPACE/NAME, or KIND/NAME." };
 
 /** In the order of the help. */
 export const documentCommands: readonly CommandDefinition[] = [
   {
-    name: "apply",
-    summary: "Write documents by the API as one change: all of them or none.",
+    name: "plan",
+    summary:
+      "Show what documents, a drain or a switch would do to answers and traffic; 10 if anything, 3 if a safety rule objects.",
     arguments: [],
-    options: [file, reason, dryRun, publish, allowShrink, wait, ...target, output],
+    options: [
+      file,
+      {
+        flags: "--drain <TARGET...>",
+        summary: "As if this were drained, whole or by a share as in site/eu:50.",
+      },
+      { flags: "--off <CONTROL...>", summary: "As if this routing control were Off." },
+      profile,
+      { flags: "--svg <FILE>", summary: "Draw how load flows before and after." },
+      allowShrink,
+      ...target,
+      output,
+    ],
+    examples: [
+      "meridian plan -f pools.yaml --svg flow.svg",
+      "meridian plan --drain site/eu-west --profile peak",
+    ],
+    run: async (input) => (await import("./commands/plan.ts")).plan(input),
+  },
+  {
+    name: "apply",
+    summary:
+      "Write documents by the API as one change: all of them or none. At a terminal it shows the plan and asks.",
+    arguments: [],
+    options: [
+      file,
+      reason,
+      dryRun,
+      publish,
+      allowShrink,
+      breakGlass,
+      wait,
+      profile,
+      yes,
+      ...target,
+      output,
+    ],
     examples: ["meridian apply -f pools.yaml --reason 'one more region' --wait"],
     run: async (input) => (await import("./commands/documents.ts")).apply(input),
   },
@@ -128,7 +174,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "edit",
     summary: "Change a document in $VISUAL or $EDITOR; what others wrote meanwhile is not lost.",
     arguments: [document],
-    options: [reason, dryRun, publish, allowShrink, wait, ...target, output],
+    options: [reason, dryRun, publish, allowShrink, breakGlass, wait, ...target, output],
     examples: ["meridian edit Pool/default/web"],
     run: async (input) => (await import("./commands/documents.ts")).edit(input),
   },
@@ -142,6 +188,7 @@ export const documentCommands: readonly CommandDefinition[] = [
       dryRun,
       publish,
       allowShrink,
+      breakGlass,
       wait,
       yes,
       ...target,
@@ -181,7 +228,7 @@ export const documentCommands: readonly CommandDefinition[] = [
     name: "rollback",
     summary: "Make the documents what they were at a revision, as a new one.",
     arguments: [{ name: "<REVISION>", summary: "Revision, as history shows it." }],
-    options: [reason, dryRun, publish, allowShrink, wait, yes, ...target, output],
+    options: [reason, dryRun, publish, allowShrink, breakGlass, wait, yes, ...target, output],
     examples: ["meridian rollback 41 --reason 'the new pool is slow'"],
     run: async (input) => (await import("./commands/documents.ts")).rollback(input),
   },

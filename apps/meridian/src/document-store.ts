@@ -9,11 +9,12 @@ import {
   consistencyKey,
   openStore,
   parseStoreLocation,
-  sealingKey,
+  sealingKeys,
   sharedConsistencyKey,
   type Store,
 } from "@meridian/control";
 import { CommandError, ExitCode } from "./exit-code.ts";
+import { keyPlaceOf } from "./key-place.ts";
 import type { ServerOptions } from "./server-options.ts";
 
 /** The store of a server, once it is open. */
@@ -87,14 +88,7 @@ export class DocumentStore {
     const { store: shared, stateDir } = this.#options;
     if (shared === undefined || store === undefined) return consistencyKey(stateDir);
     const { documents } = await store.list({ kind: "Authority", limit: 1, stale: true });
-    return sharedConsistencyKey(sealingKey(keyPathOf(this.#options), documents.length === 0));
+    const [key] = sealingKeys(keyPlaceOf(this.#options), documents.length === 0);
+    return sharedConsistencyKey(key);
   }
-}
-
-/** Path of the key that seals secrets in the store. */
-export function keyPathOf({
-  keyFile,
-  stateDir,
-}: Pick<ServerOptions, "keyFile" | "stateDir">): string {
-  return keyFile ?? join(stateDir, "identity", "sealing.key");
 }

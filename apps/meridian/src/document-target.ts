@@ -2,7 +2,16 @@
 
 import { CommandError, ExitCode } from "./exit-code.ts";
 
-const clusterKinds = new Set(["Site", "DataSet", "Role", "Token", "Tenant", "Cell"]);
+const clusterKinds = new Set([
+  "Site",
+  "DataSet",
+  "View",
+  "Role",
+  "Token",
+  "Tenant",
+  "Cell",
+  "ChangePolicy",
+]);
 
 /** Kinds of documents, as `get`, `watch` and the like take them. */
 export const documentKinds = [
@@ -11,8 +20,10 @@ export const documentKinds = [
   "EndpointSet",
   "HealthCheck",
   "TrafficPolicy",
+  "View",
   "Zone",
   "Record",
+  "RecordSet",
   "DataSet",
   "Role",
   "Token",
@@ -20,6 +31,14 @@ export const documentKinds = [
   "Grant",
   "Notification",
   "Cell",
+  "ControlPanel",
+  "RoutingControl",
+  "SafetyRule",
+  "TrafficProfile",
+  "ChangePolicy",
+  "RecoveryPlan",
+  "Rollout",
+  "Drill",
 ] as const;
 
 /** The path of the document that `KIND/NAMESPACE/NAME`, `KIND/NAME` of the default namespace, or `KIND/NAME` of a cluster-wide kind means. */

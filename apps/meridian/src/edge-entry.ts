@@ -11,7 +11,7 @@ import { EdgeServer } from "./edge-server.ts";
 import { edgeOptions, probeOptions, readProcessArguments } from "./edge-options.ts";
 import { CommandError, ExitCode, exitCodeOf } from "./exit-code.ts";
 import { plainLogger } from "./plain-logger.ts";
-import { listenOf, stateDirOf, workersOf } from "./server-settings.ts";
+import { frontOf, listenOf, stateDirOf, workersOf } from "./server-settings.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { Standby, stepBack } from "./standby.ts";
 import { whenStopped } from "./stop-signal.ts";
@@ -56,6 +56,7 @@ export async function edge(input: CommandInput): Promise<ExitCode> {
     version: ownVersion(),
     logger: plainLogger(input.text("logLevel") ?? "info"),
     http: input.text("http"),
+    front: frontOf(input),
     queryLog:
       queryLog === undefined
         ? undefined

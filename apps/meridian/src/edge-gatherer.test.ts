@@ -38,6 +38,24 @@ test("figures() goes on by name across revisions", () => {
   assert.deepEqual([...gatherer.figures().endpoints], [0, 2]);
 });
 
+test("figures() loses nothing of revisions that came between two looks at the counters", () => {
+  const gatherer = new EdgeGatherer();
+  gatherer.published(1, worldWith("a", "b"));
+  const worker = begin(gatherer, 0, 1);
+  worker.endpoint(0);
+  gatherer.figures();
+  for (const revision of [2, 3, 4]) {
+    gatherer.published(revision, worldWith("a", "b"));
+    serve(gatherer, worker, revision);
+    worker.endpoint(1);
+  }
+  assert.deepEqual([...gatherer.figures().endpoints], [1, 3]);
+  // In memory of the first ones.
+  gatherer.published(5, worldWith("a", "b"));
+  serve(gatherer, worker, 5);
+  assert.deepEqual([...gatherer.figures().endpoints], [1, 3]);
+});
+
 /** What a worker does when it begins to serve a revision of one zone, one pool and two endpoints. */
 function begin(gatherer: EdgeGatherer, worker: number, revision: number): WorkerCounters {
   const counters = new WorkerCounters();
@@ -49,6 +67,17 @@ function begin(gatherer: EdgeGatherer, worker: number, revision: number): Worker
     topNames,
     log: undefined,
   });
+  serve(gatherer, counters, revision, worker);
+  return counters;
+}
+
+/** What it does when it serves another one. */
+function serve(
+  gatherer: EdgeGatherer,
+  counters: WorkerCounters,
+  revision: number,
+  worker: number = 0,
+): void {
   counters.reshape({ zones: 1, policies: 0, pools: 1, endpoints: 2 });
   gatherer.take({
     kind: "serving",
@@ -57,7 +86,6 @@ function begin(gatherer: EdgeGatherer, worker: number, revision: number): Worker
     counters: counters.snapshotBuffer,
     countedBefore: [0, 0, 0],
   });
-  return counters;
 }
 
 /** A world with one pool of the members named. */

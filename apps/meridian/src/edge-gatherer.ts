@@ -40,6 +40,17 @@ const fixedNames = {
   edns: FixedCounter.edns,
   logged: FixedCounter.logged,
   empty: FixedCounter.empty,
+  left_out: FixedCounter.leftOut,
+  notify_sent: FixedCounter.notifySent,
+  notify_acknowledged: FixedCounter.notifyAcknowledged,
+  notify_failed: FixedCounter.notifyFailed,
+  notify_received: FixedCounter.notifyReceived,
+  limit_truncated: FixedCounter.limitTruncated,
+  limit_dropped: FixedCounter.limitDropped,
+  cookie_good: FixedCounter.cookieGood,
+  signature_hits: FixedCounter.signatureHits,
+  signatures_made: FixedCounter.signaturesMade,
+  signatures_refused: FixedCounter.signaturesRefused,
 } as const;
 
 /** What one worker handed over when it began. */
@@ -47,6 +58,8 @@ interface WorkerBuffers {
   readonly fixed: CounterSum;
   readonly topNames: SharedArrayBuffer;
   readonly log: QueryLogReader | undefined;
+  /** Between the last two times that its counters were read. */
+  wasAsked: boolean;
   served: { readonly revision: number; readonly sum: CounterSum } | undefined;
 }
 
@@ -57,54 +70,82 @@ export class EdgeGatherer implements EdgeFiguresSource {
   readonly #totals = new Map<number, Float64Array>();
   #edge: Edge | undefined;
   #newest: { readonly revision: number; readonly world: World } | undefined;
+  /** What has come and is not looked at yet, in order: when a revision comes, workers have better to do than to wait for the processor. */
+  readonly #later: (() => void)[] = [];
+  #spare: Float64Array | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #nextTurn: NodeJS.Immediate | undefined;
 
   /** `edge` is undefined where none runs in this process. */
   start(edge: Edge | undefined): void {
     this.#edge = edge;
-    this.#timer = setInterval(() => this.#gather(), GATHER_MS);
+    this.#timer = setInterval(() => this.#gatherInTurns(), GATHER_MS);
     this.#timer.unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
+    clearImmediate(this.#nextTurn);
   }
 
   /** Called in the turn in which a revision is posted to the workers. */
   published(revision: number, world: World): void {
-    this.#gather();
-    const totals = new Float64Array(new SnapshotCounters(shapeOf(world)).bytes / 4);
+    if (this.#newest === undefined) this.#follow(revision, world);
+    else this.#later.push(() => this.#follow(revision, world));
+  }
+
+  #follow(revision: number, world: World): void {
+    this.#gatherAll();
     const before = this.#newest;
     const old = before === undefined ? undefined : this.#totals.get(before.revision);
-    if (before !== undefined && old !== undefined) carry(before.world, old, world, totals);
     this.#newest = { revision, world };
-    this.#totals.set(revision, totals);
+    if (before !== undefined && old !== undefined)
+      this.#totals.set(revision, carry(before.world, old, world, this.#emptyTotals(world)));
     for (const known of this.#totals.keys()) {
       const isServed = [...this.#workers.values()].some(({ served }) => served?.revision === known);
-      if (known !== revision && !isServed) this.#totals.delete(known);
+      if (known === revision || isServed) continue;
+      this.#spare = this.#totals.get(known);
+      this.#totals.delete(known);
     }
+  }
+
+  /** In the memory of those that nobody counts in any more: megabytes of garbage a revision have V8 look through all of its heap. */
+  #emptyTotals(world: World): Float64Array {
+    const size = new SnapshotCounters(shapeOf(world)).bytes / 4;
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare?.length === size ? spare.fill(0) : new Float64Array(size);
   }
 
   /** Takes what a worker posted. */
   take(report: HandlerReport): void {
     if (report.kind === "buffers") {
+      // What its predecessor served comes before.
+      this.#gather();
       this.#gatherWorker(this.#workers.get(report.worker));
       this.#workers.set(report.worker, {
         fixed: new CounterSum(report.counters, this.#fixedTotals),
         topNames: report.topNames,
         log: report.log === undefined ? undefined : new QueryLogReader(report.log),
+        wasAsked: true,
         served: undefined,
       });
-    } else if (report.kind === "serving") {
-      const worker = this.#workers.get(report.worker);
-      const totals = this.#totals.get(report.revision);
-      if (worker === undefined || totals === undefined) return;
-      this.#gatherWorker(worker);
-      worker.served = {
-        revision: report.revision,
-        sum: new CounterSum(report.counters, totals),
-      };
-    }
+    } else if (report.kind === "serving") this.#later.push(() => this.#serves(report));
+  }
+
+  #serves(report: HandlerReport & { readonly kind: "serving" }): void {
+    const worker = this.#workers.get(report.worker);
+    const { revision, world } = this.#newest ?? {};
+    if (revision === report.revision && world !== undefined && !this.#totals.has(revision))
+      this.#totals.set(revision, this.#emptyTotals(world));
+    const totals = this.#totals.get(report.revision);
+    if (worker === undefined || totals === undefined) return;
+    this.#gatherWorker(worker);
+    worker.wasAsked = true;
+    worker.served = {
+      revision: report.revision,
+      sum: new CounterSum(report.counters, totals, worker.served?.sum),
+    };
   }
 
   /** Ends of the query logs of all workers. */
@@ -131,6 +172,10 @@ export class EdgeGatherer implements EdgeFiguresSource {
         turns: status?.counts.turns ?? 0,
         connections_accepted: status?.counts.connectionsAccepted ?? 0,
         connections_refused: status?.counts.connectionsRefused ?? 0,
+        handshakes: status?.counts.handshakes ?? 0,
+        handshakes_failed: status?.counts.handshakesFailed ?? 0,
+        doh_queries: status?.counts.dohQueries ?? 0,
+        doh_refused: status?.counts.dohRefused ?? 0,
       },
       rcodes: rcodeCounts(fixed),
       zones: words.subarray(0, policyBase),
@@ -154,13 +199,32 @@ export class EdgeGatherer implements EdgeFiguresSource {
     }));
   }
 
+  /** One thing a turn: of a million names each takes a millisecond or two, and another revision may be there to be taken. */
+  #gatherInTurns(): void {
+    clearImmediate(this.#nextTurn);
+    const look = this.#later.shift();
+    if (look === undefined) this.#gatherAll();
+    else {
+      look();
+      this.#nextTurn = setImmediate(() => this.#gatherInTurns());
+    }
+  }
+
   #gather(): void {
+    for (const look of this.#later.splice(0)) look();
+    this.#gatherAll();
+  }
+
+  #gatherAll(): void {
     for (const worker of this.#workers.values()) this.#gatherWorker(worker);
   }
 
   #gatherWorker(worker: WorkerBuffers | undefined): void {
-    worker?.fixed.gather();
-    worker?.served?.sum.gather();
+    if (worker === undefined) return;
+    const isAsked = worker.fixed.gather();
+    // A worker counts a query first and its answer later; one that has been idle since the last time has nothing to be looked for in a megabyte.
+    if (isAsked || worker.wasAsked) worker.served?.sum.gather();
+    worker.wasAsked = isAsked;
   }
 }
 
@@ -178,8 +242,13 @@ function shapeOf(world: World): CounterShape {
 }
 
 /** Starts the totals of a revision with those that what it has had before: what has the same key goes on, mostly in long runs. */
-function carry(oldWorld: World, old: Float64Array, world: World, totals: Float64Array): void {
-  if (old.every((count) => count === 0)) return;
+function carry(
+  oldWorld: World,
+  old: Float64Array,
+  world: World,
+  totals: Float64Array,
+): Float64Array {
+  if (old.every((count) => count === 0)) return totals;
   const from = new SnapshotCounters(shapeOf(oldWorld));
   const to = new SnapshotCounters(shapeOf(world));
   const runs = world.runsFrom(oldWorld);
@@ -194,29 +263,42 @@ function carry(oldWorld: World, old: Float64Array, world: World, totals: Float64
   copy(from.endpointBase, to.endpointBase, runs.endpoints);
   copy(from.branchBase, to.branchBase, runs.branches);
   copy(from.nodeBase, to.nodeBase, runs.nodes);
-  const zones = new Map(
-    oldWorld.zones.zones.map(({ index, origin }) => [formatName(origin), index]),
-  );
-  for (const { index, origin } of world.zones.zones)
-    totals[index] = old[zones.get(formatName(origin)) ?? -1] ?? 0;
-  for (const { from: oldNode, to: node, length } of runs.nodes) {
-    for (let at = 0; at < length; at++) {
-      const start = oldWorld.audienceStarts[oldNode + at] ?? 0;
-      const end = oldWorld.audienceStarts[oldNode + at + 1] ?? 0;
-      const isSame =
-        end > start && classifierOf(oldWorld, oldNode + at) === classifierOf(world, node + at);
-      if (!isSame) continue;
-      const words = old.subarray(from.audienceBase + start, from.audienceBase + end);
-      const target = to.audienceBase + (world.audienceStarts[node + at] ?? 0);
-      const room =
-        (world.audienceStarts[node + at + 1] ?? 0) - (world.audienceStarts[node + at] ?? 0);
-      totals.set(words.subarray(0, room), target);
-    }
-  }
+  const zones = new Map(oldWorld.zones.zones.map(({ index, key }) => [key, index]));
+  for (const { index, key } of world.zones.zones) totals[index] = old[zones.get(key) ?? -1] ?? 0;
+  for (const run of audienceRuns(oldWorld, world, runs.nodes))
+    copy(from.audienceBase, to.audienceBase, [run]);
+  return totals;
 }
 
-/** Key of the classifier of a node: audiences are the same as long as it is. */
-function classifierOf(world: World, node: number): bigint | undefined {
-  const link = world.policies.nodeWord(node, NodeWord.classifier);
-  return world.classifiers[world.classifierOfLink[link] ?? -1]?.key;
+/** Audiences of nodes that are classified as before, by where their counters begin. */
+function audienceRuns(oldWorld: World, world: World, nodes: readonly KeyRun[]): KeyRun[] {
+  const runs: KeyRun[] = [];
+  const sameClassifier = oldWorld.classifiers.map(({ key }) =>
+    world.classifiers.findIndex((each) => each.key === key),
+  );
+  for (const { from: oldNode, to: node, length } of nodes) {
+    for (let at = 0; at < length; at++) {
+      const start = oldWorld.audienceStarts[oldNode + at] ?? 0;
+      const count = (oldWorld.audienceStarts[oldNode + at + 1] ?? 0) - start;
+      if (count === 0) continue;
+      const target = world.audienceStarts[node + at] ?? 0;
+      const room = (world.audienceStarts[node + at + 1] ?? 0) - target;
+      const classifier = classifierOf(oldWorld, oldNode + at);
+      if ((sameClassifier[classifier] ?? -1) !== classifierOf(world, node + at)) continue;
+      const last = runs.at(-1);
+      const isNext =
+        last !== undefined &&
+        last.from + last.length === start &&
+        last.to + last.length === target &&
+        room >= count;
+      if (isNext) runs[runs.length - 1] = { ...last, length: last.length + count };
+      else runs.push({ from: start, to: target, length: Math.min(count, room) });
+    }
+  }
+  return runs;
+}
+
+/** The classifier of a node, by index: audiences are the same as long as it is. */
+function classifierOf(world: World, node: number): number {
+  return world.classifierOfLink[world.policies.nodeWord(node, NodeWord.classifier)] ?? -1;
 }

@@ -68,6 +68,57 @@ export const queryLogOptions: readonly OptionDefinition[] = [
   },
 ];
 
+/** What is done about who asks: of `up` and `edge` alike. */
+export const frontOptions: readonly OptionDefinition[] = [
+  {
+    flags: "--dot <ADDRESS:PORT...>",
+    summary: "Where DNS is answered over TLS; may be given several times. Needs a certificate.",
+    environment: "MERIDIAN_DOT",
+  },
+  {
+    flags: "--doh <ADDRESS:PORT...>",
+    summary:
+      "Where DNS is answered over HTTP/2 at /dns-query; may be given several times. Needs a certificate.",
+    environment: "MERIDIAN_DOH",
+  },
+  {
+    flags: "--dns-cert <FILE>",
+    summary:
+      "Certificate with its chain for encrypted DNS, as PEM; read again when it changes, and so is its key.",
+    environment: "MERIDIAN_DNS_CERT",
+  },
+  {
+    flags: "--dns-key <FILE>",
+    summary: "Key of that certificate, as PEM.",
+    environment: "MERIDIAN_DNS_KEY",
+  },
+  {
+    flags: "--proxy <PREFIX...>",
+    summary:
+      "Proxies that state the client by the PROXY protocol, version 2, and always do: over UDP, TCP, TLS and HTTPS; may be given several times.",
+    environment: "MERIDIAN_PROXY",
+  },
+  {
+    flags: "--cookie-secrets <FILE>",
+    summary:
+      "Secrets of DNS cookies, 32 hexadecimal digits a line, the first of which makes them; read again when it changes. The servers of an anycast set share it.",
+    environment: "MERIDIAN_COOKIE_SECRETS",
+    defaultText: "a secret of this process's own",
+  },
+  {
+    flags: "--rate-limit <N>",
+    summary:
+      "Responses a second over UDP for a client prefix (/24, /56) without a valid cookie; past it they are truncated or left out.",
+    environment: "MERIDIAN_RATE_LIMIT",
+    defaultText: "no limit",
+  },
+  {
+    flags: "--rate-exempt <PREFIX...>",
+    summary: "Client prefixes that are never limited; may be given several times.",
+    environment: "MERIDIAN_RATE_EXEMPT",
+  },
+];
+
 export const replaceOption: OptionDefinition = {
   flags: "--replace",
   summary: "Take the sockets over from the process that holds the state folder; no query is lost.",
@@ -95,6 +146,7 @@ export const edgeOptions: readonly OptionDefinition[] = [
   workersOption,
   transportOption,
   edgeHttpOption,
+  ...frontOptions,
   ...queryLogOptions,
   siteOption,
   {

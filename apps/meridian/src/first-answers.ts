@@ -7,14 +7,17 @@
 import {
   DiskPersistence,
   StateDir,
+  keptMaterials,
   publicationOf,
   restorePair,
+  type KeyPlace,
   type Logger,
   type RestoredPair,
 } from "@meridian/control";
 import { takeOver, type EdgeLogger, type Takeover } from "@meridian/edge";
 import { loadNative } from "@meridian/native";
 import { plainLogger } from "./plain-logger.ts";
+import { keyPlaceOf } from "./key-place.ts";
 import { ServerEdge, handoverPath } from "./server-edge.ts";
 import type { ServerOptions } from "./server-options.ts";
 
@@ -25,6 +28,7 @@ export class FirstAnswers {
   readonly predecessor: number | undefined;
   readonly persistence: DiskPersistence;
   readonly edge: ServerEdge;
+  readonly #keyPlace: KeyPlace;
   #restored: { readonly pair: RestoredPair | undefined } | undefined;
 
   private constructor(
@@ -34,6 +38,7 @@ export class FirstAnswers {
     logger: EdgeLogger,
   ) {
     this.directory = directory;
+    this.#keyPlace = keyPlaceOf(options);
     this.takeover = takeover;
     this.predecessor = takeover === undefined ? undefined : directory.holder();
     if (takeover === undefined) directory.lock();
@@ -86,6 +91,8 @@ export class FirstAnswers {
     });
     this.#restored = { pair };
     if (pair === undefined || !pair.hasOverlay) return;
+    // Before the snapshot: no answer of a signed zone goes without.
+    this.edge.sign(keptMaterials(this.directory.path, this.#keyPlace));
     this.edge.serve(publicationOf(pair), pair.world);
     if (started !== undefined) await this.edge.whenAnswering();
   }

@@ -8,6 +8,7 @@ import { parseIpv4, parseIpv6 } from "@meridian/dns";
 import {
   QueryHandler,
   ServedSnapshot,
+  ServerCookies,
   WorkerCounters,
   type QueryHandlerOptions,
 } from "@meridian/edge";
@@ -101,6 +102,8 @@ export class Replayer {
     const handler = new QueryHandler(served, {
       ...this.#sources.texts,
       counters: new WorkerCounters(),
+      // The log has zeros in place of cookies.
+      cookies: new ServerCookies([]),
       nowMs: () => line.timeMs,
     });
     const output = new Uint8Array(line.isTcp ? TCP_BYTES_MAX : UDP_BYTES_MAX);

@@ -23,7 +23,10 @@ import {
 } from "@meridian/control";
 import { answersDigest } from "@meridian/edge";
 import { World, type Manifest } from "@meridian/snapshot";
-import { isProgressive } from "./change-assessment.ts";
+import { isLarge } from "./change-assessment.ts";
+
+/** After this it is written down what all edges were sent last. */
+const KEEP_MS = 300;
 
 export interface RollOutsOptions {
   readonly stateFolder: string;
@@ -44,6 +47,8 @@ export class RollOuts {
   #current: { readonly publication: Publication; readonly isStaged: boolean } | undefined;
   /** What all edges were sent last. */
   #settled: Publication | undefined;
+  /** Writes that down. */
+  #keeping: NodeJS.Timeout | undefined;
 
   constructor(options: RollOutsOptions) {
     this.#options = options;
@@ -53,6 +58,7 @@ export class RollOuts {
   }
 
   close(): void {
+    if (this.#keeping !== undefined) this.#keep(this.#settled?.manifest, undefined);
     this.#shared?.close();
   }
 
@@ -82,9 +88,8 @@ export class RollOuts {
     if (publication?.revision !== revision) return;
     this.#settled = publication;
     this.#options.documents.settled();
-    this.#keep(publication.manifest, undefined);
-    // Others do not know how it was wished.
-    if (isStaged || publication.publish === "immediate") this.#tell(publication, "good");
+    this.#keepSoon(publication.manifest);
+    if (isStaged) this.#tell(publication, "good");
   }
 
   /** Edges found a revision bad: what was before is served again, as a new one. */
@@ -108,15 +113,20 @@ export class RollOuts {
   }
 
   #isStaged(publication: Publication, { isFirst, gateway, stored }: Moment): boolean {
-    const { manifest, publish } = publication;
+    const { manifest } = publication;
     const before = this.#settled;
+    const settled = before?.manifest ?? stored;
+    // Who was asked for the change, and published it at once, knows without looking.
+    const publish =
+      publication.publish ?? this.#shared?.wishOn(manifest, revisionIn(settled, manifest));
     if (publish === "immediate" || isSame(stored, manifest)) return false;
     const word = this.#shared?.wordOn(manifest);
     if (word?.state === "good") return false;
     if (word !== undefined || isSame(stored?.staged, manifest)) return true;
     // Edges of a control that was started anew, or of another one, may still come; else there is nobody to be asked, nor to be harmed.
     const mayCome = isFirst || this.#shared !== undefined || gateway.hasEdges;
-    return mayCome && before !== undefined && isProgressive(before, publication);
+    if (!mayCome || before === undefined) return false;
+    return publish === "progressive" || isLarge(before, publication);
   }
 
   #staging({ world }: Publication, isFirst: boolean): Staging {
@@ -139,7 +149,15 @@ export class RollOuts {
     return stored;
   }
 
+  /** To replace a file may take ten milliseconds of the disk, and until it is replaced a start checks once too often at most. */
+  #keepSoon(settled: RevisionId): void {
+    clearTimeout(this.#keeping);
+    this.#keeping = setTimeout(() => this.#keep(settled, undefined), KEEP_MS).unref();
+  }
+
   #keep(settled: RevisionId | undefined, staged: RevisionId | undefined): void {
+    clearTimeout(this.#keeping);
+    this.#keeping = undefined;
     if (settled === undefined) return;
     const { documents, logger } = this.#options;
     try {
@@ -187,4 +205,9 @@ interface Moment {
 
 function isSame(a: RevisionId | undefined, b: RevisionId): boolean {
   return a?.epoch === b.epoch && a.revision === b.revision;
+}
+
+/** The revision of `settled` where it is of the same epoch as another; before all of those else. */
+function revisionIn(settled: RevisionId | undefined, { epoch }: RevisionId): number {
+  return settled?.epoch === epoch ? settled.revision : 0;
 }

@@ -8,6 +8,7 @@ import { http, noProbing, yes } from "./command-options.ts";
 import { output, target } from "./document-commands.ts";
 import {
   edgeOptions,
+  frontOptions,
   listenOption as listen,
   logLevelOption as logLevel,
   probeOptions,
@@ -46,6 +47,7 @@ export const serverCommands: readonly CommandDefinition[] = [
       ...accessOptions,
       workers,
       transport,
+      ...frontOptions,
       ...queryLogOptions,
       {
         flags: "--diagnosis <PREFIX...>",

@@ -7,16 +7,27 @@ import { join } from "node:path";
 import type { Publication } from "@meridian/control";
 import {
   Edge,
+  EdgeFront,
+  EdgeSigning,
   HandoverServer,
   formatEdgeAddress,
   isHandlerReport,
+  isTransferNotice,
+  isZoneNotified,
+  isUpdateNotice,
   queryHandlerModule,
   type EdgeLogger,
   type EdgeStatus,
   type HandlerData,
   type Takeover,
+  type SecretsMessage,
+  type SigningView,
+  type UpdateNotice,
+  type UpdatedMessage,
 } from "@meridian/edge";
-import type { World } from "@meridian/snapshot";
+import { ExtendedError, Rcode } from "@meridian/dns";
+import type { UpdateAnswer, World } from "@meridian/snapshot";
+import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import { EdgeGatherer } from "./edge-gatherer.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import type { ServerOptions } from "./server-options.ts";
@@ -36,12 +47,23 @@ export interface ServerEdgeOptions {
 /** Who is told of workers, as soon as there is somebody. */
 export interface WorkerListener {
   readonly onWorkerExit: (worker: number) => void;
+  /** A primary says that a secondary zone has changed. */
+  readonly onNotified: (zone: string) => void;
+  /** Does a dynamic update. Never rejects. */
+  readonly onUpdate: (packet: Uint8Array, client: string) => Promise<UpdateAnswer>;
 }
+
+const notReady: UpdateAnswer = {
+  rcode: Rcode.SERVFAIL,
+  ede: ExtendedError.NOT_READY,
+  text: "control is not there yet: send it again",
+};
 
 /** The edge in this process; without addresses to listen on it answers nothing and only has counters that stay 0. */
 export class ServerEdge {
   readonly gatherer: EdgeGatherer = new EdgeGatherer();
   readonly #options: ServerEdgeOptions;
+  readonly #front: EdgeFront;
   readonly #edge: Edge | undefined;
   readonly #queryLog: QueryLogFile | undefined;
   #isStarted = false;
@@ -49,15 +71,19 @@ export class ServerEdge {
   #listener: WorkerListener | undefined;
   /** The overlay that workers were sent last. */
   #overlay: SharedArrayBuffer | undefined;
+  readonly #signing: EdgeSigning;
+  #served: { readonly revision: number; readonly world: World } | undefined;
   #handover: HandoverServer | undefined;
 
   constructor(options: ServerEdgeOptions) {
     this.#options = options;
+    this.#signing = new EdgeSigning(options.logger);
     const { listen, queryLog } = options.server;
     this.#queryLog =
       queryLog === undefined
         ? undefined
         : new QueryLogFile(queryLog.path, () => this.gatherer.logs());
+    this.#front = new EdgeFront(options.server.front ?? {}, options.logger);
     this.#edge = listen.length === 0 ? undefined : this.#makeEdge();
   }
 
@@ -100,6 +126,7 @@ export class ServerEdge {
     this.#isStarted = true;
     this.gatherer.start(this.#edge);
     await this.#edge?.start();
+    if (this.#edge !== undefined) this.#front.start(this.#edge);
     this.#options.server.standby?.whenForward(() => this.#edge?.setPatient(false));
   }
 
@@ -118,13 +145,49 @@ export class ServerEdge {
   /** Has every worker serve a revision. */
   serve({ manifest: _, ...message }: Publication, world: World | undefined): void {
     // Else served since before the control plane was loaded.
-    if (message.overlay !== this.#overlay) {
+    const isServed = message.overlay === this.#overlay;
+    if (!isServed) {
       this.#overlay = message.overlay;
-      this.#edge?.post({ kind: "snapshot", ...message });
+      const orders = world === undefined ? undefined : this.#signing.ordersOf(world);
+      const snapshot = {
+        kind: "snapshot",
+        ...message,
+        ...(orders === undefined ? {} : { orders }),
+      } as const;
+      this.#edge?.post(snapshot);
+      this.#signing.follow(snapshot);
     }
     if (world === undefined) return;
+    this.#served = { revision: message.revision, world };
+    // Names could not be put in order until now.
+    const signing = isServed ? this.#signing.message(message.revision, world) : undefined;
+    if (signing !== undefined) this.#edge?.post(signing);
     this.gatherer.published(message.revision, world);
     this.#queryLog?.published(message.revision, world);
+  }
+
+  /** Has every worker sign with these from now on: all there are (`encodeSigningMaterial()`). */
+  sign(materials: readonly string[]): void {
+    if (!this.#signing.takeTexts(materials)) return;
+    const { revision = 0, world } = this.#served ?? {};
+    const message = this.#signing.message(revision, world);
+    if (message !== undefined) this.#edge?.post(message);
+  }
+
+  /** Secrets with which cookies are made and taken (hexadecimal digits), unless a file has them. */
+  setCookieSecrets(secrets: readonly string[]): void {
+    if (this.#edge !== undefined) this.#front.setCookieSecrets(this.#edge, secrets);
+  }
+
+  /** How the answer to a question is signed; undefined where the zone is not, or nothing is answered here. */
+  signingOf(view: SigningView, question: ExplainQuestion): ExplainSigning | undefined {
+    return this.#edge === undefined ? undefined : this.#signing.explain(view, question);
+  }
+
+  /** Secrets by which zones are signed on their way to others. */
+  setSecrets(secrets: ReadonlyMap<string, string>): void {
+    const message: SecretsMessage = { kind: "secrets", secrets };
+    this.#edge?.post(message);
   }
 
   /** Takes no more offers to be replaced. */
@@ -133,6 +196,8 @@ export class ServerEdge {
   }
 
   async close(): Promise<void> {
+    this.#front.close();
+    await this.#signing.close();
     await this.#edge?.close();
     this.#queryLog?.close();
     this.gatherer.close();
@@ -146,9 +211,10 @@ export class ServerEdge {
       workers,
       transport,
       handlerModule: queryHandlerModule,
-      handlerData: handlerDataOf(server),
+      handlerData: { ...handlerDataOf(server), ...this.#front.handlerData(workers) },
+      ...this.#front.edgeOptions,
       logger,
-      onMessage: (message) => this.#take(message),
+      onMessage: (message, worker) => this.#take(message, worker),
       onWorkerExit: (worker) => this.#listener?.onWorkerExit(worker),
       ...(takeover === undefined
         ? { inherited: passed }
@@ -157,9 +223,22 @@ export class ServerEdge {
     });
   }
 
-  #take(message: unknown): void {
+  async #update({ id, packet, client }: UpdateNotice, worker: number): Promise<void> {
+    const answer = (await this.#listener?.onUpdate(packet, client)) ?? notReady;
+    const message: UpdatedMessage = { kind: "updated", id, answer };
+    this.#edge?.tell(worker, message);
+  }
+
+  #take(message: unknown, sender: number): void {
+    if (isUpdateNotice(message)) void this.#update(message, sender);
+    if (isTransferNotice(message)) {
+      const { zone, client, outcome } = message;
+      this.#options.logger.info("Zone transfer", { zone, client, outcome });
+    }
+    if (isZoneNotified(message)) this.#listener?.onNotified(message.zone);
     if (!isHandlerReport(message)) return;
     this.gatherer.take(message);
+    this.#front.take(message);
     if (message.kind !== "refused") return;
     const { worker, revision, error } = message;
     this.#options.logger.error("A worker refused a snapshot", { worker, revision, error });

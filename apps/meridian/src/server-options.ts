@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ApiAccess } from "@meridian/control";
-import type { OpenSocket } from "@meridian/edge";
+import type { FrontOptions, OpenSocket } from "@meridian/edge";
 import type { Standby } from "./standby.ts";
 import type { LogLevel } from "./log-level.ts";
 
@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly logLevel: LogLevel;
   /** Client prefixes that may ask for diagnoses; none unless given. */
   readonly diagnosis?: readonly string[];
+  /** What is done about who asks. */
+  readonly front?: FrontOptions;
   readonly queryLog: { readonly path: string; readonly every: number } | undefined;
   /** Sockets that a service manager passed, among those of `listen`. */
   readonly passed?: readonly OpenSocket[];

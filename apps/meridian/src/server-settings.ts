@@ -4,6 +4,7 @@
 
 import { availableParallelism, homedir, networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
+import { RATE_LIMIT_MAX, type FrontOptions } from "@meridian/edge";
 import { parsePrefix } from "@meridian/snapshot";
 import type { CommandInput } from "./command.ts";
 import { CommandError, ExitCode } from "./exit-code.ts";
@@ -35,12 +36,42 @@ export function httpOf(input: CommandInput): string | undefined {
 
 /** Client prefixes that may ask for diagnoses. */
 export function diagnosisOf(input: CommandInput): string[] {
-  const prefixes = input.list("diagnosis");
+  return prefixesOf(input, "diagnosis", "diagnosis");
+}
+
+/** What is done about who asks. */
+export function frontOf(input: CommandInput): FrontOptions {
+  const cookieSecrets = input.text("cookieSecrets");
+  return {
+    cookieSecrets: cookieSecrets === undefined ? undefined : resolve(cookieSecrets),
+    rateLimit: input.wholeNumber("rateLimit", 1, RATE_LIMIT_MAX),
+    rateExempt: prefixesOf(input, "rateExempt", "rate-exempt"),
+    proxies: prefixesOf(input, "proxy", "proxy"),
+    encrypted: encryptedOf(input),
+  };
+}
+
+function encryptedOf(input: CommandInput): FrontOptions["encrypted"] {
+  const dot = input.list("dot");
+  const doh = input.list("doh");
+  if (dot.length + doh.length === 0) return undefined;
+  const certFile = input.text("dnsCert");
+  const keyFile = input.text("dnsKey");
+  if (certFile === undefined || keyFile === undefined)
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot start: --dot and --doh need a certificate, expected --dns-cert FILE and --dns-key FILE",
+    );
+  return { dot, doh, certFile: resolve(certFile), keyFile: resolve(keyFile) };
+}
+
+function prefixesOf(input: CommandInput, name: string, flag: string): string[] {
+  const prefixes = input.list(name);
   const wrong = prefixes.find((text) => parsePrefix(text) === undefined);
   if (wrong !== undefined)
     throw new CommandError(
       ExitCode.invalid,
-      `Cannot start: --diagnosis is "${wrong}", expected a prefix such as 192.0.2.0/24`,
+      `Cannot start: --${flag} is "${wrong}", expected a prefix such as 192.0.2.0/24`,
     );
   return prefixes;
 }

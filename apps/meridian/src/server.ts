@@ -12,37 +12,55 @@ import { join } from "node:path";
 import { reasonOf, systemClock } from "@meridian/core";
 import {
   Api,
+  Approvals,
+  DrillKeeper,
+  Secrets,
   type DiskPersistence,
   DocumentService,
+  DecidedPublisher,
+  DynamicUpdates,
   EdgeGateway,
   certificateFileEnd,
   controlVantage,
+  keepMaterials,
   Embedded,
   type StateDir,
   TransitionHistory,
   LatencySamples,
   Notifier,
   RefusalLog,
+  RoutingControls,
   ShrinkAllowance,
   ControlReplica,
+  WeightOverrides,
+  RolloutKeeper,
+  SecondaryKeeper,
+  ServedOrigins,
+  CookieKeeper,
+  ZoneKeeper,
   StateDocuments,
   type ControlView,
   type EdgeFigures,
   type EmbeddedOptions,
   type Fleet,
+  type Leading,
   type Logger,
   type Publication,
 } from "@meridian/control";
 import { processEnded, type Takeover } from "@meridian/edge";
 import { formatProblem } from "@meridian/model";
 import { CommandError, ExitCode } from "./exit-code.ts";
-import { DocumentStore, keyPathOf } from "./document-store.ts";
+import { decidedNames } from "./decided-names.ts";
+import { DocumentStore } from "./document-store.ts";
 import { FirstAnswers, adviceForSlabs } from "./first-answers.ts";
+import { keyPlaceOf } from "./key-place.ts";
 import { processLogger } from "./process-logger.ts";
 import { whileShown } from "./progress.ts";
 import { journalPast, replayLine } from "./replay.ts";
 import { RollOuts } from "./roll-outs.ts";
+import { COOKIE_SECRETS, transferSecrets } from "@meridian/snapshot";
 import { serverTexts, type ServerEdge } from "./server-edge.ts";
+import { Recovery } from "./recovery.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { sharedPublication } from "./shared-control.ts";
 import { ownVersion } from "./version.ts";
@@ -56,9 +74,22 @@ export class Server {
   readonly #edge: ServerEdge;
   readonly #api: Api;
   readonly #documents: DocumentService;
+  readonly #updates: DynamicUpdates;
   readonly #notifier: Notifier;
+  readonly #zoneKeys: ZoneKeeper;
+  readonly #cookies: CookieKeeper;
+  /** As edges are sent them. */
+  #cookieSecrets: readonly (readonly [name: string, text: string])[] = [];
+  readonly #secondaries: SecondaryKeeper;
+  readonly #publisher: DecidedPublisher;
   readonly #refusals: RefusalLog;
   readonly #state: StateDocuments;
+  readonly #approvals: Approvals;
+  readonly #drills: DrillKeeper;
+  readonly #routing: RoutingControls;
+  readonly #weights: WeightOverrides;
+  readonly #rollouts: RolloutKeeper;
+  readonly #recovery: Recovery;
   readonly #store: DocumentStore;
   /** Among the controls of a shared store. */
   readonly #replica: ControlReplica | undefined;
@@ -79,7 +110,11 @@ export class Server {
     this.#persistence = persistence;
     this.#store = new DocumentStore(options, (message) => logger.warn({}, message));
     this.#edge = edge;
-    edge.listen({ onWorkerExit: (worker) => this.embedded.forgetWorker(worker) });
+    edge.listen({
+      onWorkerExit: (worker) => this.embedded.forgetWorker(worker),
+      onNotified: (zone) => this.#secondaries.notify(zone),
+      onUpdate: (packet, client) => this.#updates.apply(packet, client),
+    });
     this.#refusals = new RefusalLog(join(directory.path, "audit"));
     const transitions = new TransitionHistory();
     this.#latency = new LatencySamples({
@@ -99,7 +134,10 @@ export class Server {
       mapsFolder: join(directory.path, "maps"),
       probing: options.probing,
       secrets: { folder: join(directory.path, "secrets"), environment: process.env },
+      onSecrets: (secrets) => this.#edge.setSecrets(secrets),
       allowEmpty: options.allowEmpty,
+      switchedOff: () => this.#routing.off(),
+      weights: () => this.#weights.all(),
       ...this.#judging(options),
       clock: systemClock,
       onTransitions: (batch) => transitions.add(batch),
@@ -112,8 +150,48 @@ export class Server {
       () => this.#store.store,
       this.embedded,
       new ShrinkAllowance(join(directory.path, "allowed-change")),
+      () => {
+        this.#routing.look();
+        this.#rollouts.look();
+        void this.#weights.look();
+        this.#recovery.runs.look();
+      },
+      (act, caller, how) => this.#approvals.admit(act, caller, how),
     );
+    this.#updates = new DynamicUpdates({
+      documents: this.#documents,
+      declared: (origin, names) => this.embedded.declaredZone(origin, names),
+      secrets: () => this.embedded.secretsOf("edge"),
+      logger,
+    });
     this.#state = new StateDocuments(this.#documents);
+    this.#approvals = new Approvals(this.#state, Date.now);
+    this.#drills = new DrillKeeper({
+      ...{ state: this.#state, embedded: this.embedded, off: () => this.#routing.off() },
+      leading: () => this.#leading(),
+      secrets: new Secrets(join(directory.path, "secrets"), process.env),
+      logger,
+      nowMs: () => systemClock.wallMs(),
+    });
+    this.#routing = new RoutingControls(
+      this.#state,
+      Date.now,
+      (text) => this.embedded.followShifts(text),
+      (act, caller, how) => this.#approvals.admit(act, caller, how),
+    );
+    this.#weights = new WeightOverrides(this.#state, (text) => this.embedded.followWeights(text));
+    this.#recovery = new Recovery({
+      embedded: this.embedded,
+      state: this.#state,
+      routing: this.#routing,
+      isShared: options.store !== undefined,
+      leading: () => this.#leading(),
+      gateway: () => this.#gateway,
+      name: options.name ?? hostname(),
+      secretsFolder: join(directory.path, "secrets"),
+      gate: (act, caller, how) => this.#approvals.admit(act, caller, how),
+      logger,
+    });
     const replica = options.store === undefined ? undefined : this.#makeReplica();
     this.#replica = replica;
     this.#rollOuts = new RollOuts({
@@ -130,6 +208,7 @@ export class Server {
       embedded: this.embedded,
       isLeader: () => this.#replica?.leadership.isLeader !== false,
       documents: () => this.#documents.documents,
+      alerts: () => [...this.#approvals.alerts(), ...this.#drills.alerts()],
       transitions,
       fleet: () => this.#fleet(),
       withdrawn: (revision) => this.#gateway?.publication(revision).reason,
@@ -138,9 +217,78 @@ export class Server {
       nowMs: Date.now,
       environment: process.env,
     });
+    this.#rollouts = new RolloutKeeper({
+      state: this.#state,
+      approvals: this.#approvals,
+      weights: this.#weights,
+      served: () => {
+        const { model, world } = this.embedded;
+        return model === undefined || world === undefined ? undefined : { model, world };
+      },
+      leading: () => this.#leading(),
+      secrets: { folder: join(directory.path, "secrets"), environment: process.env },
+      board: this.#notifier.board,
+      logger,
+      nowMs: () => systemClock.wallMs(),
+    });
+    const origins = new ServedOrigins(this.embedded);
+    this.#zoneKeys = new ZoneKeeper({
+      state: this.#state,
+      keyPlace: keyPlaceOf(options),
+      served: () => origins.zones(),
+      leading: () => this.#leading(),
+      onMaterials: (materials) => {
+        this.#edge.sign([...materials.values()]);
+        this.#tellEdges();
+        if (options.edges === undefined)
+          keepMaterials(directory.path, keyPlaceOf(options), materials);
+      },
+      board: this.#notifier.board,
+      logger,
+      nowMs: () => systemClock.wallMs(),
+    });
+    this.#publisher = new DecidedPublisher({
+      zones: () => (this.embedded.isReady ? this.embedded.model?.publishedZones : undefined),
+      state: () => `${this.embedded.epoch} ${this.embedded.revision} ${this.embedded.sequence}`,
+      decided: (origin) => {
+        const { world, overlay } = this.embedded;
+        return world === undefined ? [] : decidedNames(world, overlay.moment().slots, origin);
+      },
+      secrets: { folder: join(directory.path, "secrets"), environment: process.env },
+      isLeading: () => this.#leading() !== undefined,
+      logger,
+      nowMs: () => systemClock.wallMs(),
+    });
+    this.#cookies = new CookieKeeper({
+      // A process that answers alone has nobody to share them with.
+      state: options.edges === undefined ? undefined : this.#state,
+      keyPlace: keyPlaceOf(options),
+      leading: () => this.#leading(),
+      onSecrets: (secrets) => {
+        this.#edge.setCookieSecrets(secrets);
+        this.#cookieSecrets = [[COOKIE_SECRETS, secrets.join(" ")]];
+        this.#tellEdges();
+      },
+      logger,
+      nowMs: () => systemClock.wallMs(),
+    });
+    this.#secondaries = new SecondaryKeeper({
+      state: this.#state,
+      apply: (writes, lease) => this.#documents.applyState(writes, "secondary", lease),
+      zones: () => this.embedded.model?.secondaryZones,
+      secrets: () => this.embedded.secretsOf("edge"),
+      board: this.#notifier.board,
+      leading: () => this.#leading(),
+      logger,
+      nowMs: () => systemClock.wallMs(),
+    });
     this.#api = new Api({
       embedded: this.embedded,
       notifier: this.#notifier,
+      zoneKeys: this.#zoneKeys,
+      secondaries: this.#secondaries,
+      updates: this.#updates,
+      publisher: this.#publisher,
       documents: this.#documents,
       documentStore: () => this.#store.store,
       refusals: this.#refusals,
@@ -148,6 +296,13 @@ export class Server {
       edge: this.#edge.gatherer,
       gateway: () => this.#gateway,
       ...(replica === undefined ? {} : { replica: () => replica }),
+      routing: this.#routing,
+      weights: this.#weights,
+      approvals: this.#approvals,
+      rollouts: this.#rollouts,
+      drills: this.#drills,
+      recovery: this.#recovery.runs,
+      signingOf: (view, question) => this.#edge.signingOf(view, question),
       transitions,
       journal: this.#persistence.journal,
       store: this.#persistence.store,
@@ -233,6 +388,11 @@ export class Server {
     if (takeover === undefined) await this.#startAlone();
     else await this.#replace(takeover, predecessor);
     this.#notifier.start();
+    this.#drills.start();
+    this.#secondaries.start();
+    this.#rollouts.start();
+    this.#publisher.start();
+    this.#recovery.start();
     this.#logger.info(
       {
         dns: this.addresses,
@@ -254,7 +414,9 @@ export class Server {
     if (this.#options.edges === undefined) await this.embedded.restore();
     await this.#store.open();
     await this.#readStore();
+    this.#zoneKeys.start();
     await this.#startGateway();
+    this.#cookies.start();
     this.#replica?.start();
     if (this.#replica !== undefined) void this.#gateway?.register();
     await this.#startApi();
@@ -279,7 +441,9 @@ export class Server {
     this.#directory.takeLock();
     if (predecessor !== undefined) await processEnded(predecessor);
     await this.#takeStore();
+    this.#zoneKeys.start();
     await this.#startGateway();
+    this.#cookies.start();
     this.#replica?.start();
     if (this.#replica !== undefined) void this.#gateway?.register();
     await this.#edge.offer();
@@ -297,7 +461,7 @@ export class Server {
       version: ownVersion(),
       control: () => this.#standing(),
       stateFolder: this.#directory.path,
-      keyPath: keyPathOf(this.#options),
+      keyPlace: keyPlaceOf(this.#options),
       listen,
       section: (name) => this.embedded.section(name),
       copyPath: join(this.#directory.path, "edges-copy.jsonl"),
@@ -306,21 +470,33 @@ export class Server {
         const found = this.#persistence.store.readSection(name);
         return typeof found === "string" ? undefined : found;
       },
-      secrets: () => this.embedded.secrets,
-      leading: () => {
-        const { lease, isLeader } = this.#replica?.leadership ?? { isLeader: true };
-        if (lease !== undefined) return { lease };
-        return isLeader ? {} : undefined;
-      },
+      secrets: (role) => this.embedded.secretsOf(role),
+      leading: () => this.#leading(),
+      update: (packet, client) => this.#updates.apply(packet, client),
       events: {
         onSettled: (revision) => this.#rollOuts.settled(revision),
         onHalted: (revision, reason) => this.#rollOuts.halted(revision, reason),
       },
       refusals: this.#refusals,
+      notified: (zone) => this.#secondaries.notify(zone),
       logger: this.#logger,
       clock: systemClock,
     });
+    // Before the first edge is sent a revision.
+    this.#tellEdges();
     await this.#gateway.start();
+  }
+
+  /** What edges sign with: their zones, and cookies. */
+  #tellEdges(): void {
+    this.#gateway?.setMaterials(new Map([...this.#zoneKeys.materials, ...this.#cookieSecrets]));
+  }
+
+  /** undefined where another control of the store leads. */
+  #leading(): Leading {
+    const { lease, isLeader } = this.#replica?.leadership ?? { isLeader: true };
+    if (lease !== undefined) return { lease };
+    return isLeader ? {} : undefined;
   }
 
   /** For `get controls`: what this one is among the controls of its store. */
@@ -373,10 +549,11 @@ export class Server {
       state: this.#state,
       logger: this.#logger,
       onContent: () => this.embedded.recompile(),
-      onShifts: () => this.embedded.followShifts(),
+      onShifts: () => void this.embedded.followShifts("shifts of all controls"),
       onLatches: () => {
         this.embedded.followLatches();
         this.#rollOuts.look();
+        this.#recovery.runs.look();
       },
       onMayServe: (mayServe) => this.#gateway?.setServing(mayServe),
     });
@@ -434,13 +611,22 @@ export class Server {
   #publish(publication: Publication): void {
     const gateway = this.#gateway;
     if (gateway !== undefined) this.#rollOuts.publish(publication, gateway);
-    this.#edge.serve(publication, this.embedded.world);
+    const { world } = this.embedded;
+    this.#edge.serve(publication, world);
+    if (world !== undefined) this.embedded.needSecrets(transferSecrets(world));
   }
 
   async #close(): Promise<void> {
     this.#edge.withdraw();
     await this.#api.close();
+    await this.#recovery.close();
     await this.#notifier.close();
+    await this.#drills.close();
+    await this.#zoneKeys.close();
+    await this.#cookies.close();
+    await this.#secondaries.close();
+    await this.#rollouts.close();
+    await this.#publisher.close();
     this.#rollOuts.close();
     await this.#gateway?.close();
     await this.#replica?.close();

@@ -19,7 +19,7 @@ export function sharedPublication(
     hostsChanged: (seen) => replica().hostsChanged(seen),
     agree: (candidate) => replica().agree(candidate),
     shifts: () => current()?.shifts() ?? [],
-    addShift: (shift) => replica().addShift(shift),
+    putShifts: (shifts, verb) => replica().putShifts(shifts, verb),
     endShifts: (shifts) => replica().endShifts(shifts),
     expireShifts: (shifts) => replica().expireShifts(shifts),
     latch: (node, declared) => current()?.latch(node, declared) ?? {},

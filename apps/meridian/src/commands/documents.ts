@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readDocumentFiles } from "@meridian/control";
 import { formatProblem, readRawDocuments, yamlText } from "@meridian/model";
-import { ApiRefusal, memberOf } from "../api-client.ts";
+import { budgetText } from "@meridian/snapshot/surface";
+import { ApiRefusal, memberOf, type ApiClient } from "../api-client.ts";
 import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
@@ -29,7 +30,7 @@ import {
 } from "../output.ts";
 
 /** A document of a file, and where it starts. */
-interface Placed {
+export interface Placed {
   readonly raw: unknown;
   readonly place: string;
 }
@@ -37,6 +38,7 @@ interface Placed {
 /** Applies the documents of files as one change. */
 export async function apply(input: CommandInput): Promise<ExitCode> {
   const documents = readPlaced(input.list("file"));
+  await askBefore(input, documents);
   const answer = await withPlaces(documents, () =>
     clientOf(input).post(
       "/v1/apply",
@@ -46,6 +48,16 @@ export async function apply(input: CommandInput): Promise<ExitCode> {
   );
   showApplied(input, answer);
   return waitIfTold(input, answer);
+}
+
+/** At a terminal, unless told otherwise, shows what applying would do, and asks. Pipes are not asked, as of old. */
+async function askBefore(input: CommandInput, documents: readonly Placed[]): Promise<void> {
+  const isAsked = process.stdin.isTTY && process.stdout.isTTY;
+  if (!isAsked || input.flag("yes") || input.flag("dryRun") || input.isJson()) return;
+  const { askPlan, isNothing, planLines } = await import("./plan.ts");
+  const plan = await askPlan(input, documents);
+  for (const line of planLines(plan)) print(line);
+  if (!isNothing(plan)) await confirm("Apply this?", false);
 }
 
 /** Shows what applying files would change, or what changed between two revisions. */
@@ -79,8 +91,26 @@ export async function describe(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   const document = await api.get(documentPath(target), { revision: input.text("revision") });
   if (input.isJson()) printJson(document);
-  else print(yamlText(document).trimEnd());
+  else {
+    print(yamlText(document).trimEnd());
+    const budget = target.startsWith("Record/") ? await budgetOf(api, document) : undefined;
+    if (budget !== undefined) print(`# ${budgetText(budget)}`);
+  }
   return ExitCode.done;
+}
+
+/** The failover budget of a Record as it is served; undefined where it has none, or the caller may not know. */
+async function budgetOf(
+  api: ApiClient,
+  document: unknown,
+): Promise<AnswerOf<"get", "/v1/explain">["budget"]> {
+  const name = textOf(memberOf(memberOf(document, "spec"), "name"));
+  try {
+    return (await api.get("/v1/explain", { name })).budget;
+  } catch (error) {
+    if (error instanceof ApiRefusal) return undefined;
+    throw error;
+  }
 }
 
 /** Opens a document in an editor and applies what was saved. */
@@ -227,7 +257,8 @@ export async function getDocuments(input: CommandInput): Promise<ExitCode> {
   return ExitCode.done;
 }
 
-function readPlaced(paths: readonly string[]): Placed[] {
+/** The documents of files, each with its place. Throws what cannot be read. */
+export function readPlaced(paths: readonly string[]): Placed[] {
   if (paths.length === 0)
     throw new CommandError(
       ExitCode.invalid,
@@ -250,7 +281,7 @@ function readPlaced(paths: readonly string[]): Placed[] {
 }
 
 /** Says each problem of a refusal with the place of its document in the files. */
-async function withPlaces<Answer>(
+export async function withPlaces<Answer>(
   documents: readonly Placed[],
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
@@ -276,7 +307,7 @@ function keyOf(raw: unknown): string {
   const metadata = memberOf(raw, "metadata");
   const name = textOf(memberOf(metadata, "name"));
   const namespace = textOf(memberOf(metadata, "namespace") ?? "default");
-  const path = ["Site", "DataSet", "Role", "Token", "Tenant", "Cell"].includes(kind)
+  const path = ["Site", "DataSet", "View", "Role", "Token", "Tenant", "Cell"].includes(kind)
     ? [kind, name]
     : [kind, namespace, name];
   return path.join("/");
@@ -294,6 +325,7 @@ function writeQuery(input: CommandInput): QueryOf<"post", "/v1/apply"> {
     publish,
     ...(input.flag("dryRun") ? { dryRun: "true" } : {}),
     ...(input.flag("allowShrink") ? { allowShrink: "true" } : {}),
+    ...(input.flag("breakGlass") ? { breakGlass: "true" } : {}),
   };
 }
 
@@ -307,11 +339,12 @@ function showApplied(input: CommandInput, answer: Applied): void {
   for (const { document, message } of answer.warnings) complain(`${document}: warning: ${message}`);
 }
 
-function showDifferences(change: Difference): void {
-  print(`${nameOf(change)} ${change.change}`);
+/** Shows what differs in a document, line by line. */
+export function showDifferences(change: Difference, show: (line: string) => void = print): void {
+  show(`${nameOf(change)} ${change.change}`);
   for (const { path, ...sides } of change.differences) {
-    if ("before" in sides) print(`  - ${path}: ${JSON.stringify(sides.before)}`);
-    if ("after" in sides) print(`  + ${path}: ${JSON.stringify(sides.after)}`);
+    if ("before" in sides) show(`  - ${path}: ${JSON.stringify(sides.before)}`);
+    if ("after" in sides) show(`  + ${path}: ${JSON.stringify(sides.after)}`);
   }
 }
 

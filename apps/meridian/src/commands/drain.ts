@@ -26,21 +26,29 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
     reason,
     actor: input.text("actor") ?? userInfo().username,
     expiresIn: input.requiredText("for"),
+    ...startOf(input),
+    ...returnOf(input),
+    ...(input.flag("force") ? { force: true } : {}),
+    ...(input.flag("breakGlass") ? { breakGlass: true } : {}),
+    precedence: input.text("precedence") ?? "manual",
   };
   const targets = await targetsOf(api, input.argument(0), input.flag("allMatching"));
   const reached = new Set<string>();
+  const lacks = new Set<string>();
   for (const target of targets) {
     const answer = await api.post("/v1/shifts", { ...request, target, dryRun: true });
     for (const endpoint of answer.reached) reached.add(endpoint);
+    for (const lack of answer.lacks ?? []) lacks.add(lack);
   }
   const emptied = percent < PERCENT_ALL ? [] : emptiedPools(await endpointsOf(api), reached);
   if (input.flag("dryRun")) {
-    if (input.isJson()) printJson({ targets, reached: [...reached], empties: emptied });
-    else describe(print, targets, reached, emptied);
+    if (input.isJson())
+      printJson({ targets, reached: [...reached], empties: emptied, lacks: [...lacks] });
+    else describe(print, targets, reached, [...emptied.map(emptiedText), ...lacks]);
     return ExitCode.done;
   }
   if (emptied.length > 0 || targets.length > 1) {
-    describe(complain, targets, reached, emptied);
+    describe(complain, targets, reached, [...emptied.map(emptiedText), ...lacks]);
     await confirm(`Move ${percent} % of the traffic away?`, input.flag("yes"));
   }
   const answers: unknown[] = [];
@@ -49,7 +57,45 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
   else
     for (const target of targets)
       print(
-        `${percent} % of ${target} moves away for ${request.expiresIn}; meridian undrain ${target} ends it`,
+        `${percent} % of ${target} moves away ${whenText(request)}; meridian undrain ${target} ends it`,
+      );
+  return ExitCode.done;
+}
+
+function startOf(input: CommandInput): { readonly startsAt?: string } {
+  const startsAt = input.text("startsAt");
+  return startsAt === undefined ? {} : { startsAt };
+}
+
+function returnOf(input: CommandInput): { readonly return?: string } {
+  const steps = input.text("return");
+  return steps === undefined ? {} : { return: steps };
+}
+
+function whenText(request: {
+  readonly expiresIn: string;
+  readonly startsAt?: string;
+  readonly return?: string;
+}): string {
+  const start = request.startsAt === undefined ? "" : `at ${request.startsAt} `;
+  const back = request.return === undefined ? "" : `, then comes back by ${request.return}`;
+  return `${start}for ${request.expiresIn}${back}`;
+}
+
+/** Has the shifts of a target, or one by its id, last longer or shorter. */
+export async function extend(input: CommandInput): Promise<ExitCode> {
+  const target = input.argument(0);
+  const answer = await clientOf(input).put("/v1/shifts", {
+    target,
+    expiresIn: input.requiredText("for"),
+    reason: input.text("reason"),
+    ...(input.flag("breakGlass") ? { breakGlass: true } : {}),
+  });
+  if (input.isJson()) printJson(answer);
+  else
+    for (const shift of answer.extended)
+      print(
+        `${shift.percent} % of ${shift.target} moves away until ${new Date(shift.expiresAtMs).toISOString()}`,
       );
   return ExitCode.done;
 }
@@ -58,13 +104,20 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
 export async function undrain(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
   const text = input.argument(0);
+  const isNow = input.flag("now");
   const running = async (): Promise<string[]> =>
     (await api.list("/v1/shifts")).map(({ target }) => target);
   const targets = text.includes("*")
     ? matching(text, [...new Set(await running())], input.flag("allMatching"))
     : [text];
   const answers: unknown[] = [];
-  for (const target of targets) answers.push(await api.delete("/v1/shifts", { target }));
+  const how = {
+    ...(isNow ? { now: "true" } : {}),
+    reason: input.text("reason"),
+    ...(input.flag("force") ? { force: "true" } : {}),
+    ...(input.flag("breakGlass") ? { breakGlass: "true" } : {}),
+  };
+  for (const target of targets) answers.push(await api.delete("/v1/shifts", { target, ...how }));
   if (input.isJson()) printJson(answers);
   else for (const target of targets) print(`Traffic of ${target} comes back`);
   return ExitCode.done;
@@ -125,9 +178,13 @@ function describe(
   write: (line: string) => void,
   targets: readonly string[],
   reached: ReadonlySet<string>,
-  emptied: readonly string[],
+  warnings: readonly string[],
 ): void {
   write(`Reaches by ${targets.join(", ")}:`);
   for (const endpoint of reached) write(`  ${endpoint}`);
-  for (const pool of emptied) write(`Empties ${pool}: no endpoint of it serves then`);
+  for (const warning of warnings) write(warning);
+}
+
+function emptiedText(pool: string): string {
+  return `Empties ${pool}: no endpoint of it serves then`;
 }

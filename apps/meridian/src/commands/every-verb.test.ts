@@ -17,7 +17,7 @@ import { completionScript } from "./completion.ts";
 /** Servers, a script, JSON lines as they are, and what another program prints. */
 const withoutJson: ReadonlySet<string> = new Set([
   ...["up", "control", "edge", "probe", "quickstart"],
-  ...["completion", "audit export", "bench dns"],
+  ...["completion", "audit export", "bench dns", "zone import", "zone export"],
 ]);
 
 function flagsOf({ flags }: OptionDefinition): string[] {
@@ -144,13 +144,18 @@ test("every verb that asks a server ends with 5 where there is none, and changes
     "[DOCUMENT]": "Pool/default/web",
     "[KIND]": "pools",
     "[NAME]": "www.example.org",
+    "<NAME=STATE...>": "eu=Off",
+    "<PLAN>": "to-us",
   };
-  const given = { file: [file], reason: "test", for: "1h", yes: true, state: join(folder, "none") };
+  const given = {
+    ...{ file: [file], reason: "test", for: "1h", yes: true, privateKeys: true },
+    state: join(folder, "none"),
+  };
   let count = 0;
   for (const { name, arguments: positional, options, run } of commands) {
     if (!options.some(({ flags }) => flags.startsWith("--context"))) continue;
-    // They ask the provider that a context names.
-    if (name === "login" || name === "logout") continue;
+    // They ask the provider that a context names; the doctor needs no server where it has files.
+    if (name === "login" || name === "logout" || name === "doctor") continue;
     const taken = positional
       .slice(0, name === "get" ? 1 : undefined)
       .map((each) => words[each.name] ?? "x");

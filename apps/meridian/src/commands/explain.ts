@@ -7,7 +7,7 @@ import type { ApiClient } from "../api-client.ts";
 import { clientOf } from "../api-target.ts";
 import { print, printJson } from "../output.ts";
 
-const asked = ["type", "client", "resolver", "at"] as const;
+const asked = ["type", "client", "resolver", "view", "at"] as const;
 /** Outcomes of a name that is not there (`Explanation.outcome`). */
 const outcomesNotFound: ReadonlySet<string> = new Set(["not served here", "no such name"]);
 

@@ -15,7 +15,11 @@ export async function failback(input: CommandInput): Promise<ExitCode> {
     complain(`${node} serves from tier ${latch.tier}`);
     await confirm("Go back to tier 1?", input.flag("yes"));
   }
-  const answer = await api.post("/v1/failback", {}, { node });
+  const how = {
+    reason: input.text("reason"),
+    ...(input.flag("breakGlass") ? { breakGlass: "true" } : {}),
+  };
+  const answer = await api.post("/v1/failback", {}, { node, ...how });
   if (input.isJson()) printJson(answer);
   else print(`${node} is back on tier 1`);
   return ExitCode.done;

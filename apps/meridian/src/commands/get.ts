@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { formatDuration } from "@meridian/core";
 import type { CommandInput } from "../command.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
-import type { ApiClient } from "../api-client.ts";
+import { memberOf, type ApiClient } from "../api-client.ts";
 import { clientOf } from "../api-target.ts";
 import {
   ageField,
@@ -61,12 +62,18 @@ const listPaths = [
   "/v1/policies",
   "/v1/health",
   "/v1/vantages",
+  "/v1/recoveryplans",
+  "/v1/recoveryruns",
   "/v1/shifts",
+  "/v1/approvals",
+  "/v1/drills",
   "/v1/latches",
+  "/v1/rollouts",
   "/v1/notifications",
   "/v1/controls",
   "/v1/edges",
   "/v1/shards",
+  "/v1/secondaries",
 ] as const;
 
 /** How each kind is shown; ages count from `nowMs`. */
@@ -136,12 +143,59 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("UNHEALTHY", "unhealthyCount", true),
       field("REPORTS", "reports", true),
     ],
+    recoveryplans: [
+      field("PLAN", "name"),
+      field("STEPS", "steps", true),
+      field("TRIGGERS", "triggers", true),
+      { title: "FINDINGS", value: (row) => findingsText(row["findings"]) },
+      seconds("OBJECTIVE", "objectiveMs"),
+      field("LAST RUN", "lastRun"),
+      field("STATE", "lastState"),
+      ageField("AGE", "lastAtMs", nowMs),
+      field("DESCRIPTION", "description"),
+    ],
+    recoveryruns: [
+      field("RUN", "name"),
+      field("STATE", "state"),
+      field("KIND", "mode"),
+      { title: "STEPS", value: (row) => `${String(row["done"])} of ${String(row["steps"])}` },
+      ageField("AGE", "createdAtMs", nowMs),
+      seconds("RECOVERY TIME", "recoveryMs"),
+      field("BY", "actor"),
+      field("REASON", "reason"),
+      field("NOW", "current"),
+    ],
     shifts: [
       field("ID", "id"),
       field("TARGET", "target"),
       percent("AWAY", "percent", 1),
+      timeField("STARTS", "startsAtMs"),
       timeField("ENDS", "expiresAtMs"),
+      { title: "RETURNS BY", value: returnText },
+      field("PRECEDENCE", "precedence"),
+      percent("MOVES NOW", "moves", 1),
+      field("OVERRULED BY", "overruledBy"),
       field("ACTOR", "actor"),
+      field("REASON", "reason"),
+    ],
+    drills: [
+      field("DRILL", "name"),
+      field("TARGET", "target"),
+      field("STATE", "state"),
+      timeField("NEXT", "nextAtMs"),
+      field("WAITS", "waits"),
+      { title: "LAST", value: (row) => textIn(row["last"], "outcome") },
+      { title: "REASON", value: (row) => textIn(row["last"], "reason") },
+    ],
+    approvals: [
+      field("ID", "id"),
+      field("STATE", "state"),
+      field("AUTHOR", "author"),
+      field("WANTS TO", "verb"),
+      field("ABOUT", "about"),
+      field("APPROVED", "approved", true),
+      field("NEEDED", "needed", true),
+      timeField("UNTIL", "expiresAtMs"),
       field("REASON", "reason"),
     ],
     notifications: [
@@ -156,6 +210,16 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("LAST ERROR", "lastError"),
     ],
     latches: [field("NODE", "name"), field("TIER", "tier", true)],
+    rollouts: [
+      field("ROLLOUT", "name"),
+      field("TARGET", "target"),
+      field("PHASE", "phase"),
+      field("WAVE", "wave", true),
+      field("STEP", "step", true),
+      percent("WEIGHT", "weight", 1),
+      ageField("SINCE", "changedAtMs", nowMs),
+      field("REASON", "reason"),
+    ],
     controls: [
       field("CONTROL", "name"),
       field("ROLE", "role"),
@@ -193,11 +257,35 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       { title: "LEAVING", value: (row) => textsOf(row["leaving"]) },
       field("MOST IN COMMON", "overlap", true),
     ],
+    secondaries: [
+      field("ZONE", "name"),
+      field("STATE", "state"),
+      field("SERIAL", "serial", true),
+      field("PRIMARY", "primary"),
+      ageField("TRANSFERRED", "takenMs", nowMs),
+      ageField("REFRESHED", "refreshedMs", nowMs),
+      timeField("EXPIRES", "expiresMs"),
+      field("FAILURES", "failures", true),
+      field("ERROR", "error"),
+    ],
   };
   return columns[kind];
 }
 
+/** A text of an object that may be missing. */
+function textIn(raw: unknown, name: string): string {
+  const value = memberOf(raw, name);
+  return typeof value === "string" ? value : "";
+}
+
 /** A column of times; empty where none is known. */
+/** `10%/1m`, of a shift that comes back by steps. */
+function returnText(row: Row): string {
+  const share = memberOf(row["return"], "percent");
+  const everyMs = memberOf(row["return"], "everyMs");
+  return typeof everyMs === "number" ? `${String(share)}%/${formatDuration(everyMs)}` : "";
+}
+
 function timeField(title: string, name: string): Column {
   const value = (row: Row): string => {
     const ms = row[name];
@@ -241,6 +329,17 @@ function answered(title: string, name: string, shown: (value: number) => string)
 
 function shareText(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
+}
+
+/** What is wrong with a plan; of what could be better only how much. */
+function findingsText(findings: unknown): string {
+  const all = rowsOf(findings);
+  const errors = all.filter(({ severity }) => severity === "error");
+  const texts = errors.map(({ step, message }) =>
+    step === "" ? String(message) : `${String(step)}: ${String(message)}`,
+  );
+  const warnings = all.length - errors.length;
+  return [...texts, ...(warnings === 0 ? [] : [`${warnings} warnings`])].join("; ");
 }
 
 function seconds(title: string, name: string): Column {

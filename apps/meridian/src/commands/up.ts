@@ -10,7 +10,14 @@ import { FirstAnswers } from "../first-answers.ts";
 import type { Server } from "../server.ts";
 import type { ServerOptions } from "../server-options.ts";
 import { accessOf } from "../access-options.ts";
-import { diagnosisOf, httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
+import {
+  diagnosisOf,
+  frontOf,
+  httpOf,
+  listenOf,
+  stateDirOf,
+  workersOf,
+} from "../server-settings.ts";
 import { stepBack, type Standby } from "../standby.ts";
 import { ServiceManager } from "../service-manager.ts";
 import { whenStopped } from "../stop-signal.ts";
@@ -48,6 +55,7 @@ export async function up(input: CommandInput, standby?: Standby): Promise<ExitCo
         ? undefined
         : { path: queryLog, every: input.wholeNumber("queryLogSample", 1, SAMPLE_MAX) ?? 1 },
     diagnosis: diagnosisOf(input),
+    front: frontOf(input),
     replace: input.flag("replace"),
     standby,
     allowEmpty: input.flag("allowEmpty"),

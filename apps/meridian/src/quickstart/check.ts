@@ -7,11 +7,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RRType } from "@meridian/dns";
+import { ApiClient } from "../api-client.ts";
 import { addressesOf, askDns } from "../dns-question.ts";
 import { ExitCode } from "../exit-code.ts";
 import { complain, print } from "../output.ts";
 import { Server } from "../server.ts";
-import { documentsFor } from "./documents.ts";
+import { documentsFor, triedDocuments } from "./documents.ts";
 import { places, type Place } from "./places.ts";
 import { Regions, regions, type Region } from "./regions.ts";
 
@@ -43,7 +44,8 @@ export async function checkQuickstart(probing: boolean): Promise<ExitCode> {
       allowEmpty: false,
       probing,
     });
-    await new Check(server.addresses[0] ?? "", started, startedAt).run();
+    const api = new ApiClient({ stateDir: join(folder, "state") });
+    await new Check(server.addresses[0] ?? "", started, startedAt, api).run();
     print(`All is well after ${seconds(performance.now() - startedAt)} s`);
     return ExitCode.done;
   } catch (error) {
@@ -61,8 +63,10 @@ class Check {
   readonly #server: string;
   readonly #regions: Regions;
   readonly #startedAt: number;
+  readonly #api: ApiClient;
 
-  constructor(server: string, started: Regions, startedAt: number) {
+  constructor(server: string, started: Regions, startedAt: number, api: ApiClient) {
+    this.#api = api;
     this.#server = server;
     this.#regions = started;
     this.#startedAt = startedAt;
@@ -75,6 +79,21 @@ class Check {
     await this.#canary();
     await this.#capacity();
     await this.#failover();
+    await this.#recovery();
+  }
+
+  /** What people are invited to try: a plan takes a region out, and its roll-back takes it in again. */
+  async #recovery(): Promise<void> {
+    const eu = required("eu");
+    await this.#api.post("/v1/apply", triedDocuments());
+    const reason = "the check";
+    await this.#api.post("/v1/recoveryruns", { plan: "shift-eu", reason });
+    const isAway = async (): Promise<boolean> =>
+      (await this.#ask("geo.example.org")) !== eu.address;
+    const ms = await this.#until("a recovery plan moves geo.example.org away", isAway);
+    print(`Ran plan "shift-eu": geo.example.org left the region after ${seconds(ms)} s`);
+    await this.#api.put("/v1/recoveryruns", { run: "shift-eu", order: "rollback", reason });
+    await this.#until("its roll-back takes that back", async () => !(await isAway()));
   }
 
   async #canary(): Promise<void> {

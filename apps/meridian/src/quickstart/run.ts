@@ -12,7 +12,7 @@ import { print } from "../output.ts";
 import { Server } from "../server.ts";
 import { httpOf, listenOf, stateDirOf, workersOf } from "../server-settings.ts";
 import { Clients } from "./clients.ts";
-import { documentsFor } from "./documents.ts";
+import { documentsFor, triedDocuments } from "./documents.ts";
 import { places } from "./places.ts";
 import { REGION_PORT, Regions, regions } from "./regions.ts";
 import { LiveTable } from "./live-table.ts";
@@ -40,11 +40,13 @@ export async function runQuickstart(input: CommandInput): Promise<ExitCode> {
       allowEmpty: false,
       probing: input.flag("probing"),
     });
+    const api = new ApiClient({ stateDir });
+    await api.post("/v1/apply", triedDocuments());
     const address = server.addresses[0] ?? "";
     for (const line of introduction(address, started.port, input.text("state"), server.httpAddress))
       print(line);
     const clients = qps === 0 ? undefined : new Clients(splitServer(address), names, qps);
-    const table = new LiveTable(new ApiClient({ stateDir }), qps);
+    const table = new LiveTable(api, qps);
     table.start();
     await stopped;
     table.close();
@@ -100,6 +102,13 @@ function introduction(
     `  ./bin/meridian drain site/eu --reason "trying it" --for 5m${stateFlag}`,
     `  ./bin/meridian undrain site/eu${stateFlag}`,
     ...(http === undefined ? [] : [`  curl ${http}/metrics`]),
+    "",
+    "A shift, a routing control and a recovery plan, each with its timeline drawn on a page:",
+    "",
+    ...["shift-eu", "switch-us", "recover-eu"].map(
+      (plan) =>
+        `  ./bin/meridian recovery run ${plan} --wait --yes --reason "trying it" --page ${plan}.html${stateFlag}`,
+    ),
     "",
     "Stop with Ctrl-C.",
     "",

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  outsideWork,
+  PlanEvaluations,
+  RecoveryRuns,
+  RecoveryTriggers,
+  Secrets,
+  ServedTraffic,
+  shiftWrites,
+  type ChangeGate,
+  type EdgeGateway,
+  type Embedded,
+  type Leading,
+  type Logger,
+  type RoutingControls,
+  type StateDocuments,
+} from "@meridian/control";
+
+/** How often it is looked whether edges have a change. */
+const EDGES_MS = 20;
+
+/** What recovery plans act on in a server. */
+export interface RecoveryScene {
+  readonly embedded: Embedded;
+  readonly state: StateDocuments;
+  readonly routing: RoutingControls;
+  /** Whether shifts are in a store that several controls share. */
+  readonly isShared: boolean;
+  readonly leading: () => Leading;
+  readonly gateway: () => EdgeGateway | undefined;
+  readonly name: string;
+  readonly secretsFolder: string;
+  /** What asks change policies before a run begins. */
+  readonly gate: ChangeGate;
+  readonly logger: Logger;
+}
+
+/** The recovery plans of a server: their runs, what begins them, and whether they would work. */
+export class Recovery {
+  readonly runs: RecoveryRuns;
+  readonly #triggers: RecoveryTriggers;
+  readonly #evaluations: PlanEvaluations;
+
+  constructor(scene: RecoveryScene) {
+    const { embedded, state, routing, isShared, leading, name, gate, logger } = scene;
+    const secrets = new Secrets(scene.secretsFolder, process.env);
+    const traffic = new ServedTraffic(embedded);
+    const common = { traffic, secrets, documents: () => state.documents, nowMs: Date.now };
+    const evaluations = new PlanEvaluations({
+      ...common,
+      served: () => `${embedded.epoch} ${embedded.revision}`,
+    });
+    this.#evaluations = evaluations;
+    this.runs = new RecoveryRuns({
+      ...{ state, routing, traffic, leading, name, gate, logger },
+      shifts: {
+        list: () => embedded.shifts(),
+        change: (put, ended) => embedded.changeShifts(put, ended),
+        ...(isShared ? { writes: shiftWrites } : {}),
+      },
+      work: outsideWork(traffic, secrets, Date.now),
+      findings: (plan) => evaluations.of(plan),
+      propagated: (signal) => propagated(scene, signal),
+      nowMs: Date.now,
+    });
+    this.#triggers = new RecoveryTriggers({
+      ...common,
+      ...{ runs: this.runs, logger, isLeading: () => leading() !== undefined },
+    });
+  }
+
+  start(): void {
+    this.runs.start();
+    this.#triggers.start();
+    this.#evaluations.start();
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([this.#triggers.close(), this.#evaluations.close()]);
+    await this.runs.close();
+  }
+}
+
+/** Resolves when what the store says now is answered here and at the edges that follow this control. */
+async function propagated(
+  { embedded, gateway }: RecoveryScene,
+  signal: AbortSignal,
+): Promise<void> {
+  await embedded.followShifts("a recovery plan moved traffic");
+  const { revision, sequence } = embedded;
+  while (gateway()?.hasEverywhere(revision, sequence) === false)
+    await sleep(EDGES_MS, undefined, { signal });
+}
