@@ -19,6 +19,7 @@ const folder = resolve(process.argv[2] ?? join(root, ".build/bundle"));
 const entries = {
   main: "apps/meridian/src/main.ts",
   worker: "packages/edge/src/worker.ts",
+  "signing-worker": "packages/edge/src/dnssec/signing-worker.ts",
   handler: "packages/edge/src/handler.ts",
   "verdict-worker": "packages/health/src/verdict-worker.ts",
   "compiler-entry": "packages/control/src/compiler-entry.ts",

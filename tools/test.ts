@@ -3,6 +3,7 @@
 // `npm test [-- PATH…]`: every test of the repository, or those in the files and folders named, under node:test.
 // The last thing it prints is the test runner's own summary; its exit code is the runner's.
 
+import { execFileSync } from "node:child_process";
 import { globSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import process from "node:process";
@@ -21,10 +22,18 @@ const testTimeoutMs = 180_000;
 /** All of them together: a file whose tests are done and whose process stays has no timeout of its own. */
 const allTestsLimitMs = 40 * 60_000;
 
-/** What the long suites do by default; `npm run check:all` asks for more. */
+/** What was compiled for one test file serves the next: they read the same packages, each in a process of its own. */
+const compiledFolder = join(root, ".build", "compiled");
+
+/** The command as it is installed, which the tests in processes of their own start. */
+const bundleFolder = join(root, ".build", "test-bundle");
+
+/** What the environment may say otherwise; `npm run check:all` asks more of the long suites. */
 const defaults: Readonly<Record<string, string>> = {
   MERIDIAN_TEST_FUZZ_SECONDS: "20",
   MERIDIAN_TEST_SEEDS: "200",
+  NODE_COMPILE_CACHE: compiledFolder,
+  MERIDIAN_TEST_PROGRAM: join(bundleFolder, "app", "main.js"),
 };
 
 /** Test files below `path`, or `path` itself where it is a file. Relative to the root, in a stable order. */
@@ -50,6 +59,9 @@ async function main(): Promise<void> {
     return;
   }
   process.chdir(root);
+  execFileSync(process.execPath, [join(root, "tools", "bundle.ts"), bundleFolder], {
+    stdio: "inherit",
+  });
   for (const [name, value] of Object.entries(defaults)) process.env[name] ??= value;
   await runAs(
     process.execPath,

@@ -311,8 +311,8 @@ class Decision {
       this.isAlias = true;
       return "ok";
     };
-    const isKept = this.#keeps(this.#policies.keyAt(21, branch), this.#branchSlot(branch) >>> 20);
-    const status = isKept ? follow(mode) : "dialed";
+    const dial = (this.#branchSlot(branch) >>> 20) & 0x3ff;
+    const status = this.#keeps(this.#policies.keyAt(21, branch), dial) ? follow(mode) : "dialed";
     if ((settings & 0x100) === 0 || status !== "unhealthy") return status;
     return follow("open") === "ok" ? "ok" : "stopped";
   }

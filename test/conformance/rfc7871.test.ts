@@ -15,6 +15,7 @@ import {
   type Message,
 } from "@meridian/dns";
 import { boundModel, boundZone } from "./bound-model.ts";
+import { exampleZone } from "./example-zone.ts";
 import { answerText } from "./message-text.ts";
 import { TestServer, wire } from "./test-server.ts";
 
@@ -79,6 +80,41 @@ test("§7.2.1: where the option is not used, the scope is 0: static data, negati
   assert.equal(ask("static.example.org.", inEu).ecs, "203.0.113.0/24/0");
   assert.equal(ask("nowhere.example.org.", inEu).ecs, "203.0.113.0/24/0");
   assert.deepEqual(ask("resolver.example.org.", inEu), { to: US, ecs: "203.0.113.0/24/0" });
+});
+
+test("§7.4: a referral and a name that does not exist hold for everyone, whatever the subnet: scope 0", () => {
+  const own = new TestServer({ zones: [exampleZone] });
+  const asked = (name: string): { rcode: number; aa: boolean; ecs: string } => {
+    const message = own.ask(name, RRType.A, { edns: raw(inEu) });
+    return { rcode: message.rcode, aa: message.flags.aa, ecs: ecsOf(message) };
+  };
+  const ecs = "203.0.113.0/24/0";
+  assert.deepEqual(asked("www.cut.example.org."), { rcode: Rcode.NOERROR, aa: false, ecs });
+  assert.deepEqual(asked("absent.example.org."), { rcode: Rcode.NXDOMAIN, aa: true, ecs });
+});
+
+test("§7.1.2: opting out without a family, or for IPv6, is no error and is answered alike", () => {
+  const neither = server.ask("app.example.org.", RRType.A, {
+    edns: raw([0, 0, 0, 0]),
+    source: euSource,
+  });
+  const ipv6 = server.ask("app.example.org.", RRType.A, {
+    edns: raw([0, 2, 0, 0]),
+    source: euSource,
+  });
+  for (const message of [neither, ipv6]) {
+    assert.equal(message.rcode, Rcode.NOERROR);
+    assert.equal(answerText(message).answer[0]?.split(" ").at(-1), EU);
+  }
+  assert.equal(ecsOf(ipv6), "::/0/0");
+  const echoed = findOption(neither.edns?.options ?? [], 8);
+  assert.deepEqual([...(echoed?.data ?? [])], [0, 0, 0, 0]);
+});
+
+test("the option given twice is a format error", () => {
+  const option = { code: 8, data: Uint8Array.from(inEu) };
+  const message = server.ask("app.example.org.", RRType.A, { edns: { options: [option, option] } });
+  assert.equal(message.rcode, Rcode.FORMERR);
 });
 
 test("ecs-only knows nothing of a client without ECS", () => {

@@ -15,10 +15,14 @@ import {
   type QueryOptions,
 } from "@meridian/dns";
 import {
+  EdgeSigning,
+  type AheadSigner,
   QueryHandler,
+  SILENT_LOGGER,
   ServedSnapshot,
   WorkerCounters,
   type QueryHandlerOptions,
+  type SigningMessage,
 } from "@meridian/edge";
 import {
   Admin,
@@ -31,6 +35,7 @@ import {
   Section,
   Verdict,
   World,
+  type SigningMaterial,
 } from "@meridian/snapshot";
 import {
   writePolicies,
@@ -173,6 +178,23 @@ export class TestServer {
   served(revision: number): ServedSnapshot {
     const reader = new OverlayReader(this.overlay.buffer, this.overlay.slotCount, 0);
     return new ServedSnapshot(revision, this.world, reader);
+  }
+
+  /** Signs zones from now on; what is told to `ahead`, too, of all that is served. Returns what the query path was told. */
+  sign(materials: readonly SigningMaterial[], ahead?: AheadSigner): SigningMessage {
+    const signing = new EdgeSigning(SILENT_LOGGER);
+    signing.take(materials);
+    const message = signing.message(1, this.world);
+    assert.ok(message !== undefined);
+    this.handler.sign(message);
+    const { buffer: overlay, slotCount } = this.overlay;
+    const { orders } = message;
+    ahead?.serve({
+      ...{ kind: "snapshot", revision: 1, world: this.world.share(), overlay, slotCount },
+      ...(orders === undefined ? {} : { orders }),
+    });
+    ahead?.sign(message);
+    return message;
   }
 
   /** Publishes one endpoint's new slot, and the new epoch of its pool. */

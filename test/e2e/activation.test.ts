@@ -8,15 +8,15 @@ import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { closeSync, readSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { loadNative } from "@meridian/native";
 import { tcpClient, udpClient } from "../conformance/dns-client.ts";
+import { program } from "../program.ts";
 import { addressesIn, queryFor } from "./ask.ts";
 import { plainDocuments } from "./documents.ts";
 import { temporaryFolder, until } from "./process.ts";
 
-const main = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
 const START_MS_MAX = 15_000;
 const question = queryFor("www.e2e.example.", "A");
 const loaded = loadNative();
@@ -99,7 +99,7 @@ async function launch(
   const flags = ["--state", join(files, "../state"), "--http", "none", "--workers", "1"];
   const child = spawn(
     "/bin/sh",
-    ["-c", 'LISTEN_PID=$$ exec "$@"', "sh", process.execPath, main, "up", "-f", files, ...flags],
+    ["-c", 'LISTEN_PID=$$ exec "$@"', "sh", process.execPath, program, "up", "-f", files, ...flags],
     {
       stdio: ["ignore", "ignore", "pipe", ...sockets],
       env: { ...process.env, ...env, LISTEN_FDS: String(sockets.length) },

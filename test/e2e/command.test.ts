@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { udpClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
-import { document, failoverDocuments, plainDocuments, type Pair } from "./documents.ts";
+import { failoverDocuments, plainDocuments, type Pair } from "./documents.ts";
 import {
   EndpointProcess,
   ServerProcess,
@@ -126,53 +126,17 @@ test("the query log has a line for each query asked, and explain --replay gives 
   assert.match(String(await server.api("/metrics")), /dns_queries_total\{transport="udp"\} 1\d\n/);
 });
 
-test("delegation tells what the parent of a served zone has to hold, and whether it does", async (t) => {
+test("delegation tells what the parent of a served zone has to hold", async (t) => {
   const folder = temporaryFolder(t);
-  const start = async (name: string, documents: string): Promise<number> => {
-    const files = join(folder, `${name}.yaml`);
-    writeFileSync(files, documents);
-    const port = await freePort();
-    await ServerProcess.start(t, { files, stateDir: join(folder, name), port });
-    return port;
-  };
-  const parentZone = (glue: string): string =>
-    document("Zone", "example", {
-      origin: "example",
-      nameServers: [{ name: "ns.example", addresses: ["127.0.0.1"] }],
-      records: [
-        { name: "e2e", type: "NS", values: ["ns.e2e.example."] },
-        { name: "ns.e2e", type: "A", values: [glue] },
-      ],
-    });
-  const port = await start("child", plainDocuments("192.0.2.1"));
-  const flags = ["--state", join(folder, "child")];
-  const printed = await meridian("delegation", "e2e.example", ...flags);
+  const files = join(folder, "child.yaml");
+  const stateDir = join(folder, "child");
+  writeFileSync(files, plainDocuments("192.0.2.1"));
+  await ServerProcess.start(t, { files, stateDir, port: await freePort() });
+  const printed = await meridian("delegation", "e2e.example", "--state", stateDir);
   assert.equal(printed.code, 0, printed.stderr);
   assert.match(printed.stdout, /^e2e\.example\. +86400 IN NS +ns\.e2e\.example\.$/m);
   assert.match(printed.stdout, /^ns\.e2e\.example\. +86400 IN A +127\.0\.0\.1$/m);
-  assert.equal((await meridian("delegation", "nowhere.example", ...flags)).code, 4);
-
-  for (const [name, glue, code, line] of [
-    [
-      "right",
-      "127.0.0.1",
-      0,
-      /^; good: parent .* holds glue for ns\.e2e\.example\. 127\.0\.0\.1$/m,
-    ],
-    ["wrong", "192.0.2.9", 1, /^; WRONG: parent .* 192\.0\.2\.9, expected 127\.0\.0\.1$/m],
-  ] as const) {
-    const parent = await start(name, parentZone(glue));
-    const checked = await meridian(
-      ...["delegation", "e2e.example", "--check", "--parent", `127.0.0.1:${parent}`],
-      ...["--port", String(port), ...flags],
-    );
-    assert.equal(checked.code, code, checked.stdout);
-    assert.match(checked.stdout, line);
-    assert.match(
-      checked.stdout,
-      /^; good: ns\.e2e\.example\. \(127\.0\.0\.1:\d+\) answers for the zone$/m,
-    );
-  }
+  assert.equal((await meridian("delegation", "nowhere.example", "--state", stateDir)).code, 4);
 });
 
 test("commands say that there is no server, and check shows every problem with its place", async (t) => {

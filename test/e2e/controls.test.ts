@@ -52,6 +52,52 @@ apiVersion: meridian.dev/v1alpha1
 kind: Record
 metadata: { name: www }
 spec: { name: www.controls.example, pool: web }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: { name: left }
+spec: { members: { one: { address: 192.0.2.101 } } }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: { name: right }
+spec: { members: { one: { address: 192.0.2.102 } } }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: sides }
+spec:
+  root: order
+  nodes:
+    order: { failover: { tiers: [{ branches: [{ pool: left }] }, { branches: [{ pool: right }] }] } }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Record
+metadata: { name: switched }
+spec: { name: switched.controls.example, policy: sides }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: ControlPanel
+metadata: { name: sides }
+spec: {}
+---
+apiVersion: meridian.dev/v1alpha1
+kind: RoutingControl
+metadata: { name: left }
+spec: { panel: sides, targets: [pool/default/left] }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: RoutingControl
+metadata: { name: right }
+spec: { panel: sides, targets: [pool/default/right] }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: SafetyRule
+metadata: { name: somewhere }
+spec:
+  panel: sides
+  assertion: { controls: [left, right] }
+  require: { any: {} }
 `;
 }
 
@@ -155,10 +201,10 @@ test(
       await startEdge(t, scene, "eu-1", [2, 0]),
     ];
     const clients = edges.map(({ client }) => client);
-    const answered = async (address: string): Promise<void> => {
+    const answered = async (address: string, name = "www"): Promise<void> => {
       await until(`${address} of all edges`, LOOK_MS_MAX, async () => {
         const found = await Promise.all(
-          clients.map((each) => ask(each, "www.controls.example", "A")),
+          clients.map((each) => ask(each, `${name}.controls.example`, "A")),
         );
         return found.every(([only]) => only === address);
       });
@@ -220,6 +266,19 @@ test(
     };
     for (const control of controls.keys()) await shifted(control);
 
+    // A switch is turned at one control, and refused at another where a safety rule objects.
+    const turn = (control: number, change: string): ReturnType<typeof meridian> =>
+      meridian(
+        ...["control", "set", change, "--reason", "test"],
+        ...["--state", controls[control]?.stateDir ?? ""],
+      );
+    const turned = await turn(0, "left=Off");
+    assert.equal(turned.code, 0, turned.stderr);
+    await answered("192.0.2.102", "switched");
+    const unsafe = await turn(1, "right=Off");
+    assert.equal(unsafe.code, 3, unsafe.stderr);
+    assert.match(unsafe.stderr, /SafetyRule "somewhere" wants at least 1 of left, right On/);
+
     // The leader dies; another leads, and edges that followed it go on to another control.
     const leader = controls.findIndex(({ log }) => /"msg":"Leads the controls/.test(log));
     assert.ok(leader >= 0);
@@ -235,6 +294,10 @@ test(
     assert.notEqual(refused.code, 0);
     assert.match(refused.stderr, /^Cannot .*etcd/);
     await answered("192.0.2.3");
+    const unturned = await turn(other, "left=On");
+    assert.notEqual(unturned.code, 0);
+    assert.match(unturned.stderr, /^Cannot .*etcd/);
+    await answered("192.0.2.102", "switched");
     for (const index of dead) etcd.startMember(index);
     await etcd.ready();
     await change(other, "192.0.2.3", "192.0.2.4");
@@ -245,6 +308,10 @@ test(
     await Promise.all(controls.map((control) => control.start(/"msg":"Serving edges"/)));
     await change(leader, "192.0.2.4", "192.0.2.5");
     for (const control of controls.keys()) await shifted(control);
+    await answered("192.0.2.102", "switched");
+    const returned = await turn(leader, "left=On");
+    assert.equal(returned.code, 0, returned.stderr);
+    await answered("192.0.2.101", "switched");
 
     // A store is restored to what it was: its revisions are lower, its epoch is later, and edges follow.
     const backup = join(folder, "backup.jsonl");

@@ -72,12 +72,13 @@ async function startControl(
   const state = await stateOf(t, shared?.store);
   const refusals = new RefusalLog(temporaryFolder(t));
   const gateway = await EdgeGateway.open({
+    notified: () => {},
     name: "control",
     site: "",
     version: "0.0.0",
     control: () => Promise.reject(new Error("nobody asks")),
     state,
-    keyPath: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),
+    keyPlace: shared?.keyPath ?? join(temporaryFolder(t), "sealing.key"),
     stateFolder: temporaryFolder(t),
     leading: () => ({}),
     listen: "127.0.0.1:0",
@@ -85,6 +86,7 @@ async function startControl(
     refusals,
     copyPath: join(temporaryFolder(t), "copy.jsonl"),
     hear: () => {},
+    update: () => Promise.reject(new Error("nobody sends any")),
     logger: { info: log, warn: log, error: log },
     clock: { wallMs: () => control.nowMs, monotonicMs: () => performance.now() },
   });

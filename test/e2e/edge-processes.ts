@@ -5,8 +5,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { program } from "../program.ts";
 import type { Pair } from "./documents.ts";
 import {
   EndpointProcess,
@@ -17,7 +18,6 @@ import {
   until,
 } from "./process.ts";
 
-const main = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
 const LOG_MS_MAX = 15_000;
 
 /** One process, and others like it after it. */
@@ -53,7 +53,7 @@ export class PlaneProcess {
 
   /** Starts a process and waits for a line of its log. */
   async start(line: RegExp, more: readonly string[] = []): Promise<void> {
-    const child = spawn(process.execPath, [main, ...this.#arguments, ...more], {
+    const child = spawn(process.execPath, [program, ...this.#arguments, ...more], {
       stdio: ["ignore", "inherit", "pipe"],
     });
     this.#log = "";

@@ -52,6 +52,7 @@ test("two edges answer what control says, and go on without it", async (t) => {
     ],
   );
 
+  assert.match(listed.stdout, /"dns": \[\s*"127\.0\.0\.\d+:\d+"/, "where it answers");
   const table = await meridian("get", "edges", "--state", control.stateDir);
   const tomorrow = new Date(Date.now() + 24 * 3_600_000).toISOString().slice(0, 10);
   assert.match(table.stdout, new RegExp(`CERT ENDS.*\\n.* ${tomorrow}T\\S+Z`));

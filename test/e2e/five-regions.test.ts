@@ -10,9 +10,11 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 import { needs } from "../needs.ts";
+import { until } from "./process.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const MS_MAX = 180_000;
+const LAST = "== all typed";
 
 const skip =
   needs("etcd", "etcd-server") || needs("dig", "bind9-dnsutils") || needs("bash", "bash");
@@ -45,12 +47,18 @@ test("the guide from one machine to five regions works as typed", { skip }, asyn
   let [said, errors] = ["", ""];
   shell.stdout.setEncoding("utf8").on("data", (chunk: string) => (said += chunk));
   shell.stderr.setEncoding("utf8").on("data", (chunk: string) => (errors += chunk));
-  shell.stdin.end(blocks.map((block, index) => `echo "== ${index}"\n${block}`).join(""));
+  const typed = blocks.map((block, index) => `echo "== ${index}"\n${block}`).join("");
+  shell.stdin.end(`${typed}\necho "${LAST}"\n`);
   await once(shell, "exit");
   clearTimeout(timer);
   assert.equal(shell.exitCode, 0, `${said}\n${errors}`);
+  // What it has written may be read after its end.
+  await until("the shell's last word", MS_MAX, () => said.includes(LAST));
 
-  const parts = said.split(/^== \d+$/m).slice(1);
+  const parts = said
+    .replace(LAST, "")
+    .split(/^== \d+$/m)
+    .slice(1);
   assert.equal(parts.length, blocks.length);
   const after = (command: string): string =>
     parts[blocks.findIndex((block) => block.includes(command))] ?? "";

@@ -5,14 +5,13 @@
 // needs the right to listen there.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { test, type TestContext } from "node:test";
 import { udpClient } from "../conformance/dns-client.ts";
-import { needs, programPath } from "../needs.ts";
+import { needs } from "../needs.ts";
+import { startDaemon } from "../peers/daemon.ts";
 import { ask } from "./ask.ts";
 import {
   EndpointProcess,
@@ -57,14 +56,15 @@ test("the guide's delegation and alias work through BIND and Unbound", { skip },
   assert.equal(printed.code, 0, printed.stderr);
   const parentPort = await startParent(t, folder, printed.stdout);
 
-  const parent = `127.0.0.1:${parentPort}`;
+  const resolverPort = await startResolver(t, folder, parentPort);
   const checked = await meridian(
-    ...["delegation", "gtm.example.org", "-f", files, "--check", "--parent", parent],
+    ...["doctor", "gtm.example.org", "-f", files, "--state", join(folder, "state")],
+    ...["--parent", `127.0.0.1:${parentPort}`, "--resolver", `127.0.0.1:${resolverPort}`],
   );
   assert.equal(checked.code, 0, checked.stdout);
-  assert.equal(checked.stdout.match(/; good:/g)?.length, 5);
+  assert.match(checked.stdout, /^gtm\.example\.org: 0 errors, /m);
 
-  const resolver = await udpClient("127.0.0.1", await startResolver(t, folder, parentPort));
+  const resolver = await udpClient("127.0.0.1", resolverPort);
   t.after(() => resolver.close());
   const answer = (): Promise<string[]> => ask(resolver, "www.example.org", "A", true);
   await until("Unbound to resolve the alias", READY_MS_MAX, async () => {
@@ -74,17 +74,6 @@ test("the guide's delegation and alias work through BIND and Unbound", { skip },
   await until("the answer to change at Unbound", CHANGE_MS_MAX, async () => {
     return (await answer()).join(" ") === "127.0.0.44";
   });
-});
-
-test("delegation --check says what is missing at the parent", { skip }, async (t) => {
-  const folder = temporaryFolder(t);
-  const parentPort = await startParent(t, folder, "");
-  const checked = await meridian(
-    ...["delegation", "gtm.example.org", "-f", example, "--check"],
-    ...["--parent", `127.0.0.1:${parentPort}`, "--port", String(await freePort())],
-  );
-  assert.equal(checked.code, 1);
-  assert.match(checked.stdout, /WRONG: parent .* names no name servers, expected ns1\.gtm/);
 });
 
 test("the guide shows the example, and what delegation prints of it", async () => {
@@ -168,32 +157,6 @@ stub-zone:
   );
   await startDaemon(t, "unbound", ["-d", "-c", configuration], /start of service/);
   return port;
-}
-
-/** Starts a daemon in the foreground and waits until it says that it is ready. */
-async function startDaemon(
-  t: TestContext,
-  program: string,
-  flags: readonly string[],
-  ready: RegExp,
-): Promise<void> {
-  const child = spawn(programPath(program) ?? program, flags, {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  t.after(async () => {
-    if (child.exitCode !== null) return;
-    child.kill("SIGTERM");
-    await once(child, "exit");
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (chunk: string) => {
-      output += chunk;
-    });
-  await until(`${program} to be ready`, READY_MS_MAX, () => {
-    if (child.exitCode !== null) throw new Error(`${program} ended: ${output}`);
-    return ready.test(output);
-  });
 }
 
 /** Why this process may not listen there, or false. */

@@ -10,10 +10,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { request, type IncomingMessage } from "node:http";
 import { createServer } from "node:net";
 import { availableParallelism, loadavg, networkInterfaces, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { program } from "../program.ts";
 
-const main = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
 const endpointProcess = join(import.meta.dirname, "endpoint-process.ts");
 const START_MS_MAX = 60_000;
 const LOOK_MS = 10;
@@ -26,8 +26,13 @@ export interface Ended {
 }
 
 /** Runs a command to its end. */
-export async function meridian(...args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+export function meridian(...args: readonly string[]): Promise<Ended> {
+  return runProgram(program, args);
+}
+
+/** Runs a command of another `program` than the tests' to its end. */
+export async function runProgram(path: string, args: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [path, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const [stdout, stderr] = [gather(child, "stdout"), gather(child, "stderr")];
   await once(child, "close");
   return { code: child.exitCode, stdout: stdout(), stderr: stderr() };
@@ -67,7 +72,7 @@ export class ServerProcess {
     this.#child = spawn(
       process.execPath,
       [
-        ...[setup.program ?? main, "up", "--file", files, "--state", stateDir, "--http", "none"],
+        ...[setup.program ?? program, "up", "--file", files, "--state", stateDir, "--http", "none"],
         ...["--workers", "2", "--listen", ...listen, ...flags],
       ],
       { stdio: ["ignore", "inherit", "pipe"] },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Two controls on one store. The one that has the edges dies while they check a revision: the other, which had nobody to ask, neither
-// sends it to all, nor forgets it.
+// sends it to all, nor forgets it. And a change that is to be checked, whatever its size, is so at the other control.
 
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
@@ -9,11 +9,14 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { EtcdCluster, etcdMissing } from "../../packages/control/src/testing/store-parts.ts";
 import { udpClient } from "../conformance/dns-client.ts";
+import { askControl } from "../faults/cluster.ts";
 import { ask } from "./ask.ts";
 import { PlaneProcess, joinedFolder } from "./edge-processes.ts";
 import { freePort, meridian, temporaryFolder, until, type Ended } from "./process.ts";
 
 const LOOK_MS_MAX = 60_000;
+/** One name more or less of them is a small change. */
+const NAMES = 200;
 
 interface Scene {
   readonly controls: readonly PlaneProcess[];
@@ -85,6 +88,8 @@ test(
     await until("the first answers", LOOK_MS_MAX, async () => {
       return (await answers()) === "192.0.2.1 192.0.2.1";
     });
+    // Before the first zones there was nothing to check them against: no edge began without any.
+    for (const { log } of edges) assert.equal(log.match(/Serving a new revision/g)?.length, 1, log);
     for (const edge of edges) edge.signal("SIGSTOP");
     const bad = await apply(0, '{name: www, type: SRV, values: ["0 0 1 ns.staged.example."]}');
     assert.equal(bad.code, 0, bad.stderr);
@@ -105,16 +110,48 @@ test(
     const next = await apply(0, '{name: www, type: A, values: ["192.0.2.2"]}', "--wait");
     assert.match(next.stderr, /is live on 2 edges/);
     assert.equal(await answers(), "192.0.2.2 192.0.2.2");
+
+    // The one without edges is asked, and the other has them: they cannot answer, so what goes to one of them first stays so.
+    for (const edge of edges) edge.signal("SIGSTOP");
+    const wished = '{name: www, type: A, values: ["192.0.2.3"]}';
+    const applied = await apply(0, wished, "--publish", "progressive", "--output", "json");
+    assert.equal(applied.code, 0, applied.stderr);
+    const { snapshot }: { readonly snapshot: number } = JSON.parse(applied.stdout);
+    const canaries: string[] = [];
+    await until("the change at the other control", LOOK_MS_MAX, async () => {
+      const found = await publicationAt(second, snapshot);
+      canaries.push(...(found.canaries ?? []));
+      return canaries.length > 0;
+    });
+    for (const edge of edges) edge.signal("SIGCONT");
+    await until("the change at both edges", LOOK_MS_MAX, async () => {
+      return (await answers()) === "192.0.2.3 192.0.2.3";
+    });
   },
 );
 
+async function publicationAt(
+  { stateDir }: PlaneProcess,
+  revision: number,
+): Promise<{ readonly canaries?: readonly string[] }> {
+  const asking = { method: "GET", path: `/v1/publication?revision=${revision}` } as const;
+  const { status, body } = await askControl({ stateDir }, asking);
+  assert.equal(status, 200, body);
+  const view: { readonly canaries?: readonly string[] } = JSON.parse(body);
+  return view;
+}
+
 function zoneDocument(records: string): string {
+  const others = Array.from(
+    { length: NAMES },
+    (_, index) => `, {name: n${index}, type: A, values: ["192.0.2.9"]}`,
+  ).join("");
   return `apiVersion: meridian.dev/v1alpha1
 kind: Zone
 metadata: {name: staged.example}
 spec:
   origin: staged.example
   nameServers: [{name: ns.staged.example, addresses: [127.0.0.1]}]
-  records: [${records}]
+  records: [${records}${others}]
 `;
 }

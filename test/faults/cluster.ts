@@ -3,17 +3,17 @@
 // The whole of Meridian on machines of a lab: three of etcd, three controls and four edges, and an address that counts what was written.
 
 import { request } from "node:http";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
 import { ask } from "../e2e/ask.ts";
 import { document } from "../e2e/documents.ts";
 import { meridian, until } from "../e2e/process.ts";
+import { program } from "../program.ts";
 import type { Lab, Machine, Program } from "./lab.ts";
 import type { Preloads } from "./preloads.ts";
 
 /** The command of this checkout. */
-export const MAIN: string = resolve(import.meta.dirname, "../../apps/meridian/src/main.ts");
 const relay = join(import.meta.dirname, "relay.ts");
 /** One way, least and most. */
 const FAR_MS = [40, 80];
@@ -27,8 +27,6 @@ const DNS_PORT = 53;
 const DISK_BYTES = 256 << 20;
 
 const QUERY_LOG = "queries.jsonl";
-/** One query in so many is logged. */
-const SAMPLE = 50;
 const PLACE_PORT = 8080;
 export const SERVICE_NAME = "service.faults.example";
 export const COUNTER_NAME = "counter.faults.example";
@@ -138,7 +136,7 @@ export class Cluster {
   }
 
   /** Resolves when every edge answers the counter's first value, 0. Controls and edges run from `script`. */
-  static async start(lab: Lab, preloads: Preloads, script: string = MAIN): Promise<Cluster> {
+  static async start(lab: Lab, preloads: Preloads, script: string = program): Promise<Cluster> {
     const stores = etcdMembers(lab);
     for (const store of stores) store.spawn();
     await until("etcd", START_MS_MAX, () =>
@@ -153,7 +151,7 @@ export class Cluster {
       members.map(({ machine }) => `https://${machine.address}:${EDGES_PORT}`),
     );
     const edges = [near, near, near, far].map((urls = [], index) =>
-      edgeMember(lab, `edge${index}`, urls, script === MAIN),
+      edgeMember(lab, `edge${index}`, urls),
     );
     const places = [0, 1].map((index) => placeMember(lab, `place${index}`));
     for (const place of places) await place.start();
@@ -230,7 +228,10 @@ export interface ControlAnswer {
 }
 
 /** Asks one control over the socket in its state folder. */
-export async function askControl(control: Member, asking: Asked): Promise<ControlAnswer> {
+export async function askControl(
+  control: Pick<Member, "stateDir">,
+  asking: Asked,
+): Promise<ControlAnswer> {
   const { method, path, body = "", headers, timeoutMs = API_MS_MAX } = asking;
   const answered = Promise.withResolvers<ControlAnswer>();
   const asked = request({
@@ -334,13 +335,12 @@ function controlMembers(lab: Lab, stores: readonly Member[], preloads: Preloads)
   });
 }
 
-/** Where an edge logs a sample of what it answers. */
+/** Where an edge logs what it answers. */
 export function queryLogOf({ machine }: Member): string {
   return join(machine.folder, QUERY_LOG);
 }
 
-/** With `isLogging` it logs a sample of what it answers, which older versions do not know. */
-function edgeMember(lab: Lab, name: string, urls: readonly string[], isLogging: boolean): Member {
+function edgeMember(lab: Lab, name: string, urls: readonly string[]): Member {
   const machine = lab.machine(name);
   const stateDir = join(machine.smallDisk("disk", DISK_BYTES), "state");
   return new Member(machine, stateDir, {
@@ -350,9 +350,8 @@ function edgeMember(lab: Lab, name: string, urls: readonly string[], isLogging: 
     arguments: [
       ...["edge", ...urls.flatMap((url) => ["--control", url]), "--state", stateDir],
       ...["--listen", `${machine.address}:${DNS_PORT}`, "--workers", "1"],
-      ...(isLogging
-        ? ["--query-log", join(machine.folder, QUERY_LOG), "--query-log-sample", String(SAMPLE)]
-        : []),
+      // Any answer may look wrong, and be asked for again.
+      ...["--query-log", join(machine.folder, QUERY_LOG), "--query-log-sample", "1"],
     ],
   });
 }

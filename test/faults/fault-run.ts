@@ -17,7 +17,14 @@ import {
 } from "./cluster.ts";
 import { RECOVERY_MS, faultsOf, type Happened } from "./faults.ts";
 import { figuresOf, keepSeen, type FaultRunFigures } from "./figures.ts";
-import { FIRST_PLACE, type Bounds, type Outage } from "./judgement.ts";
+import {
+  FIRST_PLACE,
+  suspects,
+  type Answer,
+  type Bounds,
+  type Observed,
+  type Outage,
+} from "./judgement.ts";
 import { Lab } from "./lab.ts";
 import { watchLoad } from "./load.ts";
 import { Observer } from "./observer.ts";
@@ -35,6 +42,9 @@ const LONG_MS = [12_000, 20_000] as const;
 const QUIET_MS = [2000, 13_000] as const;
 const END_MS_MAX = 60_000;
 const OUTAGE_MS = 25_000;
+/** How often edges are asked for what looks wrong, and how long after a question an edge has logged its answer: one that was held is waited for 5 s. */
+const SUSPECTS_MS = 10_000;
+const LOGGED_MS = 8000;
 
 /**
  * What the run is judged by; see "How new an answer is" in docs/internals/controls.md. A verdict takes 3.1 s by the check's interval, time-out and
@@ -78,33 +88,46 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultRunFigure
         `"${addresses.join(" ")}"`,
     });
     const replays = new Replays(
-      cluster.edges.map((member) => ({ member, path: queryLogOf(member) })),
+      cluster.edges.map((edge) => ({ edge, path: queryLogOf(edge) })),
+      { counterName: COUNTER_NAME, valueOf },
     );
     const writer = new Writer(controls, firstRevision, new Pcg32(seed + 1));
     const ended = new AbortController();
-    const background = Promise.all([die(places[0]!, ended.signal), watchLoad(ended.signal)]);
+    const outages: Outage[] = [];
+    const asked = askOfSuspects({ observer, writer, outages, replays }, ended.signal);
+    const background = Promise.all([
+      die(places[0]!, outages, ended.signal),
+      watchLoad(ended.signal),
+      asked,
+    ]);
     await sleep(CALM_MS);
     const happened =
       old === undefined
         ? await happen(options, { lab, cluster, preloads })
         : await upgrade(cluster, say);
     ended.abort();
-    const [outages, loads] = await background;
+    const [, loads] = await background;
     await writer.stop();
-    await replays.stop();
     const commits = await commitsOf(controls[0]!);
     const last = commits.at(-1)?.value;
-    const { writes, history } = writer;
-    const { sightings, resolutions, sendings } = observer;
-    const seen = {
-      ...{ writes, commits, history, sightings, resolutions, sendings, outages, loads },
-      ...{ ...happened, replays: replays.replays },
-    };
-    if (options.keep !== undefined) keepSeen(options.keep, seen);
     const isServed = ({ name }: { name: string }): boolean =>
       observer.sightings.findLast(({ edge }) => edge === name)?.value === last;
-    await until(`the value ${last} at every edge`, END_MS_MAX, () => edges.every(isServed));
+    const served = await Promise.allSettled([
+      until(`the value ${last} at every edge`, END_MS_MAX, () => edges.every(isServed)),
+    ]);
     await observer.stop();
+    await replays.stop();
+    const { writes, history } = writer;
+    const { sightings, resolutions, sendings } = observer;
+    const { counts, hindrances, takeovers } = happened;
+    const observed = {
+      ...{ writes, commits, sightings, resolutions, sendings, outages, loads },
+      ...{ hindrances, takeovers, replays: replays.replays },
+    };
+    await replays.ask(suspects(observed, BOUNDS));
+    const seen = { ...observed, counts, history };
+    if (options.keep !== undefined) keepSeen(options.keep, seen);
+    for (const each of served) if (each.status === "rejected") throw each.reason;
     return figuresOf(seen, BOUNDS);
   } finally {
     if (options.keep !== undefined) keepOutputs(options.keep, lab);
@@ -149,19 +172,52 @@ function keepOutputs(folder: string, lab: Lab): void {
     copyFileSync(join(lab.folder, path), join(folder, path.replace("/output", "")));
 }
 
+/** While the run goes on: what looks wrong of the answers that edges must have logged by now. */
+async function askOfSuspects(
+  {
+    observer,
+    writer,
+    outages,
+    replays,
+  }: {
+    readonly observer: Observer;
+    readonly writer: Writer;
+    readonly outages: readonly Outage[];
+    readonly replays: Replays;
+  },
+  ended: AbortSignal,
+): Promise<void> {
+  let fromMs = 0;
+  while (!ended.aborted) {
+    await sleep(SUSPECTS_MS, undefined, { signal: ended }).catch(() => undefined);
+    const untilMs = performance.now() - LOGGED_MS;
+    const isNew = ({ askedMs }: Answer): boolean => fromMs <= askedMs && askedMs < untilMs;
+    const commits = writer.writes.flatMap(({ value, revision }) =>
+      revision === undefined ? [] : [{ value, revision }],
+    );
+    const observed: Observed = {
+      ...{ writes: writer.writes, commits, outages, replays: [], resolutions: [] },
+      ...{ hindrances: [], takeovers: [], loads: [] },
+      sightings: observer.sightings.filter(isNew),
+      sendings: observer.sendings.filter(isNew),
+    };
+    await replays.ask(suspects(observed, BOUNDS));
+    fromMs = untilMs;
+  }
+}
+
 /** The first place dies and comes back, whatever else happens. */
-async function die(place: Member, ended: AbortSignal): Promise<Outage[]> {
-  const outages: Outage[] = [];
+async function die(place: Member, outages: Outage[], ended: AbortSignal): Promise<void> {
   const rest = (): Promise<unknown> =>
     sleep(OUTAGE_MS, undefined, { signal: ended }).catch(() => undefined);
   await rest();
   while (!ended.aborted) {
-    const fromMs = performance.now();
+    const outage = { place: FIRST_PLACE, fromMs: performance.now(), untilMs: Infinity };
+    outages.push(outage);
     await place.kill();
     await rest();
     await place.start();
-    outages.push({ place: FIRST_PLACE, fromMs, untilMs: performance.now() });
+    outage.untilMs = performance.now();
     await rest();
   }
-  return outages;
 }

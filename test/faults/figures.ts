@@ -2,12 +2,13 @@
 
 // What a run with faults comes to: its judgement, and figures to go with it. All that was seen can be kept in a folder, and judged again.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findingsOf } from "../consistency/checkers.ts";
 import type { History, Operation } from "../consistency/operation.ts";
 import { judge, type Bounds, type Observed } from "./judgement.ts";
 import { stallsOf, type Load } from "./load.ts";
+import type { Replay } from "./replays.ts";
 import type { Span } from "./span.ts";
 import type { Age } from "./staleness.ts";
 
@@ -31,12 +32,14 @@ export interface FaultRunFigures {
   readonly ages: { readonly calm: Ages; readonly takeover: Ages };
   readonly outages: number;
   readonly resolutions: number;
-  /** Sampled answers that were asked for again; see `Replay`. */
-  readonly replays: { readonly equal: number; readonly forgotten: number };
+  /** Answers that were asked for again; see `Replay`. */
+  readonly replays: { readonly sample: Outcomes; readonly suspects: Outcomes };
   /** Load by processor, and how long nothing ran at all. */
   readonly busy: { readonly mean: number; readonly max: number; readonly stalledSeconds: number };
   readonly complaints: readonly string[];
 }
+
+type Outcomes = Readonly<Partial<Record<Replay["outcome"], number>>>;
 
 interface Ages {
   readonly judged: number;
@@ -68,8 +71,8 @@ export function figuresOf(seen: Seen, bounds: Bounds): FaultRunFigures {
     outages: outages.length,
     resolutions: resolutions.length,
     replays: {
-      equal: replays.filter(({ outcome }) => outcome === "equal").length,
-      forgotten: replays.filter(({ outcome }) => outcome === "forgotten").length,
+      sample: outcomesOf(replays.filter(({ answer }) => answer === undefined)),
+      suspects: outcomesOf(replays.filter(({ answer }) => answer !== undefined)),
     },
     busy: busyness(loads),
     complaints: [
@@ -115,10 +118,7 @@ export function keepSeen(folder: string, seen: Seen): void {
 
 export function readSeen(folder: string): Seen {
   const read = (part: string): unknown =>
-    // Runs of before have no replays.
-    part === "replays" && !existsSync(join(folder, "replays.json"))
-      ? []
-      : JSON.parse(readFileSync(join(folder, `${part}.json`), "utf8"));
+    JSON.parse(readFileSync(join(folder, `${part}.json`), "utf8"));
   const seen = Object.fromEntries(parts.map((part) => [part, read(part)])) as unknown as Seen;
   // JSON has no infinity: a write without an answer.
   const history = seen.history.map((each): Operation => ({
@@ -126,6 +126,12 @@ export function readSeen(folder: string): Seen {
     completed: each.completed ?? Infinity,
   }));
   return { ...seen, history };
+}
+
+function outcomesOf(replays: readonly Replay[]): Outcomes {
+  const counts: Partial<Record<Replay["outcome"], number>> = {};
+  for (const { outcome } of replays) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
 }
 
 function spread(ages: readonly Age[]): Ages {

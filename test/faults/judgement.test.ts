@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   judge as judgeAll,
+  suspects,
+  type Answer,
   type Bounds,
   type Observed,
+  type Sending,
   type Sighting,
   type Write,
 } from "./judgement.ts";
@@ -21,13 +24,17 @@ const write = (value: number, startMs: number): Write => ({
   revision: 10 * value,
 });
 
+const answer = (askedMs: number): Answer => ({ edge: "e", askedMs, id: askedMs, hash: 0 });
+
 const sight = (value: number, askedMs: number): Sighting => ({
-  ...{ edge: "e", value, askedMs },
+  ...{ ...answer(askedMs), value },
   answeredMs: askedMs + 5,
 });
 
-const replay = (outcome: Replay["outcome"]): Replay => ({
-  ...{ edge: "e", time: "2026-01-01T00:00:00.000Z", position: "3:7", outcome },
+const send = (place: string, askedMs: number): Sending => ({ ...answer(askedMs), place });
+
+const replay = (outcome: Replay["outcome"], more: Partial<Replay> = {}): Replay => ({
+  ...{ edge: "e", time: "2026-01-01T00:00:00.000Z", position: "3:7", outcome, ...more },
 });
 
 const observed = (part: Partial<Observed>): Observed => ({
@@ -71,16 +78,17 @@ for (const [what, part, complaint] of [
     /e answered at 2026-\S+ what 3:7 does not yield/,
   ],
   [
+    "an answer that shows another value than the store has of its revision",
+    { replays: [replay("equal", { value: 1, revision: 25 })] },
+    /e answered 1 at 2026-\S+ from 3:7, where the store has 2/,
+  ],
+  [
     "answers that nothing is known of any more",
     { replays: [replay("equal"), replay("forgotten"), replay("forgotten")] },
-    /2 of 3 sampled answers cannot be asked for again/,
+    /2 of 3 answers cannot be asked for again/,
   ],
   ["an answer without an address", { sightings: [sight(-2, 600)] }, /no address of the counter/],
-  [
-    "an answer of no place",
-    { sendings: [{ edge: "e", askedMs: 12_000, place: '"RCODE 3"' }] },
-    /sent to "RCODE 3"/,
-  ],
+  ["an answer of no place", { sendings: [send('"RCODE 3"', 12_000)] }, /sent to "RCODE 3"/],
   [
     "an answer that came late",
     { resolutions: [{ askedMs: 0, answeredMs: 5001, isAnswered: true }] },
@@ -93,17 +101,13 @@ for (const [what, part, complaint] of [
   ],
   [
     "a dead place",
-    { sendings: [{ edge: "e", askedMs: 13_001, place: "place0" }] },
+    { sendings: [send("place0", 13_001)] },
     /sent to place0 at 13.001 s, which was dead/,
   ],
-  [
-    "a living place that is left",
-    { sendings: [{ edge: "e", askedMs: 9_999, place: "place1" }] },
-    /though place0 was alive/,
-  ],
+  ["a living place that is left", { sendings: [send("place1", 9_999)] }, /though place0 was alive/],
   [
     "a living place that is not gone back to",
-    { sendings: [{ edge: "e", askedMs: 23_001, place: "place1" }] },
+    { sendings: [send("place1", 23_001)] },
     /though place0 was alive/,
   ],
 ] satisfies readonly (readonly [string, Partial<Observed>, RegExp])[])
@@ -114,11 +118,7 @@ for (const [what, part, complaint] of [
   });
 
 test("a place that died is answered until the bound, and not yet gone back to as long", () => {
-  const sendings = [
-    { edge: "e", askedMs: 12_999, place: "place0" },
-    { edge: "e", askedMs: 12_000, place: "place1" },
-    { edge: "e", askedMs: 22_999, place: "place1" },
-  ];
+  const sendings = [send("place0", 12_999), send("place1", 12_000), send("place1", 22_999)];
   assert.deepEqual(judge(observed({ sendings }), bounds), []);
 });
 
@@ -138,7 +138,7 @@ test("an edge is judged again as soon as the bound has passed since a fault", ()
   const sightings = [sight(2, 1900), sight(2, 2900), { ...sight(2, 1900), edge: "other" }];
   const { ages } = judgeAll(observed({ hindrances, sightings }), bounds);
   assert.deepEqual(
-    ages.map(({ edge, askedMs }) => [edge, askedMs]),
+    ages.map(({ answer }) => [answer.edge, answer.askedMs]),
     [
       ["e", 2900],
       ["other", 1900],
@@ -182,7 +182,7 @@ test("a value that was written late, of an earlier write, is no step back", () =
 test("nothing is promised of a time in which nothing ran", () => {
   const stalled = [0, 1000, 2000, 4500].map((atMs) => ({ atMs, factor: 1 }));
   const sightings = [sight(1, 4000), sight(1, 5499)];
-  const sendings = [{ edge: "e", askedMs: 7000, place: "place1" }];
+  const sendings = [send("place1", 7000)];
   const resolutions = [{ askedMs: 1500, answeredMs: 7000, isAnswered: false }];
   const seen = observed({ loads: stalled, sightings, sendings, resolutions });
   assert.deepEqual(judge(seen, bounds), []);
@@ -190,9 +190,40 @@ test("nothing is promised of a time in which nothing ran", () => {
 });
 
 test("an edge that did not run has its own time to find a place dead, one that was cut off has not", () => {
-  const sendings = [{ edge: "e", askedMs: 13_001, place: "place0" }];
+  const sendings = [send("place0", 13_001)];
   const away = { edge: "e", fromMs: 10_000, untilMs: 12_000 };
   const down = observed({ sendings, hindrances: [{ ...away, isDown: true }] });
   assert.deepEqual(judge(down, bounds), []);
   assert.equal(judge(observed({ sendings, hindrances: [away] }), bounds).length, 1);
+});
+
+test("a complaint says what came of asking for its answer again", () => {
+  const late = sight(1, 1600);
+  const found = (outcome: Replay["outcome"]): string =>
+    judge(
+      observed({ sightings: [late], replays: [replay(outcome, { answer: late })] }),
+      bounds,
+    ).join("\n");
+  assert.match(found("equal"), /e answered 1 at 1.600 s, .* \(3:7 yields it\)$/);
+  assert.match(found("different"), /\(3:7 does not yield it\)$/);
+  assert.match(found("unlogged"), /\(its edge has not logged it\)$/);
+});
+
+test("what looks wrong is asked for again, be there an excuse or not", () => {
+  const hindrances = [{ edge: "e", isDown: true, fromMs: 0, untilMs: 60_000 }];
+  const seen = observed({
+    hindrances,
+    takeovers: [{ fromMs: 0, untilMs: 60_000 }],
+    loads: [{ atMs: 0, factor: 99 }],
+    sightings: [sight(1, 600), sight(1, 1600), sight(-2, 2000), sight(2, 2500), sight(1, 2600)],
+    sendings: [send("place0", 9000), send("place0", 13_001), send("place1", 23_001)],
+  });
+  const asked = suspects(seen, bounds).map(({ askedMs }) => askedMs);
+  assert.deepEqual(new Set(asked), new Set([1600, 2000, 2600, 13_001, 23_001]));
+  assert.equal(asked.length, 5, "each once");
+  // An excuse for being late is none for an answer that nothing yields.
+  const excused = { hindrances, sightings: [sight(1, 1600)] };
+  assert.deepEqual(judge(observed(excused), bounds), []);
+  const replays = [replay("different", { answer: sight(1, 1600) })];
+  assert.match(judge(observed({ ...excused, replays }), bounds).join(), /does not yield/);
 });

@@ -3,17 +3,25 @@
 // What must be true of everything that was seen during a run with faults. Times are milliseconds of one monotonic clock.
 
 import { stallsOf, type Load } from "./load.ts";
-import type { Replay } from "./replays.ts";
+import { keyOf, type Replay } from "./replays.ts";
 import { overlaps, type Span } from "./span.ts";
 import { ages, type Age } from "./staleness.ts";
 
 /** Where clients are sent while it is alive. */
 export const FIRST_PLACE = "place0";
 
-/** An answer, or none: what an edge said of the counter. Each write gives it a value of its own. */
-export interface Sighting {
+/** An answer as far as it can be found again in the log of its edge. */
+export interface Answer {
   readonly edge: string;
   readonly askedMs: number;
+  /** Of the message. */
+  readonly id: number;
+  /** Of the message's bytes, its id included; see `hashOf` of replays. */
+  readonly hash: number;
+}
+
+/** What an edge said of the counter. Each write gives it a value of its own. */
+export interface Sighting extends Answer {
   readonly answeredMs: number;
   /** -1: a failure, after which a resolver asks the next; -2: an answer, but not with one address of the counter. */
   readonly value: number;
@@ -45,9 +53,7 @@ export interface Hindrance {
 }
 
 /** An answer that sent a client to a place. */
-export interface Sending {
-  readonly edge: string;
-  readonly askedMs: number;
+export interface Sending extends Answer {
   /** Name of a place; anything else is a wrong answer. */
   readonly place: string;
 }
@@ -79,7 +85,7 @@ export interface Observed {
   readonly resolutions: readonly Resolution[];
   readonly sendings: readonly Sending[];
   readonly outages: readonly Outage[];
-  /** Sampled answers that edges were asked for again. */
+  /** Answers that edges were asked for again: a sample, and each that looks wrong. */
   readonly replays: readonly Replay[];
 }
 
@@ -95,6 +101,12 @@ export interface Bounds {
   readonly verdictMs: number;
 }
 
+interface WrongAnswer {
+  readonly answer: Answer;
+  /** What is wrong with it, as a sentence. */
+  readonly text: string;
+}
+
 /** Everything that was wrong, as sentences; empty where all is well. */
 export interface Judgement {
   readonly complaints: readonly string[];
@@ -103,24 +115,68 @@ export interface Judgement {
 }
 
 export function judge(observed: Observed, bounds: Bounds): Judgement {
-  const revisions = new Map(observed.commits.map(({ value, revision }) => [value, revision]));
+  const revisions = revisionsOf(observed);
   const judged = ages(observed, revisions, bounds);
-  const stale = judged
-    .filter(({ ageMs, boundMs }) => ageMs > boundMs)
-    .map(
-      ({ edge, askedMs, value, ageMs, boundMs }) =>
-        `${edge} answered ${value} at ${at(askedMs)}, ${Math.round(ageMs)} ms after a later one was acknowledged, more than ${Math.round(boundMs)}`,
-    );
+  const replays = new Map(
+    observed.replays.flatMap((replay) =>
+      replay.answer === undefined ? [] : [[keyOf(replay.answer), replay] as const],
+    ),
+  );
   const complaints = [
     ...lost(observed, revisions),
-    ...unwritten(observed, revisions),
-    ...backwards(observed, revisions),
-    ...stale,
     ...unanswered(observed, bounds.answerMs),
-    ...deadOrDeserted(observed, bounds.verdictMs),
     ...unexplained(observed),
+    ...wrongAnswers(observed, bounds, judged).map(({ text, answer }) => {
+      const replay = replays.get(keyOf(answer));
+      return replay === undefined ? text : `${text} (${replayed(replay)})`;
+    }),
   ];
   return { complaints, ages: judged };
+}
+
+/** Answers that look wrong to whoever excuses nothing, be it an edge that was cut off or a machine that was busy. */
+export function suspects(observed: Observed, bounds: Bounds): Answer[] {
+  const strict: Observed = { ...observed, hindrances: [], takeovers: [], loads: [] };
+  const judged = ages(strict, revisionsOf(strict), bounds);
+  const wrong = wrongAnswers(strict, bounds, judged).map(({ answer }) => answer);
+  return [...new Map(wrong.map((answer) => [keyOf(answer), answer])).values()];
+}
+
+function wrongAnswers(observed: Observed, bounds: Bounds, judged: readonly Age[]): WrongAnswer[] {
+  const revisions = revisionsOf(observed);
+  return [
+    ...unwritten(observed, revisions),
+    ...backwards(observed, revisions),
+    ...stale(judged),
+    ...deadOrDeserted(observed, bounds.verdictMs),
+  ];
+}
+
+function revisionsOf({ commits }: Observed): ReadonlyMap<number, number> {
+  return new Map(commits.map(({ value, revision }) => [value, revision]));
+}
+
+/** What asking again has said, as a clause. */
+function replayed({ outcome, position }: Replay): string {
+  switch (outcome) {
+    case "equal":
+      return `${position} yields it`;
+    case "different":
+      return `${position} does not yield it`;
+    case "forgotten":
+      return `${position} is not known any more`;
+    case "unlogged":
+      return "its edge has not logged it";
+  }
+}
+
+function stale(judged: readonly Age[]): WrongAnswer[] {
+  return judged
+    .filter(({ ageMs, boundMs }) => ageMs > boundMs)
+    .map(({ answer, value, ageMs, boundMs }) => ({
+      answer,
+      text: `${answer.edge} answered ${value} at ${at(answer.askedMs)}, ${Math.round(ageMs)} ms after a later one was acknowledged, more than ${Math.round(boundMs)}`,
+    }));
 }
 
 /** What was acknowledged is kept as it was said to be, nothing is kept twice, and nothing that was refused. */
@@ -146,20 +202,23 @@ function lost({ writes, commits }: Observed, revisions: ReadonlyMap<number, numb
 function unwritten(
   { writes, sightings }: Observed,
   revisions: ReadonlyMap<number, number>,
-): string[] {
+): WrongAnswer[] {
   const starts = new Map(writes.map(({ value, startMs }) => [value, startMs]));
-  return sightings.flatMap(({ edge, value, answeredMs }) => {
-    if (value === -2) return [`${edge} answered no address of the counter at ${at(answeredMs)}`];
+  return sightings.flatMap((answer) => {
+    const { edge, value, answeredMs } = answer;
+    if (value === -2)
+      return [{ answer, text: `${edge} answered no address of the counter at ${at(answeredMs)}` }];
     if (value <= 0) return [];
     const about = `${edge} answered ${value} at ${at(answeredMs)}`;
-    if ((starts.get(value) ?? Infinity) > answeredMs) return [`${about}, before it was written`];
-    return revisions.has(value) ? [] : [`${about}, which is no revision`];
+    if ((starts.get(value) ?? Infinity) > answeredMs)
+      return [{ answer, text: `${about}, before it was written` }];
+    return revisions.has(value) ? [] : [{ answer, text: `${about}, which is no revision` }];
   });
 }
 
 /** No edge goes back: what was asked after an answer is not answered with an older revision. */
-function backwards({ sightings }: Observed, revisions: ReadonlyMap<number, number>): string[] {
-  const wrong: string[] = [];
+function backwards({ sightings }: Observed, revisions: ReadonlyMap<number, number>): WrongAnswer[] {
+  const wrong: WrongAnswer[] = [];
   for (const own of Map.groupBy(sightings, ({ edge }) => edge).values()) {
     const inOrder = own.flatMap((sighting) => {
       const revision = revisions.get(sighting.value);
@@ -174,9 +233,10 @@ function backwards({ sightings }: Observed, revisions: ReadonlyMap<number, numbe
         if (seen.revision > highest.revision) highest = seen;
       }
       if (sighting.revision < highest.revision)
-        wrong.push(
-          `${sighting.edge} went back from ${highest.value} to ${sighting.value} at ${at(sighting.askedMs)}`,
-        );
+        wrong.push({
+          answer: sighting,
+          text: `${sighting.edge} went back from ${highest.value} to ${sighting.value} at ${at(sighting.askedMs)}`,
+        });
     }
   }
   return wrong;
@@ -193,41 +253,52 @@ function unanswered({ resolutions, loads }: Observed, answerMs: number): string[
     );
 }
 
-/** Every sampled answer is what the revision and the sequence yield that it was answered from; most of those are still known. */
-function unexplained({ replays }: Observed): string[] {
-  const wrong = replays.flatMap(({ edge, time, position, outcome, text = "" }) =>
-    outcome === "different"
-      ? [`${edge} answered at ${time} what ${position} does not yield: ${text}`]
-      : [],
-  );
+/**
+ * Every answer that edges were asked for again is what the revision and the sequence yield that it was answered from, and shows what the store's
+ * history has of that revision. Most of those are still known.
+ */
+function unexplained({ replays, commits }: Observed): string[] {
+  const wrong = replays.flatMap((replay) => {
+    const { edge, time, position, outcome, text = "" } = replay;
+    if (outcome === "different")
+      return [`${edge} answered at ${time} what ${position} does not yield: ${text}`];
+    const { value, revision } = replay;
+    if (value === undefined || revision === undefined) return [];
+    const kept = commits.findLast((commit) => commit.revision <= revision)?.value;
+    return kept === value
+      ? []
+      : [`${edge} answered ${value} at ${time} from ${position}, where the store has ${kept}`];
+  });
   const forgotten = replays.filter(({ outcome }) => outcome === "forgotten").length;
   if (forgotten * 2 > replays.length)
-    wrong.push(`${forgotten} of ${replays.length} sampled answers cannot be asked for again`);
+    wrong.push(`${forgotten} of ${replays.length} answers cannot be asked for again`);
   return wrong;
 }
 
 /** Nobody is sent to a place that has been dead for long, and everybody to the first one when it has been alive for long: nothing else is a reason. */
-function deadOrDeserted(observed: Observed, verdictMs: number): string[] {
+function deadOrDeserted(observed: Observed, verdictMs: number): WrongAnswer[] {
   const { sendings, outages, loads, hindrances } = observed;
   const downs = Map.groupBy(
     hindrances.filter(({ isDown }) => isDown),
     ({ edge }) => edge,
   );
   const stalls = stallsOf(loads);
-  return sendings.flatMap(({ edge, askedMs, place }) => {
-    if (!/^place\d$/.test(place)) return [`${edge} sent to ${place} at ${at(askedMs)}`];
+  return sendings.flatMap((answer) => {
+    const { edge, askedMs, place } = answer;
+    const about = `${edge} sent to ${place} at ${at(askedMs)}`;
+    if (!/^place\d$/.test(place)) return [{ answer, text: about }];
     // No probe was in time.
     const idle = [...stalls, ...(downs.get(edge) ?? [])];
     if (overlaps(idle, askedMs - verdictMs, askedMs)) return [];
     const dead = outages.some(
       (each) => each.place === place && each.fromMs + verdictMs < askedMs && askedMs < each.untilMs,
     );
-    if (dead) return [`${edge} sent to ${place} at ${at(askedMs)}, which was dead`];
+    if (dead) return [{ answer, text: `${about}, which was dead` }];
     const hasReason = outages.some(
       ({ fromMs, untilMs }) => fromMs <= askedMs && askedMs <= untilMs + verdictMs,
     );
     if (place === FIRST_PLACE || hasReason) return [];
-    return [`${edge} sent to ${place} at ${at(askedMs)}, though ${FIRST_PLACE} was alive`];
+    return [{ answer, text: `${about}, though ${FIRST_PLACE} was alive` }];
   });
 }
 

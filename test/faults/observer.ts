@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { addressesIn, queryFor } from "../e2e/ask.ts";
 import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
-import type { Resolution, Sending, Sighting } from "./judgement.ts";
+import type { Answer, Resolution, Sending, Sighting } from "./judgement.ts";
+import { hashOf, idOf } from "./replays.ts";
 
 const PERIOD_MS = 50;
 /** As Unbound: the next server is asked after that much silence. */
@@ -92,7 +93,8 @@ export class Observer {
     const bytes = await client.ask(this.#counter).catch(() => undefined);
     if (bytes === undefined) return;
     const value = this.#meaning.valueOf(addressesIn(bytes));
-    this.sightings.push({ edge, askedMs, answeredMs: performance.now(), value });
+    const answeredMs = performance.now();
+    this.sightings.push({ ...answerOf(edge, askedMs, bytes), answeredMs, value });
   }
 
   async #follow(edge: string, client: DnsClient): Promise<void> {
@@ -100,7 +102,7 @@ export class Observer {
     const bytes = await client.ask(this.#service).catch(() => undefined);
     if (bytes === undefined) return;
     const place = this.#meaning.placeOf(addressesIn(bytes));
-    this.sendings.push({ edge, askedMs, place });
+    this.sendings.push({ ...answerOf(edge, askedMs, bytes), place });
   }
 
   /** Around and around, until somebody answers. */
@@ -120,4 +122,8 @@ export class Observer {
     }
     this.resolutions.push({ askedMs, answeredMs: performance.now(), isAnswered });
   }
+}
+
+function answerOf(edge: string, askedMs: number, bytes: Uint8Array): Answer {
+  return { edge, askedMs, id: idOf(bytes), hash: hashOf(bytes) };
 }

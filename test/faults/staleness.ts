@@ -8,14 +8,13 @@
 //     hindered  ├──── fault ────┼─ recovery ─┤
 //     judged                                  ├ bound ┼──────────────►
 
-import type { Bounds, Observed, Sighting } from "./judgement.ts";
+import type { Answer, Bounds, Observed } from "./judgement.ts";
 import { stallsOf, type Load } from "./load.ts";
 import { overlaps } from "./span.ts";
 
 /** An answer of which the age is promised. */
 export interface Age {
-  readonly edge: string;
-  readonly askedMs: number;
+  readonly answer: Answer;
   readonly value: number;
   /** 0 where it shows all that had been acknowledged when it was asked. */
   readonly ageMs: number;
@@ -35,7 +34,8 @@ export function ages(
   const ofEdge = Map.groupBy(hindrances, ({ edge }) => edge);
   const factorAt = factorsOf(loads);
   const stalls = stallsOf(loads);
-  return sightings.flatMap(({ edge, askedMs, value }: Sighting) => {
+  return sightings.flatMap((answer) => {
+    const { edge, askedMs, value } = answer;
     const revision = revisions.get(value);
     if (revision === undefined) return [];
     const factor = factorAt(askedMs);
@@ -45,7 +45,7 @@ export function ages(
     if (overlaps(ofEdge.get(edge) ?? [], askedMs - boundMs, askedMs)) return [];
     if (overlaps(stalls, askedMs - boundMs, askedMs)) return [];
     const ageMs = Math.max(0, askedMs - newer(revision));
-    return [{ edge, askedMs, value, ageMs, boundMs, isTakeover }];
+    return [{ answer, value, ageMs, boundMs, isTakeover }];
   });
 }
 

@@ -7,7 +7,8 @@ import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RECOVERY_MS, type Happened } from "./faults.ts";
-import { MAIN, type Cluster } from "./cluster.ts";
+import { program } from "../program.ts";
+import type { Cluster } from "./cluster.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const WORKSPACES = "@meridian";
@@ -45,7 +46,7 @@ export async function upgrade(cluster: Cluster, say: (text: string) => void): Pr
     const fromMs = performance.now();
     say(`${(fromMs / 1000).toFixed(1)} s: ${member.name} upgraded`);
     await member.stop();
-    member.runFrom(MAIN);
+    member.runFrom(program);
     await member.start();
     const span = { fromMs, untilMs: performance.now() + RECOVERY_MS };
     if (member.role === "edge")

@@ -14,7 +14,7 @@ import { allKinds } from "./all-kinds.ts";
 import { randomSlot } from "./random-slot.ts";
 import { System, pause } from "./system.ts";
 
-const steps = process.env["MERIDIAN_LONG"] === "1" ? 600 : 120;
+const steps = process.env["MERIDIAN_LONG"] === "1" ? 600 : 80;
 
 interface Served {
   readonly revision: number;

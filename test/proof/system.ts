@@ -216,7 +216,7 @@ export class System {
     } else if (message.kind === "serving") {
       const worker = this.#workers.get(message.worker);
       if (worker !== undefined) worker.revision = message.revision;
-    } else {
+    } else if (message.kind === "refused") {
       this.#refused.push(message.error);
     }
   }

@@ -7,10 +7,12 @@ import { test } from "node:test";
 import {
   DataSets,
   EdgeHub,
+  broughtSections,
   classifierCompiler,
   compile,
   worldOf,
   type EdgeStream,
+  type PackedRevision,
   type Publication,
 } from "@meridian/control";
 import { formatName } from "@meridian/dns";
@@ -21,8 +23,10 @@ import {
   FrameKind,
   LINK_PROTOCOL,
   OverlayWriter,
+  SectionPack,
   World,
   decodeManifestText,
+  decodeSentSection,
   decodeStage,
   decodeTable,
   makeManifest,
@@ -32,7 +36,13 @@ import { manifestSection } from "@meridian/snapshot/disk";
 import { SimulatedDisk } from "./simulated-disk.ts";
 
 const SEED = 1;
-const FRAMES = [FrameKind.manifest, FrameKind.table, FrameKind.changes, FrameKind.stage];
+const FRAMES = [
+  FrameKind.manifest,
+  FrameKind.table,
+  FrameKind.changes,
+  FrameKind.stage,
+  FrameKind.section,
+];
 const ORIGINS = ["bank.example", "game.example", "shop.example"];
 
 for (const { title, withholdAfter } of [
@@ -98,7 +108,24 @@ test("an edge that a revision goes to first checks the very cut of it that it se
   edge.close();
 });
 
+test("an edge that serves the revision before asks for nothing of what the next one brings", async () => {
+  const hub = new EdgeHub({ wallMs: () => 0, monotonicMs: () => 0 });
+  const [first, second] = [publicationOf(1, "192.0.2.1"), publicationOf(2, "192.0.2.2")];
+  const brought = broughtSections(first.packed, second.packed);
+  assert.ok(brought !== undefined && brought.sections.length > 0);
+  // What is fetched of the second is not there.
+  const edge = edgeOf(hub, first.sections);
+  hub.publish(first.publication);
+  await until(() => edge.revision === 1);
+  hub.publish({ ...second.publication, brought });
+  await until(() => edge.revision === 2);
+  assert.equal(edge.complaints.join(), "");
+  assert.equal(edge.hash, second.publication.manifest.hash);
+  edge.close();
+});
+
 interface Published {
+  readonly packed: PackedRevision;
   readonly publication: Publication;
   readonly digestOf: (withheld: readonly string[]) => string;
   readonly sections: ReadonlyMap<string, SharedArrayBuffer>;
@@ -119,7 +146,10 @@ function publicationOf(revision: number, address: string): Published {
   assert.ok(typeof world === "object");
   const { buffer: overlay, slotCount } = new OverlayWriter(world.initialSlots(), 1);
   const manifest = makeManifest(revision, SEED, sections.map(manifestSection));
+  const pack = SectionPack.make(sections);
+  assert.ok(!("error" in pack));
   return {
+    packed: { manifest, pack },
     publication: { manifest, revision, world: world.share(), overlay, slotCount },
     digestOf: (withheld) => answersDigest(World.open(world.share(), withheld)),
     sections: new Map(sections.map(({ name, buffer }) => [name, buffer])),
@@ -168,6 +198,10 @@ function edgeOf(
           const table = decodeTable(payload);
           assert.ok(table !== undefined);
           replica.takeTable(table, fetch);
+        } else if (kind === FrameKind.section) {
+          const section = decodeSentSection(payload);
+          assert.ok(section !== undefined);
+          replica.takeSection(section);
         } else if (kind === FrameKind.stage) {
           const stage = decodeStage(payload);
           assert.ok(stage !== undefined);
@@ -178,7 +212,8 @@ function edgeOf(
     end: () => {},
   };
   replica.begin();
-  hub.join("eu-0", { protocol: LINK_PROTOCOL, version: "0", ...replica.position }, stream, "here");
+  const hello = { protocol: LINK_PROTOCOL, version: "0", takesSections: true, dns: [] };
+  hub.join("eu-0", { ...hello, ...replica.position }, stream, "here");
   return {
     complaints,
     get revision() {

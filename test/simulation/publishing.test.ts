@@ -105,6 +105,7 @@ test(`every edge answers from one revision whole, and never goes back, over ${se
     "stage",
     "bad stage",
     "taken back",
+    "carried",
   ])
     assert.ok((counts.get(what) ?? 0) > seeds.length / 6, `${what}: ${counts.get(what) ?? 0}`);
   assert.ok(counts.has("stand-in"), "an edge goes in the place of another");

@@ -8,9 +8,14 @@ import { Pcg32 } from "@meridian/core";
 import {
   DataSets,
   EdgeHub,
+  broughtSections,
+  carriedFrom,
   classifierCompiler,
   compile,
   worldOf,
+  type BroughtSections,
+  type CarriedFrom,
+  type PackedRevision,
   type Publication,
 } from "@meridian/control";
 import {
@@ -156,11 +161,13 @@ export class Publishing implements Surroundings {
     const pack = SectionPack.make(sections);
     assert.ok(!("error" in pack), "what was compiled is laid out");
     this.loaded.set(manifest.hash, { world, pack });
+    const brought = this.#broughtBy({ manifest, pack });
     const initial = world.initialSlots();
     for (let slot = 0; slot < (this.#world?.slotCount ?? 0); slot++) {
       const moved = world.slotOfKey(this.#world?.slotKey(slot) ?? 0n);
       if (moved >= 0) initial[moved] = this.#writer.read(slot);
     }
+    const carried = brought && this.#carriedTo(world, initial);
     this.#world = world;
     this.#writer = new OverlayWriter(initial, this.#writer.sequence + 1);
     this.#forgetUnseen();
@@ -172,9 +179,29 @@ export class Publishing implements Surroundings {
       world: world.share(),
       overlay,
       slotCount,
+      ...(brought === undefined ? {} : { brought }),
+      ...(carried === undefined ? {} : { carried }),
     };
     this.#publications.push(publication);
     return publication;
+  }
+
+  /** Ahead of its manifest every other revision sends what it brings. */
+  #broughtBy(next: PackedRevision): BroughtSections | undefined {
+    const { manifest } = this.#publications.at(-1) ?? {};
+    const before = this.loaded.get(manifest?.hash ?? "");
+    if (manifest === undefined || before === undefined || this.revision % 2 === 0) return undefined;
+    return broughtSections({ manifest, pack: before.pack }, next);
+  }
+
+  #carriedTo(world: World, slots: Uint32Array): CarriedFrom | undefined {
+    const before = this.#world;
+    if (before === undefined) return undefined;
+    const { buffer, slotCount, sequence } = this.#writer;
+    const moment = new OverlayObserver(buffer, slotCount).moment();
+    const revision = this.revision - 1;
+    const next = { world, moment: { sequence: sequence + 1, slots } };
+    return carriedFrom({ world: before, revision, moment }, next);
   }
 
   /** Some verdicts change. */

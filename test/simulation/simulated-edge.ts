@@ -12,8 +12,10 @@ import {
   LINK_PROTOCOL,
   SILENCE_MS_MAX,
   decodeAcknowledgement,
+  decodeCarried,
   decodeChanges,
   decodeManifestText,
+  decodeSentSection,
   decodeStage,
   decodeStatus,
   decodeTable,
@@ -32,7 +34,14 @@ const RETRY_MS = 200;
 /** Less than an edge waits, as here every second fetch among datagrams may be lost. */
 const FETCH_MS_MAX = 1000;
 const SYNC_MS_MAX = 100;
-const FRAME_KINDS = [FrameKind.manifest, FrameKind.table, FrameKind.changes, FrameKind.stage];
+const FRAME_KINDS = [
+  FrameKind.manifest,
+  FrameKind.table,
+  FrameKind.carried,
+  FrameKind.changes,
+  FrameKind.stage,
+  FrameKind.section,
+];
 
 /** What an edge is in. */
 export interface Surroundings {
@@ -52,6 +61,8 @@ export interface Surroundings {
   published(name: string): SharedArrayBuffer | undefined;
   /** Revisions that nobody may serve. */
   readonly refused: ReadonlySet<number>;
+  /** Takes note of what happened. */
+  note(what: string, text: string): void;
   /** Takes note of what must not be. */
   check(isTrue: boolean, text: string): void;
 }
@@ -183,7 +194,10 @@ export class SimulatedEdge {
     this.#last = { ...this.#last, sequence: 0 };
     const { hub } = this.#system;
     const { epoch, revision, sequence } = replica.acknowledgement;
-    const hello = { protocol: LINK_PROTOCOL, version: "0", epoch, revision, sequence };
+    const hello = {
+      ...{ protocol: LINK_PROTOCOL, version: "0", epoch, revision, sequence },
+      ...{ takesSections: true, dns: [] },
+    };
     hub?.join(this.name, hello, connection.stream, "simulated");
     connection.isOpen = hub !== undefined;
     if (!connection.isOpen) this.disconnect();
@@ -230,10 +244,19 @@ export class SimulatedEdge {
         assert.ok(table !== undefined, "a table is one");
         replica.takeTable(table, fetch);
         this.#tell();
+      } else if (kind === FrameKind.carried) {
+        const carried = decodeCarried(payload);
+        assert.ok(carried !== undefined, "carried slots are such");
+        replica.takeCarried(carried, fetch);
+        this.#system.note("carried", this.name);
       } else if (kind === FrameKind.stage) {
         const stage = decodeStage(payload);
         assert.ok(stage !== undefined, "a stage is one");
         replica.expect(stage);
+      } else if (kind === FrameKind.section) {
+        const section = decodeSentSection(payload);
+        assert.ok(section !== undefined, "a section is one");
+        replica.takeSection(section);
       } else {
         const changes = decodeChanges(payload);
         assert.ok(changes !== undefined, "a change set is one");

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Zones over TLS (XoT, RFC 9103): to BIND, which checks the certificate, and to nobody who speaks an older TLS, or none.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { connect, type SecureVersion } from "node:tls";
+import { promisify } from "node:util";
+import { PrimaryConnection } from "@meridian/control";
+import { RRType, Rcode, decodeMessage, encodeMessage, makeQuery, tsigKey } from "@meridian/dns";
+import type { TransferSettings } from "@meridian/snapshot";
+import { freePort, temporaryFolder, until } from "../e2e/process.ts";
+import { needs } from "../needs.ts";
+import { startDaemon } from "../peers/daemon.ts";
+import { secondaryPort, startBindSecondary } from "../peers/secondaries.ts";
+import { RunningEdge } from "./running-edge.ts";
+import { wire, type TestModel } from "./test-server.ts";
+
+const run = promisify(execFile);
+const TAKEN_MS_MAX = 60_000;
+const origin = "private.test.";
+const secret = "c2VjcmV0IG9mIHR3byBzaWRlcyBhbG9uZQ==";
+const skip =
+  needs("named", "bind9") || needs("kdig", "knot-dnsutils") || needs("openssl", "openssl");
+
+test("a zone for TLS alone goes to BIND over TLS, at once when it changes", { skip }, async (t) => {
+  const folder = temporaryFolder(t);
+  const { cert, key, certificate } = await makeCertificate(folder);
+  const encrypted = { dot: ["127.0.0.1:0"], doh: [], certificate: { cert, key } };
+  const edge = await RunningEdge.start({ kind: "query" }, 1, { encrypted });
+  t.after(() => edge.close());
+  edge.setSecrets(new Map([["default/file/xfr", secret]]));
+  const bind = await secondaryPort();
+  await edge.serve(modelOf(1, bind));
+  const dot = edge.encryptedPort("dot");
+  const own = join(folder, "bind");
+  mkdirSync(own);
+  const setup = { origins: [origin], folder: own, primary: dot };
+  await startBindSecondary(
+    t,
+    bind,
+    { ...setup, key: { name: "xfr.example", secret } },
+    certificate,
+  );
+  const ask = async (port: number, ...how: readonly string[]): Promise<string> => {
+    const where = ["@127.0.0.1", "-p", String(port), "+retry=0", "+timeout=2"];
+    return (await run("kdig", [...where, ...how]).catch(() => ({ stdout: "" }))).stdout;
+  };
+  for (const serial of [1, 2]) {
+    if (serial > 1) await edge.serve(modelOf(serial, bind));
+    await until(`serial ${serial} at BIND`, TAKEN_MS_MAX, async () =>
+      (await ask(bind, "+short", origin, "SOA")).includes(` ${serial} 7200 `),
+    );
+  }
+  const sent = edge.transfers.filter((line) => line.startsWith("sends "));
+  assert.deepEqual(sent, ["sends the zone, serial 1", "sends 1 changes, serial 2"]);
+  assert.match(await ask(dot, "+tls", origin, "AXFR"), /text\.private\.test\.\s.*"serial 2"/);
+  // In the clear, over an older TLS, and where it was not agreed on what is spoken.
+  assert.doesNotMatch(await ask(edge.address.port, origin, "AXFR"), /serial 2/);
+  assert.equal(await axfr(dot, "TLSv1.3", ["dot"]), Rcode.NOERROR);
+  assert.equal(await axfr(dot, "TLSv1.2", ["dot"]), Rcode.REFUSED);
+  assert.equal(await axfr(dot, "TLSv1.3", []), Rcode.REFUSED);
+});
+
+test(
+  "a zone comes from BIND over TLS, from nobody with another name or issuer",
+  { skip },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const { certificate } = await makeCertificate(folder);
+    const [port, mutual] = [await freePort(), await freePort()];
+    const keyFile = join(folder, "dot.key");
+    writeFileSync(
+      join(folder, "zone"),
+      "@ 60 SOA ns1 h 1 3600 1 86400 5\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n",
+    );
+    writeFileSync(
+      join(folder, "named.conf"),
+      `options {
+  directory "${folder}"; pid-file none; session-keyfile none; recursion no; dnssec-validation no;
+  listen-on port ${port} tls own { 127.0.0.1; };
+  listen-on port ${mutual} tls mutual { 127.0.0.1; };
+  listen-on-v6 { none; };
+};
+tls own { cert-file "${certificate}"; key-file "${keyFile}"; };
+tls mutual { cert-file "${certificate}"; key-file "${keyFile}"; ca-file "${certificate}"; };
+key xfr.example { algorithm hmac-sha256; secret "${secret}"; };
+controls { };
+zone "${origin}" { type primary; file "zone"; allow-transfer transport tls { key xfr.example; }; };
+`,
+    );
+    await startDaemon(t, "named", ["-g", "-c", join(folder, "named.conf"), "-n", "1"], /running$/m);
+    const take = async (
+      serverName: string | undefined,
+      ca: string | undefined,
+      to: { readonly port: number; readonly own?: { cert: string; key: string } } = { port },
+    ): Promise<string> => {
+      const key = tsigKey("xfr.example", "hmac-sha256", secret);
+      const signal = new AbortController().signal;
+      const tls = { serverName, ca, certificate: to.own };
+      const primary = { address: "127.0.0.1", port: to.port, key, tls };
+      const open = PrimaryConnection.open(primary, wire(origin), { signal, nowMs: Date.now });
+      const connection = await open;
+      t.after(() => connection.close());
+      assert.equal((await connection.soa()).serial, 1);
+      return (await connection.transfer()).kind;
+    };
+    assert.equal(await take(undefined, certificate), "zone");
+    await assert.rejects(take("other.test", certificate), /other\.test/);
+    await assert.rejects(take(undefined, undefined), /self-signed/);
+    // Where the primary wants to see a certificate (RFC 9103 §9.3.3), its own among those that it trusts.
+    const own = { cert: certificate, key: keyFile };
+    assert.equal(await take(undefined, certificate, { port: mutual, own }), "zone");
+    await assert.rejects(take(undefined, certificate, { port: mutual }));
+  },
+);
+
+/** The rcode of the first message. */
+async function axfr(port: number, version: SecureVersion, protocols: string[]): Promise<number> {
+  const socket = connect({
+    ...{ host: "127.0.0.1", port, rejectUnauthorized: false, maxVersion: version },
+    ...(protocols.length > 0 ? { ALPNProtocols: protocols } : {}),
+  });
+  await once(socket, "secureConnect");
+  const query = encodeMessage(makeQuery(wire(origin), RRType.AXFR, { id: 5 }));
+  socket.write(Uint8Array.of(query.length >>> 8, query.length, ...query));
+  let received: Buffer = Buffer.alloc(0);
+  for await (const chunk of socket) {
+    assert.ok(chunk instanceof Uint8Array);
+    received = Buffer.concat([received, chunk]);
+    if (received.length > 2 && received.length >= 2 + received.readUInt16BE()) break;
+  }
+  const message = decodeMessage(received.subarray(2, 2 + received.readUInt16BE()));
+  assert.ok(!("error" in message));
+  return message.rcode;
+}
+
+async function makeCertificate(
+  folder: string,
+): Promise<{ cert: string; key: string; certificate: string }> {
+  const [certificate, key] = [join(folder, "dot.crt"), join(folder, "dot.key")];
+  await run("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+    ...["-days", "2", "-subj", "/CN=edge", "-addext", "subjectAltName=IP:127.0.0.1"],
+    ...["-keyout", key, "-out", certificate],
+  ]);
+  return { cert: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8"), certificate };
+}
+
+function modelOf(serial: number, bind: number): TestModel {
+  const text = `
+$ORIGIN ${origin}
+$TTL 300
+@ SOA ns1 hostmaster ${serial} 7200 900 1209600 60
+@ NS ns1
+ns1 A 192.0.2.53
+text TXT "serial ${serial}"
+`;
+  const transfers: TransferSettings = {
+    keys: [{ name: "xfr.example", algorithm: "hmac-sha256", secret: "default/file/xfr" }],
+    allow: [{ key: "xfr.example" }, { clients: ["127.0.0.0/8"] }],
+    notify: [{ address: "127.0.0.1", port: bind, key: "xfr.example" }],
+    encryptedOnly: true,
+    transferAs: "default",
+  };
+  return { zones: [{ origin, text, options: { seed: 7, transfers } }] };
+}
