@@ -5,8 +5,9 @@
 // One control compiles N names (a million unless given) and feeds four edges, processes of their own; each is asked Q times a second in
 // all for the six names that change, which is its load. A change counts when the last of the four answers as it says.
 //
-// Unless Q is given, it is what keeps the machine half busy: edges and clients share its two cores, so what the four are asked at a first
-// rate is measured in processor time of both, above that without queries, and scaled to one core of the two.
+// Unless Q is given, it is what keeps the machine half busy: edges and clients share its two cores, so what the four are asked at a rate is
+// measured in processor time of both, above that without queries, and the rate changed until that is one core of the two. Clients sleep
+// while no query is due: four that turned without sleeping took one core whatever they asked, and half of it from changes.
 
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -51,6 +52,10 @@ const LOAD_SHARE = 0.5;
 /** At which their cost is measured. */
 const FIRST_RATE = 5000;
 const BUSY_MS = 3000;
+/** A busier machine answers more of them at once, so that each costs less: the rate is found in some steps. */
+const BUSY_STEPS_MAX = 5;
+const LOAD_SHARE_ERROR = 0.02;
+const IDLE_READINGS_MAX = 10;
 /** Four edges, control and its compiler at rest take some hundredths. */
 const IDLE_MAX = 0.25;
 const CLIENT_CORE = 1;
@@ -164,33 +169,53 @@ async function run(): Promise<void> {
 }
 
 function startLoaders(ports: readonly number[], list: string, rate: number): void {
-  for (const port of ports)
+  for (const [edge, port] of ports.entries())
     loaders.push(
       startLoader({
-        ...{ port, core: CLIENT_CORE, rate, seconds: 3600, seed: SEED, names: list, watch: true },
+        ...{ port, core: edge % CORE_COUNT, rate, seconds: 3600, seed: SEED, names: list },
+        ...{ watch: true, sleep: true },
       }),
     );
 }
 
 /** Queries a second at each edge that keep both cores half busy, more than they are without any. */
 async function halfBusyRate(ports: readonly number[], list: string): Promise<number> {
-  const idle = await busyShare();
+  const idle = await idleShare();
   if (idle > IDLE_MAX)
     throw new Error(
       `Cannot tell what queries cost: both cores are ${percentOf(idle)} busy without them; give --rate, or wait for an idle machine`,
     );
-  startLoaders(ports, list, FIRST_RATE);
+  let rate = FIRST_RATE;
+  for (let step = 1; step <= BUSY_STEPS_MAX; step++) {
+    const share = (await busyAt(ports, list, rate)) - idle;
+    console.log(`${EDGES} × ${rate} queries a second take ${percentOf(share)} of both cores`);
+    if (Math.abs(share - LOAD_SHARE) <= LOAD_SHARE_ERROR) break;
+    rate = Math.round((rate * LOAD_SHARE) / Math.max(share, 0.01) / 100) * 100;
+  }
+  return rate;
+}
+
+/** What is used without queries, once what a start leaves to be done is done. */
+async function idleShare(): Promise<number> {
+  let before = 1;
+  for (let reading = 1; ; reading++) {
+    const share = await busyShare();
+    const isSteady = share <= IDLE_MAX && before - share < LOAD_SHARE_ERROR;
+    if (isSteady || reading >= IDLE_READINGS_MAX) return share;
+    before = share;
+  }
+}
+
+/** How much of both cores is used while edges are asked at a rate. */
+async function busyAt(ports: readonly number[], list: string, rate: number): Promise<number> {
+  startLoaders(ports, list, rate);
   await sleep(1000);
   const busy = await busyShare();
   for (const loader of loaders.splice(0)) {
     loader.finish();
     await loader.summary;
   }
-  console.log(
-    `both cores ${percentOf(idle)} busy without queries, ${percentOf(busy)} at ${EDGES} × ${FIRST_RATE} a second`,
-  );
-  const perQuery = Math.max(busy - idle, 0.01) / FIRST_RATE;
-  return Math.round(LOAD_SHARE / perQuery / 100) * 100;
+  return busy;
 }
 
 /** How much of both cores is used, from 0 to 1. */

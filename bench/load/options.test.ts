@@ -7,7 +7,7 @@ test("readOptions() defaults to all scenarios and nine rounds", () => {
   const options = readOptions([]);
   assert.ok(typeof options !== "string");
   assert.equal(options.rounds, 9);
-  assert.equal(options.scenarios.length, 11);
+  assert.equal(options.scenarios.length, 12);
 });
 
 test("readOptions() reads lists and groups", () => {

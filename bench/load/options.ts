@@ -37,6 +37,7 @@ export const scenarioNames = [
   "change",
   "change-million",
   "health",
+  "signed",
 ] as const;
 
 /** The name of a scenario. */

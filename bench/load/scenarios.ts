@@ -11,10 +11,14 @@ import { measureReplaces } from "./replace.ts";
 import { adapters } from "./servers/index.ts";
 import type { Workload } from "./servers/adapter.ts";
 import { chooseAdapters, type StageOptions } from "./stage.ts";
+import { measureSigned } from "./signed.ts";
 import { measureThroughput } from "./throughput.ts";
 
 /** What a scenario finds besides how it was made. */
-type Found = Pick<ScenarioResult, "flips" | "reloads" | "replaces" | "changes" | "probes"> &
+type Found = Pick<
+  ScenarioResult,
+  "flips" | "reloads" | "replaces" | "changes" | "probes" | "signed"
+> &
   Partial<Pick<ScenarioResult, "servers">>;
 
 /** What makes a scenario, apart from the run's options. */
@@ -139,6 +143,15 @@ function scenarioOf(name: ScenarioName, run: Options): Scenario {
         workload: "static",
         plan: (seed) => smallPlan("weighted", seed),
         measure: async () => ({ probes: await measureProbes(run) }),
+      };
+    case "signed":
+      return {
+        ...small,
+        title:
+          "100,000 names, weighted, geo and multivalue, a tenth of the queries for absent ones",
+        workload: "static",
+        plan: (seed) => smallPlan("weighted", seed),
+        measure: async () => ({ signed: await measureSigned(run) }),
       };
   }
 }

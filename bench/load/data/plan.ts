@@ -69,6 +69,8 @@ export interface PlanSize {
   readonly zones: number;
   /** Share of the names that are wildcards, 0..1. */
   readonly wildcards: number;
+  /** Kinds of policies in turn; all where it is left out. */
+  readonly kinds?: readonly PolicyKind[];
 }
 
 /** The size at which the budgets of the large run are stated: 3 pools a policy make 30,000. */
@@ -167,10 +169,11 @@ export function staticAddress(plan: ServicePlan, owner: number): string {
 }
 
 function largePolicies(size: PlanSize, below: (bound: number) => number): readonly PolicyPlan[] {
+  const { kinds = policyKinds } = size;
   const pools = size.policies * POOLS_PER_POLICY;
   let endpoint = 0;
   return Array.from({ length: size.policies }, (_, index): PolicyPlan => {
-    const kind = policyKinds[index % policyKinds.length] ?? "weighted";
+    const kind = kinds[index % kinds.length] ?? "weighted";
     const members = Array.from({ length: POOLS_PER_POLICY }, (_unused, branch): PoolPlan => {
       const serial = index * POOLS_PER_POLICY + branch;
       const end = Math.floor(((serial + 1) * size.endpoints) / pools);

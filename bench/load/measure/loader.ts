@@ -16,6 +16,8 @@ export interface LoaderOptions {
   /** Every how many answers one is checked; 0 checks none. */
   readonly check?: number;
   readonly watch?: boolean;
+  /** It shares its core with others: it sleeps while nothing is due. Without that it takes all of the core. */
+  readonly sleep?: boolean;
   readonly timeoutMs?: number;
 }
 
@@ -156,5 +158,6 @@ function loaderArguments(options: LoaderOptions): readonly string[] {
   }
   if (options.timeoutMs !== undefined) args.push("--timeout-ms", String(options.timeoutMs));
   if (options.watch === true) args.push("--watch");
+  if (options.sleep === true) args.push("--sleep");
   return args;
 }

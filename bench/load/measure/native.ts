@@ -7,7 +7,7 @@ const sourceFolder = join(import.meta.dirname, "../native");
 const buildFolder = join(import.meta.dirname, "../../../.build/bench-native");
 
 /** The programs of `bench/load/native`. */
-export type NativeProgram = "echo" | "loader" | "health-target";
+export type NativeProgram = "echo" | "flood" | "loader" | "health-target";
 
 /** Where a built program lies. */
 export function nativePath(name: NativeProgram): string {

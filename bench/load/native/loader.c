@@ -2,10 +2,11 @@
 //
 // A UDP loader that sends at a fixed rate whatever the server does (open loop), so that a server that stalls is charged
 // for every query that it kept waiting: latency counts from the moment a query was due, not from when it was sent.
-// It turns without sleeping and wants a core for itself.
+// It turns without sleeping and wants a core for itself; with --sleep it shares one with others, and is later by what the kernel takes to
+// wake it.
 //
 //   loader --port P --names FILE --rate QPS --seconds S [--server ADDRESS] [--prefixes FILE] [--seed N] [--sockets N]
-//          [--check N --expected FILE] [--timeout-ms N] [--watch] [--no-edns]
+//          [--check N --expected FILE] [--timeout-ms N] [--watch] [--no-edns] [--sleep]
 //
 //   names      one owner name a line; a query picks one at random (with --watch: each in turn)
 //   prefixes   lines "A.B.C.D/LENGTH REGION"; a query carries one at random as EDNS Client Subnet
@@ -65,7 +66,7 @@ typedef struct {
 
 typedef struct {
   char *server, *names, *prefixes, *expected;
-  int port, sockets, check, watch, edns;
+  int port, sockets, check, watch, edns, sleep;
   uint64_t seed, timeout_ns;
   double rate, seconds;
 } Options;
@@ -403,12 +404,15 @@ static void take_answer(int socket, const unsigned char *packet, uint32_t bytes,
   query->due_ns = 0;
 }
 
-static int receive(int poll) {
+/** Takes what is there, and where nothing is, waits for something until a moment. */
+static int receive(int poll, uint64_t until_ns) {
   static unsigned char packets[BATCH][PACKET_MAX];
   static struct iovec vectors[BATCH];
   static struct mmsghdr messages[BATCH];
   struct epoll_event events[SOCKETS_MAX];
-  int ready = epoll_wait(poll, events, SOCKETS_MAX, 0), total = 0;
+  uint64_t at = until_ns > 0 ? now_ns() : 0, wait_ns = until_ns > at ? until_ns - at : 0;
+  struct timespec wait = {.tv_sec = (time_t)(wait_ns / 1000000000), .tv_nsec = (long)(wait_ns % 1000000000)};
+  int ready = epoll_pwait2(poll, events, SOCKETS_MAX, &wait, NULL), total = 0;
   for (int e = 0; e < ready; e++) {
     int socket = (int)events[e].data.u32;
     for (int i = 0; i < BATCH; i++) {
@@ -465,10 +469,11 @@ static void run(int poll) {
       send_batch((int)draw((uint32_t)options.sockets), count, next, step_ns, start);
       next += (uint64_t)count;
     }
-    receive(poll);
+    receive(poll, options.sleep ? start + (uint64_t)((double)next * step_ns) : 0);
   }
   uint64_t end = now_ns() + options.timeout_ns;
-  while (now_ns() < end && counts.received + counts.late + counts.overwritten < counts.sent) receive(poll);
+  while (now_ns() < end && counts.received + counts.late + counts.overwritten < counts.sent)
+    receive(poll, options.sleep ? end : 0);
   for (size_t i = 0; i < (size_t)options.sockets * IDS; i++) counts.lost += queries[i].due_ns != 0;
   counts.lost += counts.overwritten;
 }
@@ -506,7 +511,7 @@ static void read_options(int argc, char **argv) {
       {"server", 1, NULL, 's'},  {"port", 1, NULL, 'p'},     {"names", 1, NULL, 'n'},    {"rate", 1, NULL, 'r'},
       {"seconds", 1, NULL, 'l'}, {"prefixes", 1, NULL, 'x'}, {"seed", 1, NULL, 'd'},     {"sockets", 1, NULL, 'k'},
       {"check", 1, NULL, 'c'},   {"expected", 1, NULL, 'e'}, {"timeout-ms", 1, NULL, 't'}, {"watch", 0, NULL, 'w'},
-      {"no-edns", 0, NULL, 'o'}, {NULL, 0, NULL, 0}};
+      {"no-edns", 0, NULL, 'o'}, {"sleep", 0, NULL, 'z'},    {NULL, 0, NULL, 0}};
   for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
     switch (option) {
     case 's': options.server = optarg; break;
@@ -522,6 +527,7 @@ static void read_options(int argc, char **argv) {
     case 't': options.timeout_ns = strtoull(optarg, NULL, 10) * 1000000; break;
     case 'w': options.watch = 1; break;
     case 'o': options.edns = 0; break;
+    case 'z': options.sleep = 1; break;
     default: exit(2);
     }
   }

@@ -19,6 +19,7 @@ export const bounds = {
   replaces: 60,
   changeMs: 100,
   probesPerSecond: 5000,
+  signedShare: 0.8,
 } as const;
 
 /** One promise beside what was measured. */
@@ -53,6 +54,7 @@ export function budgetsOf(results: readonly ScenarioResult[]): readonly Budget[]
     ...disturbanceBudgets(result),
     ...changeBudgets(result),
     ...probeBudgets(result),
+    ...signedBudgets(result),
   ]);
 }
 
@@ -187,6 +189,25 @@ function probeBudgets({ probes = [] }: ScenarioResult): readonly Budget[] {
         verdict: verdictOf(bounds.probesPerSecond, most),
       };
     });
+}
+
+function signedBudgets({ signed = [], title }: ScenarioResult): readonly Budget[] {
+  const [unsigned, ours] = signed;
+  if (unsigned === undefined || ours === undefined || unsigned.load !== ours.load) return [];
+  // Rounds in pairs: others on the machine disturbed both alike.
+  const ratio = median(
+    ours.turns.map(
+      (turn, round) => turn.queriesPerSecond / (unsigned.turns[round]?.queriesPerSecond ?? NaN),
+    ),
+  );
+  return [
+    {
+      goal: `${title}, signed beside unsigned`,
+      bound: `≥ ${bounds.signedShare * 100} % of the queries a second`,
+      found: `${Math.round(ratio * 100)} %`,
+      verdict: verdictOf(bounds.signedShare, ratio),
+    },
+  ];
 }
 
 /** How a figure that should be at most its bound compares with it. */

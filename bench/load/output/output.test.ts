@@ -119,11 +119,30 @@ test("every kind of result has a table, a plot and a verdict", () => {
     { replaces: [{ ...heads, ...some, tookMs: [500] }] },
     { changes: [{ ...heads, missed: 0, load, changes: [{ kind: "new name", ms: 70 }] }] },
     { probes: [probe] },
+    {
+      signed: ["Meridian, unsigned", "Meridian, signed"].map((name) => ({
+        ...{ name, version: "1", load: "asked before" },
+        turns: [
+          {
+            queriesPerSecond: 1000,
+            lost: 0,
+            cpu: 5,
+            cpuBusiest: 4,
+            signatures: undefined,
+            others: 0,
+          },
+        ],
+      })),
+    },
   ];
   for (const kind of kinds) {
     const found = { ...result([]), ...kind };
     const name = Object.keys(kind).join();
-    assert.equal(formatResult(found).split("\n").length, "changes" in kind ? 4 : 3, name);
+    assert.equal(
+      formatResult(found).split("\n").length,
+      "changes" in kind || "signed" in kind ? 4 : 3,
+      name,
+    );
     const plot = plotResult(found) ?? "";
     assert.ok(plot.startsWith("<svg ") && !/NaN|undefined|Infinity/.test(plot), `${name}: ${plot}`);
     assert.ok(budgetsOf([found]).length > 0, name);

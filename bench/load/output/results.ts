@@ -120,6 +120,28 @@ export interface ChangeResult {
   readonly load: LoaderSummary;
 }
 
+/** A server driven with queries with DO, as much as it answers. CPU times are microseconds a query. */
+export interface SignedTurn {
+  readonly queriesPerSecond: number;
+  readonly lost: number;
+  readonly cpu: number;
+  readonly cpuBusiest: number;
+  /** Meridian's own count of signatures that were there, were made meanwhile, and were refused. */
+  readonly signatures:
+    | { readonly ready: number; readonly made: number; readonly refused: number }
+    | undefined;
+  /** What others used of the server's cores meanwhile, in cores. */
+  readonly others: number;
+}
+
+/** One server under one load of queries with DO. */
+export interface SignedResult {
+  readonly name: string;
+  readonly version: string;
+  readonly load: string;
+  readonly turns: readonly SignedTurn[];
+}
+
 /** How a run was made. */
 export interface Settings {
   readonly seconds: number;
@@ -150,6 +172,7 @@ export interface ScenarioResult {
   readonly replaces?: readonly DisturbanceResult[];
   readonly changes?: readonly ChangeResult[];
   readonly probes?: readonly ProbeBenchResult[];
+  readonly signed?: readonly SignedResult[];
 }
 
 /** Writes `DATE-SCENARIO.json` and gives its path without the ending. */

@@ -64,6 +64,18 @@ export function plotResult(result: ScenarioResult): string | undefined {
     };
     return plotBars({ ...about, caption, unit: "µs", bars, bound });
   }
+  if (result.signed !== undefined) {
+    const bars = result.signed.flatMap((found): readonly Bar[] => {
+      const times = spread(found.turns.map((turn) => turn.cpuBusiest));
+      if (times === undefined) return [];
+      const figures = { dark: times.median, total: times.median, min: times.min, max: times.max };
+      const isMeridian = found.name.startsWith("Meridian");
+      return [{ label: `${found.name}: ${found.load}`, isOurs: isMeridian, figures }];
+    });
+    const caption =
+      "CPU time of the answering thread a query with DO. Whiskers: least to greatest.";
+    return plotBars({ ...about, caption, unit: "µs", bars });
+  }
   const best = bestYardstick(result.servers);
   return plotBars({
     ...about,

@@ -6,6 +6,7 @@ import type {
   ChangeResult,
   DisturbanceResult,
   FlipResult,
+  SignedResult,
   Loading,
   ScenarioResult,
   ServerResult,
@@ -21,6 +22,7 @@ export function formatResult(result: ScenarioResult): string {
     return disturbanceTable(result.replaces, "replacements", "one replacement, ms");
   if (result.changes !== undefined) return changeTable(result.changes);
   if (result.probes !== undefined) return probeTable(result.probes);
+  if (result.signed !== undefined) return signedTable(result.signed);
   const throughput = throughputTable(result);
   return result.scenario === "million"
     ? `${throughput}\n\n${loadingTable(result.servers)}`
@@ -196,6 +198,46 @@ function probeTable(probes: readonly ProbeBenchResult[]): string {
       "% of a core",
       "timed out",
       "late",
+    ],
+    rows,
+  );
+}
+
+function signedTable(found: readonly SignedResult[]): string {
+  const rows = found.map(({ name, version, load, turns }) => {
+    const sum = (state: "ready" | "made" | "refused"): number =>
+      turns.reduce((total, turn) => total + (turn.signatures?.[state] ?? 0), 0);
+    const all = sum("ready") + sum("made") + sum("refused");
+    return [
+      `${name} ${version}: ${load}`,
+      formatSpread(
+        turns.map((turn) => turn.queriesPerSecond / 1000),
+        1,
+      ),
+      formatSpread(
+        turns.map((turn) => turn.cpuBusiest),
+        2,
+      ),
+      formatSpread(
+        turns.map((turn) => turn.cpu),
+        2,
+      ),
+      ...(["ready", "made", "refused"] as const).map((state) =>
+        all === 0 ? "–" : ((sum(state) / all) * 100).toFixed(2),
+      ),
+      String(turns.reduce((total, turn) => total + turn.lost, 0)),
+    ];
+  });
+  return markdownTable(
+    [
+      "server: queries with DO",
+      "K q/s",
+      "answering thread, CPU µs a query",
+      "all threads",
+      "signatures ready, %",
+      "made, %",
+      "refused, %",
+      "lost",
     ],
     rows,
   );

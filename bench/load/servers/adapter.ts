@@ -28,6 +28,8 @@ export interface Serving {
   readonly port: number;
   /** A port for whatever else it serves. */
   readonly controlPort: number;
+  /** How Meridian's zones are signed, if they are. */
+  readonly dnssec?: "nsec" | "compact";
   /** Cores as taskset takes them. */
   readonly cores: string;
 }

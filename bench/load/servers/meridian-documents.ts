@@ -32,6 +32,7 @@ export function* baseDocuments(serving: Serving, hasPolicies: boolean): Generato
     yield document("Zone", origin, {
       origin,
       ttl: "60s",
+      ...(serving.dnssec === undefined ? {} : { dnssec: { denial: serving.dnssec } }),
       // A master file brings its own SOA and NS records.
       ...(hasPolicies
         ? { nameServers: [{ name: `ns1.${origin}`, addresses: ["127.0.0.1"] }] }
