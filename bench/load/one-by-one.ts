@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { LoaderSummary } from "./measure/loader.ts";
+import type { LoaderOptions, LoaderSummary } from "./measure/loader.ts";
 import type { Options } from "./options.ts";
 import { Stage, type RunningServer, type StageOptions } from "./stage.ts";
 import { saturate } from "./saturate.ts";
@@ -75,11 +75,11 @@ export async function loadHeavily(
   stage: Stage,
   server: RunningServer,
   options: Options,
-  watch: boolean,
+  loader: Pick<LoaderOptions, "watch" | "skipLateUs"> = {},
 ): Promise<HeavyLoad> {
   const { queriesPerSecond } = await saturate(stage, server, options);
   const rate = Math.floor(queriesPerSecond * LOAD_SHARE);
-  const run = stage.load(server, { rate, seconds: LOAD_SECONDS_MAX, watch });
+  const run = stage.load(server, { rate, seconds: LOAD_SECONDS_MAX, ...loader });
   return {
     queriesPerSecondMax: queriesPerSecond,
     run,

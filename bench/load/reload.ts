@@ -70,7 +70,7 @@ async function reloadServer(
   run: Options,
   reloads: number,
 ): Promise<DisturbanceResult> {
-  const load = await loadHeavily(stage, server, run, false);
+  const load = await loadHeavily(stage, server, run);
   const tookMs: number[] = [];
   let missed = 0;
   let { plan } = stage.options;

@@ -25,7 +25,7 @@ async function replaceServer(
   run: Options,
   replaces: number,
 ): Promise<DisturbanceResult> {
-  const load = await loadHeavily(stage, server, run, false);
+  const load = await loadHeavily(stage, server, run);
   const tookMs: number[] = [];
   let running = server;
   try {

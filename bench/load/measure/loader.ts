@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createInterface } from "node:readline";
 import { nativePath } from "./native.ts";
-import { startPiped } from "./program.ts";
+import { pidOf, startPiped } from "./program.ts";
 
 /** How the loader drives a server; see `native/loader.c` for the files. */
 export interface LoaderOptions {
@@ -19,6 +19,8 @@ export interface LoaderOptions {
   /** It shares its core with others: it sleeps while nothing is due. Without that it takes all of the core. */
   readonly sleep?: boolean;
   readonly timeoutMs?: number;
+  /** What the loader is that late to send, because it did not run itself, it leaves out, in µs; without it, it sends all at once. */
+  readonly skipLateUs?: number;
 }
 
 /** What the loader counted. Latencies are microseconds from the moment a query was due. */
@@ -29,6 +31,8 @@ export interface LoaderSummary {
   /** Answered after the time-out. */
   readonly late: number;
   readonly lost: number;
+  /** Never sent, as `skipLateUs` says. */
+  readonly skipped?: number;
   readonly refused: number;
   readonly checked: number;
   readonly wrong: number;
@@ -64,6 +68,7 @@ type LoaderEvent = Change | Wrong | ({ readonly event: "summary" } & LoaderSumma
 
 /** A loader at work. */
 export interface LoaderRun {
+  readonly pid: number;
   /** Changes so far; grows while it runs. */
   readonly changes: readonly Change[];
   readonly wrong: readonly Wrong[];
@@ -101,6 +106,7 @@ export function startLoader(options: LoaderOptions): LoaderRun {
   // A stopped loader's failure is nobody's news; who awaits the summary still gets it.
   promise.catch(() => undefined);
   return {
+    pid: pidOf(child),
     changes,
     wrong,
     change: async (from, isWanted, timeoutMs) => {
@@ -159,5 +165,6 @@ function loaderArguments(options: LoaderOptions): readonly string[] {
   if (options.timeoutMs !== undefined) args.push("--timeout-ms", String(options.timeoutMs));
   if (options.watch === true) args.push("--watch");
   if (options.sleep === true) args.push("--sleep");
+  if (options.skipLateUs !== undefined) args.push("--skip-late-us", String(options.skipLateUs));
   return args;
 }

@@ -6,6 +6,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ask } from "./ask.ts";
 import { HealthTarget } from "./health-target.ts";
 import { startLoader } from "./loader.ts";
@@ -73,6 +74,23 @@ test("loader chooses the expected set by the region of the query's prefix", { sk
   try {
     const found = await load(server.port, { names, prefixes, expected, check: 1 }).summary;
     assert.deepEqual([found.checked, found.wrong], [600, 0]);
+  } finally {
+    await server.close();
+  }
+});
+
+test("loader leaves out what it is late to send where it is told to", { skip }, async () => {
+  const server = await answering(() => [127, 16, 0, 1]);
+  try {
+    const names = write("names", "a.example\n");
+    const run = load(server.port, { names, watch: true, skipLateUs: 50_000 });
+    await run.change(0, () => true, 5000);
+    process.kill(run.pid, "SIGSTOP");
+    await sleep(120);
+    process.kill(run.pid, "SIGCONT");
+    const { sent, skipped = 0, lost } = await run.summary;
+    assert.ok(skipped >= 200, String(skipped));
+    assert.deepEqual([sent + skipped, lost], [600, 0]);
   } finally {
     await server.close();
   }

@@ -243,7 +243,9 @@ function signedTable(found: readonly SignedResult[]): string {
   );
 }
 
-const loadHeads = ["load, K q/s", "lost", "late", "p50 / p99 µs", "loader behind, ms"];
+const loadHeads = [
+  ...["load, K q/s", "lost", "late", "p50 / p99 µs", "loader behind, ms", "left out by the loader"],
+];
 
 /** What a server answered while something was done to it. */
 function loadCells({
@@ -256,6 +258,7 @@ function loadCells({
     String(load.late),
     `${Math.round(load.p50)} / ${Math.round(load.p99)}`,
     (load.behindMax / 1000).toFixed(0),
+    load.skipped === undefined ? "–" : String(load.skipped),
   ];
 }
 
