@@ -35,6 +35,7 @@ export interface CheckedZone {
 const TYPE_NXNAME = 128;
 
 interface Nsec {
+  readonly zone: Uint8Array | undefined;
   readonly owner: Uint8Array;
   readonly next: Uint8Array;
   readonly types: ReadonlySet<number>;
@@ -52,7 +53,7 @@ export function faultsOf(
     ...setFaults(message.answer, message.answer, zones, now),
     ...setFaults(message.authority, message.answer, zones, now),
     ...setFaults(signedOf(message.additional), message.answer, zones, now),
-    ...proofFaults(message, qname, qtype, zones),
+    ...proofFaults(message, qname, qtype, zones, now),
   ];
 }
 
@@ -152,9 +153,13 @@ function proofFaults(
   qname: Uint8Array,
   qtype: number,
   zones: readonly CheckedZone[],
+  now: number,
 ): string[] {
-  const nsecs = message.authority.flatMap(nsecOf);
-  const hashes = message.authority.flatMap(hashedOf);
+  const { authority } = message;
+  const nsecs = authority.flatMap((record) =>
+    nsecOf(record, signerOf(record, authority, zones, now)),
+  );
+  const hashes = authority.flatMap(hashedOf);
   const faults =
     hashes.length > 0
       ? expandedHashFaults(message.answer, hashes)
@@ -174,20 +179,46 @@ function proofFaults(
   if (hasAnswer || !message.authority.some(({ type }) => type === RRType.SOA)) return faults;
   const zone = zoneOf(last, qtype, zones);
   if (zone === undefined) return faults;
+  // A chain of aliases may have led through other zones: what these deny says nothing of what is in this one (RFC 4035 §5.4).
+  const ownHashes = hashes.filter((hashed) => equalNames(hashed.zone, zone.apex));
   if (hashes.length > 0)
     return [
       ...faults,
       ...hashedFaults(
         last,
         message.rcode === Rcode.NXDOMAIN ? undefined : qtype,
-        hashes,
+        ownHashes,
         zone.apex,
       ),
     ];
-  if (zone.isCompact === true) return [...faults, ...compactFaults(message, last, qtype, nsecs)];
+  const own = nsecs.filter((nsec) => nsec.zone !== undefined && equalNames(nsec.zone, zone.apex));
+  if (zone.isCompact === true) return [...faults, ...compactFaults(message, last, qtype, own)];
   return message.rcode === Rcode.NXDOMAIN
-    ? [...faults, ...absentFaults(last, nsecs)]
-    : [...faults, ...noDataFaults(last, qtype, nsecs)];
+    ? [...faults, ...absentFaults(last, own)]
+    : [...faults, ...noDataFaults(last, qtype, own)];
+}
+
+/** The apex of the zone whose key made a signature over the NSEC record; undefined for other records, and where there is none. */
+function signerOf(
+  { owner, type, ttl, rdata }: ResourceRecord,
+  section: readonly ResourceRecord[],
+  zones: readonly CheckedZone[],
+  now: number,
+): Uint8Array | undefined {
+  if (type !== RRType.NSEC) return undefined;
+  const rrsigs = section.filter(
+    (other) => other.type === RRType.RRSIG && equalNames(other.owner, owner),
+  );
+  return zones.find(({ apex, dnskeys }) =>
+    rrsigs.some(
+      (rrsig) =>
+        equalNames(readRrsig(rrsig.rdata)?.signer ?? new Uint8Array(1), apex) &&
+        dnskeys.some(
+          (key) =>
+            rrsigFault({ owner, type, ttl, rdatas: [rdata] }, rrsig.rdata, key, now) === undefined,
+        ),
+    ),
+  )?.apex;
 }
 
 /** A name that a wildcard stood for does not exist itself (RFC 4035 §5.3.4). */
@@ -197,7 +228,13 @@ function expandedFaults(answer: readonly ResourceRecord[], nsecs: readonly Nsec[
     if (type !== RRType.RRSIG || labels >= ownLabels(owner)) return [];
     const starts = labelStarts(owner);
     const nextCloser = owner.subarray(starts[starts.length - labels - 1] ?? 0);
-    return nsecs.some((nsec) => covers(nsec, owner) && !isSubdomain(nsec.next, nextCloser))
+    const signer = readRrsig(rdata)?.signer ?? new Uint8Array(1);
+    return nsecs.some(
+      (nsec) =>
+        equalNames(nsec.zone ?? new Uint8Array(1), signer) &&
+        covers(nsec, owner) &&
+        !isSubdomain(nsec.next, nextCloser),
+    )
       ? []
       : [`${formatName(owner)}: from a wildcard, and no proof that it does not exist`];
   });
@@ -296,7 +333,7 @@ function covers({ owner, next, types }: Nsec, name: Uint8Array): boolean {
 }
 
 /** Where the CNAMEs of the answer lead, those made from DNAMEs among them. */
-function endOfChain(
+export function endOfChain(
   answer: readonly ResourceRecord[],
   qname: Uint8Array,
   qtype: number,
@@ -313,7 +350,7 @@ function endOfChain(
   return name;
 }
 
-function nsecOf({ owner, type, rdata }: ResourceRecord): Nsec[] {
+function nsecOf({ owner, type, rdata }: ResourceRecord, zone?: Uint8Array): Nsec[] {
   if (type !== RRType.NSEC) return [];
   const length = nameLength(rdata, 0);
   const types = new Set<number>();
@@ -321,11 +358,12 @@ function nsecOf({ owner, type, rdata }: ResourceRecord): Nsec[] {
     for (let bit = 0; bit < (rdata[at + 1] ?? 0) * 8; bit++)
       if (((rdata[at + 2 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0)
         types.add((rdata[at] ?? 0) * 256 + bit);
-  return [{ owner, next: rdata.subarray(0, length), types }];
+  return [{ zone, owner, next: rdata.subarray(0, length), types }];
 }
 
 /** An NSEC3 record, hashes as hexadecimal text, which is in their order. */
 interface Hashed {
+  readonly zone: Uint8Array;
   readonly own: string;
   readonly next: string;
   readonly types: ReadonlySet<number>;
@@ -343,7 +381,8 @@ function hashedOf({ owner, type, rdata }: ResourceRecord): Hashed[] {
     rdata: new Uint8Array([0, ...bitmap]),
   });
   const next = Buffer.from(rdata.subarray(6, 26)).toString("hex");
-  return [{ own: own.toString("hex"), next, types: nsec?.types ?? new Set() }];
+  const zone = parentName(owner) ?? new Uint8Array(1);
+  return [{ zone, own: own.toString("hex"), next, types: nsec?.types ?? new Set() }];
 }
 
 function hashOf(name: Uint8Array): string {
@@ -370,7 +409,9 @@ function expandedHashFaults(
     if (type !== RRType.RRSIG || labels >= ownLabels(owner)) return [];
     const starts = labelStarts(owner);
     const nextCloser = owner.subarray(starts[starts.length - labels - 1] ?? 0);
-    return coversHash(hashes, nextCloser) ? [] : [`${formatName(owner)}: not proved to be absent`];
+    const signer = readRrsig(rdata)?.signer ?? new Uint8Array(1);
+    const own = hashes.filter(({ zone }) => equalNames(zone, signer));
+    return coversHash(own, nextCloser) ? [] : [`${formatName(owner)}: not proved to be absent`];
   });
 }
 
