@@ -7,7 +7,8 @@
 //                           ├─ delegation ─► referral
 //                           └─ nothing ─► NXDOMAIN
 //
-// A chain goes on while its next name lies in a served zone, at most CHAIN_STEPS_MAX names, and never asks a name twice.
+// A chain goes on while its next name lies in a served zone, at most CHAIN_STEPS_MAX names, and never asks a name twice. With signatures it
+// ends, too, where two zones would prove something by records of one name (shared-owner.ts).
 
 import {
   Found,
@@ -54,6 +55,7 @@ export function resolve(query: QueryState, chain: Chain): number {
     if (zone === undefined) return step === 0 ? refuse(query) : Rcode.NOERROR;
     // Whether the first one may be asked is looked at before.
     if (step > 0 && isHidden(query, zone)) return Rcode.NOERROR;
+    if (step > 0 && query.signer !== null && !query.signer.mayFollow(zone)) return Rcode.NOERROR;
     if (step === 0) query.zoneIndex = zone.index;
     if (zone.isSecondary && query.nowSeconds >= zone.expiresSeconds) return tooOld(query, step);
     if (query.signer !== null) query.signer.enter(zone);

@@ -60,6 +60,8 @@ export interface QuerySigner extends SetSigner {
   originalTtl: number;
   /** Whether it signs whatever is answered from the zone that was entered, or has only what is in its data. */
   readonly signsAnything: boolean;
+  /** Whether a chain of aliases may go on in this zone: what it may have to prove there fits beside what it has to prove so far. */
+  mayFollow(zone: LoadedZone): boolean;
   /** A name of the chain is resolved in this zone. */
   enter(zone: LoadedZone): void;
   /** Answers for types that signing brings; −1 for all else. */

@@ -20,6 +20,7 @@ import { DenialWriter } from "./denial.ts";
 import { ExpandedNames } from "./expanded-names.ts";
 import { isWildcard } from "./found-wildcard.ts";
 import { SetBytes } from "./set-bytes.ts";
+import { sharesOwner } from "./shared-owner.ts";
 import { SignatureKey, type SignatureTable } from "./signature-table.ts";
 import type { SignedZone, SigningKey } from "./signed-zone.ts";
 import type { SigningBudget } from "./signing-budget.ts";
@@ -88,6 +89,19 @@ export class ResponseSigner implements QuerySigner {
     this.isRefused = false;
     this.#expanded.clear();
     this.#denial.begin();
+  }
+
+  /** Whether no name that a wildcard stood for so far is denied by a record of which the zone has another one. */
+  mayFollow(next: LoadedZone): boolean {
+    const expanded = this.#expanded;
+    for (let index = 0; index < expanded.count; index++) {
+      const { zone, order, hashed, isCompact } = expanded.zoneOf(index);
+      if (order === undefined || hashed !== undefined || isCompact) continue;
+      const start = expanded.startOf(index);
+      const position = order.floor(expanded.bytes, start, expanded.lengthOf(index));
+      if (sharesOwner(zone, order, position, next)) return false;
+    }
+    return true;
   }
 
   /** A name of the chain is resolved in this zone. */

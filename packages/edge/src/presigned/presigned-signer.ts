@@ -7,6 +7,7 @@
 import { RRType, Rcode } from "@meridian/dns";
 import { NodeFlag, findSet, nameStart, type LoadedZone, type NamesChunk } from "@meridian/snapshot";
 import { isWildcard } from "../dnssec/found-wildcard.ts";
+import { sharesOwner } from "../dnssec/shared-owner.ts";
 import { WrittenProofs } from "../dnssec/written-proofs.ts";
 import { writeSet } from "../query-records.ts";
 import type { QuerySigner, QueryState } from "../query-state.ts";
@@ -59,6 +60,15 @@ export class PresignedSigner implements QuerySigner {
     this.#zone = undefined;
     this.#expanded = [];
     this.#written.clear();
+  }
+
+  mayFollow(next: LoadedZone): boolean {
+    for (const { zone, nextCloser } of this.#expanded) {
+      if (zone.hashed !== undefined) continue;
+      const position = zone.floor(nextCloser, 0, nextCloser.length - zone.zone.origin.length);
+      if (position >= 0 && sharesOwner(zone.zone, zone.order, position, next)) return false;
+    }
+    return this.#others?.mayFollow(next) ?? true;
   }
 
   enter(zone: LoadedZone): void {
