@@ -379,6 +379,7 @@ export type RunningShift = {
   readonly precedence?: "manual" | "automatic" | "experiment" | "drill";
   readonly moves?: number;
   readonly overruledBy?: string;
+  readonly ttlLoweredAtMs?: number;
 };
 
 export type ApprovalRequest = {
@@ -1244,6 +1245,7 @@ export type ApiRequest =
         readonly shift?: RunningShift;
         readonly reached: readonly string[];
         readonly lacks?: readonly string[];
+        readonly ttlLoweredAtMs?: number;
       };
     }
   | {

@@ -297,6 +297,11 @@ export class Embedded implements Publisher {
     return this.#shifts.list();
   }
 
+  /** As `RunningShifts.leadMsOf()`. */
+  shiftLeadMs(target: string): number {
+    return this.#shifts.leadMsOf(target);
+  }
+
   /** Shifts have changed elsewhere, or routing controls. Resolves when answers follow. */
   followShifts(text: string): Promise<void> {
     return this.#shifts.follow(text);

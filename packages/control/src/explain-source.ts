@@ -13,7 +13,8 @@ import type {
 } from "@meridian/snapshot/surface";
 import type { ApiOptions } from "./api.ts";
 import { precedenceOf, rankedShifts } from "./shift-precedence.ts";
-import { shiftOf, switchedOffBy } from "./shift-effects.ts";
+import type { ServedModel } from "./served-model.ts";
+import { shiftOf, shiftReaches, switchedOffBy, type Shift } from "./shift-effects.ts";
 
 export function explainSource(options: ApiOptions): ExplainSource {
   return { now: () => viewNow(options), at: (moment) => viewAt(options, moment) };
@@ -50,6 +51,8 @@ function viewNow({
         ? undefined
         : switchedOffBy(embedded.model, world, routing.off(), endpoint),
     shiftedBy: (endpoint) => shiftText(embedded, world, endpoint),
+    announcedBy: (endpoint) =>
+      announcedText({ model: embedded.model, shifts: embedded.shifts() }, world, endpoint),
   };
 }
 
@@ -63,6 +66,21 @@ function shiftText(
   const shift = model === undefined ? undefined : shiftOf(model, world, ranked, endpoint);
   if (shift === undefined) return undefined;
   return `the ${precedenceOf(shift)} shift ${shift.id} of ${shift.target} (${shift.reason})`;
+}
+
+function announcedText(
+  { model, shifts }: { readonly model: ServedModel | undefined; readonly shifts: readonly Shift[] },
+  world: World,
+  endpoint: number,
+): string | undefined {
+  const nowMs = Date.now();
+  const [next] = shifts
+    .filter(({ startsAtMs = 0 }) => startsAtMs > nowMs)
+    .filter(({ target }) => model !== undefined && shiftReaches(model, world, target, endpoint))
+    .toSorted((a, b) => (a.startsAtMs ?? 0) - (b.startsAtMs ?? 0));
+  if (next === undefined) return undefined;
+  const start = new Date(next.startsAtMs ?? 0).toISOString().replace(/\.\d+Z$/, "Z");
+  return `the ${precedenceOf(next)} shift ${next.id} of ${next.target}, which starts at ${start} (${next.reason})`;
 }
 
 function shardOf(

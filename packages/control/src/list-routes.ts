@@ -9,8 +9,7 @@ import {
   type Page,
   type PageRequest,
 } from "@meridian/snapshot/surface";
-import { precedenceOf, rankedShifts } from "./shift-precedence.ts";
-import type { Shift } from "./shift-effects.ts";
+import { shiftViews } from "./shift-views.ts";
 import { endpointViews, healthViews, policyViews, poolViews, siteViews } from "./views.ts";
 
 /** The lists of the API, each in pages: `GET /v1/KIND?limit=N&continue=TOKEN` gives `{items, continue?}`. */
@@ -43,23 +42,6 @@ export function addListRoutes(
   list("/v1/shifts", (request) => whole(shiftViews(embedded), request, ({ id }) => id));
   list("/v1/notifications", (request) => whole(notifier.views(), request, ({ name }) => name));
   list("/v1/latches", (request) => whole(embedded.latches(), request, ({ name }) => name));
-}
-
-interface ShiftView extends Shift {
-  /** Share that it moves away now. */
-  readonly moves: number;
-  /** The shift of the same target that decides instead. */
-  readonly overruledBy?: string;
-}
-
-/** Shifts as they are shown: with who decides where several name one target. */
-function shiftViews(embedded: Embedded): ShiftView[] {
-  return rankedShifts(embedded.shifts(), Date.now()).map(({ shift, percent, overruledBy }) => ({
-    ...shift,
-    precedence: precedenceOf(shift),
-    moves: overruledBy === undefined ? percent : 0,
-    ...(overruledBy === undefined ? {} : { overruledBy }),
-  }));
 }
 
 interface ListQuery {

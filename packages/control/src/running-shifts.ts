@@ -10,6 +10,7 @@ import type { World } from "@meridian/snapshot";
 import type { Logger, Persistence } from "./embedded-options.ts";
 import type { ServedModel } from "./served-model.ts";
 import { nextChangeMs, overAtMs } from "./shift-course.ts";
+import { ShiftLeads } from "./shift-lead.ts";
 import { shiftEffects } from "./shift-precedence.ts";
 import { shiftChanges, type Shift, type SwitchedOff } from "./shift-effects.ts";
 
@@ -48,6 +49,7 @@ export class RunningShifts {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #served: () => ShiftedSnapshot | undefined;
+  readonly #leads = new ShiftLeads();
   #shifts: readonly Shift[] = [];
   #timer: NodeJS.Timeout | undefined;
   /** Whether the overlay was brought in line when no shift was running and no control Off. */
@@ -80,6 +82,12 @@ export class RunningShifts {
 
   list(): readonly Shift[] {
     return this.#shared?.shifts() ?? this.#shifts;
+  }
+
+  /** How long before its start a shift of `target` lowers TTLs, milliseconds; 0 while nothing is served. */
+  leadMsOf(target: string): number {
+    const served = this.#served();
+    return served === undefined ? 0 : this.#leads.of(served.model, served.world, target);
   }
 
   /** Resolves when answers follow it. `id` is another one than every other has. */
@@ -185,8 +193,17 @@ export class RunningShifts {
       else this.#shared.expireShifts(all.filter((shift) => !running.includes(shift)));
     }
     clearTimeout(this.#timer);
+    // Those that have begun need none, and looking it up is not for nothing.
+    const leads = new Map(
+      running
+        .filter(({ startsAtMs = 0 }) => startsAtMs > nowMs)
+        .map(({ target }) => [target, this.leadMsOf(target)]),
+    );
+    const leadOf = (target: string): number => leads.get(target) ?? 0;
     if (running.length > 0 && !this.#isClosed) {
-      const next = Math.min(...running.map((shift) => nextChangeMs(shift, nowMs) ?? nowMs));
+      const next = Math.min(
+        ...running.map((shift) => nextChangeMs(shift, nowMs, leadOf(shift.target)) ?? nowMs),
+      );
       const pauseMs = Math.max(1, next - nowMs);
       this.#timer = setTimeout(() => void this.follow("a shift goes on"), pauseMs);
       this.#timer.unref();
@@ -198,7 +215,7 @@ export class RunningShifts {
     if (served === undefined || (this.#isClear && isClear)) return;
     this.#isClear = isClear;
     const { model, world, overlay } = served;
-    const moved = shiftEffects(running, nowMs);
+    const moved = shiftEffects(running, nowMs, leadOf);
     await overlay.apply(shiftChanges(model, world, overlay, moved, off), { kind: "shift", text });
   }
 

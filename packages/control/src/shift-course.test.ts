@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { nextChangeMs, overAtMs, percentAt, type ShiftCourse } from "./shift-course.ts";
+import {
+  isAnnouncedAt,
+  nextChangeMs,
+  overAtMs,
+  percentAt,
+  type ShiftCourse,
+} from "./shift-course.ts";
 
 const MINUTE = 60_000;
 
@@ -63,4 +69,19 @@ test("between two changes the share is the same, and after the last it is 0", ()
       assert.equal(percentAt(each, overAtMs(each)), 0);
     }),
   );
+});
+
+test("TTLs are low from one lead before the start up to it; one that begins at once announces nothing", () => {
+  const course = { percent: 100, createdAtMs: 0, startsAtMs: 90_000, expiresAtMs: 200_000 };
+  const at = [0, 59_999, 60_000, 89_999, 90_000];
+  assert.deepEqual(
+    at.map((nowMs) => isAnnouncedAt(course, nowMs, 30_000)),
+    [false, false, true, true, false],
+  );
+  assert.equal(nextChangeMs(course, 0, 30_000), 60_000);
+  assert.equal(nextChangeMs(course, 60_000, 30_000), 90_000);
+  assert.ok(isAnnouncedAt(course, 0, 300_000), "later than it should have been");
+  assert.equal(nextChangeMs(course, 0, 300_000), 90_000);
+  const { startsAtMs: _, ...atOnce } = course;
+  assert.ok(!isAnnouncedAt(atOnce, 0, 30_000));
 });

@@ -6,8 +6,10 @@
 //   percent ┤      ┌──────────────┐
 //           │      │              └──┐
 //           │      │                 └──┐
-//         0 ┼──────┘                    └────
-//                startsAt        expiresAt  over
+//         0 ┼──┬───┘                    └────
+//       lowered  startsAt        expiresAt  over
+//
+// For one old TTL before it starts the TTL of what it reaches is the least, so that no cache has anything longer when it does.
 
 /** Traffic comes back by so many percent of all of it, from the expiry on and then every so often. */
 export interface ShiftReturn {
@@ -43,10 +45,31 @@ export function overAtMs({ percent, expiresAtMs, return: back }: ShiftCourse): n
   return expiresAtMs + (Math.ceil(percent / back.percent) - 1) * back.everyMs;
 }
 
-/** When `percentAt()` is another next; undefined for one that is over. */
-export function nextChangeMs(course: ShiftCourse, nowMs: number): number | undefined {
+/** From when on a shift with a start of its own lowers TTLs, for `leadMs` before that; undefined for one that begins when it is made. */
+export function loweredAtMs(
+  { createdAtMs, startsAtMs = createdAtMs }: ShiftCourse,
+  leadMs: number,
+): number | undefined {
+  return startsAtMs <= createdAtMs ? undefined : Math.max(createdAtMs, startsAtMs - leadMs);
+}
+
+/** Whether TTLs are low since it is about to begin. */
+export function isAnnouncedAt(course: ShiftCourse, nowMs: number, leadMs: number): boolean {
+  const sinceMs = loweredAtMs(course, leadMs);
+  const { startsAtMs = 0 } = course;
+  return sinceMs !== undefined && leadMs > 0 && nowMs >= sinceMs && nowMs < startsAtMs;
+}
+
+/** When `percentAt()` is another next, or TTLs are lowered `leadMs` before the start; undefined for one that is over. */
+export function nextChangeMs(
+  course: ShiftCourse,
+  nowMs: number,
+  leadMs: number = 0,
+): number | undefined {
   const { startsAtMs = course.createdAtMs, expiresAtMs, return: back } = course;
   if (nowMs >= overAtMs(course)) return undefined;
+  const loweredMs = loweredAtMs(course, leadMs);
+  if (loweredMs !== undefined && nowMs < loweredMs) return loweredMs;
   if (nowMs < Math.min(startsAtMs, expiresAtMs)) return startsAtMs;
   if (nowMs < expiresAtMs || back === undefined) return expiresAtMs;
   const steps = 1 + Math.floor((nowMs - expiresAtMs) / back.everyMs);

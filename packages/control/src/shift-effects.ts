@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Admin, DIAL_SHIFT, PER_MILLE, type World } from "@meridian/snapshot";
+import { Admin, DIAL_SHIFT, HASTENED, PER_MILLE, type World } from "@meridian/snapshot";
 import type { MaskedChange } from "@meridian/health";
 import { shiftPrecedences, type Model, type ShiftPrecedence } from "@meridian/model";
 import { member } from "./documents/document-key.ts";
 import type { ShiftCourse } from "./shift-course.ts";
 import type { RankedShift } from "./shift-precedence.ts";
 
-/** The bits of an endpoint's slot that shifts say: administrative state and dial. */
-const SHIFT_MASK = (7 << 2) | (0x3ff << DIAL_SHIFT);
+/** The bits of an endpoint's slot that shifts say: administrative state, dial, and whether one is about to begin. */
+const SHIFT_MASK = ((7 << 2) | (0x3ff << DIAL_SHIFT) | HASTENED) >>> 0;
 
 /** A temporary move of traffic away from a target, as it is kept and shown. */
 export interface Shift extends ShiftCourse {
@@ -21,7 +21,10 @@ export interface Shift extends ShiftCourse {
 }
 
 /** What a shift does at a moment: the share moved away from a target, 0..100; 100 is a drain. */
-export type ShiftEffect = Pick<Shift, "target" | "percent">;
+export interface ShiftEffect extends Pick<Shift, "target" | "percent"> {
+  /** It begins so soon that caches are to keep the answers of before for as short as they may. */
+  readonly isAnnounced?: boolean;
+}
 
 /** A routing control that is Off. */
 export interface SwitchedOff {
@@ -72,8 +75,11 @@ export function shiftChanges(
     const admin = isOff ? Admin.disabled : percent >= 100 ? Admin.drained : Admin.active;
     const isWhole = isOff || percent >= 100;
     const dial = isWhole ? PER_MILLE : Math.round(((100 - percent) * PER_MILLE) / 100);
+    const isAnnounced = shifts.some(
+      (shift) => shift.isAnnounced === true && shiftReaches(model, world, shift.target, endpoint),
+    );
     const was = overlay.read(endpoint);
-    const value = ((admin << 2) | (dial << DIAL_SHIFT)) >>> 0;
+    const value = ((admin << 2) | (dial << DIAL_SHIFT) | (isAnnounced ? HASTENED : 0)) >>> 0;
     if ((was & SHIFT_MASK) >>> 0 !== value)
       changes.push({ slot: endpoint, mask: SHIFT_MASK, value });
   }

@@ -4,7 +4,7 @@
 // above a drill (AWS Application Recovery Controller: manual shift, autoshift, experiment, practice run).
 
 import { outranks, type ShiftPrecedence } from "@meridian/model";
-import { percentAt } from "./shift-course.ts";
+import { isAnnouncedAt, percentAt } from "./shift-course.ts";
 import type { Shift, ShiftEffect } from "./shift-effects.ts";
 
 /** A shift and, where another one of its target decides at that moment, that one's id. */
@@ -32,9 +32,23 @@ export function rankedShifts(shifts: readonly Shift[], nowMs: number): RankedShi
   });
 }
 
-/** What the shifts do together at `nowMs`: of one target those of the highest precedence, of several targets all. */
-export function shiftEffects(shifts: readonly Shift[], nowMs: number): ShiftEffect[] {
-  return rankedShifts(shifts, nowMs)
+/** How long before its start a shift of a target lowers the TTL of what it reaches. */
+export type LeadOf = (target: string) => number;
+
+/**
+ * What the shifts do together at `nowMs`: of one target those of the highest precedence, of several targets all; and those that are about to
+ * begin, where `leadMsOf` says how long that is.
+ */
+export function shiftEffects(
+  shifts: readonly Shift[],
+  nowMs: number,
+  leadMsOf: LeadOf = () => 0,
+): ShiftEffect[] {
+  const moving = rankedShifts(shifts, nowMs)
     .filter(({ percent, overruledBy }) => percent > 0 && overruledBy === undefined)
     .map(({ shift: { target }, percent }) => ({ target, percent }));
+  const announced = shifts
+    .filter((shift) => isAnnouncedAt(shift, nowMs, leadMsOf(shift.target)))
+    .map(({ target }) => ({ target, percent: 0, isAnnounced: true }));
+  return [...moving, ...announced];
 }

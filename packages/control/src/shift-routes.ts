@@ -12,6 +12,7 @@ import { RequestRefusal } from "./request-refusal.ts";
 import type { RoutingControls } from "./routing/routing-controls.ts";
 import type { Shift } from "./shift-effects.ts";
 import { lengthMsOf, parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
+import { loweringOf } from "./shift-views.ts";
 import { capacityLacks, profilesOf } from "./traffic/capacity-check.ts";
 
 const LACKS_SHOWN_MAX = 5;
@@ -53,7 +54,7 @@ async function start(
   const { startsAtMs: atMs = Date.now() } = shift;
   const added = { ...shift, id: "", createdAtMs: Math.min(atMs, Date.now()) };
   const lacks = lacksOf(routes, [...embedded.shifts(), added], atMs);
-  if (isDryRun) return { reached, lacks };
+  if (isDryRun) return { reached, lacks, ...loweringOf(embedded, added) };
   const isForced = member(body, "force") === true;
   refuseLacking(`drain ${shift.target}`, lacks, isForced);
   const { percent, precedence } = shift;
@@ -61,7 +62,8 @@ async function start(
   const content = { percent, precedence, expiresIn, startsAt, return: back, isForced };
   const act = shiftAct(embedded.model, "drain", [shift.target], content);
   await approvals.allow(act, keeper.callerOf(asked), optionsOf(body));
-  return { shift: await embedded.addShift(shift), reached };
+  const begun = await embedded.addShift(shift);
+  return { shift: { ...begun, ...loweringOf(embedded, begun) }, reached };
 }
 
 async function extend(

@@ -28,6 +28,8 @@ export const Admin = { active: 0, drained: 1, disabled: 2, fencedOff: 3 } as con
 export const CAPACITY_SHIFT = 5;
 export const DIAL_SHIFT = 15;
 export const CHANGE_SHIFT = 25;
+/** Set while traffic is about to be moved away from an endpoint: answers of its pool are kept for as short as they may be. Bit 30 is `LAST_KNOWN_BIT`. */
+export const HASTENED = 0x8000_0000;
 /** Capacity factor and dial are in thousandths. */
 export const PER_MILLE = 1000;
 

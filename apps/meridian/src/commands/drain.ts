@@ -35,16 +35,24 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
   const targets = await targetsOf(api, input.argument(0), input.flag("allMatching"));
   const reached = new Set<string>();
   const lacks = new Set<string>();
+  const lowered = new Map<string, number>();
   for (const target of targets) {
     const answer = await api.post("/v1/shifts", { ...request, target, dryRun: true });
     for (const endpoint of answer.reached) reached.add(endpoint);
     for (const lack of answer.lacks ?? []) lacks.add(lack);
+    if (answer.ttlLoweredAtMs !== undefined) lowered.set(target, answer.ttlLoweredAtMs);
   }
   const emptied = percent < PERCENT_ALL ? [] : emptiedPools(await endpointsOf(api), reached);
   if (input.flag("dryRun")) {
     if (input.isJson())
-      printJson({ targets, reached: [...reached], empties: emptied, lacks: [...lacks] });
-    else describe(print, targets, reached, [...emptied.map(emptiedText), ...lacks]);
+      printJson({
+        ...{ targets, reached: [...reached], empties: emptied, lacks: [...lacks] },
+        ttlLoweredAtMs: Object.fromEntries(lowered),
+      });
+    else {
+      describe(print, targets, reached, [...emptied.map(emptiedText), ...lacks]);
+      for (const [target, atMs] of lowered) print(`${target}: ${loweredText(atMs)}`);
+    }
     return ExitCode.done;
   }
   if (emptied.length > 0 || targets.length > 1) {
@@ -55,10 +63,13 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
   for (const target of targets) answers.push(await api.post("/v1/shifts", { ...request, target }));
   if (input.isJson()) printJson(answers);
   else
-    for (const target of targets)
+    for (const target of targets) {
+      const atMs = lowered.get(target);
       print(
         `${percent} % of ${target} moves away ${whenText(request)}; meridian undrain ${target} ends it`,
       );
+      if (atMs !== undefined) print(loweredText(atMs));
+    }
   return ExitCode.done;
 }
 
@@ -80,6 +91,10 @@ function whenText(request: {
   const start = request.startsAt === undefined ? "" : `at ${request.startsAt} `;
   const back = request.return === undefined ? "" : `, then comes back by ${request.return}`;
   return `${start}for ${request.expiresIn}${back}`;
+}
+
+function loweredText(atMs: number): string {
+  return `TTLs of what it moves are the least from ${new Date(atMs).toISOString().slice(0, 19)}Z until it starts`;
 }
 
 /** Has the shifts of a target, or one by its id, last longer or shorter. */

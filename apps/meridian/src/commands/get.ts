@@ -169,6 +169,7 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("ID", "id"),
       field("TARGET", "target"),
       percent("AWAY", "percent", 1),
+      timeField("TTL LOW FROM", "ttlLoweredAtMs"),
       timeField("STARTS", "startsAtMs"),
       timeField("ENDS", "expiresAtMs"),
       { title: "RETURNS BY", value: returnText },

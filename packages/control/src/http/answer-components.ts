@@ -405,6 +405,7 @@ export const shift: z.ZodType = named(
     precedence: z.enum(shiftPrecedences).optional(),
     moves: z.number().optional(),
     overruledBy: z.string().optional(),
+    ttlLoweredAtMs: ms.optional(),
   }),
 );
 

@@ -248,6 +248,7 @@ const answers: Readonly<Record<string, z.ZodType>> = {
     shift: shift.optional(),
     reached: z.array(z.string()),
     lacks: z.array(z.string()).optional(),
+    ttlLoweredAtMs: ms.optional(),
   }),
   extendShifts: z.object({ extended: z.array(shift) }),
   undrain: z.object({ removed: z.array(shift) }),

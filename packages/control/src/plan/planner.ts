@@ -72,7 +72,8 @@ export class Planner {
         "DOCUMENT_CONFLICT",
         "Cannot plan: something else was published meanwhile; ask again",
       );
-    const effects = [...shiftEffects(embedded.shifts(), nowMs()), ...drains];
+    const leadOf = (target: string): number => embedded.shiftLeadMs(target);
+    const effects = [...shiftEffects(embedded.shifts(), nowMs(), leadOf), ...drains];
     const off = [...routing.off(), ...this.#switched(controls)];
     const after = withEffects(candidate, effects, off);
     const effect = await plannedEffect(before, after, profile);

@@ -9,7 +9,15 @@
 //
 // What a query reads of a pool lies side by side: among 30,000 pools it is in no cache, and five arrays were five misses.
 
-import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT, PER_MILLE, Verdict } from "../overlay.ts";
+import {
+  Admin,
+  CAPACITY_SHIFT,
+  CHANGE_SHIFT,
+  DIAL_SHIFT,
+  HASTENED,
+  PER_MILLE,
+  Verdict,
+} from "../overlay.ts";
 import type { PoolTable } from "./pool-table.ts";
 import {
   ENDPOINT_WORDS,
@@ -184,6 +192,7 @@ export class Candidates {
       const slot = slots[endpoint]!;
       if ((flags & EndpointFlag.checked) !== 0)
         change = Math.min(change, (slot >>> CHANGE_SHIFT) & 31);
+      if ((slot & HASTENED) !== 0) change = 0;
       if (!isConfigured(serve, slot)) continue;
       configured++;
       if (!isEligible(serve, flags, slot, mode)) continue;

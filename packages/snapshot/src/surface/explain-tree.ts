@@ -10,6 +10,7 @@ import {
   BranchFlag,
   BranchWord,
   EndpointWord,
+  HASTENED,
   Mode,
   NodeWord,
   Serve,
@@ -99,6 +100,8 @@ export interface NodeWords {
   readonly switchedOffBy: (endpoint: number) => string | undefined;
   /** The shift that moves traffic away from an endpoint, in words, where that is known here. */
   readonly shiftedBy: (endpoint: number) => string | undefined;
+  /** The shift that is about to do so, and when, in words, where that is known here. */
+  readonly announcedBy: (endpoint: number) => string | undefined;
 }
 
 export function buildTree(
@@ -265,9 +268,15 @@ class TreeBuilder {
     return { pool: pools.poolName(event.pool), status, members };
   }
 
-  /** In one phrase why a member is a candidate or not. */
+  /** In one phrase why a member is a candidate or not, and why its TTL is low. */
   #why(endpoint: number, isKept: boolean, mode: number): string {
     const slot = this.#slots[endpoint] ?? 0;
+    const standing = this.#standing(slot, endpoint, isKept, mode);
+    if ((slot & HASTENED) === 0) return standing;
+    return `${standing}; TTL lowered before ${this.#words.announcedBy(endpoint) ?? "a shift"}`;
+  }
+
+  #standing(slot: number, endpoint: number, isKept: boolean, mode: number): string {
     const packed = this.#world.pools.endpointWord(endpoint, EndpointWord.weight);
     const serve = (packed >>> 27) & 3;
     const admin = (slot >>> 2) & 7;

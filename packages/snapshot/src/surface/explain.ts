@@ -144,6 +144,8 @@ export interface ExplainView {
   readonly switchedOffBy?: (endpoint: number) => string | undefined;
   /** The shift that moves traffic away from an endpoint, as in `the manual shift 1a2b of site/eu`. */
   readonly shiftedBy?: (endpoint: number) => string | undefined;
+  /** The shift that is announced for an endpoint, and when it starts. */
+  readonly announcedBy?: (endpoint: number) => string | undefined;
 }
 
 /** Explains one question; undefined where the name is none. */
@@ -287,6 +289,7 @@ function explainBound(view: ExplainView, question: ExplainQuestion, bound: Bound
       weightCauseOf: view.weightCauseOf ?? (() => undefined),
       switchedOffBy: view.switchedOffBy ?? (() => undefined),
       shiftedBy: view.shiftedBy ?? (() => undefined),
+      announcedBy: view.announcedBy ?? (() => undefined),
     }),
     chances,
     answer: answerTexts(world, selector, outcome, bound, question.type, ttl),
