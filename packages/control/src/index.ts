@@ -112,3 +112,15 @@ export { StateDocuments } from "./state/state-documents.ts";
 export { addSealingKey, sealingKeys, type KeyPlace } from "./state/sealing-key.ts";
 export { PrimaryConnection } from "./secondary/primary-connection.ts";
 export { SecondaryKeeper, type SecondaryView } from "./secondary/secondary-keeper.ts";
+export { readScenario, type ReadScenario } from "./simulate/read-scenario.ts";
+export { simulate, type SimulatedDocuments, type SimulationOptions } from "./simulate/simulate.ts";
+export type {
+  SimulatedChange,
+  SimulatedEvent,
+  SimulatedExpectation,
+  SimulatedPlace,
+  SimulatedRecovery,
+  SimulatedTraffic,
+  SimulatedTransition,
+  SimulationReport,
+} from "./simulate/report.ts";

@@ -12,7 +12,7 @@ import {
   type VantagePlace,
   type World,
 } from "@meridian/snapshot";
-import type { Verdict as VerdictWord } from "./check.ts";
+import type { ProbeTarget, Verdict as VerdictWord } from "./check.ts";
 import type { Dialer } from "./dial/dialer.ts";
 import type { EndpointState } from "./entry.ts";
 import type { CapacityRule } from "./load/capacity-factor.ts";
@@ -20,6 +20,7 @@ import { CapacityTracker } from "./load/capacity-tracker.ts";
 import type { OverlayDriver } from "./overlay-driver.ts";
 import type { PlanChange } from "./probe-plan.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
+import type { Probe } from "./probe.ts";
 import { PaceKeeper } from "./quorum/pace-keeper.ts";
 import { Quorum, type Roster, type VantageView } from "./quorum/quorum.ts";
 import { HealthRunner } from "./runner.ts";
@@ -41,6 +42,10 @@ export interface VerdictDriverOptions {
   readonly onRoster?: (roster: Roster) => void;
   /** What this process says, for others that judge. */
   readonly onReport?: (payload: Uint8Array) => void;
+  /** `manual`: the caller moves the clock, calls `advance` of the runner and `tick` here each second. */
+  readonly timers?: "real" | "manual";
+  /** Makes probes in place of the real ones: for simulations. */
+  readonly createProbe?: (target: ProbeTarget) => Probe | undefined;
 }
 
 /** How this process judges with others. */
@@ -74,6 +79,8 @@ export class VerdictDriver {
       vantage: options.vantage,
       ...(options.icmpSender === undefined ? {} : { icmpSender: options.icmpSender }),
       ...(options.dialer === undefined ? {} : { dialer: options.dialer }),
+      ...(options.timers === undefined ? {} : { timers: options.timers }),
+      ...(options.createProbe === undefined ? {} : { createProbe: options.createProbe }),
       onTransitions: (batch) => this.#transitions(batch),
       onOutlook: (batch) => this.#apply(batch, "when verdicts can change"),
       onReport: (report) => {
@@ -130,12 +137,15 @@ export class VerdictDriver {
   start(): void {
     if (this.#tick !== undefined) return;
     this.runner.start();
-    this.#tick = setInterval(() => {
-      this.#capacity.tick(this.#options.clock.monotonicMs());
-      this.#flushFactors();
-      this.#quorum?.tick();
-    }, CAPACITY_TICK_MS);
-    this.#tick.unref();
+    if (this.#options.timers !== "manual")
+      this.#tick = setInterval(() => this.tick(), CAPACITY_TICK_MS).unref();
+  }
+
+  /** What has become of load and of other vantages with time; each second. */
+  tick(): void {
+    this.#capacity.tick(this.#options.clock.monotonicMs());
+    this.#flushFactors();
+    this.#quorum?.tick();
   }
 
   async close(): Promise<void> {

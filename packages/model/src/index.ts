@@ -84,6 +84,15 @@ export type {
   TrafficProfileSpec,
 } from "./kinds/traffic-profile.ts";
 export {
+  eventKindOf,
+  parseScenario,
+  scenarioSchema,
+  type ScenarioDocument,
+  type ScenarioEvent,
+  type ScenarioEventKind,
+  type ScenarioSpec,
+} from "./kinds/scenario.ts";
+export {
   recoveryStepSchema,
   stepKindOf,
   type PrometheusCondition,

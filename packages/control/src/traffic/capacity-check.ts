@@ -3,14 +3,14 @@
 // Whether what remains can carry the load when traffic is moved: the demand of every TrafficProfile is decided anew, with the slots as they
 // would be.
 
-import { parseStoreDocument, type TrafficProfileDocument } from "@meridian/model";
+import { parseStoreDocument, type Model, type TrafficProfileDocument } from "@meridian/model";
 import type { DocumentSet } from "../documents/document-set.ts";
 import { plainDocument } from "../documents/document-text.ts";
-import type { ShiftedSnapshot } from "../running-shifts.ts";
+import type { World } from "@meridian/snapshot";
 import { shiftChanges, type Shift, type SwitchedOff } from "../shift-effects.ts";
 import { shiftEffects } from "../shift-precedence.ts";
 import { decideLoad, demandsOf, type ServedPair } from "./decided-load.ts";
-import { placeLoads, type TrafficLoad } from "./place-loads.ts";
+import { placeLoads, type PlacesModel, type TrafficLoad } from "./place-loads.ts";
 
 /** Demands of all profiles that one check decides, the largest first: some 10 ms each of the thread that answers the API. */
 const DEMANDS_MAX = 32;
@@ -18,7 +18,10 @@ const DEMANDS_MAX = 32;
 const WITHHELD_MIN = 0.001;
 
 /** What is served, and who keeps traffic from where. */
-export interface ShiftedTraffic extends ShiftedSnapshot {
+export interface ShiftedTraffic {
+  readonly model: Pick<Model, "siteChain"> & PlacesModel;
+  readonly world: World;
+  readonly overlay: { moment(): { readonly slots: Uint32Array } };
   readonly off: readonly SwitchedOff[];
   readonly profiles: readonly TrafficProfileDocument[];
 }

@@ -13,6 +13,9 @@ export class LoadBins {
   readonly binSeconds: number;
   readonly #level: Float64Array;
   readonly #part: Float64Array;
+  /** Rates at the end of the bin that `next()` gave last, and how many it gave. */
+  readonly #levels: Float64Array;
+  #read = 0;
 
   constructor(placeCount: number, binCount: number, binSeconds: number) {
     this.placeCount = placeCount;
@@ -20,6 +23,7 @@ export class LoadBins {
     this.binSeconds = binSeconds;
     this.#level = new Float64Array(placeCount * (binCount + 2));
     this.#part = new Float64Array(placeCount * (binCount + 2));
+    this.#levels = new Float64Array(placeCount);
   }
 
   /** One look-up at `start` and `rate` a second from then on, for `seconds`, all of it `weight` times. What lies beyond the last bin is not kept. */
@@ -35,6 +39,23 @@ export class LoadBins {
     const last = Math.min(binCount, Math.floor(end / binSeconds));
     raise(this.#level, base + last, -level);
     raise(this.#part, base + last, level * (end - last * binSeconds));
+  }
+
+  /**
+   * Look-ups a second of every place in the next bin, from the first bin on; right once time has come to its end. undefined behind the last.
+   */
+  next(into: Float64Array): Float64Array | undefined {
+    const { binCount, binSeconds, placeCount } = this;
+    const bin = this.#read;
+    if (bin >= binCount) return undefined;
+    this.#read += 1;
+    for (let place = 0; place < placeCount; place++) {
+      const at = place * (binCount + 2) + bin;
+      const level = (this.#levels[place] ?? 0) + (this.#level[at] ?? 0);
+      this.#levels[place] = level;
+      into[place] = level + (this.#part[at] ?? 0) / binSeconds;
+    }
+    return into;
   }
 
   /** Look-ups a second of a place, bin by bin; right up to the bin before the one that time has come to. */

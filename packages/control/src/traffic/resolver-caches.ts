@@ -42,6 +42,9 @@ export interface AnswerSource {
   answer(group: number, index: number, nowSeconds: number): number;
 }
 
+/** What look-ups are added to. */
+export type LoadSink = Pick<LoadBins, "add">;
+
 export class ResolverCaches {
   readonly count: number;
   /** Rounds so far. */
@@ -82,12 +85,12 @@ export class ResolverCaches {
   }
 
   /** Goes on until a time, in seconds, a multiple of a quarter. */
-  run(untilSeconds: number, source: AnswerSource, bins: LoadBins): void {
+  run(untilSeconds: number, source: AnswerSource, bins: LoadSink): void {
     const last = Math.round(untilSeconds / SLOT_SECONDS);
     for (; this.#slot < last; this.#slot++) this.#runSlot(source, bins);
   }
 
-  #runSlot(source: AnswerSource, bins: LoadBins): void {
+  #runSlot(source: AnswerSource, bins: LoadSink): void {
     const end = (this.#slot + 1) * SLOT_SECONDS;
     const at = this.#slot & (SLOTS - 1);
     let cache = this.#heads[at] ?? -1;
@@ -103,7 +106,7 @@ export class ResolverCaches {
   }
 
   /** The cache asks; returns when it does next. */
-  #round(cache: number, now: number, source: AnswerSource, bins: LoadBins): number {
+  #round(cache: number, now: number, source: AnswerSource, bins: LoadSink): number {
     const index = this.#groupOf[cache] ?? 0;
     const group = this.#groups[index];
     if (group === undefined) return Number.POSITIVE_INFINITY;

@@ -20,7 +20,8 @@ import {
 import { document, namespacedMetadata } from "./metadata.ts";
 import { continents } from "./shared.ts";
 
-const from = exactlyOne(
+/** Where clients are. */
+export const demandSource = exactlyOne(
   object({
     everywhere: object({}).optional().describe("Clients anywhere, alike for every address."),
     continent: oneOf(continents).optional().describe("Clients of a continent."),
@@ -46,7 +47,7 @@ export const trafficProfileSchema = document(
     demand: mapOf(
       object({
         name: domainName().describe("Name of a Record that these clients look up."),
-        from: from.prefault({ everywhere: {} }).describe("Where the clients are."),
+        from: demandSource.prefault({ everywhere: {} }).describe("Where the clients are."),
         rate: amount().describe("How much they ask for together, 0 or more, in `unit`."),
       }),
     ).describe("Demand by names of your choice; all of it adds up."),
