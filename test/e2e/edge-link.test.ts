@@ -339,6 +339,7 @@ test("an edge takes a revision whole and never goes back", async (t) => {
   t.after(() => state.close());
   const served: number[] = [];
   const replica = new EdgeReplica({
+    nowMs: () => performance.now(),
     state,
     logger: SILENT_LOGGER,
     serve: ({ revision }) => served.push(revision),

@@ -27,7 +27,8 @@ const NAME = "www.recovery.example";
 const OLD = "127.0.71.1";
 const NEW = "127.0.71.2";
 const TTL_MS = 3000;
-const CLIENTS = 20;
+/** Their TTLs end one after another, so that of each edge one asks every 100 ms. */
+const CLIENTS = 60;
 const REQUEST_EVERY_MS = 50;
 const WAIT_MS_MAX = 60_000;
 const PORT = 18_571;

@@ -172,6 +172,7 @@ function edgeOf(
     complaints.push(`${message} ${JSON.stringify(facts)}`);
   };
   const replica = new EdgeReplica({
+    nowMs: () => performance.now(),
     state: new SimulatedDisk(() => 0),
     logger: { ...SILENT_LOGGER, error },
     serve: (message) => {

@@ -126,6 +126,7 @@ export class SimulatedEdge {
       onPosition: (position) => this.#answering(position),
       onSynced: () => this.#tell(),
       onChecked: (status) => this.#connection?.up.send(encodeStatus(status)),
+      nowMs: () => this.#system.time.nowMs,
     });
     this.#replica.restore();
     this.#dial(life);

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  ITSELF,
   outsideWork,
   PlanEvaluations,
   RecoveryRuns,
@@ -9,7 +10,9 @@ import {
   Secrets,
   ServedTraffic,
   shiftWrites,
+  type AnsweringEdges,
   type ChangeGate,
+  type DocumentSet,
   type EdgeGateway,
   type Embedded,
   type Leading,
@@ -20,6 +23,8 @@ import {
 
 /** How often it is looked whether edges have a change. */
 const EDGES_MS = 20;
+/** Within this an edge whose control died or hangs follows another one: 5 s of silence, and the dialling. */
+const SETTLE_MS = 7000;
 
 /** What recovery plans act on in a server. */
 export interface RecoveryScene {
@@ -30,6 +35,8 @@ export interface RecoveryScene {
   readonly isShared: boolean;
   readonly leading: () => Leading;
   readonly gateway: () => EdgeGateway | undefined;
+  /** Names are answered in this process, and not by edges. */
+  readonly answersItself: boolean;
   readonly name: string;
   readonly secretsFolder: string;
   /** What asks change policies before a run begins. */
@@ -47,7 +54,8 @@ export class Recovery {
     const { embedded, state, routing, isShared, leading, name, gate, logger } = scene;
     const secrets = new Secrets(scene.secretsFolder, process.env);
     const traffic = new ServedTraffic(embedded);
-    const common = { traffic, secrets, documents: () => state.documents, nowMs: Date.now };
+    const documents = (): DocumentSet => state.documents;
+    const common = { traffic, secrets, documents, logger, nowMs: Date.now };
     const evaluations = new PlanEvaluations({
       ...common,
       served: () => `${embedded.epoch} ${embedded.revision}`,
@@ -63,11 +71,12 @@ export class Recovery {
       work: outsideWork(traffic, secrets, Date.now),
       findings: (plan) => evaluations.of(plan),
       propagated: (signal) => propagated(scene, signal),
+      settleMs: scene.answersItself ? 0 : SETTLE_MS,
       nowMs: Date.now,
     });
     this.#triggers = new RecoveryTriggers({
       ...common,
-      ...{ runs: this.runs, logger, isLeading: () => leading() !== undefined },
+      ...{ runs: this.runs, isLeading: () => leading() !== undefined },
     });
   }
 
@@ -86,11 +95,15 @@ export class Recovery {
 
 /** Resolves when what the store says now is answered here and at the edges that follow this control. */
 async function propagated(
-  { embedded, gateway }: RecoveryScene,
+  { embedded, gateway, answersItself }: RecoveryScene,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<AnsweringEdges> {
   await embedded.followShifts("a recovery plan moved traffic");
   const { revision, sequence } = embedded;
-  while (gateway()?.hasEverywhere(revision, sequence) === false)
+  if (answersItself) return new Map([[ITSELF, 0]]);
+  for (;;) {
+    const edges = gateway()?.unmovedMs(revision, sequence);
+    if (edges !== undefined) return edges;
     await sleep(EDGES_MS, undefined, { signal });
+  }
 }

@@ -187,6 +187,7 @@ export class Server {
       isShared: options.store !== undefined,
       leading: () => this.#leading(),
       gateway: () => this.#gateway,
+      answersItself: options.edges === undefined,
       name: options.name ?? hostname(),
       secretsFolder: join(directory.path, "secrets"),
       gate: (act, caller, how) => this.#approvals.admit(act, caller, how),

@@ -102,6 +102,7 @@ export type { ChangeGate } from "./documents/document-service.ts";
 export { PlanEvaluations } from "./recovery/plan-evaluation.ts";
 export { RecoveryTriggers } from "./recovery/recovery-triggers.ts";
 export { RecoveryRuns } from "./recovery/recovery-runs.ts";
+export { ITSELF, type AnsweringEdges } from "./recovery/run-measures.ts";
 export { ServedTraffic } from "./recovery/served-traffic.ts";
 export { shiftWrites } from "./replicas/control-replica.ts";
 export { CookieKeeper } from "./cookies/cookie-keeper.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Admin, DIAL_SHIFT, HASTENED, PER_MILLE, type World } from "@meridian/snapshot";
+import { Admin, DIAL_SHIFT, HASTENED, MOVE_MASK, PER_MILLE, type World } from "@meridian/snapshot";
 import type { MaskedChange } from "@meridian/health";
 import { shiftPrecedences, type Model, type ShiftPrecedence } from "@meridian/model";
 import { member } from "./documents/document-key.ts";
@@ -7,7 +7,7 @@ import type { ShiftCourse } from "./shift-course.ts";
 import type { RankedShift } from "./shift-precedence.ts";
 
 /** The bits of an endpoint's slot that shifts say: administrative state, dial, and whether one is about to begin. */
-const SHIFT_MASK = ((7 << 2) | (0x3ff << DIAL_SHIFT) | HASTENED) >>> 0;
+const SHIFT_MASK = (MOVE_MASK | HASTENED) >>> 0;
 
 /** A temporary move of traffic away from a target, as it is kept and shown. */
 export interface Shift extends ShiftCourse {

@@ -51,6 +51,11 @@ export function endpointSlot(
   );
 }
 
+/** The bits of an endpoint's slot that people and their plans move: administrative state and dial. */
+export const MOVE_MASK: number = (7 << 2) | (0x3ff << DIAL_SHIFT);
+/** Those bits where nobody has moved anything. */
+export const UNMOVED: number = (Admin.active << 2) | (PER_MILLE << DIAL_SHIFT);
+
 /** The slot of an endpoint nobody has judged yet. */
 export const INITIAL_ENDPOINT_SLOT: number = endpointSlot(
   Verdict.unknown,

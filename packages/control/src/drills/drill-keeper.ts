@@ -18,6 +18,8 @@ import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
 import { rankedShifts } from "../shift-precedence.ts";
 import { capacityLacks, profilesOf } from "../traffic/capacity-check.ts";
 import type { SwitchedOff } from "../shift-effects.ts";
+import { TenantLooks } from "../tenant-looks.ts";
+import { parseDrillRecord } from "./drill-record.ts";
 import {
   abandoned,
   hindrance,
@@ -81,30 +83,32 @@ export class DrillKeeper {
   readonly #options: DrillKeeperOptions;
   readonly #alarms = new Map<string, Alarms>();
   readonly #ended = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #running: Promise<void> | undefined;
+  readonly #looks: TenantLooks;
 
   constructor(options: DrillKeeperOptions) {
     this.#options = options;
+    this.#looks = new TenantLooks({
+      what: "drills",
+      everyMs: TICK_MS,
+      tenants: () => this.#tenants(),
+      look: (namespace) => this.#lookAt(namespace),
+      logger: options.logger,
+    });
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.look(), TICK_MS).unref();
+    this.#looks.start();
   }
 
   /** Idempotent; what runs is gone on with by who leads next. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     this.#ended.abort();
-    await this.#running;
+    await this.#looks.close();
   }
 
   /** Looks once at every drill; calls while that is under way share it. */
   look(): Promise<void> {
-    this.#running ??= this.#look().finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
+    return this.#looks.look();
   }
 
   views(): DrillView[] {
@@ -178,15 +182,28 @@ export class DrillKeeper {
     });
   }
 
-  async #look(): Promise<void> {
-    if (this.#options.leading() === undefined || !this.#options.embedded.isReady) return;
+  /** Those with drills, and with what is kept of some; nobody where another control leads. */
+  #tenants(): readonly string[] {
+    if (this.#options.leading() === undefined || !this.#options.embedded.isReady) return [];
     const drills = this.#drills();
-    const known = new Map(drills.map((each) => [nameOf(each.document), each]));
     const uids = new Set(drills.map(({ uid }) => uid));
     for (const uid of this.#alarms.keys()) if (!uids.has(uid)) this.#alarms.delete(uid);
-    for (const each of drills) await this.#step(nameOf(each.document), each);
+    const names = [...this.#options.state.all("DrillRecord")].map(({ name }) => name);
+    return [
+      ...drills.map(({ document }) => document.metadata.namespace),
+      ...names.map((name) => name.split("/")[0] ?? ""),
+    ];
+  }
+
+  async #lookAt(namespace: string): Promise<void> {
+    const known = new Map(
+      this.#drills()
+        .filter(({ document }) => document.metadata.namespace === namespace)
+        .map((each) => [nameOf(each.document), each]),
+    );
+    for (const [name, each] of known) await this.#step(name, each);
     for (const { name } of this.#options.state.all("DrillRecord"))
-      if (!known.has(name)) await this.#step(name, undefined);
+      if (name.startsWith(`${namespace}/`) && !known.has(name)) await this.#step(name, undefined);
   }
 
   /** Of one drill after the other; what fails is tried again with the next look. */
@@ -382,9 +399,7 @@ export class DrillKeeper {
 
   #kept(name: string): Kept {
     const { text, revision = 0 } = this.#options.state.get("DrillRecord", name) ?? {};
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by writeOf() alone
-    const record = text === undefined ? undefined : (JSON.parse(text) as DrillRecord);
-    return { record, revision };
+    return { record: text === undefined ? undefined : parseDrillRecord(text), revision };
   }
 
   #drills(): KnownDrill[] {

@@ -361,9 +361,9 @@ export class EdgeGateway {
     this.#listener.cutRevoked();
   }
 
-  /** As `EdgeHub.hasEverywhere()`. */
-  hasEverywhere(revision: number, sequence: number): boolean {
-    return this.#hub.hasEverywhere(revision, sequence);
+  /** As `EdgeHub.unmovedMs()`. */
+  unmovedMs(revision: number, sequence: number): ReadonlyMap<string, number> | undefined {
+    return this.#hub.unmovedMs(revision, sequence);
   }
 
   /** Revisions that edges are sent, or served when they were last heard of, be it by the process before this one. */

@@ -75,6 +75,8 @@ export interface EdgeView {
 interface KnownEdge {
   stream: EdgeStream | undefined;
   position: Position;
+  /** Since when it has answered with what was moved as it is now, of the clock of `heardAtMs`; undefined before it has said anything. */
+  unmovedSinceMs: number | undefined;
   /** Of the manifest that it serves. */
   hash: string | undefined;
   /** Wall time, to be shown. */
@@ -253,7 +255,9 @@ export class EdgeHub {
       stream,
       currentAtMs: before?.currentAtMs,
       answers: before?.answers ?? new EdgeAnswers(),
-      position: hello,
+      // Sequences are those of the control that it followed before.
+      position: { ...hello, sequence: 0 },
+      unmovedSinceMs: undefined,
       hash: undefined,
       cut: undefined,
       whole: undefined,
@@ -269,13 +273,15 @@ export class EdgeHub {
     this.#tell(name, edge, { tables: new Map() });
   }
 
-  acknowledge(name: string, stream: EdgeStream, { hash, ...position }: Acknowledgement): void {
+  acknowledge(name: string, stream: EdgeStream, served: Acknowledgement): void {
+    const { hash, unmovedMs, ...position } = served;
     const edge = this.#edges.get(name);
     if (edge === undefined || edge.stream !== stream) return;
     edge.position = position;
     edge.hash = hash;
     edge.lastWordMs = this.#clock.wallMs();
     edge.heardAtMs = this.#clock.monotonicMs();
+    edge.unmovedSinceMs = edge.heardAtMs - unmovedMs;
     if (this.#revisionOf(edge) >= (this.#newest?.manifest.revision ?? 0))
       edge.currentAtMs = edge.heardAtMs;
   }
@@ -301,16 +307,22 @@ export class EdgeHub {
     return new Map(said.filter(([, revision]) => revision > 0));
   }
 
-  /** Whether every edge that is connected serves this, or what came later. */
-  hasEverywhere(revision: number, sequence: number): boolean {
-    return this.#edges
-      .values()
-      .every(
-        ({ stream, position }) =>
-          stream === undefined ||
-          position.revision > revision ||
-          (position.revision === revision && position.sequence >= sequence),
-      );
+  /**
+   * For how long each edge that is connected has answered with what was moved up to this, milliseconds; undefined as long as one of them does
+   * not answer with this, or what came later. It is what the edge says: Infinity of one that has never answered with anything else.
+   */
+  unmovedMs(revision: number, sequence: number): ReadonlyMap<string, number> | undefined {
+    const nowMs = this.#clock.monotonicMs();
+    const found = new Map<string, number>();
+    for (const [name, { stream, position, unmovedSinceMs }] of this.#edges) {
+      if (stream === undefined) continue;
+      const isThere =
+        position.revision > revision ||
+        (position.revision === revision && position.sequence >= sequence);
+      if (!isThere || unmovedSinceMs === undefined) return undefined;
+      found.set(name, nowMs - unmovedSinceMs);
+    }
+    return found;
   }
 
   /** How an edge answers from the revision that it serves, and from the one before; undefined for one that has not come. */

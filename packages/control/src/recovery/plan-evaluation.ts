@@ -3,10 +3,13 @@
 // Whether plans would work if they were run now: looked at when documents change, and every half hour. That nothing is found is no proof; run
 // them.
 
+import { hash } from "node:crypto";
 import { reasonOf } from "@meridian/core";
 import type { RecoveryPlanDocument, RecoveryStep } from "@meridian/model";
 import type { DocumentSet } from "../documents/document-set.ts";
+import type { Logger } from "../embedded-options.ts";
 import type { Secrets } from "../secrets/secrets.ts";
+import { TenantLooks } from "../tenant-looks.ts";
 import { findObject } from "./kubernetes-step.ts";
 import { allPlans, plansOf } from "./recovery-documents.ts";
 import { stepsOfPlan } from "./run-steps.ts";
@@ -29,57 +32,74 @@ export interface PlanEvaluationsOptions {
   readonly served: () => string;
   readonly traffic: ServedTraffic;
   readonly secrets: Secrets;
+  readonly logger: Logger;
   readonly nowMs: () => number;
+}
+
+/** What was found of the plans of a namespace. */
+interface Evaluated {
+  /** Of the plans, and of what was served. */
+  readonly print: string;
+  readonly atMs: number;
+  /** By `NAMESPACE/PLAN`. */
+  readonly findings: ReadonlyMap<string, readonly PlanFinding[]>;
 }
 
 export class PlanEvaluations {
   readonly #options: PlanEvaluationsOptions;
   readonly #closing = new AbortController();
-  #findings: ReadonlyMap<string, readonly PlanFinding[]> = new Map();
-  #seen = "";
-  #seenAtMs = -Infinity;
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
+  readonly #looks: TenantLooks;
+  readonly #found = new Map<string, Evaluated>();
 
   constructor(options: PlanEvaluationsOptions) {
     this.#options = options;
+    this.#looks = new TenantLooks({
+      what: "whether recovery plans would work",
+      everyMs: LOOK_MS,
+      tenants: () => [
+        ...allPlans(options.documents()).map(({ metadata }) => metadata.namespace),
+        ...this.#found.keys(),
+      ],
+      look: (namespace) => this.#lookAt(namespace),
+      logger: options.logger,
+    });
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => {
-      this.#looking ??= this.look().finally(() => {
-        this.#looking = undefined;
-      });
-    }, LOOK_MS).unref();
+    this.#looks.start();
   }
 
   /** Idempotent. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     this.#closing.abort();
-    await this.#looking;
+    await this.#looks.close();
   }
 
   /** What was found of `NAMESPACE/PLAN`; undefined where it was not looked at yet. */
   of(plan: string): readonly PlanFinding[] | undefined {
-    return this.#findings.get(plan);
+    const [namespace = ""] = plan.split("/");
+    return this.#found.get(namespace)?.findings.get(plan);
   }
 
   /** Looks at all plans where something has changed, or it is time. */
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    return this.#looks.look();
+  }
+
+  async #lookAt(namespace: string): Promise<void> {
     const { documents, served, nowMs } = this.#options;
     const set = documents();
-    const plans = allPlans(set);
-    const seen = JSON.stringify([served(), plans]);
-    if (seen === this.#seen && nowMs() - this.#seenAtMs < AGAIN_MS) return;
-    const found = new Map<string, readonly PlanFinding[]>();
-    for (const plan of plans) {
-      const { namespace, name } = plan.metadata;
-      found.set(`${namespace}/${name}`, await this.#evaluate(plan, set));
+    const plans = [...plansOf(set, namespace).values()];
+    const known = this.#found.get(namespace);
+    const print = hash("sha256", JSON.stringify([served(), plans]));
+    const atMs = nowMs();
+    if (plans.length === 0) this.#found.delete(namespace);
+    else if (known?.print !== print || atMs - known.atMs >= AGAIN_MS) {
+      const findings = new Map<string, readonly PlanFinding[]>();
+      for (const plan of plans)
+        findings.set(`${namespace}/${plan.metadata.name}`, await this.#evaluate(plan, set));
+      this.#found.set(namespace, { print, atMs, findings });
     }
-    this.#findings = found;
-    this.#seen = seen;
-    this.#seenAtMs = nowMs();
   }
 
   async #evaluate(plan: RecoveryPlanDocument, set: DocumentSet): Promise<PlanFinding[]> {

@@ -179,11 +179,12 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   const common = {
     documents: () => api.documents.documents,
     ...{ traffic: new ServedTraffic(api.embedded), secrets: new Secrets(api.folder, {}) },
+    logger: silent,
     nowMs: () => nowMs,
   };
   let isAway = false;
   const triggers = new RecoveryTriggers({
-    ...{ ...common, logger: silent },
+    ...common,
     runs: {
       runs: () => api.recovery.runs(),
       begin: (request, caller) =>

@@ -9,7 +9,6 @@
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { MeridianError, parseDuration, reasonOf } from "@meridian/core";
-import { stepKindOf } from "@meridian/model";
 import type { Act } from "../approvals/act.ts";
 import type { Caller } from "../access/caller.ts";
 import type { Leading } from "../cells/cell-keeper.ts";
@@ -20,17 +19,19 @@ import type { DocumentSet } from "../documents/document-set.ts";
 import type { ChangeGate } from "../documents/document-service.ts";
 import type { Logger } from "../embedded-options.ts";
 import { RequestRefusal } from "../request-refusal.ts";
-import { controlsOf } from "../routing/routing-documents.ts";
 import { storeWrites, type StateDocuments, type StateWrite } from "../state/state-documents.ts";
-import { doStep, stepKey, type OutsideWork } from "./outside-steps.ts";
+import type { OutsideWork } from "./outside-steps.ts";
 import type { PlanFinding } from "./plan-evaluation.ts";
 import { allPlans, plansOf } from "./recovery-documents.ts";
-import { advance, type Advance, type Outcome } from "./run-advance.ts";
+import { advance, type Advance } from "./run-advance.ts";
 import type { StoredDocument } from "../store/store.ts";
 import { orderRun, skipsApproval, type Order } from "./run-orders.ts";
+import { MEASURE_MS_MAX, RunMeasures, type RunMeasuresOptions } from "./run-measures.ts";
 import { isOver, parseRun, runName, type RecoveryRun, type RunMode } from "./run-state.ts";
 import { stepsOfPlan } from "./run-steps.ts";
+import { conflictOf, touchesOf } from "./run-touches.ts";
 import type { ServedTraffic } from "./served-traffic.ts";
+import { StepsUnderWay } from "./steps-under-way.ts";
 import { StoreSteps, type ShiftPlace } from "./store-steps.ts";
 import type { RoutingControls } from "../routing/routing-controls.ts";
 
@@ -43,8 +44,6 @@ const IDLE_MS = 1000;
 const AGAIN_MS = 500;
 /** Runs that are kept of a plan. */
 const RUNS_MAX = 20;
-/** How long after a run it is looked whether all is healthy. */
-const GREEN_MS_MAX = 3_600_000;
 
 export interface RecoveryRunsOptions {
   readonly state: StateDocuments;
@@ -56,8 +55,8 @@ export interface RecoveryRunsOptions {
   readonly leading: () => Leading;
   /** Of this control. */
   readonly name: string;
-  /** Resolves when all edges of this control answer what the store says now. */
-  readonly propagated: (signal: AbortSignal) => Promise<void>;
+  readonly propagated: RunMeasuresOptions["propagated"];
+  readonly settleMs: RunMeasuresOptions["settleMs"];
   /** What is known to be wrong with `NAMESPACE/PLAN`. */
   readonly findings?: (plan: string) => readonly PlanFinding[] | undefined;
   /** What asks change policies before a run begins that people begin. */
@@ -96,20 +95,11 @@ export interface PlanView {
   readonly lastAtMs?: number;
 }
 
-/** The work of a step that is under way here. */
-interface Doing {
-  readonly run: string;
-  readonly index: number;
-  readonly ended: AbortController;
-  outcome: Outcome | undefined;
-}
-
 export class RecoveryRuns {
   readonly #options: RecoveryRunsOptions;
   readonly #storeSteps: StoreSteps;
-  /** By run, step and when that began. */
-  readonly #doing = new Map<string, Doing>();
-  readonly #marking = new Set<string>();
+  readonly #steps: StepsUnderWay;
+  readonly #measures: RunMeasures;
   readonly #closing = new AbortController();
   readonly #parsed = new WeakMap<object, RecoveryRun | undefined>();
   #turn: Promise<void> | undefined;
@@ -119,6 +109,8 @@ export class RecoveryRuns {
   constructor(options: RecoveryRunsOptions) {
     this.#options = options;
     this.#storeSteps = new StoreSteps(options.routing, options.shifts);
+    this.#steps = new StepsUnderWay(options.work, () => this.look());
+    this.#measures = new RunMeasures({ ...options, onMark: () => this.look() });
   }
 
   start(): void {
@@ -128,8 +120,9 @@ export class RecoveryRuns {
   /** Ends work that is under way; who leads next does it again. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#measures.close();
     clearTimeout(this.#timer);
-    this.#forget(() => true);
+    this.#steps.keep(() => false);
     await this.#turn;
   }
 
@@ -185,14 +178,14 @@ export class RecoveryRuns {
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** When each control that has said so had a move at its edges, Unix milliseconds. */
+  /** As `StepsUnderWay.detailOf()`. */
+  detailOf(run: RecoveryRun, index: number): string {
+    return this.#steps.detailOf(run, index);
+  }
+
+  /** As `RunMeasures.propagatedAtMs()`. */
   propagatedAtMs(run: RecoveryRun): number | undefined {
-    const prefix = `${runName(run)}/`;
-    const marks = [...this.#options.state.all("RecoveryMark")].flatMap(({ name, text }) => {
-      const mark = name.startsWith(prefix) ? markIn(text) : undefined;
-      return mark !== undefined && mark.movedAtMs === run.movedAtMs ? [mark.atMs] : [];
-    });
-    return marks.length === 0 ? undefined : Math.max(...marks);
+    return this.#measures.propagatedAtMs(run);
   }
 
   /** The run that `RUN`, or the newest of `NAMESPACE/PLAN`, means. Throws where there is none. */
@@ -214,8 +207,10 @@ export class RecoveryRuns {
     if (!caller.may("run", { kind: "RecoveryPlan", namespace })) throw denied(caller, "run", key);
     const { gate } = this.#options;
     return this.#decided(async () => {
+      // What is decided by now; what asks change policies takes its time.
+      const head = this.#head;
       const run = this.#newRun(request, caller);
-      const conflict = this.#conflictOf(run);
+      const conflict = conflictOf(run, this.runs());
       if (conflict !== undefined) {
         const message = `Cannot run RecoveryPlan/${namespace}/${plan}: ${conflict}`;
         const about = { plan: `${namespace}/${plan}`, message };
@@ -225,7 +220,7 @@ export class RecoveryRuns {
       const act = actOf(run, this.#options.state.documents);
       const approved = request.trigger === undefined ? await gate?.(act, caller, request) : [];
       const writes = [...this.#pruned(run), ...(approved ?? [])];
-      await this.#commit(run, 0, writes, { verb: "run", who: whoOf(caller) });
+      await this.#commit(run, 0, { writes, head }, { verb: "run", who: whoOf(caller) });
       return run;
     });
   }
@@ -243,7 +238,8 @@ export class RecoveryRuns {
     return this.#decided(async () => {
       const before = this.find(namespace, planOrId);
       const result = orderRun(before, order, this.#options.nowMs());
-      const conflict = "run" in result && isOver(before) ? this.#conflictOf(result.run) : undefined;
+      const isAnew = "run" in result && isOver(before);
+      const conflict = isAnew ? conflictOf(result.run, this.runs()) : undefined;
       const refusal = "refusal" in result ? result.refusal : conflict;
       if (refusal !== undefined || "refusal" in result)
         throw new RequestRefusal(
@@ -254,10 +250,15 @@ export class RecoveryRuns {
       const isAnswer = order.order === "skip" && skipsApproval(before, result.run);
       if (isAnswer && !caller.may("approve", { kind: "RecoveryPlan", namespace }))
         throw denied(caller, "approve", { ...key, name: before.plan });
-      await this.#commit(result.run, this.#revisionOf(before), [], {
-        ...{ verb: order.order, who: whoOf(caller), reason: order.reason },
-        ...(order.step === undefined ? {} : { step: order.step }),
-      });
+      await this.#commit(
+        result.run,
+        this.#revisionOf(before),
+        {},
+        {
+          ...{ verb: order.order, who: whoOf(caller), reason: order.reason },
+          ...(order.step === undefined ? {} : { step: order.step }),
+        },
+      );
       return result.run;
     });
   }
@@ -301,45 +302,7 @@ export class RecoveryRuns {
       objectiveMs: parseDuration(spec.objective?.recoveryTime ?? ""),
       ...{ names: spec.names, isMeasured: false, touches: [], steps: found.steps, events: [] },
     };
-    return { ...run, touches: this.#touchesOf(run) };
-  }
-
-  /** What a run moves, endpoint by endpoint. */
-  #touchesOf({ namespace, plan, steps }: RecoveryRun): readonly string[] {
-    const controls = controlsOf(this.#options.state.documents).filter(
-      ({ document }) => document.metadata.namespace === namespace,
-    );
-    const touches = new Set([`RecoveryPlan/${namespace}/${plan}`]);
-    const target = (text: string): void => {
-      touches.add(text);
-      for (const endpoint of this.#options.traffic.endpoints(text)) touches.add(endpoint);
-    };
-    for (const { what } of steps) {
-      if (what.shift !== undefined) target(what.shift.target);
-      if (what.endShift !== undefined) target(what.endShift.target);
-      for (const name of Object.keys(what.controls?.states ?? {})) {
-        touches.add(`RoutingControl/${namespace}/${name}`);
-        const known = controls.find(({ document }) => document.metadata.name === name);
-        for (const each of known?.document.spec.targets ?? []) target(each);
-      }
-      if (what.kubernetes !== undefined) {
-        const { namespace: inside, resource, name } = what.kubernetes;
-        touches.add(`kubernetes/${inside}/${resource}/${name}`);
-      }
-    }
-    return [...touches];
-  }
-
-  /** Why a run may not be under way beside those that are. */
-  #conflictOf(run: RecoveryRun): string | undefined {
-    const own = new Set(run.touches);
-    for (const other of this.runs()) {
-      if (isOver(other) || other.id === run.id) continue;
-      const both = other.touches.find((each) => own.has(each));
-      if (both !== undefined)
-        return `run ${other.id} of RecoveryPlan/${other.namespace}/${other.plan} is under way and moves ${both}, too`;
-    }
-    return undefined;
+    return { ...run, touches: touchesOf(run, documents, this.#options.traffic) };
   }
 
   /** Older runs of the plan than are kept, and their marks. */
@@ -361,14 +324,15 @@ export class RecoveryRuns {
   /** One turn of every run; gives the pause until the next, milliseconds. */
   async #takeTurn(): Promise<number> {
     try {
-      this.#mark();
+      const runs = this.runs();
+      const isMeasuring = this.#measures.look(runs);
       const leading = this.#options.leading();
       if (leading === undefined) {
-        this.#forget(() => true);
-        return IDLE_MS;
+        this.#steps.keep(() => false);
+        return isMeasuring ? BUSY_MS : IDLE_MS;
       }
-      const runs = this.runs();
-      this.#forget(({ run }) => !runs.some((each) => runName(each) === run && !isOver(each)));
+      const wanted = new Set(runs.filter((run) => !isOver(run)).map(runName));
+      this.#steps.keep((run) => wanted.has(run));
       let pauseMs = IDLE_MS;
       for (const run of runs) pauseMs = Math.min(pauseMs, await this.#goOn(runName(run), leading));
       return pauseMs;
@@ -399,7 +363,7 @@ export class RecoveryRuns {
 
   /** Also one that is over, as long as it is to be seen when all is healthy. */
   #isUnderWay(run: RecoveryRun): boolean {
-    const isLate = this.#options.nowMs() > (run.endedAtMs ?? 0) + GREEN_MS_MAX;
+    const isLate = this.#options.nowMs() > (run.endedAtMs ?? 0) + MEASURE_MS_MAX;
     return !isOver(run) || !(run.movedAtMs === undefined || run.isMeasured || isLate);
   }
 
@@ -410,16 +374,9 @@ export class RecoveryRuns {
     leading: NonNullable<Leading>,
   ): Promise<number> {
     const nowMs = this.#options.nowMs();
-    const name = runName(before);
-    const told = [...this.#doing].filter(
-      ([, { run, outcome }]) => run === name && outcome !== undefined,
-    );
-    const outcomes = new Map(
-      told.flatMap(([, { index, outcome }]) =>
-        outcome === undefined ? [] : [[index, outcome] as const],
-      ),
-    );
-    let next = advance(before, outcomes, nowMs);
+    const head = this.#head;
+    const told = this.#steps.outcomesOf(runName(before));
+    let next = advance(before, told.outcomes, nowMs);
     let writes: readonly StateWrite[] = [];
     // One at a time: two of them may write the same.
     const inStore = next.work.find((at) => isStoreStep(next, at));
@@ -430,132 +387,37 @@ export class RecoveryRuns {
       writes = effect.writes;
       next = advance(next.run, new Map([[inStore, effect.outcome]]), this.#options.nowMs());
     }
-    const run = this.#measured(next.run, nowMs);
+    const run = this.#measures.measured(next.run, nowMs);
     if (run !== before) {
       const about = {
         verb: "recovery",
         who: { subject: run.actor },
         steps: changedSteps(before, run),
       };
-      await this.#commit(run, revision, writes, about, leading.lease);
+      const effect = writes.length > 0 ? { writes, head } : {};
+      await this.#commit(run, revision, effect, about, leading.lease);
     }
-    for (const [key] of told) this.#doing.delete(key);
-    this.#work(run, next.work);
+    told.taken();
+    this.#steps.follow(run, next.work);
     const isMore = next.work.some((at) => isStoreStep(next, at));
     const leftMs = (next.wakeAtMs ?? Infinity) - this.#options.nowMs();
     return isMore ? 0 : Math.max(0, Math.min(BUSY_MS, leftMs));
-  }
-
-  /** What is known by now of when clients had moved, and when all was healthy. */
-  #measured(run: RecoveryRun, nowMs: number): RecoveryRun {
-    const { movedAtMs, names } = run;
-    if (movedAtMs === undefined || run.isMeasured) return run;
-    const { traffic } = this.#options;
-    const drainMs = run.drainMs ?? traffic.ttlMs(names) ?? 0;
-    const greenAtMs = traffic.isGreen(names)
-      ? (run.greenAtMs ?? Math.max(nowMs, movedAtMs))
-      : undefined;
-    const propagatedMs = this.propagatedAtMs(run);
-    const isDrained = propagatedMs !== undefined && nowMs >= propagatedMs + drainMs;
-    const isMeasured = isDrained && isOver(run) && greenAtMs !== undefined;
-    const isSame = drainMs === run.drainMs && greenAtMs === run.greenAtMs && !isMeasured;
-    return isSame ? run : { ...run, drainMs, greenAtMs, isMeasured };
-  }
-
-  /** Begins the work of steps that the store has as running, unless it is under way here. */
-  #work(run: RecoveryRun, work: readonly number[]): void {
-    const name = runName(run);
-    const wanted = new Set<string>();
-    for (const index of work) {
-      const step = run.steps[index];
-      if (step === undefined || this.#options.work[stepKindOf(step.what)] === undefined) continue;
-      const key = `${name} ${index} ${step.state} ${step.startedAtMs ?? 0}`;
-      wanted.add(key);
-      if (this.#doing.has(key)) continue;
-      const ended = new AbortController();
-      const doing: Doing = { run: name, index, ended, outcome: undefined };
-      this.#doing.set(key, doing);
-      const report = (detail: string): void => {
-        if (detail === step.detail || doing.outcome !== undefined) return;
-        this.#told(run, index, detail);
-      };
-      const { signal } = ended;
-      void doStep(this.#options.work, { run, step, key: stepKey(run, step), signal, report }).then(
-        (outcome) => {
-          doing.outcome = outcome;
-          if (!signal.aborted) this.look();
-        },
-      );
-    }
-    for (const [key, doing] of this.#doing) {
-      if (doing.run !== name || wanted.has(key)) continue;
-      doing.ended.abort();
-      this.#doing.delete(key);
-    }
-  }
-
-  /** How a step goes that waits: for who looks now; the store has it with the next change. */
-  readonly #details = new Map<string, string>();
-
-  #told({ id }: RecoveryRun, index: number, detail: string): void {
-    this.#details.set(`${id} ${index}`, detail);
-  }
-
-  /** How a step goes, as far as it is known here. */
-  detailOf(run: RecoveryRun, index: number): string {
-    const step = run.steps[index];
-    const isOn = step?.state === "running" || step?.state === "undoing";
-    const told = this.#details.get(`${run.id} ${index}`);
-    return (isOn ? told : undefined) ?? step?.detail ?? "";
-  }
-
-  #forget(isOld: (doing: Doing) => boolean): void {
-    for (const [key, doing] of this.#doing) {
-      if (!isOld(doing)) continue;
-      doing.ended.abort();
-      this.#doing.delete(key);
-    }
-    if (this.#doing.size === 0) this.#details.clear();
-  }
-
-  /** Each control says when its own edges had what a run has moved. */
-  #mark(): void {
-    const nowMs = this.#options.nowMs();
-    for (const run of this.runs()) {
-      const { movedAtMs } = run;
-      if (movedAtMs === undefined || nowMs > movedAtMs + GREEN_MS_MAX) continue;
-      const name = `${runName(run)}/${this.#options.name}`;
-      const wanted = `${name} ${movedAtMs}`;
-      const stored = this.#options.state.get("RecoveryMark", name);
-      const mark = stored === undefined ? undefined : markIn(stored.text);
-      if (this.#marking.has(wanted) || mark?.movedAtMs === movedAtMs) continue;
-      this.#marking.add(wanted);
-      this.#propagated(name, movedAtMs)
-        .catch((error: unknown) => {
-          if (!this.#closing.signal.aborted)
-            this.#options.logger.warn({ reason: reasonOf(error) }, "Cannot say what edges have");
-        })
-        .finally(() => this.#marking.delete(wanted));
-    }
-  }
-
-  async #propagated(name: string, movedAtMs: number): Promise<void> {
-    const { propagated, nowMs, state } = this.#options;
-    await propagated(this.#closing.signal);
-    const text = JSON.stringify({ movedAtMs, atMs: Math.max(movedAtMs, nowMs()) });
-    await state.write([{ kind: "RecoveryMark", name, text }], "recovery", { edgesOf: name });
-    this.look();
   }
 
   #revisionOf(run: RecoveryRun): number {
     return this.#options.state.get("RecoveryRun", runName(run))?.revision ?? 0;
   }
 
-  /** Durable when it resolves; rejects with STORE_CONFLICT where anything that it was decided by has changed. */
+  /** Of what is decided by. */
+  get #head(): number {
+    return this.#options.state.documents.revision;
+  }
+
+  /** Durable when it resolves; rejects with STORE_CONFLICT where the run is another by now or, with a `head`, anything else has changed since. */
   async #commit(
     run: RecoveryRun,
     ifRevision: number,
-    writes: readonly StateWrite[],
+    { writes = [], head }: { readonly writes?: readonly StateWrite[]; readonly head?: number },
     about: object,
     lease?: NonNullable<Leading>["lease"],
   ): Promise<void> {
@@ -566,12 +428,11 @@ export class RecoveryRuns {
       text: JSON.stringify(run),
       ifRevision,
     };
-    const isNew = ifRevision === 0;
     await state.store.commit({
       id: randomUUID(),
       writes: storeWrites([own, ...writes]),
       cause: JSON.stringify({ ...about, run: runName(run), state: run.state }),
-      ...(writes.length > 0 || isNew ? { ifHead: state.documents.revision } : {}),
+      ...(head === undefined ? {} : { ifHead: head }),
       ...(lease === undefined ? {} : { lease }),
     });
     await state.refresh();
@@ -614,11 +475,4 @@ function changedSteps(before: RecoveryRun, after: RecoveryRun): readonly string[
   return after.steps.flatMap(({ name, state }, index) =>
     before.steps[index]?.state === state ? [] : [`${name} ${state}`],
   );
-}
-
-function markIn(text: string): { readonly movedAtMs: number; readonly atMs: number } | undefined {
-  const raw: unknown = JSON.parse(text);
-  if (typeof raw !== "object" || raw === null) return undefined;
-  const [movedAtMs, atMs] = [Reflect.get(raw, "movedAtMs"), Reflect.get(raw, "atMs")].map(Number);
-  return movedAtMs === undefined || atMs === undefined ? undefined : { movedAtMs, atMs };
 }

@@ -10,7 +10,8 @@ import type { DocumentSet } from "../documents/document-set.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import { conditionOf } from "./outside-steps.ts";
-import { allPlans } from "./recovery-documents.ts";
+import { TenantLooks } from "../tenant-looks.ts";
+import { allPlans, plansOf } from "./recovery-documents.ts";
 import type { RecoveryRuns } from "./recovery-runs.ts";
 import { isOver } from "./run-state.ts";
 import type { ServedTraffic } from "./served-traffic.ts";
@@ -39,49 +40,78 @@ interface Failure {
 
 export class RecoveryTriggers {
   readonly #options: RecoveryTriggersOptions;
+  readonly #looks: TenantLooks;
   /** Since when a condition is met, by plan and trigger; as far as this control has seen it. */
-  #since = new Map<string, number>();
+  readonly #since = new Map<string, number>();
   /** Those that did not begin, until their condition is met no longer. */
   readonly #failed = new Map<string, Failure>();
   readonly #closing = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
 
   constructor(options: RecoveryTriggersOptions) {
     this.#options = options;
+    this.#looks = new TenantLooks({
+      what: "triggers of recovery plans",
+      everyMs: LOOK_MS,
+      tenants: () => this.#tenants(),
+      look: (namespace) => this.#lookAt(namespace),
+      logger: options.logger,
+    });
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => {
-      this.#looking ??= this.look().finally(() => {
-        this.#looking = undefined;
-      });
-    }, LOOK_MS).unref();
+    this.#looks.start();
   }
 
   /** Idempotent. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     this.#closing.abort();
-    await this.#looking;
+    await this.#looks.close();
   }
 
   /** Looks once. */
-  async look(): Promise<void> {
-    const { documents, isLeading } = this.#options;
-    const met = new Map<string, number>();
-    if (isLeading())
-      for (const { metadata, spec } of allPlans(documents()))
-        for (const [name, trigger] of Object.entries(spec.triggers)) {
-          const { namespace, name: plan } = metadata;
-          const key = `${namespace}/${plan}/${name}`;
-          if (!(await this.#isMet(trigger, namespace))) continue;
-          const sinceMs = this.#since.get(key) ?? this.#options.nowMs();
-          met.set(key, sinceMs);
-          await this.#consider({ namespace, plan, name, trigger, sinceMs });
-        }
-    this.#since = met;
-    for (const key of this.#failed.keys()) if (!met.has(key)) this.#failed.delete(key);
+  look(): Promise<void> {
+    return this.#looks.look();
+  }
+
+  /** Those with triggers, and those that had some; nobody where another control leads, which counts for itself. */
+  #tenants(): readonly string[] {
+    if (!this.#options.isLeading()) {
+      this.#since.clear();
+      this.#failed.clear();
+      return [];
+    }
+    const known = [...this.#since.keys(), ...this.#failed.keys()].map((key) => key.split("/")[0]);
+    const plans = allPlans(this.#options.documents()).filter(
+      ({ spec }) => Object.keys(spec.triggers).length > 0,
+    );
+    return [...plans.map(({ metadata }) => metadata.namespace), ...known.map(String)];
+  }
+
+  async #lookAt(namespace: string): Promise<void> {
+    const triggers = [...plansOf(this.#options.documents(), namespace).values()].flatMap(
+      ({ metadata: { name: plan }, spec }) =>
+        Object.entries(spec.triggers).map(([name, trigger]) => ({
+          namespace,
+          plan,
+          name,
+          trigger,
+        })),
+    );
+    const met = new Set<string>();
+    // Those that ask nobody come first.
+    const isAsking = ({ trigger }: { readonly trigger: RecoveryTrigger }): number =>
+      trigger.prometheus === undefined ? 0 : 1;
+    for (const each of triggers.toSorted((a, b) => isAsking(a) - isAsking(b))) {
+      const key = `${namespace}/${each.plan}/${each.name}`;
+      if (!(await this.#isMet(each.trigger, namespace)) || !this.#options.isLeading()) continue;
+      const sinceMs = this.#since.get(key) ?? this.#options.nowMs();
+      this.#since.set(key, sinceMs);
+      met.add(key);
+      await this.#consider({ ...each, sinceMs });
+    }
+    for (const known of [this.#since, this.#failed])
+      for (const key of known.keys())
+        if (key.startsWith(`${namespace}/`) && !met.has(key)) known.delete(key);
   }
 
   async #isMet({ unhealthy, prometheus }: RecoveryTrigger, namespace: string): Promise<boolean> {

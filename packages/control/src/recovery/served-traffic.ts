@@ -33,6 +33,11 @@ export class ServedTraffic {
     this.#served = served;
   }
 
+  /** Whether there is anything to look at. */
+  get isServed(): boolean {
+    return this.#served.model !== undefined && this.#served.world !== undefined;
+  }
+
   /** Keys of the endpoints of `site/NAME`, `pool/NS/NAME` or `endpoint/NS/POOL/NAME`; none while nothing is served. */
   endpoints(target: string): readonly string[] {
     const { model, world } = this.#served;
@@ -61,21 +66,27 @@ export class ServedTraffic {
     return found.length === 0 ? undefined : Math.max(...found.map(({ ttlMs }) => ttlMs));
   }
 
-  /** Whether every endpoint that these names may be answered with now is healthy, and there is one for each name. */
-  isGreen(names: readonly string[]): boolean {
+  /**
+   * Whether every endpoint that these names may be answered with now is healthy, and there is one for each name; undefined where none is known to be
+   * otherwise, but some are not judged yet.
+   */
+  isGreen(names: readonly string[]): boolean | undefined {
     const { world } = this.#served;
-    if (world === undefined) return false;
-    return names.every((name) => {
+    if (world === undefined) return undefined;
+    const states = names.map((name) => {
       const pools = this.#bound(name).flatMap((each) => each.pools);
       if (pools.length === 0) return true;
-      const states = indices(world)
+      const found = indices(world)
         .filter((index) =>
           pools.some((pool) => world.endpointName(index).startsWith(`endpoint/${pool}/`)),
         )
         .filter((index) => slotState(this.#served.overlay.read(index)).admin === "active")
         .map((index) => this.#verdict(world, index));
-      return states.length > 0 && states.every((each) => each === "healthy");
+      if (found.length === 0 || found.includes("unhealthy")) return false;
+      return found.every((each) => each === "healthy") ? true : undefined;
     });
+    if (states.some((each) => each === false)) return false;
+    return states.every((each) => each === true) ? true : undefined;
   }
 
   #verdict(world: World, index: number): string {

@@ -2,6 +2,7 @@
 import type { DocumentService } from "../documents/document-service.ts";
 import type { Embedded } from "../embedded.ts";
 import { outsideWork } from "../recovery/outside-steps.ts";
+import { ITSELF } from "../recovery/run-measures.ts";
 import { RecoveryRuns } from "../recovery/recovery-runs.ts";
 import { ServedTraffic } from "../recovery/served-traffic.ts";
 import type { RoutingControls } from "../routing/routing-controls.ts";
@@ -29,7 +30,11 @@ export function makeRecoveryRuns(
     work: outsideWork(traffic, secrets, Date.now),
     leading: () => ({}),
     name: "test",
-    propagated: () => embedded.followShifts("a recovery plan moved traffic"),
+    propagated: async () => {
+      await embedded.followShifts("a recovery plan moved traffic");
+      return new Map([[ITSELF, 0]]);
+    },
+    settleMs: 0,
     logger: silent,
     nowMs: Date.now,
   });

@@ -189,6 +189,7 @@ export class EdgeProcess implements LocalEdge {
         this.#isolation.served(world, mirror);
       },
       onChecked: (status) => this.#link.report(status),
+      nowMs: () => performance.now(),
       ...(onSlab === undefined ? {} : { onSlab }),
     });
     this.#renewal = new CertificateRenewal({

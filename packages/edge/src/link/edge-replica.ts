@@ -39,6 +39,7 @@ import { answersDigest, compareAnswers, objectionTo } from "../answer-comparison
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { SnapshotMessage } from "../handler.ts";
 import type { EdgeState, RestoredPair } from "./edge-state.ts";
+import { AnsweredMoves } from "./answered-moves.ts";
 import { OverlayMirror } from "./overlay-mirror.ts";
 import { restoredSlots } from "./restored-slots.ts";
 
@@ -98,6 +99,8 @@ export interface EdgeReplicaOptions {
   readonly onSlab?: (slab: SharedArrayBuffer) => void;
   /** Another overlay begins; workers have not seen it yet. */
   readonly onMirror?: (world: World, mirror: OverlayMirror) => void;
+  /** Of a clock that never goes back. */
+  readonly nowMs: () => number;
 }
 
 /** How things stood when a revision began to be fetched. */
@@ -128,7 +131,7 @@ export class EdgeReplica {
   #connection = 0;
   #isClosed = false;
   /** What was served before, until the disk has what is served now. */
-  #synced: Acknowledgement | undefined;
+  #synced: Omit<Acknowledgement, "unmovedMs"> | undefined;
   #syncing: Promise<void> = Promise.resolve();
   /** What came ahead of the manifests that name it, by name. */
   readonly #sent = new Map<string, SentSection>();
@@ -140,9 +143,11 @@ export class EdgeReplica {
   #isFirstTable = false;
   /** The slots that are served were worked out here, and no table has said so yet. */
   #isCarried = false;
+  readonly #moves: AnsweredMoves;
 
   constructor(options: EdgeReplicaOptions) {
     this.#options = options;
+    this.#moves = new AnsweredMoves(options.nowMs);
   }
 
   get position(): Position {
@@ -154,9 +159,11 @@ export class EdgeReplica {
     };
   }
 
-  /** What control is told of it: of what is served, that which the disk has. */
+  /** What control is told of it: of what is served, that which the disk has. Before its first table nothing under its own sequence. */
   get acknowledgement(): Acknowledgement {
-    return this.#synced ?? { ...this.position, hash: this.#served?.manifest.hash ?? NO_HASH };
+    const told = this.#synced ?? { ...this.position, hash: this.#served?.manifest.hash ?? NO_HASH };
+    const sequence = this.#isFirstTable ? 0 : told.sequence;
+    return { ...told, sequence, unmovedMs: Math.round(this.#moves.ageMs) };
   }
 
   /** Serves what the state folder holds; false where it holds nothing that can be served. */
@@ -325,7 +332,8 @@ export class EdgeReplica {
     const world = World.load(pack.sections, manifest.seed, undefined, isVerified, resolved);
     if ("error" in world) return world.error;
     const slots = restoredSlots(world, pair);
-    this.#serve(manifest, { pack, world }, { epoch, revision, sequence, slots });
+    const table = { epoch, revision, sequence, slots };
+    this.#serve(manifest, { pack, world }, table, table, true);
     this.#options.logger.info("Serving the stored revision", { revision, sequence, ageMs });
     return undefined;
   }
@@ -453,11 +461,13 @@ export class EdgeReplica {
     { pack, world }: LoadedRevision,
     table: SlotTable,
     start: SlotStart = table,
+    isRestored: boolean = false,
   ): void {
     this.#isCarried = !("slots" in start);
     const before = this.#served?.mirror;
     const { state, serve, onPosition } = this.#options;
     const mirror = new OverlayMirror(world, table, (changes) => {
+      this.#moves.changed(changes);
       state.changed(mirror, changes);
       onPosition(this.position);
     });
@@ -472,6 +482,7 @@ export class EdgeReplica {
       slotCount,
     });
     before?.close();
+    this.#moves.begin(world, mirror.current, isRestored);
     // A weight that was given to a branch is stored by its place: that may be another's by now.
     const isCarried = !("slots" in start) && start.changes.length === 0;
     state.changed(mirror, [], isCarried && before?.hasGivenWeights() !== true);

@@ -3,7 +3,7 @@
 // What control and an edge tell each other. Numbers are little-endian; a decoder returns undefined for bytes that are no such message.
 //
 //   hello            JSON {protocol, version, epoch, revision, sequence, takesSections, dns}
-//   acknowledgement  f64 epoch, f64 revision, u32 sequence, 32 bytes: hash of the manifest that is served, which may be a cut
+//   acknowledgement  f64 epoch, f64 revision, u32 sequence, 32 bytes: hash of the manifest that is served, which may be a cut, u32 ms
 //   manifest         the JSON text of a manifest
 //   table            f64 epoch, f64 revision, u32 sequence, u32 count, count × u32 slot, in the order of that revision's slots
 //   changes          f64 epoch, f64 revision, u32 sequence, u32 count, count × { u64 key, u32 value }
@@ -50,7 +50,10 @@ const FROM_BYTES = 16;
 /** Most slots that are said to differ from what is carried over: of more, the table says it. */
 export const CARRIED_CHANGES_MAX = 1000;
 const HASH_AT = 20;
-const ACKNOWLEDGEMENT_BYTES = 52;
+const UNMOVED_AT = 52;
+const ACKNOWLEDGEMENT_BYTES = 56;
+/** For as long as the edge has answered. */
+const ALWAYS = 0xffff_ffff;
 const NAME_BYTES = 32;
 const NO_NAME = "0".repeat(64);
 
@@ -65,6 +68,11 @@ export interface Position {
 export interface Acknowledgement extends Position {
   /** Of its manifest, 64 hex digits; zeros where it has none. */
   readonly hash: string;
+  /**
+   * For how many milliseconds it has answered with the administrative states, dials and given weights that it answers with now; Infinity where
+   * it never has with others.
+   */
+  readonly unmovedMs: number;
 }
 
 /** First message of an edge. */
@@ -142,10 +150,13 @@ function addresses(value: unknown): string[] {
   );
 }
 
-export function encodeAcknowledgement({ hash, ...position }: Acknowledgement): Uint8Array {
+export function encodeAcknowledgement(served: Acknowledgement): Uint8Array {
+  const { hash, unmovedMs, ...position } = served;
   const payload = new Uint8Array(ACKNOWLEDGEMENT_BYTES);
   writePosition(new DataView(payload.buffer), position);
-  payload.set(Buffer.from(hash, "hex").subarray(0, ACKNOWLEDGEMENT_BYTES - HASH_AT), HASH_AT);
+  payload.set(Buffer.from(hash, "hex").subarray(0, UNMOVED_AT - HASH_AT), HASH_AT);
+  const ms = unmovedMs === Infinity ? ALWAYS : Math.min(Math.max(0, unmovedMs), ALWAYS - 1);
+  viewOf(payload).setUint32(UNMOVED_AT, ms, true);
   return encodeFrame({ kind: FrameKind.acknowledgement, payload });
 }
 
@@ -153,7 +164,12 @@ export function decodeAcknowledgement(payload: Uint8Array): Acknowledgement | un
   if (payload.length !== ACKNOWLEDGEMENT_BYTES) return undefined;
   const position = readPosition(viewOf(payload));
   if (position === undefined) return undefined;
-  return { ...position, hash: Buffer.from(payload.subarray(HASH_AT)).toString("hex") };
+  const ms = viewOf(payload).getUint32(UNMOVED_AT, true);
+  return {
+    ...position,
+    hash: Buffer.from(payload.subarray(HASH_AT, UNMOVED_AT)).toString("hex"),
+    unmovedMs: ms === ALWAYS ? Infinity : ms,
+  };
 }
 
 export function encodeManifestMessage(text: string): Uint8Array {

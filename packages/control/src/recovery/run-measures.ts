@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What is measured of runs that have moved traffic: when all edges had the move, how long resolvers may keep an answer of before, and since when all
+// is healthy. Each control looks, whether it leads or not, so that the next one that does knows what was before its time:
+//
+//   edges of each control ─► mark of that control ─┐
+//   health, as each control sees it ───────────────┴─► measured(), by the one that leads ─► the run
+//
+// An edge says for how long it has answered as it does. So its time does not depend on when a control first heard of it.
+
+import { reasonOf } from "@meridian/core";
+import type { Logger } from "../embedded-options.ts";
+import type { StateDocuments } from "../state/state-documents.ts";
+import { isOver, runName, type RecoveryRun } from "./run-state.ts";
+import type { ServedTraffic } from "./served-traffic.ts";
+
+/** How long after a move it is measured at most. */
+export const MEASURE_MS_MAX = 3_600_000;
+/** How often it is looked whether other edges have come. */
+const EDGES_MS = 1000;
+/** What stands for the server itself, where it answers. */
+export const ITSELF = "";
+
+/** For how many milliseconds each edge of this control has answered as the store says now; Infinity: it never has otherwise. */
+export type AnsweringEdges = ReadonlyMap<string, number>;
+
+export interface RunMeasuresOptions {
+  readonly state: Pick<StateDocuments, "get" | "all" | "write">;
+  readonly traffic: Pick<ServedTraffic, "ttlMs" | "isGreen" | "isServed">;
+  /** Of this control. */
+  readonly name: string;
+  /** Resolves when all edges of this control answer as the store says now. */
+  readonly propagated: (signal: AbortSignal) => Promise<AnsweringEdges>;
+  /** Within this an edge whose control died or hangs follows another one: until then nothing is final. */
+  readonly settleMs: number;
+  /** A mark was written. */
+  readonly onMark: () => void;
+  readonly logger: Logger;
+  readonly nowMs: () => number;
+}
+
+/** What this control has seen of the newest move of a run. */
+interface Seen {
+  readonly movedAtMs: number;
+  /** Edges whose time is in the mark. */
+  readonly counted: Set<string>;
+  isLooking: boolean;
+  lookedAtMs: number;
+  greenAtMs: number | undefined;
+}
+
+export class RunMeasures {
+  readonly #options: RunMeasuresOptions;
+  readonly #seen = new Map<string, Seen>();
+  readonly #closing = new AbortController();
+
+  constructor(options: RunMeasuresOptions) {
+    this.#options = options;
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** Looks at all runs; whether one of them is being measured. */
+  look(runs: readonly RecoveryRun[]): boolean {
+    const nowMs = this.#options.nowMs();
+    const measuring = new Set<string>();
+    for (const run of runs) {
+      const { movedAtMs, isMeasured } = run;
+      if (movedAtMs === undefined || isMeasured || nowMs > movedAtMs + MEASURE_MS_MAX) continue;
+      const name = runName(run);
+      measuring.add(name);
+      const seen = this.#seenOf(name, movedAtMs);
+      this.#seeHealth(seen, run.names, nowMs);
+      if (seen.isLooking || nowMs < seen.lookedAtMs + EDGES_MS) continue;
+      seen.isLooking = true;
+      seen.lookedAtMs = nowMs;
+      this.#mark(name, seen)
+        .catch((error: unknown) => {
+          if (!this.#closing.signal.aborted)
+            this.#options.logger.warn({ reason: reasonOf(error) }, "Cannot say what edges have");
+        })
+        .finally(() => {
+          seen.isLooking = false;
+        });
+    }
+    for (const name of this.#seen.keys()) if (!measuring.has(name)) this.#seen.delete(name);
+    return measuring.size > 0;
+  }
+
+  /** When the last edge had what a run has moved, as far as controls have said so; Unix milliseconds. */
+  propagatedAtMs(run: RecoveryRun): number | undefined {
+    const prefix = `${runName(run)}/`;
+    const times = [...this.#options.state.all("RecoveryMark")].flatMap(({ name, text }) => {
+      const mark = name.startsWith(prefix) ? markIn(text) : undefined;
+      return mark !== undefined && mark.movedAtMs === run.movedAtMs ? [mark.atMs] : [];
+    });
+    return times.length === 0 ? undefined : Math.max(...times);
+  }
+
+  /** The run with what is known by now. */
+  measured(run: RecoveryRun, nowMs: number): RecoveryRun {
+    const { movedAtMs, names } = run;
+    if (movedAtMs === undefined || run.isMeasured) return run;
+    const { traffic, settleMs } = this.#options;
+    const drainMs = run.drainMs ?? (traffic.isServed ? (traffic.ttlMs(names) ?? 0) : undefined);
+    const seen = this.#seenOf(runName(run), movedAtMs);
+    this.#seeHealth(seen, names, nowMs);
+    const isGreen = traffic.isGreen(names);
+    // As it was, where it is not known yet: who has begun to judge a moment ago knows less than who led before.
+    const greenAtMs = isGreen === false ? undefined : (run.greenAtMs ?? seen.greenAtMs);
+    const propagatedMs = this.propagatedAtMs(run);
+    const endsAtMs = Math.max(
+      movedAtMs + settleMs,
+      (propagatedMs ?? Infinity) + (drainMs ?? Infinity),
+    );
+    const isMeasured = isOver(run) && greenAtMs !== undefined && nowMs >= endsAtMs;
+    const isSame = drainMs === run.drainMs && greenAtMs === run.greenAtMs && !isMeasured;
+    return isSame ? run : { ...run, drainMs, greenAtMs, isMeasured };
+  }
+
+  #seenOf(name: string, movedAtMs: number): Seen {
+    const known = this.#seen.get(name);
+    if (known?.movedAtMs === movedAtMs) return known;
+    const stored = this.#ownMark(name, movedAtMs);
+    const seen = {
+      movedAtMs,
+      // A server that was started anew answered so before.
+      counted: new Set(stored === undefined ? [] : [ITSELF]),
+      ...{ isLooking: false, lookedAtMs: -Infinity, greenAtMs: undefined },
+    };
+    this.#seen.set(name, seen);
+    return seen;
+  }
+
+  #seeHealth(seen: Seen, names: readonly string[], nowMs: number): void {
+    const isGreen = this.#options.traffic.isGreen(names);
+    if (isGreen === true) seen.greenAtMs ??= Math.max(nowMs, seen.movedAtMs);
+    if (isGreen === false) seen.greenAtMs = undefined;
+  }
+
+  /** Says when the last edge of this control had a move; later where another one has come that had it later. */
+  async #mark(name: string, seen: Seen): Promise<void> {
+    const { propagated, nowMs, state, onMark } = this.#options;
+    const edges = await propagated(this.#closing.signal);
+    if (this.#seen.get(name) !== seen) return;
+    const { movedAtMs, counted } = seen;
+    const now = nowMs();
+    // No edge had it before it was there, nor after now, whatever it says.
+    const atMs = [...edges]
+      .filter(([edge]) => !counted.has(edge))
+      .reduce((last, [, ms]) => Math.max(last, Math.min(now, Math.round(now - ms))), movedAtMs);
+    const stored = this.#ownMark(name, movedAtMs);
+    if (stored === undefined || stored < atMs) {
+      const mark = {
+        kind: "RecoveryMark",
+        name: this.#markName(name),
+        text: JSON.stringify({ movedAtMs, atMs }),
+      } as const;
+      await state.write([mark], "recovery", { edgesOf: mark.name });
+      onMark();
+    }
+    for (const edge of edges.keys()) counted.add(edge);
+  }
+
+  #markName(run: string): string {
+    return `${run}/${this.#options.name}`;
+  }
+
+  #ownMark(run: string, movedAtMs: number): number | undefined {
+    const stored = this.#options.state.get("RecoveryMark", this.#markName(run));
+    const mark = stored === undefined ? undefined : markIn(stored.text);
+    return mark?.movedAtMs === movedAtMs ? mark.atMs : undefined;
+  }
+}
+
+function markIn(text: string): { readonly movedAtMs: number; readonly atMs: number } | undefined {
+  const raw: unknown = JSON.parse(text);
+  if (typeof raw !== "object" || raw === null) return undefined;
+  const [movedAtMs, atMs] = [Reflect.get(raw, "movedAtMs"), Reflect.get(raw, "atMs")].map(Number);
+  return movedAtMs === undefined || atMs === undefined ? undefined : { movedAtMs, atMs };
+}
