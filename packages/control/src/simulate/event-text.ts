@@ -31,7 +31,7 @@ export function eventText(event: ScenarioEvent): string {
     return `${whose} is ${demand.times} times as much${lasting}`;
   }
   if (shift !== undefined)
-    return `${shift.percent} % away from ${shift.target} for ${shift.expiresIn}`;
+    return `${shift.percent} % away from ${shift.target} for ${shift.expiresIn}${shift.startsIn === "0s" ? "" : `, in ${shift.startsIn}`}`;
   if (unshift !== undefined) return `shifts of ${unshift.target} end`;
   if (control !== undefined) {
     const states = control.set.map(({ control: name, state }) => `${name} ${state}`);

@@ -21,7 +21,7 @@ export interface RecoveryView {
   /** As they came. */
   readonly events: readonly SimulatedEvent[];
   /** The same as the scenario has them. */
-  readonly inOrder: readonly ScenarioEvent[];
+  readonly sources: readonly ScenarioEvent[];
   readonly transitions: readonly SimulatedTransition[];
   readonly recorder: Recorder;
   readonly stepSeconds: number;
@@ -33,12 +33,10 @@ export interface RecoveryView {
 
 /** How long each event that harms was felt; it is followed until the next one. */
 export function recoveriesOf(view: RecoveryView): SimulatedRecovery[] {
-  const { events, recorder, stepSeconds } = view;
+  const { events, sources, recorder, stepSeconds } = view;
   const endSeconds = recorder.all.length * stepSeconds;
-  const unused = [...view.inOrder];
   return events.flatMap((event, index): SimulatedRecovery[] => {
-    const at = unused.findIndex((each) => (parseDuration(each.at) ?? 0) / 1000 === event.atSeconds);
-    const source = at < 0 ? undefined : unused.splice(at, 1)[0];
+    const source = sources[index];
     if (source === undefined || !HARMFUL.has(event.kind)) return [];
     const next = events.find(
       ({ kind, atSeconds }) => HARMFUL.has(kind) && atSeconds > event.atSeconds,

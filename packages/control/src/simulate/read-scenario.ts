@@ -3,9 +3,11 @@
 // A scenario and the documents that it is about, from files: one Scenario, beside it what files hold that are applied, and of the kinds that
 // only the API takes, routing controls and safety rules. Everything that it names has to be there.
 
+import { parseDuration } from "@meridian/core";
 import {
   Model,
   eventKindOf,
+  formatPath,
   hasErrors,
   isStoreKind,
   locateProblems,
@@ -41,7 +43,10 @@ export interface ReadScenario {
 export function readScenario(files: readonly InputFile[], readFile?: ReadFile): ReadScenario {
   const read = readEach(files);
   const { documents, broken, problems: unread } = parseDocuments(files);
-  const problems = [...read.problems, ...unread.filter((problem) => !isReadHere(problem))];
+  const problems = [
+    ...locateProblems(read.problems, files),
+    ...unread.filter((problem) => !isReadHere(problem)),
+  ];
   const built = Model.build(documents, {
     broken,
     ...(readFile === undefined ? {} : { readFile }),
@@ -59,9 +64,8 @@ export function readScenario(files: readonly InputFile[], readFile?: ReadFile): 
   if (model === undefined || hasErrors(problems)) return { problems };
   const { scenario, file, line } = first;
   const simulated = { scenario, model, controls: read.controls, rules: read.rules };
-  problems.push(
-    ...flawsOf(simulated).map(({ path, message }) => problemAt(file, line, path, message)),
-  );
+  const flaws = flawsOf(simulated).map(({ path, message }) => problemAt(file, line, path, message));
+  problems.push(...locateProblems(flaws, files));
   return hasErrors(problems) ? { problems } : { simulated, problems };
 }
 
@@ -109,7 +113,7 @@ function located(
     file,
     line,
     column: 1,
-    path: path.join("."),
+    path: formatPath(path),
     message,
     ...(found === undefined ? {} : { found }),
     ...(wanted === undefined ? {} : { wanted }),
@@ -139,13 +143,17 @@ function flawsOf({ scenario, model, controls }: SimulatedDocuments): Flaw[] {
   wants(!edges.has(CONTROL), "spec.edges", CONTROL, "another name: control probes by itself");
   for (const [name, { site }] of Object.entries(spec.edges))
     if (site !== undefined) wants(model.sites.has(site), `spec.edges.${name}.site`, site, "a Site");
+  for (const [label, { name }] of Object.entries(spec.demand))
+    wants(isRecord(model, name), `spec.demand.${label}.name`, name, "the name of a Record");
   for (const [name, { edge }] of Object.entries(spec.demand))
     if (edge !== undefined)
       wants(edges.has(edge), `spec.demand.${name}.edge`, edge, "a name of spec.edges");
   for (const [at, { target }] of spec.places.entries())
-    wants(isTarget(target), `spec.places.${at}.target`, target, "a target that is there");
+    wants(isTarget(target), `spec.places[${at}].target`, target, "a target that is there");
   for (const [at, event] of spec.events.entries()) {
-    const path = `spec.events.${at}.${eventKindOf(event)}`;
+    const isInTime = (parseDuration(event.at) ?? 0) < (parseDuration(spec.duration) ?? 0);
+    wants(isInTime, `spec.events[${at}].at`, event.at, `less than the duration, ${spec.duration}`);
+    const path = `spec.events[${at}].${eventKindOf(event)}`;
     for (const target of targetsOf(event))
       wants(isTarget(target), path, target, "a target that is there");
     for (const side of [event.partition?.between, event.partition?.and]) {
@@ -177,6 +185,7 @@ function flawsOf({ scenario, model, controls }: SimulatedDocuments): Flaw[] {
         "a node of a TrafficPolicy",
       );
   }
+  flaws.push(...flawsOfShares(scenario, model));
   const names = new Set(spec.events.flatMap(({ name }) => name ?? []));
   for (const name of spec.expect?.refused ?? [])
     wants(names.has(name), "spec.expect.refused", name, "the name of an event");
@@ -189,6 +198,35 @@ function flawsOf({ scenario, model, controls }: SimulatedDocuments): Flaw[] {
     `at most ${CACHES_MAX} over all demand`,
   );
   return flaws;
+}
+
+function flawsOfShares({ spec }: ScenarioDocument, model: Model): Flaw[] {
+  const ms = (text: string): number => parseDuration(text) ?? 0;
+  return (spec.expect?.shares ?? []).flatMap(({ target, from, to, min, max }, at): Flaw[] => {
+    const path = `spec.expect.shares[${at}]`;
+    const flaw = (field: string, found: string, wanted: string): Flaw => ({
+      path: `${path}.${field}`,
+      message: `Cannot simulate: ${path}.${field} is "${found}", expected ${wanted}`,
+    });
+    return [
+      ...(target.startsWith("name/") || targetExists(model, target)
+        ? []
+        : [flaw("target", target, "a target that is there, or name/HOST.")]),
+      ...(ms(to) <= ms(spec.duration) ? [] : [flaw("to", to, `at most ${spec.duration}`)]),
+      ...(ms(from) < ms(to) ? [] : [flaw("from", from, `less than ${to}`)]),
+      ...(min <= max ? [] : [flaw("min", String(min), `at most ${max}`)]),
+    ];
+  });
+}
+
+/** A name that a Record decides, be it by a wildcard. */
+function isRecord({ records }: Model, name: string): boolean {
+  const plain = name.toLowerCase().replace(/\.$/, "");
+  if (records.withOwner(plain) !== undefined) return true;
+  const labels = plain.split(".");
+  return labels.some(
+    (_, at) => at > 0 && records.withOwner(["*", ...labels.slice(at)].join(".")) !== undefined,
+  );
 }
 
 function targetsOf(event: ScenarioEvent): readonly string[] {

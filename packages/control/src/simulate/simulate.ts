@@ -10,7 +10,8 @@
 // Time goes on in steps. In each, probes are looked at every SUB_MS; then caches ask until the end of the step, and stations take what
 // that brings. Everything random follows from the seed, and nothing but microtasks is waited for: one seed gives the same bytes.
 
-import { ManualClock, Pcg32, assert, parseDuration } from "@meridian/core";
+import { setImmediate } from "node:timers/promises";
+import { ManualClock, Pcg32, parseDuration } from "@meridian/core";
 import type { ProbePlan, Transition } from "@meridian/health";
 import {
   eventKindOf,
@@ -21,13 +22,8 @@ import {
   type ScenarioEvent,
   type TrafficProfileDocument,
 } from "@meridian/model";
-import { worldOf, type World } from "@meridian/snapshot";
-import { capacityRules } from "../capacity-rules.ts";
-import { compile, type CompileOptions } from "../compile.ts";
-import { classifierCompiler } from "../data-sets/classifier-compiler.ts";
-import { DataSets } from "../data-sets/data-sets.ts";
+import type { World } from "@meridian/snapshot";
 import { declaredLatches } from "../declared-latches.ts";
-import { ProbeTargets } from "../probe-targets.ts";
 import { shiftReaches } from "../shift-effects.ts";
 import { eventText } from "./event-text.ts";
 import { metExpectations, recoveriesOf } from "./outcome.ts";
@@ -42,7 +38,15 @@ import { SimulatedCaches, type OtherAnswers } from "./simulated-caches.ts";
 import { SimulatedControl } from "./simulated-control.ts";
 import { SimulatedEdge } from "./simulated-edge.ts";
 import type { LookAt } from "./simulated-probes.ts";
-import { Station, type StationSpec } from "./stations.ts";
+import {
+  endpointIn,
+  endpointsOf,
+  planOf,
+  stationsOf,
+  worldFrom,
+  type SimulatedCompile,
+} from "./simulated-world.ts";
+import type { Station } from "./stations.ts";
 import { CONTROL, Troubles, type Party } from "./troubles.ts";
 
 /** How often probes are looked at. */
@@ -52,6 +56,8 @@ const SECOND_MS = 1000;
 const MICROTASK_TURNS = 2;
 /** 2023-11-14: virtual time has to begin somewhere. */
 const START_MS = 1_700_000_000_000;
+/** Real time after which the event loop gets its turn, and who waits is told how far it has come. */
+const TURN_MS = 100;
 /** Transitions and changes that a report lists; more are counted. */
 const LISTED_MAX = 10_000;
 
@@ -66,9 +72,10 @@ export interface SimulatedDocuments {
 export interface SimulationOptions {
   /** In place of the scenario's. */
   readonly seed?: number | undefined;
-  /** How data sets become classifiers; those of files and the built-in ones unless given. */
-  readonly compile?: Partial<Pick<CompileOptions, "classify" | "resolvers">> | undefined;
-  /** What stands in for the answers of edges, for comparison; it is told how full every place was when its probes last looked. */
+  readonly compile?: SimulatedCompile | undefined;
+  /** Told now and then how far it has come, in seconds of the scenario; below 0 while caches fill. */
+  readonly onProgress?: ((atSeconds: number, durationSeconds: number) => void) | undefined;
+  /** What stands in for the answers of edges, for comparison. */
   readonly others?: ((view: SimulatedView) => OtherAnswers) | undefined;
 }
 
@@ -114,10 +121,13 @@ class Simulation {
   readonly #timeoutMs: number;
   readonly #pending: { readonly event: ScenarioEvent; readonly atMs: number }[];
   readonly #events: SimulatedEvent[] = [];
+  /** The same as the scenario has them. */
+  readonly #sources: ScenarioEvent[] = [];
   readonly #transitions: SimulatedTransition[] = [];
   readonly #changes: SimulatedChange[] = [];
   #verdictChanges = 0;
   #loadChanges = 0;
+  readonly #onProgress: NonNullable<SimulationOptions["onProgress"]>;
   readonly #startMs: number;
 
   constructor(documents: SimulatedDocuments, options: SimulationOptions) {
@@ -125,7 +135,8 @@ class Simulation {
     const { scenario, model } = documents;
     const { spec } = scenario;
     this.#seed = options.seed ?? spec.seed;
-    this.#world = worldFrom(model, options);
+    this.#onProgress = options.onProgress ?? ((): void => {});
+    this.#world = worldFrom(model, options.compile);
     const world = this.#world;
     this.#troubles = new Troubles((target, endpoint) =>
       shiftReaches(model, world, target, endpoint),
@@ -184,7 +195,9 @@ class Simulation {
   /** Lives through the scenario, and through the time before in which caches fill. */
   async run(): Promise<void> {
     const stepMs = this.#caches.stepSeconds * 1000;
-    const endMs = this.#startMs + (parseDuration(this.#documents.scenario.spec.duration) ?? 0);
+    const durationMs = parseDuration(this.#documents.scenario.spec.duration) ?? 0;
+    const endMs = this.#startMs + durationMs;
+    let turnMs = performance.now();
     while (this.#clock.wallMs() < endMs) {
       const isCounted = this.#clock.wallMs() >= this.#startMs;
       this.#happen();
@@ -196,6 +209,11 @@ class Simulation {
         this.#follow();
       }
       this.#serve(isCounted);
+      if (performance.now() - turnMs < TURN_MS) continue;
+      // Nothing depends on when this is: timers of latches find nothing to do between two looks.
+      this.#onProgress(this.#nowSeconds(), durationMs / 1000);
+      await setImmediate();
+      turnMs = performance.now();
     }
   }
 
@@ -223,7 +241,7 @@ class Simulation {
       recorder,
       stepSeconds: this.#caches.stepSeconds,
       struckBy: (event) => this.#struckBy(event),
-      inOrder: this.#inOrder(),
+      sources: this.#sources,
     });
     const expectations = metExpectations(spec.expect, {
       ...{ totals, recoveries, recorder, events: this.#events },
@@ -250,13 +268,6 @@ class Simulation {
     };
   }
 
-  /** Events in the order in which they came. */
-  #inOrder(): ScenarioEvent[] {
-    return this.#documents.scenario.spec.events.toSorted(
-      (a, b) => (parseDuration(a.at) ?? 0) - (parseDuration(b.at) ?? 0),
-    );
-  }
-
   /** Does what is due. */
   #happen(): void {
     const nowMs = this.#clock.wallMs();
@@ -265,6 +276,7 @@ class Simulation {
       if (next === undefined) break;
       const why = this.#act(next.event, nowMs);
       const { name } = next.event;
+      this.#sources.push(next.event);
       this.#events.push({
         atSeconds: (next.atMs - this.#startMs) / 1000,
         ...(name === undefined ? {} : { name }),
@@ -524,80 +536,4 @@ class Simulation {
     for (const letter of name) seed = Math.imul(seed ^ letter.charCodeAt(0), 0x0100_0193) >>> 0;
     return new Pcg32(seed);
   }
-}
-
-function worldFrom(model: Model, { compile: given }: SimulationOptions): World {
-  const { sections } = compile(model, {
-    seed: 1,
-    classify: given?.classify ?? classifierCompiler(new DataSets()),
-    ...(given?.resolvers === undefined ? {} : { resolvers: given.resolvers }),
-  });
-  const world = worldOf(sections, 1);
-  assert(typeof world !== "string", "what was compiled is loaded");
-  return world;
-}
-
-/** Host names are taken to have an address, so that what they lead to is probed. */
-function planOf(model: Model): ProbePlan {
-  const hosts = new Map<string, string>();
-  for (const { members } of model.pools.values())
-    for (const { spec } of members.values()) hosts.set(spec.address, "192.0.2.1");
-  return {
-    targets: new ProbeTargets().of(model, hosts),
-    rules: [...capacityRules(model)],
-  };
-}
-
-function endpointIn(world: World, key: string): number {
-  const known = endpointIndices.get(world) ?? indexEndpoints(world);
-  return known.get(key.split("#")[0] ?? key) ?? -1;
-}
-
-const endpointIndices = new WeakMap<World, ReadonlyMap<string, number>>();
-
-function indexEndpoints(world: World): ReadonlyMap<string, number> {
-  const indices = new Map(
-    Array.from({ length: world.pools.endpointCount }, (_, endpoint): [string, number] => [
-      world.endpointName(endpoint),
-      endpoint,
-    ]),
-  );
-  endpointIndices.set(world, indices);
-  return indices;
-}
-
-function endpointsOf(world: World, places: readonly string[]): Int32Array {
-  return Int32Array.from(places, (place) => endpointIn(world, place));
-}
-
-function stationsOf({ scenario, model }: SimulatedDocuments, world: World): Station[] {
-  const { places, clients } = scenario.spec;
-  const { pools } = world;
-  const sharers = new Map<string, number>();
-  const declaringSite = (endpoint: number): string | undefined =>
-    model.siteChain(pools.siteOf(endpoint)).find(({ spec }) => spec.capacity !== undefined)
-      ?.metadata.name;
-  for (let endpoint = 0; endpoint < pools.endpointCount; endpoint++) {
-    const site = declaringSite(endpoint);
-    if (site !== undefined) sharers.set(site, (sharers.get(site) ?? 0) + 1);
-  }
-  return Array.from({ length: pools.endpointCount }, (_, endpoint) => {
-    const given = places.filter(({ target }) => shiftReaches(model, world, target, endpoint));
-    const member = model.pools
-      .get(pools.poolName(pools.poolOfEndpoint(endpoint)))
-      ?.members.get(pools.memberName(endpoint));
-    const site = declaringSite(endpoint);
-    const ofSite = model.sites.get(site ?? "")?.spec.capacity;
-    const share = ofSite === undefined ? undefined : ofSite / (sharers.get(site ?? "") ?? 1);
-    const capacity =
-      given.findLast((each) => each.capacity !== undefined)?.capacity ??
-      member?.spec.capacity ??
-      share;
-    const spec: StationSpec = {
-      capacity,
-      queue: given.findLast((each) => each.queue !== undefined)?.queue ?? capacity ?? 0,
-      latencyMs: parseDuration(given.at(-1)?.latency ?? "20ms") ?? 0,
-    };
-    return new Station(spec, clients.retries);
-  });
 }

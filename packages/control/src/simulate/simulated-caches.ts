@@ -165,13 +165,14 @@ function groupsOf(
 ): Omit<Group, "demand">[] {
   const kinds = resolversOf(resolvers).filter(({ share }) => share > 0);
   const total = kinds.reduce((sum, { share }) => sum + share, 0);
-  return kinds.map(({ share, caches, ttlFloor, ttlCap, ecs, from: at }) => ({
+  return kinds.map(({ share, caches, ttlFloor, ttlCap, wholeSeconds, ecs, from: at }) => ({
     cache: {
       count: caches,
       weight: 1,
       rate: (rate * share) / total / caches,
       ttlFloorSeconds: (parseDuration(ttlFloor) ?? 0) / 1000,
       ttlCapSeconds: (parseDuration(ttlCap) ?? 0) / 1000,
+      wholeSeconds,
     },
     question: { name, audience: audiences.of(ecs || at === undefined ? from : at), count: caches },
   }));
@@ -182,5 +183,9 @@ type Resolvers = NonNullable<ScenarioSpec["resolvers"]>[string];
 /** The kinds of resolvers of a scenario. */
 export function resolversOf(resolvers: ScenarioSpec["resolvers"]): Resolvers[] {
   if (resolvers !== undefined) return Object.values(resolvers);
-  return Object.values(usualResolvers).map((kind) => ({ ...kind, ecs: true }));
+  return Object.values(usualResolvers).map((kind) => ({
+    ...kind,
+    wholeSeconds: false,
+    ecs: true,
+  }));
 }

@@ -23,6 +23,7 @@ import type {
 import type { VantagePlace, World } from "@meridian/snapshot";
 import { changeControls, type ControlStanding } from "../routing/control-change.ts";
 import { overAtMs } from "../shift-course.ts";
+import { ShiftLeads } from "../shift-lead.ts";
 import { shiftChanges, type Shift, type ShiftEffect, type SwitchedOff } from "../shift-effects.ts";
 import { shiftEffects } from "../shift-precedence.ts";
 import { capacityLacks } from "../traffic/capacity-check.ts";
@@ -56,6 +57,7 @@ export class SimulatedControl {
   readonly #latches: LatchDriver;
   readonly #probes: SimulatedProbes;
   #shifts: readonly Shift[] = [];
+  readonly #leads = new ShiftLeads();
   #shiftCount = 0;
   #effects = "[]";
   #standings: ReadonlyMap<string, ControlStanding> = new Map();
@@ -101,12 +103,12 @@ export class SimulatedControl {
   advance(): void {
     this.#probes.deliver();
     this.#verdicts.runner.advance();
+    this.#latches.step();
   }
 
   /** Looks at what comes with time; each second. */
   tick(): void {
     this.#verdicts.tick();
-    this.#latches.step();
   }
 
   hear(from: VantagePlace, payload: Uint8Array): void {
@@ -129,12 +131,13 @@ export class SimulatedControl {
     const nowMs = this.#options.clock.wallMs();
     if (this.#shifts.some((shift) => overAtMs(shift) <= nowMs))
       this.#shifts = this.#shifts.filter((shift) => overAtMs(shift) > nowMs);
-    const effects = shiftEffects(this.#shifts, nowMs);
+    const { model, world } = this.#options;
+    const leadMsOf = (target: string): number => this.#leads.of(model, world, target);
+    const effects = shiftEffects(this.#shifts, nowMs, leadMsOf);
     const off = this.#off();
     const text = JSON.stringify([effects, off]);
     if (text === this.#effects) return;
     this.#effects = text;
-    const { model, world } = this.#options;
     this.overlay.apply(shiftChanges(model, world, this.overlay, effects, off), {
       kind: "shift",
       text: effectsText(effects, off),
@@ -142,12 +145,11 @@ export class SimulatedControl {
   }
 
   /** Moves traffic away; why not, where what remains cannot carry the `traffic` of now. */
-  shift(
-    { target, percent, expiresIn, return: back, override }: NonNullable<ScenarioEvent["shift"]>,
-    traffic: TrafficProfileDocument,
-  ): string[] {
+  shift(wanted: NonNullable<ScenarioEvent["shift"]>, traffic: TrafficProfileDocument): string[] {
+    const { target, percent, startsIn, expiresIn, return: back, override } = wanted;
     const { clock, model, world } = this.#options;
     const nowMs = clock.wallMs();
+    const startsAtMs = nowMs + (parseDuration(startsIn) ?? 0);
     const shift: Shift = {
       id: `s${++this.#shiftCount}`,
       target,
@@ -155,7 +157,8 @@ export class SimulatedControl {
       reason: "simulated",
       actor: "scenario",
       createdAtMs: nowMs,
-      expiresAtMs: nowMs + (parseDuration(expiresIn) ?? 0),
+      ...(startsAtMs > nowMs ? { startsAtMs } : {}),
+      expiresAtMs: startsAtMs + (parseDuration(expiresIn) ?? 0),
       ...(back === undefined
         ? {}
         : { return: { percent: back.percent, everyMs: parseDuration(back.every) ?? 1 } }),
@@ -170,7 +173,7 @@ export class SimulatedControl {
             overlay: { moment: () => ({ slots }) },
           },
           { shifts: this.#shifts, atMs: nowMs },
-          { shifts, atMs: nowMs },
+          { shifts, atMs: startsAtMs },
         );
     if (lacks.length === 0) this.#shifts = shifts;
     return lacks;

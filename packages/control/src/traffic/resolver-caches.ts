@@ -32,6 +32,8 @@ export interface CacheGroup {
   readonly ttlCapSeconds: number;
   /** How many caches each stands for, or of how many it is one. */
   readonly weight: number;
+  /** Answers are kept to the end of the second in which their TTL ends: one cache looks at a clock of whole seconds. */
+  readonly wholeSeconds?: boolean;
 }
 
 /** Who answers caches. */
@@ -111,7 +113,8 @@ export class ResolverCaches {
     const group = this.#groups[index];
     if (group === undefined) return Number.POSITIVE_INFINITY;
     const place = source.answer(index, cache - (this.#starts[index] ?? 0), now);
-    const kept = keptSeconds(group, source.ttlSeconds);
+    const ttl = keptSeconds(group, source.ttlSeconds);
+    const kept = group.wholeSeconds === true ? Math.floor(now) + ttl + 1 - now : ttl;
     this.rounds += 1;
     bins.add(place, now, kept, group.rate, group.weight);
     return now + kept + this.#wait(group.rate);

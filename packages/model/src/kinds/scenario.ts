@@ -84,8 +84,11 @@ const event = exactlyOne(
     flap: object({
       targets: targets(),
       every: positiveDuration().describe("From one death to the next."),
-      down: positiveDuration().describe("How long each lasts."),
+      down: positiveDuration().describe("How long each lasts, less than `every`."),
     })
+      .refine(({ every, down }) => (parseDuration(down) ?? 0) < (parseDuration(every) ?? 0), {
+        error: "down shorter than every",
+      })
       .optional()
       .describe("Endpoints die and come back, again and again."),
     brownOut: object({
@@ -120,7 +123,12 @@ const event = exactlyOne(
     shift: object({
       target: target().describe("What traffic leaves."),
       percent: numberBetween(0.1, 100).default(100).describe("Share that leaves; 100 drains."),
-      expiresIn: positiveDuration().default("1h").describe("When traffic comes back, ≤ 72h."),
+      startsIn: duration()
+        .default("0s")
+        .describe("When it leaves, from `at` on; TTLs are lowered before."),
+      expiresIn: positiveDuration()
+        .default("1h")
+        .describe("When traffic comes back, after it has left."),
       return: object({
         percent: numberBetween(1, 99).describe("Share of all traffic that comes back, 1 to 99 %."),
         every: positiveDuration().describe("How often."),
@@ -235,6 +243,11 @@ export const scenarioSchema = document(
           .describe("How many caches the part of each demand is spread over, 1 to 1000000."),
         ttlFloor: duration().default("0s").describe("Answers are kept at least so long."),
         ttlCap: positiveDuration().default("24h").describe("Answers are kept at most so long."),
+        wholeSeconds: flag()
+          .default(false)
+          .describe(
+            "Whether answers are kept to the end of the second in which their TTL ends, as Unbound does.",
+          ),
         ecs: flag()
           .default(true)
           .describe("Whether they tell whose question it is; else edges see where they are."),
