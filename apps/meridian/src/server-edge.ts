@@ -26,7 +26,7 @@ import {
   type UpdatedMessage,
 } from "@meridian/edge";
 import { ExtendedError, Rcode } from "@meridian/dns";
-import type { UpdateAnswer, World } from "@meridian/snapshot";
+import type { UpdateAnswer, World, ZoneTable } from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import { EdgeGatherer } from "./edge-gatherer.ts";
 import { QueryLogFile } from "./query-log-file.ts";
@@ -180,8 +180,12 @@ export class ServerEdge {
   }
 
   /** How the answer to a question is signed; undefined where the zone is not, or nothing is answered here. */
-  signingOf(view: SigningView, question: ExplainQuestion): ExplainSigning | undefined {
-    return this.#edge === undefined ? undefined : this.#signing.explain(view, question);
+  signingOf(
+    view: SigningView,
+    question: ExplainQuestion,
+    zones: ZoneTable,
+  ): ExplainSigning | undefined {
+    return this.#edge === undefined ? undefined : this.#signing.explain(view, question, zones);
   }
 
   /** Secrets by which zones are signed on their way to others. */

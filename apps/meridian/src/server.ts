@@ -303,7 +303,7 @@ export class Server {
       rollouts: this.#rollouts,
       drills: this.#drills,
       recovery: this.#recovery.runs,
-      signingOf: (view, question) => this.#edge.signingOf(view, question),
+      signingOf: (view, question, zones) => this.#edge.signingOf(view, question, zones),
       transitions,
       journal: this.#persistence.journal,
       store: this.#persistence.store,

@@ -50,7 +50,7 @@ import type { Approvals } from "./approvals/approvals.ts";
 import { addApprovalRoutes } from "./approvals/approval-routes.ts";
 import { addFailbackRoute } from "./failback-route.ts";
 import { addShiftRoutes } from "./shift-routes.ts";
-import type { World } from "@meridian/snapshot";
+import type { World, ZoneTable } from "@meridian/snapshot";
 import type { SnapshotStore } from "@meridian/snapshot/disk";
 import type { TransitionHistory } from "@meridian/health";
 import type { ControlReplica } from "./replicas/control-replica.ts";
@@ -98,6 +98,7 @@ export interface ApiOptions extends ApiAccess {
   readonly signingOf?: (
     view: { readonly world: World; readonly slots: Uint32Array },
     question: ExplainQuestion,
+    zones: ZoneTable,
   ) => ExplainSigning | undefined;
   readonly updates?: Pick<DynamicUpdates, "counts">;
   readonly publisher?: Pick<DecidedPublisher, "counts" | "textOf">;

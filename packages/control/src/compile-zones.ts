@@ -58,11 +58,14 @@ export interface ZoneInput {
 /** Sections of one zone. */
 export function compileZone(model: Model, zone: Zone, input: ZoneInput): CompiledZone {
   const spec = zone.document.spec;
+  // A zone of a view may be signed as the one of its origin that is in none.
+  const dnssec = spec.dnssec ?? model.zones.get(zone.origin)?.document.spec.dnssec;
   try {
     const writer = new ZoneWriter(zone.apex, {
       clientLocation: locationModes[spec.clientLocation ?? "prefer-ecs"],
       ...(trustsEveryone(spec.ecsTrust) ? {} : { ecsTrust: spec.ecsTrust }),
-      ...(spec.dnssec === undefined ? {} : { answerVariants: spec.dnssec.answerVariants }),
+      ...(dnssec === undefined ? {} : { answerVariants: dnssec.answerVariants }),
+      hasOwnKeys: spec.view !== undefined && spec.dnssec !== undefined,
       seed: input.seed,
       owners: zone.records.owners.count + zone.dynamicRecords.count,
       // Signed queries are checked by the same keys.

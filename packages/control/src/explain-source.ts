@@ -37,7 +37,10 @@ function viewNow({
     ...moment,
     ...(signingOf === undefined
       ? {}
-      : { signingOf: (question) => signingOf({ world, slots: moment.slots }, question) }),
+      : {
+          signingOf: (question, zones) =>
+            signingOf({ world, slots: moment.slots }, question, zones),
+        }),
     budgetOf: budgetOf(embedded.model),
     shardOf: (origin) => shardOf(gateway?.(), origin),
     publishedOf: (name) => publisher?.textOf(name),

@@ -55,9 +55,9 @@ export interface ServedParts {
   readonly policies: Model["policies"];
   readonly checks: Model["checks"];
   readonly dataSets: Model["dataSets"];
-  /** By origin, lower case, without the last dot. */
+  /** By what zones are called: their origin, lower case, without the last dot, and behind an `@` their view. */
   readonly signedZones: ReadonlyMap<string, SignedZone>;
-  /** The same. */
+  /** By origin. */
   readonly secondaryZones: ReadonlyMap<string, SecondaryZone>;
   /** By origin. */
   readonly publishedZones: ReadonlyMap<string, PublishedZone>;
@@ -231,10 +231,10 @@ export function changedParts(
 
 function signedZonesOf({ zones }: Model): ReadonlyMap<string, SignedZone> {
   const signed = new Map<string, SignedZone>();
-  for (const { origin, document } of zones.values()) {
+  for (const { key, document } of zones.values()) {
     const { metadata, spec } = document;
     const { namespace, name } = metadata;
-    if (spec.dnssec !== undefined) signed.set(origin, { namespace, name, dnssec: spec.dnssec });
+    if (spec.dnssec !== undefined) signed.set(key, { namespace, name, dnssec: spec.dnssec });
   }
   return signed;
 }

@@ -159,6 +159,11 @@ export class QueryHandler implements PacketHandler {
     return (this.#online?.zones ?? []).flatMap((zone) => (zone === undefined ? [] : [zone.zone]));
   }
 
+  /** Answers as whoever sees the zone is answered; of use where views are ignored. */
+  show(zone: LoadedZone): void {
+    this.#query.zones = this.#query.served.world.zonesBeside(zone);
+  }
+
   #lookAheadFor({ world, selector }: ServedSnapshot): LookAhead | undefined {
     const bytes = world.zones.names.slabs.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
     if (bytes < LOOK_AHEAD_BYTES_MIN) return undefined;

@@ -210,7 +210,7 @@ export {
   zoneCopyOf,
 } from "./zone-copy.ts";
 export { readCatalog } from "./catalog-members.ts";
-export type { Zone } from "./zone-table.ts";
+export { zoneKeyOf, type Zone } from "./zone-table.ts";
 export { examples } from "./examples.ts";
 export {
   crdSchemaOf,

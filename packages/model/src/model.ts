@@ -2,7 +2,7 @@
 import { checkGraphs } from "./checks/graphs.ts";
 import { checkPlaces } from "./checks/places.ts";
 import { checkReferences } from "./checks/references.ts";
-import { checkViews } from "./checks/views.ts";
+import { checkSharedDenial, checkViews } from "./checks/views.ts";
 import { checkZones, plainName } from "./checks/zones.ts";
 import type {
   DataSetDocument,
@@ -121,6 +121,7 @@ export class Model {
     checkGraphs(index, report);
     checkPlaces(index, report);
     checkViews(index, report);
+    checkSharedDenial(index, report);
     const pools = poolsOf(index, report);
     const zoneTable = ZoneTable.build(index, options.readFile, report);
     checkZones(zoneTable, report);

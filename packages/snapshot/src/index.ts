@@ -17,6 +17,7 @@ export {
   SIGNING_MATERIAL_BYTES_MAX,
   encodeSigningMaterial,
   parseSigningMaterial,
+  SigningMaterials,
   withMaterial,
   type PresignedSet,
   type SigningMaterial,

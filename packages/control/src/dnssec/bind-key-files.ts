@@ -5,6 +5,7 @@
 import type { KeyObject } from "node:crypto";
 import { DnssecAlgorithm, RRType, formatRdata } from "@meridian/dns";
 import { dnskeyOf, type StoredKey } from "./stored-keys.ts";
+import { keptZoneOf } from "./zone-apex.ts";
 import { algorithmName } from "./zone-views.ts";
 
 /** A file by name, with its whole text. */
@@ -28,7 +29,7 @@ const rsaLines = [
 /** Both files of a key, the private one in clear. */
 export function bindKeyFiles(origin: string, key: StoredKey, privateKey: KeyObject): KeyFile[] {
   const { algorithm, keyTag } = key;
-  const owner = origin === "." ? "." : `${origin}.`;
+  const { owner } = keptZoneOf(origin);
   const digits = (value: number, length: number): string => String(value).padStart(length, "0");
   const name = `K${owner}+${digits(algorithm, 3)}+${digits(keyTag, 5)}`;
   const jwk = privateKey.export({ format: "jwk" });

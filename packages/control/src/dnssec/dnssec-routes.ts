@@ -58,9 +58,10 @@ function viewsOf(keeper: ZoneKeeper, zone: string | undefined): SignedZoneView[]
   );
 }
 
+/** A zone as it is called, of a view or not, with or without the last dot of its origin. */
 function originOf(text: string | undefined): string {
   const lower = (text ?? "").toLowerCase();
-  return lower === "." ? lower : lower.replace(/\.$/, "");
+  return lower === "." ? lower : lower.replace(/(?<=.)\.(?=$|@)/, "");
 }
 
 async function guarded(reply: FastifyReply, work: () => Promise<object>): Promise<object> {

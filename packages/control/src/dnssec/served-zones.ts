@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { formatName } from "@meridian/dns";
+import { zoneKeyOf } from "@meridian/model";
 import type { World } from "@meridian/snapshot";
 import type { Embedded } from "../embedded.ts";
 import type { ServedZones } from "./zone-keeper.ts";
@@ -26,10 +27,9 @@ export class ServedOrigins {
     if (world === this.#world) return this.#origins;
     this.#world = world;
     this.#origins = new Set(
-      world.zones.zones.flatMap(({ origin, view }) => {
-        if (view !== undefined) return [];
+      world.zones.zones.map(({ origin, view }) => {
         const text = formatName(origin).toLowerCase();
-        return text === "." ? text : text.slice(0, -1);
+        return zoneKeyOf(text === "." ? text : text.slice(0, -1), view);
       }),
     );
     return this.#origins;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RRType, Rcode, dsRdata, readDs, readRrsig, rrsigFault } from "@meridian/dns";
-import type { PresignedSet, SigningMaterial } from "@meridian/snapshot";
+import { parseSigningMaterial, type PresignedSet, type SigningMaterial } from "@meridian/snapshot";
 import { addSealingKey } from "../state/sealing-key.ts";
 import {
   KEPT_ORIGIN,
@@ -14,6 +14,7 @@ import {
   untilKept,
 } from "../testing/zone-keeper-scene.ts";
 import { apexOf } from "./zone-apex.ts";
+import { signedZoneView } from "./zone-views.ts";
 import type { ZoneKeeper } from "./zone-keeper.ts";
 
 function keysOf(keeper: ZoneKeeper): string[] {
@@ -59,6 +60,27 @@ function assertChain(
 }
 
 describe("ZoneKeeper", () => {
+  it("keeps keys of zones of views by what they are called, and edges are told of which view", async (t) => {
+    const scene = await ZoneKeeperScene.start(t);
+    const settings = scene.signed.get(KEPT_ORIGIN);
+    assert.ok(settings !== undefined);
+    scene.signed.set(`${KEPT_ORIGIN}@inside`, settings);
+    const { keeper } = await scene.makeControl();
+    await untilKept(keeper, () => keeper.materials.size === 2, "no keys of one zone");
+    const texts = [...keeper.materials.values()];
+    const told = texts.map((text) => parseSigningMaterial(text));
+    assert.deepEqual(
+      told.map((material) => [material?.view, Buffer.from(material?.zone ?? []).toString("hex")]),
+      [undefined, "inside"].map((view) => [view, Buffer.from(apexOf(KEPT_ORIGIN)).toString("hex")]),
+    );
+    const tags = told.flatMap((material) => material?.keys.map(({ keyTag }) => keyTag) ?? []);
+    assert.equal(new Set(tags).size, tags.length, "keys of its own");
+    const kept = keeper.found(`${KEPT_ORIGIN}@inside`).zone;
+    const { zone, ds, cdnskey } = signedZoneView(`${KEPT_ORIGIN}@inside`, kept, undefined);
+    assert.equal(zone, `${KEPT_ORIGIN}@inside`);
+    for (const line of [...ds, ...cdnskey]) assert.ok(line.startsWith(`${KEPT_ORIGIN}. `), line);
+  });
+
   it("makes keys once, seals them, and rolls both with the parent's word, one control after the other", async (t) => {
     const scene = await ZoneKeeperScene.start(t);
     const { parent, folder, errors } = scene;

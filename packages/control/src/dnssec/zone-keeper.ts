@@ -30,7 +30,7 @@ import {
   type StoredSigning,
   type StoredZone,
 } from "./stored-keys.ts";
-import { apexOf } from "./zone-apex.ts";
+import { apexOf, keptZoneOf } from "./zone-apex.ts";
 
 const TICK_MS = 1000;
 /** Another writer was first: it is looked at anew so often. */
@@ -52,7 +52,7 @@ export interface ZoneKeeperOptions {
 }
 
 export interface ServedZones {
-  /** Those that are to be signed, by origin. */
+  /** Those that are to be signed, by what zones are called: `ORIGIN`, or `ORIGIN@VIEW`. */
   readonly signed: ReadonlyMap<string, SignedZone>;
   /** Whether a zone is served at all. */
   has(origin: string): boolean;
@@ -209,8 +209,10 @@ export class ZoneKeeper {
   #materialOf(origin: string, zone: StoredZone): string {
     const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "base64"));
     const { denial, signatureValiditySeconds, refreshSeconds } = zone.signing;
+    const { view } = keptZoneOf(origin);
     return encodeSigningMaterial({
       ...{ zone: apexOf(origin), sequence: zone.sequence },
+      ...(view === undefined ? {} : { view }),
       ...{ denial, signatureValiditySeconds, refreshSeconds },
       apex: zone.apex.map((set) => ({
         ...{ type: set.type, ttl: set.ttl },

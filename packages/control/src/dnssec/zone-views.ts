@@ -13,7 +13,7 @@ import {
   type RolledKey,
 } from "./rolled-key.ts";
 import { dnskeyOf, type StoredKey, type StoredZone } from "./stored-keys.ts";
-import { apexOf } from "./zone-apex.ts";
+import { apexOf, keptZoneOf } from "./zone-apex.ts";
 
 /** How far a key has come: signing answers ahead of DNSKEY, in DNSKEY, told the parent, in full use, or on its way out. */
 export type KeyStage = "signing" | "published" | "submitted" | "active" | "retired";
@@ -68,7 +68,7 @@ export function signedZoneView(
   const isLeaving = removalMs !== undefined;
   const named = isLeaving ? [] : keys.filter(isNamed);
   const apex = apexOf(origin);
-  const owner = origin === "." ? "." : `${origin}.`;
+  const { owner } = keptZoneOf(origin);
   const line = (type: "DS" | "CDNSKEY", rdata: Uint8Array): string =>
     `${owner} ${signing.timing.dnskeyTtlMs / 1000} IN ${type} ${formatRdata(RRType[type], rdata)}`;
   return {

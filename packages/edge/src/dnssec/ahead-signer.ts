@@ -186,16 +186,19 @@ export class AheadSigner {
 
   /** Asks for every name of the signed zones that was asked since `sinceSeconds`. */
   *#pass(sinceSeconds: number): Generator<undefined> {
-    for (const zone of this.#handler?.signedZones ?? [])
+    for (const zone of this.#handler?.signedZones ?? []) {
       for (let index = 0; index < zone.chunkCount; index++) {
         const chunk = zone.chunkAt(index);
         const nodes: number[] = [];
         forEachNode(chunk, (node) => nodes.push(node));
         for (const node of nodes) {
+          // Another zone may have been asked meanwhile.
+          this.#handler?.show(zone);
           if (this.#askFor(zone, chunk, node, sinceSeconds)) yield;
         }
         yield;
       }
+    }
   }
 
   #askFor(zone: LoadedZone, chunk: NamesChunk, node: number, sinceSeconds: number): boolean {

@@ -11,11 +11,13 @@ import {
   hashZone,
   orderZone,
   parseSigningMaterial,
+  SigningMaterials,
   type LoadedZone,
   type NamesChunk,
   type OrderedZone,
   type SigningMaterial,
   type World,
+  type ZoneTable,
 } from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import type { EdgeLogger } from "../edge-logger.ts";
@@ -24,7 +26,7 @@ import { PresignedOrders } from "../presigned/presigned-orders.ts";
 import { ASKED_BYTES } from "./asked-names.ts";
 import { makeSignatures, type SharedSignatures } from "./signature-table.ts";
 import { explainSigning, type SigningView } from "./signing-explanation.ts";
-import { materialOf, signingKeysOf } from "./signed-zone.ts";
+import { signingKeysOf } from "./signed-zone.ts";
 import type { SigningMessage, ZoneOrders } from "./signed-answers.ts";
 
 const HEAP_MB_MAX = 512;
@@ -36,7 +38,7 @@ const SIGNATURE_BYTES_MIN = 64;
 const PLACES_FOR_HUGE_PAGES = 32_768;
 
 export class EdgeSigning {
-  #materials: readonly SigningMaterial[] = [];
+  #materials = new SigningMaterials([]);
   #signatures: SharedSignatures | undefined;
   /** The table that lies in huge pages. */
   #inHugePages: SharedArrayBuffer | undefined;
@@ -56,7 +58,7 @@ export class EdgeSigning {
   take(materials: readonly SigningMaterial[]): void {
     const keys = materials.flatMap(signingKeysOf);
     const bytes = Math.max(SIGNATURE_BYTES_MIN, ...keys.map((key) => key.signatureBytes));
-    this.#materials = materials;
+    this.#materials = new SigningMaterials(materials);
     if (this.#signatures === undefined || this.#signatures.signatureBytes < bytes)
       this.#signatures = makeSignatures(bytes);
   }
@@ -77,7 +79,7 @@ export class EdgeSigning {
 
   /** Orders for the signed zones of a world that is about to be served; undefined where none is signed. */
   ordersOf({ zones }: World): ZoneOrders | undefined {
-    if (this.#materials.length === 0 && !zones.zones.some(({ isPresigned }) => isPresigned))
+    if (this.#materials.all.length === 0 && !zones.zones.some(({ isPresigned }) => isPresigned))
       return undefined;
     const orders = new Map<number, Uint32Array>();
     const ordered = new Map<string, OrderedZone>();
@@ -86,7 +88,7 @@ export class EdgeSigning {
     for (const zone of zones.zones) {
       const sections = zones.chunks.slice(firstChunk, firstChunk + zone.chunkCount);
       firstChunk += zone.chunkCount;
-      const material = materialOf(zone, this.#materials);
+      const material = this.#materials.of(zone);
       if (material === undefined) {
         const own = zone.isPresigned ? this.#presigned.of(zone, sections) : undefined;
         if (own !== undefined) orders.set(zone.index, own);
@@ -119,7 +121,7 @@ export class EdgeSigning {
   follow(message: SnapshotMessage): void {
     this.#followed = message;
     this.#thread?.postMessage(message);
-    if (this.#thread === undefined && this.#materials.length > 0) this.#start(message);
+    if (this.#thread === undefined && this.#materials.all.length > 0) this.#start(message);
   }
 
   /** Ends the thread. */
@@ -146,17 +148,21 @@ export class EdgeSigning {
   }
 
   /** How the zone of a question is signed, and whether the answer's signature is there; undefined where the zone is not signed. */
-  explain(view: SigningView, question: ExplainQuestion): ExplainSigning | undefined {
-    if (this.#signatures === undefined || this.#materials.length === 0) return undefined;
+  explain(
+    view: SigningView,
+    question: ExplainQuestion,
+    zones: ZoneTable = view.world.zones,
+  ): ExplainSigning | undefined {
+    if (this.#signatures === undefined || this.#materials.all.length === 0) return undefined;
     const message: SigningMessage = {
       kind: "signing",
-      materials: this.#materials,
+      materials: this.#materials.all,
       signatures: this.#signatures,
       asked: this.#asked,
       revision: 0,
       orders: this.ordersOf(view.world),
     };
-    return explainSigning(view, message, question);
+    return explainSigning(view, message, question, zones);
   }
 
   /** What workers are told; `world` is what they serve, of revision `revision`. Undefined where no zone was ever signed. */
@@ -164,13 +170,17 @@ export class EdgeSigning {
     if (this.#signatures === undefined) return undefined;
     const message: SigningMessage = {
       kind: "signing",
-      materials: this.#materials,
+      materials: this.#materials.all,
       signatures: this.#signatures,
       asked: this.#asked,
       revision,
       orders: world === undefined ? undefined : this.ordersOf(world),
     };
-    if (this.#thread === undefined && this.#followed !== undefined && this.#materials.length > 0)
+    if (
+      this.#thread === undefined &&
+      this.#followed !== undefined &&
+      this.#materials.all.length > 0
+    )
       this.#start(this.#followed);
     this.#thread?.postMessage(message);
     return message;

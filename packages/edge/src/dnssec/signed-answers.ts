@@ -3,7 +3,7 @@
 // What a worker answers from signed zones: it is told of signing material as of snapshots, and takes the queries with DO.
 
 import { ExtendedError, Rcode, RRType } from "@meridian/dns";
-import type { SigningMaterial } from "@meridian/snapshot";
+import { SigningMaterials, type SigningMaterial } from "@meridian/snapshot";
 import type { WorkerCounters } from "../counters.ts";
 import { resolve, type Chain } from "../query-resolve.ts";
 import type { QuerySigner, QueryState, ServedSnapshot } from "../query-state.ts";
@@ -13,7 +13,6 @@ import { ResponseSigner } from "./response-signer.ts";
 import { SignatureTable, type SharedSignatures } from "./signature-table.ts";
 import {
   isApexType,
-  materialOf,
   serialShift,
   SignedZone,
   signingKeysOf,
@@ -50,7 +49,7 @@ export class SignedAnswers {
   readonly #budget: SigningBudget;
   /** Undefined where nobody asks. */
   readonly #asked: AskedNames | undefined;
-  readonly #materials: readonly SigningMaterial[];
+  readonly #materials: SigningMaterials;
   readonly #keys: ReadonlyMap<SigningMaterial, readonly SigningKey[]>;
   #hasSigned = false;
 
@@ -63,7 +62,7 @@ export class SignedAnswers {
   ) {
     this.#query = query;
     this.#budget = new SigningBudget(role);
-    this.#materials = materials;
+    this.#materials = new SigningMaterials(materials);
     this.#asked = role !== SigningRole.answerer ? undefined : new AskedNames(asked);
     this.#keys = new Map(materials.map((material) => [material, signingKeysOf(material)]));
     this.#signer = new ResponseSigner(query, {
@@ -92,7 +91,7 @@ export class SignedAnswers {
 
   serve({ world }: ServedSnapshot, orders: ZoneOrders | undefined): void {
     this.#signer.zones = world.zones.zones.map((zone) => {
-      const material = materialOf(zone, this.#materials);
+      const material = this.#materials.of(zone);
       zone.shiftSerial(serialShift(zone, material));
       if (material === undefined || !zone.hasSoa) return undefined;
       return new SignedZone(

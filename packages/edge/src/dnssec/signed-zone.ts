@@ -2,7 +2,7 @@
 
 import { createPrivateKey } from "node:crypto";
 import { hash32 } from "@meridian/core";
-import { DnssecAlgorithm, equalNames, RRType, type Signer } from "@meridian/dns";
+import { DnssecAlgorithm, RRType, type Signer } from "@meridian/dns";
 import {
   CanonicalOrder,
   Denial,
@@ -109,16 +109,6 @@ export function signingKeysOf({ zone, keys }: SigningMaterial): readonly Signing
       hash: hash32(publicKey, 0, publicKey.length, keyTag),
       signatureBytes: algorithm === DnssecAlgorithm.RSASHA256 ? rsaBytes(publicKey) : 64,
     }));
-}
-
-/** The material of a zone among those given. */
-export function materialOf(
-  zone: LoadedZone,
-  materials: readonly SigningMaterial[],
-): SigningMaterial | undefined {
-  // Zones of views are not signed.
-  if (zone.view !== undefined) return undefined;
-  return materials.find((material) => equalNames(material.zone, zone.origin));
 }
 
 /** By how much the serial of a zone is higher than in its snapshot. */

@@ -12,12 +12,19 @@ import {
   RRType,
   typeFromText,
 } from "@meridian/dns";
-import { OverlayReader, OverlayWriter, QueryName, type World } from "@meridian/snapshot";
+import {
+  OverlayReader,
+  OverlayWriter,
+  QueryName,
+  SigningMaterials,
+  type World,
+  type ZoneTable,
+} from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import { WorkerCounters } from "../counters.ts";
 import { QueryHandler } from "../query-handler.ts";
 import { ServedSnapshot } from "../query-state.ts";
-import { materialOf, SKEW_SECONDS } from "./signed-zone.ts";
+import { SKEW_SECONDS } from "./signed-zone.ts";
 import type { SigningMessage } from "./signed-answers.ts";
 import { SigningRole } from "./signing-role.ts";
 
@@ -29,19 +36,21 @@ export interface SigningView {
   readonly slots: Uint32Array;
 }
 
-/** How the zone of a question is signed, and whether the answer's signature is there; undefined where the zone is not signed. */
+/** How the zone of a question is signed among those that the client sees, and whether the answer's signature is there; undefined where it is not. */
 export function explainSigning(
   { world, slots }: SigningView,
   message: SigningMessage,
   question: ExplainQuestion,
+  zones: ZoneTable,
 ): ExplainSigning | undefined {
   const name = parseName(question.name.endsWith(".") ? question.name : `${question.name}.`);
   const type = typeFromText(question.type);
   if (!(name instanceof Uint8Array) || type === undefined) return undefined;
   const asked = new QueryName(world.zones.seed);
   asked.set(name, 0, name.length, 0);
-  const zone = world.zones.find(asked, 0);
-  const material = zone === undefined ? undefined : materialOf(zone, message.materials);
+  const zone = zones.find(asked, 0);
+  const material =
+    zone === undefined ? undefined : new SigningMaterials(message.materials).of(zone);
   if (material === undefined) return undefined;
   const { denial, keys, signatureValiditySeconds: validitySeconds, refreshSeconds } = material;
   const overlay = new OverlayWriter(slots);
@@ -52,6 +61,7 @@ export function explainSigning(
     nowMs: () => question.nowSeconds * 1000,
   });
   handler.sign(message, SigningRole.looker);
+  handler.lastQuery.zones = zones;
   const fields = signatureOf(handler, name, type, question);
   return {
     keys: keys

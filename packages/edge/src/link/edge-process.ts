@@ -16,6 +16,7 @@ import {
   type AnswerCounts,
   type Position,
   type World,
+  type ZoneTable,
 } from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import type { SigningView } from "../dnssec/signing-explanation.ts";
@@ -248,8 +249,12 @@ export class EdgeProcess implements LocalEdge {
     if (message !== undefined) this.edge.post(message);
   }
 
-  signingOf(view: SigningView, question: ExplainQuestion): ExplainSigning | undefined {
-    return this.#signing.explain(view, question);
+  signingOf(
+    view: SigningView,
+    question: ExplainQuestion,
+    zones: ZoneTable,
+  ): ExplainSigning | undefined {
+    return this.#signing.explain(view, question, zones);
   }
 
   get name(): string {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { HealthRunner, TransitionHistory } from "@meridian/health";
-import type { Position, World } from "@meridian/snapshot";
+import type { Position, World, ZoneTable } from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import type { SigningView } from "../dnssec/signing-explanation.ts";
 import type { EdgeState } from "../link/edge-state.ts";
@@ -38,6 +38,10 @@ export interface LocalEdge {
   readonly health: HealthRunner | undefined;
   readonly transitions: TransitionHistory;
   /** How the answer to a question is signed; undefined where the zone is not. */
-  signingOf(view: SigningView, question: ExplainQuestion): ExplainSigning | undefined;
+  signingOf(
+    view: SigningView,
+    question: ExplainQuestion,
+    zones: ZoneTable,
+  ): ExplainSigning | undefined;
   readonly state: Pick<EdgeState, "store" | "journal">;
 }

@@ -47,7 +47,7 @@ function viewNow(edge: LocalEdge): TimedView | string {
   const slots = served.slots.slice();
   return {
     ...{ world, slots },
-    signingOf: (question) => edge.signingOf({ world, slots }, question),
+    signingOf: (question, zones) => edge.signingOf({ world, slots }, question, zones),
     revision: position.revision,
     sequence: position.sequence,
     nowSeconds: Math.floor(nowMs / 1000),

@@ -19,6 +19,7 @@ import {
   containsPrefix,
   parsePrefix,
   readTransferSettings,
+  SigningMaterials,
   wordsOf,
   type AddressPrefix,
   type LoadedZone,
@@ -97,8 +98,9 @@ export class Transfers {
   readonly #changes = new ZoneChanges();
   readonly #receiver: NotifyReceiver;
   readonly #prepared = new PreparedZones((zone) => this.#ready(zone));
-  #materials: ReadonlyMap<string, SigningMaterial> = new Map();
-  readonly #signings = new WeakMap<SigningMaterial, ZoneSigning>();
+  #materials = new SigningMaterials([]);
+  /** By material, and then by what zones are called: several may be signed with one. */
+  readonly #signings = new WeakMap<SigningMaterial, Map<string, ZoneSigning>>();
   /** Another one when what routed names are answered from has changed. */
   #routing = 0;
   /** Of which secondaries are told: undefined in a worker that sends no zones. */
@@ -137,7 +139,7 @@ export class Transfers {
 
   /** What zones are signed with from now on. */
   sign(materials: readonly SigningMaterial[]): void {
-    this.#materials = new Map(materials.map((material) => [material.zone.join(), material]));
+    this.#materials = new SigningMaterials(materials);
     this.#prepare();
   }
 
@@ -253,7 +255,7 @@ export class Transfers {
   /** Whether a zone has to be made before it can be sent. */
   #isPrepared(zone: LoadedZone): boolean {
     const { isSigned, digests } = this.#rulesOf(zone);
-    return isSigned || digests.length > 0 || this.#materialOf(zone) !== undefined;
+    return isSigned || digests.length > 0 || this.#materials.of(zone) !== undefined;
   }
 
   /** Has zones made that are signed or digested. */
@@ -276,19 +278,15 @@ export class Transfers {
     this.#prepared.follow(wanted);
   }
 
-  /** Zones of views are not signed. */
-  #materialOf({ view, origin }: LoadedZone): SigningMaterial | undefined {
-    return view === undefined ? this.#materials.get(origin.join()) : undefined;
-  }
-
   #signingOf(zone: LoadedZone, { digests }: ZoneRules): ZoneSigning | undefined {
-    const material = this.#materialOf(zone);
+    const material = this.#materials.of(zone);
     if (material === undefined) return undefined;
     const hasDigests = digests.length > 0;
-    const known = this.#signings.get(material);
+    const signings = this.#signings.get(material) ?? new Map<string, ZoneSigning>();
+    const known = signings.get(zoneId(zone));
     if (known?.hasDigests === hasDigests) return known;
     const signing = zoneSigning(zone, material, hasDigests);
-    if (signing !== undefined) this.#signings.set(material, signing);
+    if (signing !== undefined) this.#signings.set(material, signings.set(zoneId(zone), signing));
     return signing;
   }
 

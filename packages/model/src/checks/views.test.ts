@@ -39,8 +39,20 @@ test("an origin may be there once in each view and once in none", () => {
     "example.org@internal again after all.yaml:11; each zone in one document",
   ]);
   assert.match(problemsOf([...zones, record]).join(), /internal/);
-  const signed = problemsOf([internal, zone("b", "view: internal, dnssec: {}")]);
-  assert.match(signed.join(), /no secondary, catalog, dnssec, updates or publishTo beside it/);
+  const other = problemsOf([internal, zone("b", "view: internal, catalog: {}")]);
+  assert.match(other.join(), /no secondary, catalog, updates or publishTo beside it/);
+});
+
+test("a zone of a view that is signed as another one goes out only where that one has a chain", () => {
+  const internal = view("internal", "priority: 1, match: [{ clients: [10.0.0.0/8] }]");
+  const sent = "view: internal, transfers: { allow: [{ clients: [10.0.0.0/8] }] }";
+  const outer = (denial: string): string => zone("a", `dnssec: { denial: ${denial} }`);
+  assert.deepEqual(problemsOf([internal, outer("nsec"), zone("b", sent)]), []);
+  assert.match(
+    problemsOf([internal, outer("compact"), zone("b", sent)]).join(),
+    /zone example\.org by whose keys it is signed denies by compact records/,
+  );
+  assert.deepEqual(problemsOf([internal, outer("compact"), zone("b", `${sent}, dnssec: {}`)]), []);
 });
 
 test("views that cannot be told apart are refused", () => {

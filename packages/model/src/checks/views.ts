@@ -4,6 +4,7 @@ import { limits } from "../limits.ts";
 import type { ModelIndex } from "../model-index.ts";
 import type { Path } from "../problem.ts";
 import type { Report } from "../report.ts";
+import { plainName } from "./zones.ts";
 
 /** Reports views of which it is not plain which comes first, keys of two views, and more networks than are looked through. */
 export function checkViews({ View }: Pick<ModelIndex, "View">, report: Report): void {
@@ -28,6 +29,30 @@ export function checkViews({ View }: Pick<ModelIndex, "View">, report: Report): 
       found: `${networks} networks with those of other views`,
       said: true,
       wanted: `at most ${limits.viewNetworksMax}`,
+    });
+  }
+}
+
+/**
+ * Reports zones of views that are signed as one that is in no view, but could not be sent to others so: they have no keys to sign with, and
+ * need a chain that is made ahead.
+ */
+export function checkSharedDenial({ Zone }: Pick<ModelIndex, "Zone">, report: Report): void {
+  const compact = new Set<string>();
+  for (const { spec } of Zone.values())
+    if (spec.view === undefined && spec.dnssec?.denial === "compact")
+      compact.add(plainName(spec.origin));
+  if (compact.size === 0) return;
+  for (const zone of Zone.values()) {
+    const { view, dnssec, transfers, origin } = zone.spec;
+    if (view === undefined || dnssec !== undefined || transfers === undefined) continue;
+    if (!compact.has(plainName(origin))) continue;
+    report.error(zone, {
+      code: "value-wrong",
+      path: ["spec", "transfers"],
+      found: `there, and the zone ${plainName(origin)} by whose keys it is signed denies by compact records`,
+      said: true,
+      wanted: "nsec or nsec3 there, or dnssec of its own",
     });
   }
 }

@@ -87,7 +87,7 @@ export const zoneSchema = document(
     dnssec: zoneDnssec
       .optional()
       .describe(
-        "Signs the zone. Taken away, the zone stays signed until its parent has no DS of it any more.",
+        "Signs the zone. Taken away, the zone stays signed until its parent has no DS of it any more. A zone of a view that has none is signed by the keys of the zone of its origin that is in no view, if that one is signed.",
       ),
     tsigKeys: tsigKeys
       .optional()
@@ -127,7 +127,7 @@ export const zoneSchema = document(
     })
     .refine(isPlainInView, {
       path: ["view"],
-      error: "no secondary, catalog, dnssec, updates or publishTo beside it",
+      error: "no secondary, catalog, updates or publishTo beside it",
     })
     .refine(
       ({ tsigKeys: keys = {}, secondary: { primaries = [], groups = {} } = {} }) =>
@@ -180,19 +180,16 @@ export const zoneSchema = document(
     }),
 );
 
-/** What is kept by origin elsewhere: keys, copies, what others were told. */
+/** What is kept by origin elsewhere: copies, what others were told. */
 function isPlainInView(spec: {
   readonly view?: string | undefined;
   readonly secondary?: unknown;
   readonly catalog?: unknown;
-  readonly dnssec?: unknown;
   readonly updates?: unknown;
   readonly publishTo?: unknown;
 }): boolean {
-  const { view, secondary, catalog, dnssec, updates, publishTo } = spec;
-  return (
-    view === undefined || (secondary ?? catalog ?? dnssec ?? updates ?? publishTo) === undefined
-  );
+  const { view, secondary, catalog, updates, publishTo } = spec;
+  return view === undefined || (secondary ?? catalog ?? updates ?? publishTo) === undefined;
 }
 
 export type ZoneSpec = z.output<typeof zoneSchema>["spec"];

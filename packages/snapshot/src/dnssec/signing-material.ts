@@ -35,6 +35,8 @@ export interface ZoneKey {
 export interface SigningMaterial {
   /** Apex, lower case, in wire form. */
   readonly zone: Uint8Array;
+  /** Name of the view that the zone belongs to. */
+  readonly view?: string;
   /** Grows with each change of the zone's material. */
   readonly sequence: number;
   readonly denial: Denial;
@@ -52,6 +54,7 @@ const APEX_SETS_MAX = 8;
 const RECORDS_MAX = 64;
 const FIELD_BYTES_MAX = 8192;
 const SECONDS_MAX = 2 ** 31 - 1;
+const VIEW_CHARS_MAX = 253;
 
 /** Text that `parseSigningMaterial()` reads. */
 export function encodeSigningMaterial(material: SigningMaterial): string {
@@ -77,6 +80,7 @@ export function parseSigningMaterial(text: string): SigningMaterial | undefined 
   const raw = fieldsOf(parsed(text));
   const denial = Object.values(Denial).find((one) => one === raw["denial"]);
   const zone = bytesOf(raw["zone"]);
+  const view = viewOf(raw["view"]);
   const sequence = numberOf(raw["sequence"], Number.MAX_SAFE_INTEGER);
   const signatureValiditySeconds = numberOf(raw["signatureValiditySeconds"], SECONDS_MAX);
   const refreshSeconds = numberOf(raw["refreshSeconds"], SECONDS_MAX);
@@ -87,6 +91,7 @@ export function parseSigningMaterial(text: string): SigningMaterial | undefined 
     zone === undefined ||
     !isName(zone) ||
     !equalBytes(zone, lowerName(zone)) ||
+    view === undefined ||
     sequence === undefined ||
     signatureValiditySeconds === undefined ||
     refreshSeconds === undefined ||
@@ -96,7 +101,8 @@ export function parseSigningMaterial(text: string): SigningMaterial | undefined 
     !keys.some(({ signs }) => signs)
   )
     return undefined;
-  return { zone, sequence, denial, signatureValiditySeconds, refreshSeconds, apex, keys };
+  const times = { signatureValiditySeconds, refreshSeconds };
+  return { zone, ...view, sequence, denial, ...times, apex, keys };
 }
 
 /** The materials with one of a zone put in the place of what was there. */
@@ -104,7 +110,48 @@ export function withMaterial(
   materials: readonly SigningMaterial[],
   added: SigningMaterial,
 ): readonly SigningMaterial[] {
-  return [...materials.filter(({ zone }) => !equalNames(zone, added.zone)), added];
+  const others = materials.filter(
+    ({ zone, view }) => view !== added.view || !equalNames(zone, added.zone),
+  );
+  return [...others, added];
+}
+
+/** Which zone is signed with what. */
+export class SigningMaterials {
+  readonly all: readonly SigningMaterial[];
+  readonly #byZone: ReadonlyMap<string, SigningMaterial>;
+
+  constructor(all: readonly SigningMaterial[]) {
+    this.all = all;
+    this.#byZone = new Map(
+      all.map((material) => [zoneText(material.zone, material.view), material]),
+    );
+  }
+
+  /** Its own; of a zone of a view without keys of its own that of the zone of its origin that is in no view. */
+  of({ origin, view, hasOwnKeys }: SignableZone): SigningMaterial | undefined {
+    const own = this.#byZone.get(zoneText(origin, view));
+    return own ?? (hasOwnKeys ? undefined : this.#byZone.get(zoneText(origin, undefined)));
+  }
+}
+
+function zoneText(origin: Uint8Array, view: string | undefined): string {
+  return `${toText(origin)} ${view ?? ""}`;
+}
+
+/** What says of a zone which keys are its own. */
+export interface SignableZone {
+  /** Lower case, in wire form. */
+  readonly origin: Uint8Array;
+  readonly view: string | undefined;
+  readonly hasOwnKeys: boolean;
+}
+
+function viewOf(value: unknown): { readonly view?: string } | undefined {
+  if (value === undefined) return {};
+  return typeof value === "string" && value !== "" && value.length <= VIEW_CHARS_MAX
+    ? { view: value }
+    : undefined;
 }
 
 function setOf(value: unknown): PresignedSet | undefined {

@@ -137,7 +137,7 @@ export interface ExplainView {
   /** Why an endpoint has its verdict, who said so and since when. */
   readonly causeOf?: (endpoint: string) => string | undefined;
   /** How the answer to a question is signed; undefined where the zone is not. */
-  readonly signingOf?: (question: ExplainQuestion) => ExplainSigning | undefined;
+  readonly signingOf?: (question: ExplainQuestion, zones: ZoneTable) => ExplainSigning | undefined;
   /** Who gave the branches of a node other weights than the document's, in words; the policy is `NAMESPACE/NAME`. */
   readonly weightCauseOf?: (policy: string, node: string) => string | undefined;
   /** The routing control that keeps traffic from an endpoint, as `NAMESPACE/NAME`. */
@@ -176,7 +176,7 @@ export function explain(view: ExplainView, question: ExplainQuestion): Explanati
   const { family, bytes } = question.resolver;
   const isRefused = zone.access?.allows(bytes, 0, family, undefined) === false;
   const published = view.publishedOf?.(asked.name.toLowerCase().replace(/(?<=.)\.$/, ""));
-  const signing = zone.view === undefined ? view.signingOf?.(question) : undefined;
+  const signing = view.signingOf?.(question, seen?.zones ?? world.zones);
   const base = {
     ...asked,
     ...shown,

@@ -38,6 +38,8 @@ export const ZoneTableId = {
   variants: 25,
   /** Until when it may be answered from, and who may say that there is a newer one (secondary-settings.ts); of secondary zones alone. */
   secondary: 28,
+  /** One byte, of zones of views alone that are signed with keys of their own. */
+  ownKeys: 27,
   /** One byte, of zones that have keys and signatures in their own data alone. */
   presigned: 29,
   /** Who may ask the zone (query-access.ts); only where not everybody may. */

@@ -37,6 +37,8 @@ export interface ZoneFacts {
   readonly queryAccess: Uint8Array | undefined;
   /** Name of the view that it belongs to. */
   readonly view: string | undefined;
+  /** Of a zone of a view, whether it is signed with keys of its own. */
+  readonly hasOwnKeys: boolean;
   /** Whether it has keys and signatures in its own data. */
   readonly isPresigned: boolean;
 }
@@ -85,6 +87,7 @@ export function writeZoneSection(zone: ZoneFacts): WrittenSection {
   if (zone.queryAccess !== undefined) writer.table(ZoneTableId.queryAccess, 1, zone.queryAccess);
   if (zone.view !== undefined)
     writer.table(ZoneTableId.view, 1, new TextEncoder().encode(zone.view));
+  if (zone.hasOwnKeys) writer.table(ZoneTableId.ownKeys, 1, Uint8Array.of(1));
   if (zone.isPresigned) writer.table(ZoneTableId.presigned, 1, Uint8Array.of(1));
   return writer.finish();
 }
@@ -120,6 +123,7 @@ export function readZoneFacts(
     secondary: secondaryBytes(section),
     queryAccess: queryAccessBytes(section),
     view: readView(section),
+    hasOwnKeys: section.count(ZoneTableId.ownKeys) > 0,
     isPresigned: section.count(ZoneTableId.presigned) > 0,
   };
 }

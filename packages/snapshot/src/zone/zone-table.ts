@@ -79,6 +79,8 @@ export class LoadedZone {
   readonly trustsEveryone: boolean;
   /** Name of the view that it belongs to. */
   readonly view: string | undefined;
+  /** Of a zone of a view, whether it is signed with keys of its own. */
+  readonly hasOwnKeys: boolean;
   /** Who may ask; undefined is everybody. */
   readonly access: QueryAccess | undefined;
   readonly #trustBase: number;
@@ -120,6 +122,7 @@ export class LoadedZone {
     this.ownerCount = fact(ZoneFact.ownerCount);
     this.trustsEveryone = fact(ZoneFact.trustsEveryone) === 1;
     this.view = readView(section);
+    this.hasOwnKeys = section.count(ZoneTableId.ownKeys) > 0;
     this.access = readQueryAccess(section);
     this.#trustBase = section.wordBase(ZoneTableId.trust);
     this.#trustCount = section.count(ZoneTableId.trust);

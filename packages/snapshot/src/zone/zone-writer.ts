@@ -103,6 +103,8 @@ export interface ZoneOptions {
   readonly secondary?: SecondarySettings;
   /** Name of the view that the zone belongs to. */
   readonly view?: string | undefined;
+  /** Of a zone of a view: whether it is signed with keys of its own, not with those of the zone of its origin that is in no view. */
+  readonly hasOwnKeys?: boolean;
   /** Who may ask; everybody where absent. */
   readonly allowQuery?: readonly TransferRule[];
   /** Equal as long as nothing that is not in the zone itself has to move its serial. */
@@ -320,6 +322,7 @@ export class ZoneWriter {
           ? undefined
           : encodeQueryAccess(this.#options.allowQuery),
       view: this.#options.view,
+      hasOwnKeys: this.#options.hasOwnKeys === true,
       isPresigned: this.#hasKeys && this.#hasSignatures,
     });
   }
