@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // How sections get from the compiler to who asked for them, and revisions to disk. Sections go through the state folder: they are written
-// there before the answer and waited for after it, as whoever reads them has them from the kernel's memory. Few small ones travel with the
-// answer. A revision is kept when the disk has all of its sections.
+// there before the answer and waited for after it, as whoever reads them has them from the kernel's memory. What a small change makes travels
+// with the answer, as what makes it of the section that the asker has; so does of a large one what is written before the answer, and the
+// section itself when nobody waits. A revision is kept when the disk has all of its sections.
 
-import { SectionKind, type ManifestSection } from "@meridian/snapshot";
-import { SnapshotStore, manifestSection } from "@meridian/snapshot/disk";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { SectionKind, encodeSectionDelta, type ManifestSection } from "@meridian/snapshot";
+import { SnapshotStore, manifestSection, type SectionSource } from "@meridian/snapshot/disk";
 import type { WrittenSection } from "@meridian/snapshot/writer";
-import type { CompiledState } from "./compiled-state.ts";
+import type { CompiledState, ReplacedPart } from "./compiled-state.ts";
 import type { KeptRevision } from "./compiler-process.ts";
 import type { CompiledSection, LoadRequest } from "./file-load.ts";
 
-/** Most of what travels with an answer: to read it back from the state folder would take longer, of more that takes less. */
-const TRAVELLING_BYTES_MAX = 1024 * 1024;
+/**
+ * Most of what travels with an answer: of more, to read it back from the state folder takes less. What lies between the two processes holds
+ * 200 KB, so that of a megabyte both go on by turns, 15 ms where others want the processor.
+ */
+const TRAVELLING_BYTES_MAX = 64 * 1024;
+/** Of a smaller section all is written before the answer, of a larger one what makes it of the one before. */
+const DELTA_BYTES_MIN = 512 * 1024;
 
 export class CompiledSections {
   readonly #store: SnapshotStore | undefined;
@@ -21,6 +28,8 @@ export class CompiledSections {
   /** Of the last load, which may not be part of a kept revision yet, by name. */
   #last: ReadonlyMap<string, WrittenSection> = new Map();
   #servedByEdges: ReadonlySet<number> = new Set();
+  /** Sections of which the disk has what makes them alone. */
+  readonly #deltas = new Map<string, Uint8Array>();
 
   /** Without a folder all sections travel with the answers. */
   constructor(folder: string | undefined, onStep: () => void) {
@@ -33,33 +42,77 @@ export class CompiledSections {
     this.#last = new Map(sections.map((section) => [section.name, section]));
   }
 
-  /** Puts sections where the asker finds them, but those that are published: it has them. */
+  /** Puts sections where the asker finds them, but those that are published: it has them. `replaced` says what some were made of. */
   handAll(
     sections: readonly WrittenSection[],
     { published }: Pick<LoadRequest, "published">,
+    replaced: readonly ReplacedPart[] = [],
   ): CompiledSection[] {
     const known = new Set(published.map(({ name }) => name));
+    const pairs = new Map(
+      replaced
+        .filter(({ before }) => known.has(before.written.name))
+        .map((pair) => [pair.after.written.name, pair]),
+    );
     let travelling = 0;
     return sections.map((section) => {
       if (known.has(section.name)) return manifestSection(section);
       this.#onStep();
-      const { byteLength } = section.buffer;
-      const mayTravel = travelling + byteLength <= TRAVELLING_BYTES_MAX;
-      if (mayTravel) travelling += byteLength;
-      return this.#hand(section, mayTravel);
+      const left = TRAVELLING_BYTES_MAX - travelling;
+      const source = this.#store && sourceOf(pairs.get(section.name), left);
+      const bytes = source?.delta.length ?? section.buffer.byteLength;
+      if (bytes <= left) travelling += bytes;
+      return this.#hand(section, bytes <= left, source);
     });
   }
 
-  #hand(section: WrittenSection, mayTravel: boolean): CompiledSection {
+  /** Does as `handAll()` does with what a change made, and hands nothing. */
+  rehearse(replaced: readonly ReplacedPart[]): CompiledSection[] {
+    for (const pair of replaced) sourceOf(pair, TRAVELLING_BYTES_MAX);
+    return [];
+  }
+
+  #hand(
+    section: WrittenSection,
+    mayTravel: boolean,
+    source: SectionSource | undefined,
+  ): CompiledSection {
     const entry = manifestSection(section);
     const content = new Uint8Array(section.buffer);
     try {
-      this.#store?.placeSection(section.name, content);
+      this.#place(section.name, content, source);
       if (this.#store !== undefined && !mayTravel) return entry;
     } catch {
       // A full disk is no reason to stop answering: that it cannot be kept shows when the revision is.
     }
-    return { ...entry, content: content.slice() };
+    return source === undefined ? { ...entry, content: content.slice() } : { ...entry, source };
+  }
+
+  #place(name: string, content: Uint8Array, source: SectionSource | undefined): void {
+    const isLarge = content.length >= DELTA_BYTES_MIN;
+    if (source !== undefined && isLarge && this.#store?.placeDelta(name, source) === true)
+      this.#deltas.set(name, content);
+    else this.#store?.placeSection(name, content);
+  }
+
+  /** Whether there is something to be made whole. */
+  get hasDeltas(): boolean {
+    return this.#deltas.size > 0;
+  }
+
+  /** Writes whole what the disk has as a delta alone, a few milliseconds a turn: a change may be asked for meanwhile. */
+  async makeWhole(): Promise<void> {
+    for (const [name, content] of [...this.#deltas]) {
+      await nextTurn();
+      this.#deltas.delete(name);
+      // What was replaced since stays as it is: it is kept for the history alone.
+      if (!this.#last.has(name)) continue;
+      try {
+        await this.#store?.makeWhole(name, content);
+      } catch {
+        // What makes it is there, and what the next change makes of it goes on from there.
+      }
+    }
   }
 
   /** Waits for the disk to have what was handed. */
@@ -116,4 +169,12 @@ export function isPublished(
     ({ kind }) => kind === SectionKind.zone || kind === SectionKind.names,
   );
   return others.length === own.size && others.every(({ name }) => own.has(name));
+}
+
+/** What makes a section of the one in whose place it is; undefined where that takes more than `bytesMax`. */
+function sourceOf(pair: ReplacedPart | undefined, bytesMax: number): SectionSource | undefined {
+  if (pair === undefined) return undefined;
+  const { before, after } = pair;
+  const delta = encodeSectionDelta(before.section, after.section, bytesMax);
+  return delta && { base: before.written.name, delta };
 }

@@ -93,6 +93,32 @@ export function hasSerials(
   });
 }
 
+/** A section that a change made, and the one in whose place it is. */
+export interface ReplacedPart {
+  readonly before: NamedPart;
+  readonly after: NamedPart;
+}
+
+/** What a change made of sections that were there. */
+export function replacedParts(before: CompiledState, after: CompiledState): ReplacedPart[] {
+  const pairs = [
+    { before: before.pools, after: after.pools },
+    { before: before.policies, after: after.policies },
+  ];
+  for (const [key, parts] of after.zones) {
+    const old = before.zones.get(key);
+    if (old === undefined || old === parts) continue;
+    for (const [index, part] of parts.entries()) {
+      const was = old[index];
+      if (was !== undefined) pairs.push({ before: was, after: part });
+    }
+  }
+  return pairs.filter(
+    ({ before: { written: was }, after: { written } }) =>
+      was.name !== written.name && was.kind === written.kind && was.key === written.key,
+  );
+}
+
 /** The sections of those zones that are others than they were. */
 export function changedZones(before: CompiledState, after: CompiledState): WrittenSection[] {
   return [...after.zones].flatMap(([origin, parts]) =>

@@ -5,6 +5,7 @@
 import { constants, getPriority, setPriority } from "node:os";
 import { assert } from "@meridian/core";
 import type { CompilerAnswer, CompilerQuestion, SentFile } from "./compiler-process.ts";
+import { GarbageCollections } from "@meridian/health";
 import { FileCompiler } from "./file-compiler.ts";
 import type { CompilerFolders } from "./file-load.ts";
 import { reasonOf } from "@meridian/core";
@@ -12,10 +13,17 @@ import type { InputFile } from "@meridian/model";
 
 /** How long after a revision what it has made superfluous is removed. */
 const PRUNE_MS = 2000;
+/** Most of the time for which a large section is there as what makes it alone: a start has to put it together. */
+const WHOLE_MS_MAX = 10_000;
 /** Where changes follow each other faster than that, it is removed with one revision in so many: of a million names that takes 100 ms. */
 const KEPT_MAX = 100;
 /** What was compiled in haste is kept within this, or the time that others leave is taken. */
 const HASTE_MS_MAX = 200;
+
+/** After so many nothing gets faster any more. */
+const REHEARSALS = 8;
+/** Only where nothing was asked for so long. */
+const REHEARSAL_MS = 1000;
 
 const start: unknown = JSON.parse(process.env["MERIDIAN_COMPILER"] ?? "null");
 assert(
@@ -30,7 +38,12 @@ let isYielding = false;
 /** Revisions since something was removed. */
 let keptCount = 0;
 let pruneTimer: NodeJS.Timeout | undefined;
+let wholeTimer: NodeJS.Timeout | undefined;
+const collections = new GarbageCollections();
 let hasteTimer: NodeJS.Timeout | undefined;
+let rehearsalTimer: NodeJS.Timeout | undefined;
+/** Rehearsals that are still to come. */
+let rehearsalsLeft = REHEARSALS;
 const compiler = new FileCompiler(
   start,
   () => {
@@ -58,12 +71,17 @@ process.on("message", (question: CompilerQuestion) => {
   if (question.kind === "load") {
     clearTimeout(pruneTimer);
     compiler.sections.settle();
+    collections.soon();
   }
-  if (question.kind === "keep") pruneSoon();
+  if (question.kind === "keep") {
+    pruneSoon();
+    makeWholeSoon();
+  }
   // Of a revision that is waited for, the next question has it kept: who gives way before that hears it tens of milliseconds later.
   clearTimeout(hasteTimer);
   if (question.kind === "load" && question.nice < 0) hasteTimer = setTimeout(giveWay, HASTE_MS_MAX);
   else giveWay();
+  rehearseSoon(REHEARSAL_MS);
 });
 
 /** For a small change, which takes some tens of milliseconds: under load those of the least priority are some hundreds. */
@@ -84,7 +102,36 @@ function pruneSoon(): void {
 
 function prune(): void {
   keptCount = 0;
+  makeWhole();
   compiler.sections.prune();
+}
+
+function makeWholeSoon(): void {
+  if (compiler.sections.hasDeltas) wholeTimer ??= setTimeout(makeWhole, WHOLE_MS_MAX);
+}
+
+function makeWhole(): void {
+  clearTimeout(wholeTimer);
+  wholeTimer = undefined;
+  void compiler.sections.makeWhole();
+}
+
+/** What compiles small changes runs before the first of them comes: V8 compiles it while nobody waits. */
+function rehearseSoon(pauseMs: number): void {
+  clearTimeout(rehearsalTimer);
+  if (rehearsalsLeft > 0) rehearsalTimer = setTimeout(rehearse, pauseMs);
+}
+
+function rehearse(): void {
+  rehearsalsLeft -= 1;
+  try {
+    if (!compiler.rehearse()) return;
+  } catch {
+    // Whatever is wrong with it is told with the first change that somebody makes.
+    return;
+  }
+  collections.young();
+  rehearseSoon(REHEARSAL_MS / 10);
 }
 
 /** Of this thread; on Linux, those that help it keep theirs. */

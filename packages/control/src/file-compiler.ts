@@ -24,6 +24,7 @@ import {
   type ModelPatch,
   type Problem,
 } from "@meridian/model";
+import { manifestSection } from "@meridian/snapshot/disk";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { resolvedMembers } from "./compile-addresses.ts";
 import { CompiledSections, isPublished } from "./compiled-sections.ts";
@@ -46,6 +47,7 @@ import {
   compiledState,
   hasSerials,
   patchedState,
+  replacedParts,
   sectionsOf,
   type CompiledState,
   type PatchOptions,
@@ -61,6 +63,7 @@ import {
   refusedShrinking,
   shrinkingIn,
 } from "./load-refusals.ts";
+import { rehearsedChange } from "./rehearsed-change.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import { changedCopies, type CopyFiles } from "./secondary/changed-copies.ts";
 import type { DocumentKey } from "./store/store.ts";
@@ -83,6 +86,8 @@ export class FileCompiler {
   /** What was compiled last, where it is known what of; only with `#last` is a small change compiled from it. */
   #patched: PatchedModel | undefined;
   #last: LastLoad | undefined;
+  /** The newest load that was no trial. */
+  #request: LoadRequest | undefined;
   /** The newest print that was handed out. */
   #print: Uint8Array | undefined;
   /** Hash of what was written of probes: most reloads change none. */
@@ -109,11 +114,29 @@ export class FileCompiler {
       ...found,
       errors: [...found.errors, ...refuseLosing(found.filled, request.filled)],
     };
+    if (!request.isTrial) this.#request = request;
     return this.#loadChange(listed, request) ?? this.#loadWhole(listed, request);
   }
 
+  /** Compiles a small change for nobody, so that the next one is compiled sooner; false where there is nothing to compile it from. */
+  rehearse(): boolean {
+    const [last, request] = [this.#last, this.#request];
+    if (last === undefined || request === undefined) return false;
+    const change = rehearsedChange(last.state.patched.model);
+    if (change === undefined) return false;
+    const listed = this.#list([...request.stored, change]);
+    const published = sectionsOf(last.state).map(manifestSection);
+    const held = { ...request.held, id: last.id, changed: [] };
+    const trial = { ...request, published, held, serials: undefined, isWhole: false };
+    return this.#loadChange(listed, { ...trial, isTrial: true }, true) !== undefined;
+  }
+
   /** A small change of what was compiled last; undefined where everything has to be looked at, because of what is wrong above all. */
-  #loadChange(listed: ListedFiles, request: LoadRequest): LoadOutcome | undefined {
+  #loadChange(
+    listed: ListedFiles,
+    request: LoadRequest,
+    isRehearsal = false,
+  ): LoadOutcome | undefined {
     const last = this.#last;
     if (last === undefined || request.isWhole === true || listed.errors.length > 0)
       return undefined;
@@ -144,10 +167,13 @@ export class FileCompiler {
     const { pools, policies } = patch;
     const parts = smallChange({ pools, policies }, patch.next.model.documentCount, id);
     const sections = sectionsOf(state);
+    const replaced = replacedParts(last.state, state);
     const accepted = {
       ...last.accepted,
       parts,
-      sections: this.sections.handAll(sections, request),
+      sections: isRehearsal
+        ? this.sections.rehearse(replaced)
+        : this.sections.handAll(sections, request, replaced),
       claims: zoneClaims(patch.next.model),
       serials: serials === undefined ? [] : newSerials(changedZones(last.state, state), serials),
     };

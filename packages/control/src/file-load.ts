@@ -4,6 +4,7 @@
 
 import type { InputFile, Problem } from "@meridian/model";
 import type { ManifestSection } from "@meridian/snapshot";
+import type { SectionSource } from "@meridian/snapshot/disk";
 import type { ResolvedMember } from "./compile-addresses.ts";
 import type { CompileProblem } from "./compile.ts";
 import type { ZoneClaim } from "./documents/zone-claims.ts";
@@ -65,9 +66,10 @@ export interface LoadOutcome {
   readonly accepted?: AcceptedLoad;
 }
 
-/** A section, in the state folder or with its bytes: the reader has found it good. */
+/** A section, in the state folder, with its bytes, or with what makes it of one that was published: the reader has found it good. */
 export interface CompiledSection extends ManifestSection {
   readonly content?: Uint8Array;
+  readonly source?: SectionSource;
 }
 
 export interface AcceptedLoad {

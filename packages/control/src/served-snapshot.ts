@@ -4,17 +4,24 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { assert, reasonOf, type Clock, type Haste } from "@meridian/core";
-import type { BegunOverlay, SharedOverlay, VerdictThread } from "@meridian/health";
+import {
+  GarbageCollections,
+  type BegunOverlay,
+  type SharedOverlay,
+  type VerdictThread,
+} from "@meridian/health";
 import {
   FIRST_EPOCH,
   SectionKind,
   SectionPack,
   World,
+  applySectionDelta,
   makeManifest,
   type Manifest,
   type ManifestSection,
   type NamedSection,
 } from "@meridian/snapshot";
+import type { SectionSource } from "@meridian/snapshot/disk";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import type { CompilerProcess } from "./compiler-process.ts";
 import { broughtSections, type PackedRevision } from "./brought-sections.ts";
@@ -35,6 +42,8 @@ const SECTION_READS_MAX = 8;
 /** A section to be served; with its bytes where the sections that are served do not have it. */
 export interface LoadedSection extends ManifestSection {
   readonly buffer?: SharedArrayBuffer;
+  /** What makes it of one that was served. */
+  readonly source?: SectionSource | undefined;
 }
 
 /** Of what takes the place of what is served. */
@@ -73,6 +82,7 @@ export class ServedSnapshot {
   #pack: SectionPack | undefined;
   readonly #superseded: SupersededSections;
   #overlay: SharedOverlay | undefined;
+  readonly #collections = new GarbageCollections();
   #isClosed = false;
 
   constructor(
@@ -92,6 +102,7 @@ export class ServedSnapshot {
   close(): void {
     this.#isClosed = true;
     this.#superseded.close();
+    this.#collections.close();
   }
 
   /** The epoch of what is published next. */
@@ -156,7 +167,10 @@ export class ServedSnapshot {
       throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
     // The verdict thread and the disk are waited for together: nobody sees the number of either before both are there.
     const adopting = this.#adopt(world, revision);
-    const brought = before && this.#pack && broughtSections(before, { manifest, pack: this.#pack });
+    const brought =
+      before &&
+      this.#pack &&
+      broughtSections(before, { manifest, pack: this.#pack }, sourcesOf(sections));
     const [overlay] = await Promise.all([adopting, keeping ?? this.#keep(sections, manifest)]);
     if (this.#isClosed) return;
     // Nobody writes to the overlay before any more.
@@ -168,6 +182,7 @@ export class ServedSnapshot {
       // What was written to edges leaves at the end of this turn: all that follows comes after it.
       await nextTurn();
       this.#haste.end();
+      this.#collections.soon();
     }
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
   }
@@ -208,8 +223,12 @@ export class ServedSnapshot {
     return sections;
   }
 
-  async #readOne({ content, ...entry }: CompiledSection): Promise<LoadedSection> {
+  async #readOne({ content, source, ...entry }: CompiledSection): Promise<LoadedSection> {
     if (this.#pack?.has(entry.name) === true) return entry;
+    const base = source && this.#pack?.section(source.base);
+    const made = base && source && applySectionDelta(source.delta, base);
+    // It is in the state folder else: another revision may have taken the place of the one that it was made of.
+    if (made instanceof SharedArrayBuffer) return { ...entry, buffer: made, source };
     const found =
       content === undefined
         ? await this.#options.persistence.sectionFolder?.read(entry.name)
@@ -309,6 +328,12 @@ function writtenSections(
     const buffer = buffers[index];
     return buffer === undefined ? [] : [{ kind, key: BigInt(`0x${key}`), name, buffer }];
   });
+}
+
+function sourcesOf(sections: readonly LoadedSection[]): Map<string, SectionSource> {
+  return new Map(
+    sections.flatMap(({ name, source }) => (source === undefined ? [] : [[name, source] as const])),
+  );
 }
 
 function sharedCopy(content: Uint8Array): SharedArrayBuffer {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,8 @@ import { test } from "node:test";
 import { Pcg32 } from "@meridian/core";
 import { encodeRecords, parseMasterFile, parseName, type ZoneRecord } from "@meridian/dns";
 import { encodeZoneCopyFacts, zoneCopyPath, type InputFile } from "@meridian/model";
-import type { ManifestSection } from "@meridian/snapshot";
+import { Section, applySectionDelta, openSection, type ManifestSection } from "@meridian/snapshot";
+import { SnapshotStore } from "@meridian/snapshot/disk";
 import { FileCompiler } from "./file-compiler.ts";
 import type { AcceptedLoad, LoadOutcome } from "./file-load.ts";
 import {
@@ -259,6 +261,24 @@ function names({ sections }: AcceptedLoad): string[] {
   return sections.map(({ kind, name }) => `${kind} ${name}`);
 }
 
+/** What sections are said to be made of makes them; how many there are. */
+function assertMade(folder: string, { sections }: AcceptedLoad): number {
+  const store = new SnapshotStore(folder);
+  let made = 0;
+  for (const { name, source } of sections) {
+    if (source === undefined) continue;
+    const bytes = store.readSection(source.base);
+    assert(bytes instanceof SharedArrayBuffer);
+    const base = openSection(bytes);
+    assert(base instanceof Section);
+    const section = applySectionDelta(source.delta, base);
+    assert(section instanceof SharedArrayBuffer);
+    assert.equal(hash("sha256", new Uint8Array(section)), name);
+    made += 1;
+  }
+  return made;
+}
+
 function bySerialKey(serials: readonly CompiledSerial[]): CompiledSerial[] {
   return serials.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
@@ -282,7 +302,7 @@ function run(
   seed: number,
   folder: string,
   isShared: boolean,
-): { steps: number; small: number; refused: number } {
+): { steps: number; small: number; refused: number; made: number } {
   const random = new Pcg32(seed);
   const below = (bound: number): number => Math.floor((random.next32() / 2 ** 32) * bound);
   const folders = { paths: [join(folder, "none")], snapshotFolder: folder };
@@ -294,7 +314,7 @@ function run(
     model: undefined,
     ...(isShared ? { serials: [] } : {}),
   };
-  const figures = { steps: 0, small: 0, refused: 0 };
+  const figures = { steps: 0, small: 0, refused: 0, made: 0 };
   for (let step = 0; step < 30; step++) {
     const wanted = step === 0 ? documents : change(documents, below);
     const files = filesOf(wanted);
@@ -314,6 +334,7 @@ function run(
     }
     const { accepted } = outcome;
     assert.deepEqual(names(accepted), names(twin.accepted), `step ${step}`);
+    figures.made += assertMade(folder, accepted);
     assert.deepEqual(bySerialKey(accepted.serials), bySerialKey(twin.accepted.serials));
     assert.deepEqual(accepted.claims, twin.accepted.claims);
     assert.deepEqual(accepted.resolvedMembers, twin.accepted.resolvedMembers);
@@ -344,13 +365,14 @@ for (const isShared of [false, true])
     const folder = mkdtempSync(join(tmpdir(), "meridian-small-"));
     context.after(() => rmSync(folder, { recursive: true, force: true }));
     for (const name of ["none", "sections", "history"]) mkdirSync(join(folder, name));
-    const total = { steps: 0, small: 0, refused: 0 };
+    const total = { steps: 0, small: 0, refused: 0, made: 0 };
     for (let seed = 1; seed <= 5; seed++) {
       try {
         const figures = run(seed, folder, isShared);
         total.steps += figures.steps;
         total.small += figures.small;
         total.refused += figures.refused;
+        total.made += figures.made;
       } catch (error) {
         throw new Error(`Seed ${seed}`, { cause: error });
       }
@@ -359,6 +381,7 @@ for (const isShared of [false, true])
     // Both ways are gone often enough to compare them.
     assert.ok(total.small > total.steps / 5, JSON.stringify(total));
     assert.ok(total.refused > 0, JSON.stringify(total));
+    assert.ok(total.made > total.small, JSON.stringify(total));
   });
 
 test("a change in files that are long to read gives way to answers, though it is a small one", (context) => {

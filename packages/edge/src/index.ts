@@ -96,6 +96,11 @@ export {
 export { EdgeState } from "./link/edge-state.ts";
 export { OverlayMirror } from "./link/overlay-mirror.ts";
 export {
+  RevisionRehearsal,
+  rehearseRevision,
+  type RehearsedRevision,
+} from "./link/revision-rehearsal.ts";
+export {
   ISOLATION_AFTER_MS,
   Isolation,
   type IsolationMode,

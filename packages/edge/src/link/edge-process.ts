@@ -49,6 +49,7 @@ import { EdgeReplica } from "./edge-replica.ts";
 import { EdgeState } from "./edge-state.ts";
 import { Isolation, type IsolationMode } from "./isolation.ts";
 import type { OverlayMirror } from "./overlay-mirror.ts";
+import { RevisionRehearsal } from "./revision-rehearsal.ts";
 import type { VantageAgent } from "../vantage/vantage-agent.ts";
 
 /** How often it is looked at whether control is heard of. */
@@ -93,6 +94,7 @@ export class EdgeProcess implements LocalEdge {
   readonly #directory: StateDir;
   readonly #state: EdgeState;
   readonly #replica: EdgeReplica;
+  readonly #rehearsal: RevisionRehearsal;
   readonly #renewal: CertificateRenewal;
   readonly #link: ControlLink;
   readonly #copy: ControlCopy;
@@ -168,6 +170,7 @@ export class EdgeProcess implements LocalEdge {
       suspicion: () => this.#agent?.vantage.runner.suspicion ?? { kind: "trusting" },
       onChange: (isIsolated) => this.#agent?.vantage.runner.setIsolated(isIsolated),
     });
+    this.#rehearsal = new RevisionRehearsal(() => this.#replica.resting);
     this.#replica = new EdgeReplica({
       state: this.#state,
       logger,
@@ -186,7 +189,10 @@ export class EdgeProcess implements LocalEdge {
       onMirror: (world, mirror) => {
         const isNew = mirror.revision !== this.#served?.mirror.revision;
         this.#served = { world, mirror, isNew, sinceMs: Date.now() };
-        if (isNew) this.#zoneSecrets = transferSecrets(world);
+        if (isNew) {
+          this.#zoneSecrets = transferSecrets(world);
+          this.#rehearsal.follow();
+        }
         this.#isolation.served(world, mirror);
       },
       onChecked: (status) => this.#link.report(status),
@@ -402,6 +408,7 @@ export class EdgeProcess implements LocalEdge {
     } catch (error) {
       this.#options.logger.error("Cannot close the sockets", { reason: reasonOf(error) });
     }
+    this.#rehearsal.close();
     this.#replica.close();
     this.#state.close();
     this.#directory.unlock();

@@ -42,6 +42,7 @@ import type { EdgeState, RestoredPair } from "./edge-state.ts";
 import { AnsweredMoves } from "./answered-moves.ts";
 import { OverlayMirror } from "./overlay-mirror.ts";
 import { restoredSlots } from "./restored-slots.ts";
+import type { RehearsedRevision } from "./revision-rehearsal.ts";
 
 /** Sections that are fetched at once. */
 const FETCHES_MAX = 4;
@@ -305,6 +306,13 @@ export class EdgeReplica {
   takeChanges(changes: SlotChanges): void {
     if (!this.#isFirstTable && this.#served !== undefined && isOf(changes, this.#served.manifest))
       this.#served.mirror.takeChanges(changes);
+  }
+
+  /** What is served, while no revision is taken. */
+  get resting(): RehearsedRevision | undefined {
+    if (this.#isAdopting || this.#haste.isOn || this.#served === undefined) return undefined;
+    const { manifest, pack, world, mirror } = this.#served;
+    return { pack, world, seed: manifest.seed, mirror };
   }
 
   forgetWorker(worker: number): void {

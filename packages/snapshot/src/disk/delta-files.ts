@@ -57,6 +57,17 @@ export class DeltaFiles {
     return this.#names().has(name);
   }
 
+  /** The same by a look at the folder, to which another process may write. */
+  look(name: string): boolean {
+    const isThere = existsSync(this.#path(name));
+    if (isThere) this.#names().add(name);
+    else {
+      this.#names().delete(name);
+      this.#heads.delete(name);
+    }
+    return isThere;
+  }
+
   /** Puts a delta where a process that starts finds it; false where its chain would be too long. The disk has it when it is synced. */
   place(name: string, base: string, delta: Uint8Array): boolean {
     if (this.#lengthOf(base) >= CHAIN_MAX) return false;
@@ -119,7 +130,7 @@ export class DeltaFiles {
     return this.basesOf(name).length;
   }
 
-  /** This process alone adds to them. */
+  /** What another process has done since is seen by `look()`. */
   #names(): Set<string> {
     const list = (): string[] => (existsSync(this.#folder) ? readdirSync(this.#folder) : []);
     this.#found ??= new Set(list().flatMap((file) => this.nameOf(file) ?? []));

@@ -299,3 +299,30 @@ test("a section whose delta is cut off is refused, and the revision before is se
     assert.equal(after.open().stored?.manifest.revision, 2);
   }
 });
+
+test("makeWhole() takes the place of what makes a section; another process reads it before and after", async (context) => {
+  const { store, folder } = makeStore(context);
+  store.save(largeRevision(1));
+  const other = new SnapshotStore(folder);
+  // From now on it knows what is there.
+  assert.equal(other.has(poolsOf(largeRevision(2)).name), false);
+  const revisions = await placeDeltas(store, 4);
+  const newest = poolsOf(largeRevision(4));
+  const read = async (): Promise<void> => {
+    assert.deepEqual(other.readSection(newest.name), newest.buffer);
+    assert.deepEqual(await other.readSectionAsync(newest.name), newest.buffer);
+    for (const each of [other, new SnapshotStore(folder)]) {
+      assert.deepEqual(each.load().stored, revisions[3]);
+      assert.equal(each.open().stored?.manifest.revision, 4);
+    }
+  };
+  await read();
+  await store.makeWhole(newest.name, new Uint8Array(newest.buffer));
+  assert.equal(store.has(newest.name), true);
+  assert.ok(!readdirSync(join(folder, "sections")).includes(`${newest.name}.delta`));
+  await read();
+  // There is nothing to be made whole any more, nor what was removed meanwhile.
+  rmSync(join(folder, "sections", newest.name));
+  await store.makeWhole(newest.name, new Uint8Array(newest.buffer));
+  assert.equal(typeof other.readSection(newest.name), "string");
+});

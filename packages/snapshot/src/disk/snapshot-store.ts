@@ -33,7 +33,14 @@ import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
 import { DeltaFiles } from "./delta-files.ts";
-import { syncFile, syncPath, writeDurably, writeSynced, writeUnsynced } from "./state-dir.ts";
+import {
+  replaceDurably,
+  syncFile,
+  syncPath,
+  writeDurably,
+  writeSynced,
+  writeUnsynced,
+} from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
 export interface StoredRevision {
@@ -153,6 +160,16 @@ export class SnapshotStore {
     return true;
   }
 
+  /** Puts a section on disk whole, in place of what makes it. Nobody waits for it: a revision may be kept meanwhile. */
+  async makeWhole(name: string, content: Uint8Array): Promise<void> {
+    if (!this.#deltas.has(name)) return;
+    await replaceDurably(this.#sectionPath(name), content, () => this.#deltas.has(name));
+    if (!this.#deltas.has(name)) return;
+    this.#whole.add(name);
+    this.#unsettled.delete(this.#deltas.fileOf(name));
+    this.#deltas.remove(name);
+  }
+
   /** Waits for the disk to have the sections that were placed or written. */
   settleSections(): void {
     for (const file of this.#unsettled) {
@@ -263,9 +280,9 @@ export class SnapshotStore {
   }
 
   #sizeError({ name, bytes }: ManifestSection): string | undefined {
-    const size = this.#deltas.has(name)
-      ? this.#deltas.head(name)?.bytes
-      : statSync(this.#sectionPath(name), { throwIfNoEntry: false })?.size;
+    // Another process may have written it whole since the folder was looked through.
+    const made = this.#deltas.has(name) ? this.#deltas.head(name)?.bytes : undefined;
+    const size = made ?? statSync(this.#sectionPath(name), { throwIfNoEntry: false })?.size;
     if (size === undefined) return `Section ${name} is not there`;
     return size === bytes ? undefined : `Section ${name} has ${size} bytes, expected ${bytes}`;
   }
@@ -274,6 +291,8 @@ export class SnapshotStore {
     if (this.#deltas.has(name)) {
       const made = this.readSection(name);
       if (typeof made === "string") return made;
+      if (made.byteLength !== target.length)
+        return `it has ${made.byteLength} bytes, expected ${target.length}`;
       target.set(new Uint8Array(made));
       return undefined;
     }
@@ -310,9 +329,19 @@ export class SnapshotStore {
       : this.#read(manifest);
   }
 
-  /** Bytes of one section, as they are on disk. */
+  /** Bytes of one section, as they are on disk, to which another process may write: whole in place of what makes it, or the other way. */
   readSection(name: string): SharedArrayBuffer | string {
-    if (this.#deltas.has(name)) return this.#deltas.read(name, (base) => this.readSection(base));
+    const isMade = this.#deltas.has(name);
+    const found = isMade ? this.#readMade(name) : this.#readWhole(name);
+    if (typeof found !== "string" || this.#deltas.look(name) === isMade) return found;
+    return isMade ? this.#readWhole(name) : this.#readMade(name);
+  }
+
+  #readMade(name: string): SharedArrayBuffer | string {
+    return this.#deltas.read(name, (base) => this.readSection(base));
+  }
+
+  #readWhole(name: string): SharedArrayBuffer | string {
     let handle: number | undefined;
     try {
       handle = openSync(this.#sectionPath(name), "r");
@@ -329,7 +358,11 @@ export class SnapshotStore {
 
   /** The same without holding up whoever calls: the disk is waited for elsewhere. */
   async readSectionAsync(name: string): Promise<SharedArrayBuffer | string> {
-    if (this.#deltas.has(name)) return this.readSection(name);
+    const found = this.#deltas.has(name) ? "it is made of another" : await this.#readLater(name);
+    return typeof found === "string" ? this.readSection(name) : found;
+  }
+
+  async #readLater(name: string): Promise<SharedArrayBuffer | string> {
     let handle: FileHandle | undefined;
     try {
       handle = await open(this.#sectionPath(name), "r");
