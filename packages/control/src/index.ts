@@ -125,3 +125,5 @@ export type {
   SimulatedTransition,
   SimulationReport,
 } from "./simulate/report.ts";
+export { placeCells, simulatedPage, simulatedPicture } from "./simulate/simulated-picture.ts";
+export { timeText } from "./simulate/course-picture.ts";
