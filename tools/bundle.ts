@@ -2,9 +2,9 @@
 
 // `npm run bundle [-- FOLDER]`: the command as it is installed. A checkout runs its own files, some 900 of them, each of which Node.js
 // finds, reads and checks at every start: 0.4 s of CPU for the process and 0.1 s for each of its threads, of which a bundle leaves a
-// third. What it holds besides: the add-on, where it is built, and the data sets that come with it.
+// third. What it holds besides: the add-on, where it is built, the data sets and the scenarios that come with it.
 //
-//   FOLDER/app/main.js, a file for each thread and child, chunks that they share      FOLDER/build/meridian.node, FOLDER/node_modules
+//   FOLDER/app/main.js, a file for each thread and child, chunks that they share      FOLDER/build/meridian.node, FOLDER/node_modules, FOLDER/deploy
 
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -131,6 +131,8 @@ await esbuild.build({
 cpSync(join(root, "apps/meridian/package.json"), join(folder, "package.json"));
 const addon = join(root, "native/build/meridian.node");
 if (existsSync(addon)) cpSync(addon, join(folder, "build/meridian.node"));
+const scenarios = "deploy/examples/simulate";
+cpSync(join(root, scenarios), join(folder, scenarios), { recursive: true });
 const require = createRequire(join(root, "packages/control/package.json"));
 for (const name of dataPackages) {
   const from = dirname(require.resolve(`${name}/package.json`));

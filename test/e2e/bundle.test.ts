@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { allClients, ask } from "./ask.ts";
 import { plainDocuments } from "./documents.ts";
-import { ServerProcess, freePort, temporaryFolder } from "./process.ts";
+import { ServerProcess, freePort, runProgram, temporaryFolder } from "./process.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -17,6 +17,9 @@ test("a bundle compiles, answers, keeps what it served, and answers that again",
   const folder = temporaryFolder(t);
   const bundle = join(folder, "bundle");
   execFileSync(process.execPath, [join(root, "tools/bundle.ts"), bundle], { stdio: "pipe" });
+  // What comes with it is found, too.
+  const played = await runProgram(join(bundle, "app/main.js"), ["simulate", "one-endpoint-dies"]);
+  assert.deepEqual([played.code, played.stderr], [0, ""]);
   const files = join(folder, "zone.yaml");
   writeFileSync(files, plainDocuments("192.0.2.1"));
   const port = await freePort();

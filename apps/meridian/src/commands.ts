@@ -17,6 +17,7 @@ import { recoveryCommands } from "./recovery-commands.ts";
 import { rolloutCommands } from "./rollout-commands.ts";
 import { routingCommands } from "./routing-commands.ts";
 import { serverCommands } from "./server-commands.ts";
+import { simulateCommands } from "./simulate-commands.ts";
 import { storageCommands } from "./storage-commands.ts";
 import { zoneCommands } from "./zone-commands.ts";
 
@@ -269,4 +270,5 @@ export const commands: readonly CommandDefinition[] = [
     run: async (input) => (await import("./commands/quickstart.ts")).quickstart(input),
   },
   ...documentCommands,
+  ...simulateCommands,
 ];

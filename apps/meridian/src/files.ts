@@ -43,7 +43,8 @@ export function formatColouredProblem(problem: Problem): string {
   return colourWords(formatProblem(problem), hasColours());
 }
 
-function readFile(path: string): Uint8Array | undefined {
+/** The bytes of a file that documents name; undefined where it cannot be read. */
+export function readFile(path: string): Uint8Array | undefined {
   try {
     return readFileSync(path);
   } catch {

@@ -269,6 +269,7 @@ const others = [
     "context set",
     "context use",
     "context list",
+    "simulate",
   ],
   ...["doctor", "zone import", "zone export", "zone diff", "zone check"],
   ...["store backup", "store restore", "store migrate", "store compact", "store verify", "watch"],
