@@ -38,7 +38,7 @@ import {
 import { answersDigest, compareAnswers, objectionTo } from "../answer-comparison.ts";
 import type { EdgeLogger } from "../edge-logger.ts";
 import type { SnapshotMessage } from "../handler.ts";
-import type { EdgeState, RestoredPair } from "./edge-state.ts";
+import type { EdgeState, RestoredPair, SectionInMemory } from "./edge-state.ts";
 import { AnsweredMoves } from "./answered-moves.ts";
 import { OverlayMirror } from "./overlay-mirror.ts";
 import { restoredSlots } from "./restored-slots.ts";
@@ -402,7 +402,11 @@ export class EdgeReplica {
       this.#options.onChecked?.({ epoch, revision, isGood: false, reason: wrong });
       return;
     }
-    this.#sync(this.acknowledgement, this.#options.state.keep(manifest));
+    const inMemory: SectionInMemory = (name) => {
+      const section = loaded.pack.section(name);
+      return section === undefined ? undefined : new Uint8Array(section.copy());
+    };
+    this.#sync(this.acknowledgement, this.#options.state.keep(manifest, inMemory));
     this.#serve(manifest, loaded, { epoch, revision, sequence, slots }, start);
     if (stage !== undefined)
       this.#options.onChecked?.({ epoch, revision, isGood: true, reason: "" });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The pair (snapshot, overlay) of an edge on disk, in the files that `meridian up` keeps. A disk that cannot be written is told of and
-// does not end the answers.
+// does not end the answers; what it did not take is tried again until it does or something newer is to be kept.
 
 import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -39,6 +39,8 @@ const REFRESH_MS = 60_000;
 const PRUNE_MS = 2000;
 /** So long after the first of them all the same. */
 const PRUNE_MS_MAX = 10_000;
+/** What the disk did not take is tried again so long after. */
+const RETRY_MS = 5000;
 /** Verdicts older than this are unknown after a start. */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
 const OVERLAY_FILE = "overlay.bin";
@@ -53,6 +55,9 @@ export interface RestoredPair {
   /** Whether its verdicts are too old to be believed. */
   readonly isOld: boolean;
 }
+
+/** Bytes of a section that is in memory, by name. */
+export type SectionInMemory = (name: string) => Uint8Array | undefined;
 
 export class EdgeState {
   readonly store: SnapshotStore;
@@ -70,6 +75,9 @@ export class EdgeState {
   #nextSaveMs = SAVE_CARRIED_MS;
   /** The newest one counts. */
   #saves = 0;
+  #keepTimer: NodeJS.Timeout | undefined;
+  /** It has been told that the overlay cannot be kept. */
+  #isOverlayFailing = false;
   #pruneTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
   /** The first revision that was kept since then, of `performance.now()`. */
@@ -136,15 +144,44 @@ export class EdgeState {
     });
   }
 
-  /** A process that starts serves this revision from now on. Resolves when a loss of power takes it no more, or the disk has failed. */
-  async keep(manifest: Manifest): Promise<void> {
+  /**
+   * A process that starts serves this revision from now on. Resolves when a loss of power takes it no more, or the disk has failed: then it
+   * is tried again.
+   */
+  async keep(manifest: Manifest, inMemory: SectionInMemory): Promise<void> {
+    clearTimeout(this.#keepTimer);
     const what = `revision ${manifest.revision}`;
-    const isPlaced = this.#try(what, () => this.store.place(manifest));
+    const isPlaced = this.#try(what, () => this.#place(manifest, inMemory));
+    if (!isPlaced) this.#keepLater(manifest, inMemory);
     this.#gathered.clear();
     const named = new Set(manifest.sections.map(({ name }) => name));
     for (const name of this.#deltas.keys()) if (!named.has(name)) this.#deltas.delete(name);
     this.#pruneSoon(isPlaced ? PRUNE_MS : 0);
     if (isPlaced) await this.#settled(what, this.store.settle());
+  }
+
+  /** Sections that came with an earlier revision, and that the disk did not take then, are still in memory. */
+  #place(manifest: Manifest, inMemory: SectionInMemory): void {
+    for (const { name } of manifest.sections) {
+      const bytes = this.store.mayHave(name) ? undefined : inMemory(name);
+      if (bytes !== undefined) this.store.placeSection(name, bytes);
+    }
+    this.store.place(manifest);
+  }
+
+  /** In silence: that it could not be kept has been told. */
+  #keepLater(manifest: Manifest, inMemory: SectionInMemory): void {
+    this.#keepTimer = setTimeout(() => {
+      try {
+        this.#place(manifest, inMemory);
+      } catch {
+        this.#keepLater(manifest, inMemory);
+        return;
+      }
+      const { revision } = manifest;
+      this.#logger.info("The state folder has the revision after all", { revision });
+      void this.#settled(`revision ${revision}`, this.store.settle());
+    }, RETRY_MS).unref();
   }
 
   /** Resolves when the revision that was loaded is on disk as well: the process before may have ended before it was. */
@@ -239,6 +276,7 @@ export class EdgeState {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#keepTimer);
     clearTimeout(this.#pruneTimer);
     this.flush();
     this.links.close();
@@ -252,12 +290,17 @@ export class EdgeState {
     const save = ++this.#saves;
     this.#isSaving = true;
     this.#nextSaveMs = SAVE_CARRIED_MS;
-    await this.#settled(
-      "the overlay",
-      replaceDurably(this.#overlayPath, bytes, () => save === this.#saves),
-    );
+    try {
+      await replaceDurably(this.#overlayPath, bytes, () => save === this.#saves);
+      this.#isOverlayFailing = false;
+    } catch (error) {
+      if (!this.#isOverlayFailing) this.#failed("the overlay", error);
+      this.#isOverlayFailing = true;
+      this.#isStale = true;
+      this.#nextSaveMs = RETRY_MS;
+    }
     this.#isSaving = false;
-    if (this.#isStale) this.#touch(this.#nextSaveMs);
+    if (this.#isStale && !this.#isClosed) this.#touch(this.#nextSaveMs);
   }
 
   #save(): void {

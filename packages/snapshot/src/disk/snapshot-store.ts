@@ -33,14 +33,7 @@ import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
 import { DeltaFiles } from "./delta-files.ts";
-import {
-  replaceDurably,
-  syncFile,
-  syncPath,
-  writeDurably,
-  writeSynced,
-  writeUnsynced,
-} from "./state-dir.ts";
+import { replaceDurably, syncFile, syncPath, writeSynced, writeUnsynced } from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
 export interface StoredRevision {
@@ -58,6 +51,8 @@ export interface SectionSource {
 
 /** Manifests that are kept: the newest and the two before. */
 const MANIFEST_NAMES = ["manifest.json", "manifest.1.json", "manifest.2.json"] as const;
+/** The one that is about to be the newest. */
+const NEXT_MANIFEST = "manifest.next.json";
 /** How long, and how much of, older revisions are kept for explain (design §10). */
 const HISTORY_MS_MAX = 7 * 24 * 3_600_000;
 const HISTORY_BYTES_MAX = 2 * 1024 ** 3;
@@ -135,8 +130,10 @@ export class SnapshotStore {
   keep(manifest: Manifest): void {
     this.#refuseMissing(manifest);
     this.settleSections();
+    const next = this.#path(NEXT_MANIFEST);
+    writeSynced(next, encodeManifest(manifest), `${next}.new`);
     this.#rotate();
-    writeDurably(this.#path(MANIFEST_NAMES[0]), encodeManifest(manifest));
+    syncPath(this.#folder);
     this.#remember(manifest);
   }
 
@@ -188,8 +185,8 @@ export class SnapshotStore {
    */
   place(manifest: Manifest): void {
     this.#refuseMissing(manifest);
+    writeUnsynced(this.#path(NEXT_MANIFEST), encodeManifest(manifest));
     this.#rotate();
-    writeUnsynced(this.#path(MANIFEST_NAMES[0]), encodeManifest(manifest));
     this.#remember(manifest);
   }
 
@@ -416,11 +413,13 @@ export class SnapshotStore {
     return { epoch, revision, seed, sections };
   }
 
+  /** The next manifest is the newest: it was written first, so that a full disk does not drive out those that are there. */
   #rotate(): void {
     for (let index = MANIFEST_NAMES.length - 1; index > 0; index--) {
       const from = this.#path(MANIFEST_NAMES[index - 1] ?? "");
       if (existsSync(from)) renameSync(from, this.#path(MANIFEST_NAMES[index] ?? ""));
     }
+    renameSync(this.#path(NEXT_MANIFEST), this.#path(MANIFEST_NAMES[0]));
   }
 
   /** Removes what no kept revision names, apart from the sections `alsoKept`; `served` are older revisions that somebody still serves. */
