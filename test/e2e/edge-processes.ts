@@ -24,12 +24,20 @@ const LOG_MS_MAX = 15_000;
 export class PlaneProcess {
   readonly stateDir: string;
   readonly #arguments: readonly string[];
+  readonly #inside: readonly string[];
   #child: ChildProcess | undefined;
   #log = "";
 
-  constructor(t: TestContext, stateDir: string, given: readonly string[]) {
+  /** `inside` begins the command: where another program is to start it. */
+  constructor(
+    t: TestContext,
+    stateDir: string,
+    given: readonly string[],
+    inside: readonly string[] = [],
+  ) {
     this.stateDir = stateDir;
     this.#arguments = [...given, "--state", stateDir];
+    this.#inside = inside;
     t.after(() => this.kill());
   }
 
@@ -53,7 +61,8 @@ export class PlaneProcess {
 
   /** Starts a process and waits for a line of its log. */
   async start(line: RegExp, more: readonly string[] = []): Promise<void> {
-    const child = spawn(process.execPath, [program, ...this.#arguments, ...more], {
+    const [command, ...words] = [...this.#inside, process.execPath];
+    const child = spawn(command, [...words, program, ...this.#arguments, ...more], {
       stdio: ["ignore", "inherit", "pipe"],
     });
     this.#log = "";

@@ -8,30 +8,23 @@ import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  BADSIG,
-  EdnsOptionCode,
-  ExtendedError,
-  Opcode,
-  RRClass,
-  RRType,
-  Rcode,
-  TsigSession,
-  decodeMessage,
-  encodeMessage,
-  findOption,
-  makeQuery,
-  parseEde,
-  parseRdataText,
-  readTsig,
-  rcodeToText,
-  type Message,
-  type ResourceRecord,
-  type TsigKey,
-} from "@meridian/dns";
-import { tcpClient, udpClient, type DnsClient } from "../conformance/dns-client.ts";
+import { BADSIG, ExtendedError, RRType, Rcode, rcodeToText, readTsig } from "@meridian/dns";
+import { tcpClient, udpClient } from "../conformance/dns-client.ts";
 import { wire } from "../conformance/test-server.ts";
 import { needs } from "../needs.ts";
+import {
+  absent,
+  answersOf,
+  askFor,
+  edeOf,
+  key,
+  present,
+  remove,
+  secret,
+  signed,
+  txt,
+  update,
+} from "./dynamic-update.ts";
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { busyFactor, freePort, meridian, temporaryFolder, until } from "./process.ts";
 
@@ -39,12 +32,6 @@ const SERVED_MS_MAX = 20_000;
 /** Updates that are acknowledged before control is killed. */
 const KILLED_AFTER = 8;
 const UPDATES_MAX = 100;
-const secret = "dGhpcnR5LXR3byBieXRlcyBvZiBhIHNlY3JldCBrZXk=";
-const key: TsigKey = {
-  name: wire("ddns.example."),
-  algorithm: "hmac-sha256",
-  secret: Buffer.from(secret, "base64"),
-};
 const documents = `
 apiVersion: meridian.dev/v1alpha1
 kind: Zone
@@ -243,72 +230,6 @@ test("updates are done by control, acknowledged when the store has them", { skip
   for (const name of acknowledged) assert.ok(await isServed(name, RRType.TXT), name);
   assert.deepEqual(await answersOf(udp, "cut.example.org.", RRType.TXT), []);
 });
-
-interface UpdateParts {
-  readonly origin?: string;
-  readonly prerequisites?: readonly ResourceRecord[];
-  readonly updates?: readonly ResourceRecord[];
-}
-
-function update({
-  origin = "example.org.",
-  prerequisites = [],
-  updates = [],
-}: UpdateParts): Uint8Array {
-  const question = makeQuery(wire(origin), RRType.SOA, { edns: {} });
-  return encodeMessage({
-    ...question,
-    opcode: Opcode.UPDATE,
-    answer: prerequisites,
-    authority: updates,
-  });
-}
-
-function signed(
-  packet: Uint8Array,
-  by: TsigKey = key,
-  nowSeconds: number = Math.floor(Date.now() / 1000),
-): Uint8Array {
-  return new TsigSession(by).sign(packet, nowSeconds);
-}
-
-async function askFor(client: DnsClient, packet: Uint8Array): Promise<Message> {
-  const message = decodeMessage(await client.ask(packet));
-  assert.ok(!("error" in message));
-  return message;
-}
-
-async function answersOf(client: DnsClient, name: string, type: number): Promise<Uint8Array[]> {
-  const { answer } = await askFor(client, encodeMessage(makeQuery(wire(name), type)));
-  return answer.map(({ rdata }) => rdata);
-}
-
-function edeOf({ edns }: Message): ReturnType<typeof parseEde> {
-  const option = findOption(edns?.options ?? [], EdnsOptionCode.EXTENDED_ERROR);
-  return option === undefined ? undefined : parseEde(option.data);
-}
-
-function txt(name: string): ResourceRecord {
-  const parsed = parseRdataText(RRType.TXT, '"here"');
-  assert.ok("rdata" in parsed);
-  return { owner: wire(name), type: RRType.TXT, class: RRClass.IN, ttl: 60, rdata: parsed.rdata };
-}
-
-function empty(name: string, type: number, rrClass: number): ResourceRecord {
-  return { owner: wire(name), type, class: rrClass, ttl: 0, rdata: new Uint8Array(0) };
-}
-
-function present(name: string, type: number): ResourceRecord {
-  return empty(name, type, RRClass.ANY);
-}
-
-function absent(name: string): ResourceRecord {
-  return empty(name, 255, RRClass.NONE);
-}
-
-function remove(name: string): ResourceRecord {
-  return empty(name, 255, RRClass.ANY);
-}
 
 /** Runs a program that sends updates. */
 async function tool(

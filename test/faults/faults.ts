@@ -2,9 +2,10 @@
 
 // What can happen to a cluster: each fault is done, lasts for a while, and is taken back.
 
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Pcg32 } from "@meridian/core";
+import { fill } from "../e2e/small-disk.ts";
 import type { Cluster, Member } from "./cluster.ts";
 import type { Hindrance } from "./judgement.ts";
 import type { Lab } from "./lab.ts";
@@ -158,15 +159,6 @@ async function killAll(victims: readonly Member[]): Promise<Begun> {
 function touching(victims: readonly Member[]): Omit<Begun, "undo"> {
   const hindered = victims.filter(({ role }) => role === "edge");
   return { hindered, isTakeover: hindered.length === 0 };
-}
-
-function fill(path: string): void {
-  for (let bytes = 1 << 20; bytes >= 1 << 10; bytes >>>= 1)
-    try {
-      for (;;) writeFileSync(path, Buffer.alloc(bytes), { flag: "a" });
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
-    }
 }
 
 function oneOf<Value>(values: readonly Value[], random: Pcg32): Value {
