@@ -19,6 +19,7 @@ import {
   type Logger,
   type RoutingControls,
   type StateDocuments,
+  type WeightOverrides,
 } from "@meridian/control";
 
 /** How often it is looked whether edges have a change. */
@@ -31,6 +32,7 @@ export interface RecoveryScene {
   readonly embedded: Embedded;
   readonly state: StateDocuments;
   readonly routing: RoutingControls;
+  readonly weights: WeightOverrides;
   /** Whether shifts are in a store that several controls share. */
   readonly isShared: boolean;
   readonly leading: () => Leading;
@@ -51,18 +53,18 @@ export class Recovery {
   readonly #evaluations: PlanEvaluations;
 
   constructor(scene: RecoveryScene) {
-    const { embedded, state, routing, isShared, leading, name, gate, logger } = scene;
+    const { embedded, state, routing, weights, isShared, leading, name, gate, logger } = scene;
     const secrets = new Secrets(scene.secretsFolder, process.env);
     const traffic = new ServedTraffic(embedded);
     const documents = (): DocumentSet => state.documents;
-    const common = { traffic, secrets, documents, logger, nowMs: Date.now };
+    const common = { traffic, secrets, weights, documents, logger, nowMs: Date.now };
     const evaluations = new PlanEvaluations({
       ...common,
       served: () => `${embedded.epoch} ${embedded.revision}`,
     });
     this.#evaluations = evaluations;
     this.runs = new RecoveryRuns({
-      ...{ state, routing, traffic, leading, name, gate, logger },
+      ...{ state, routing, weights, traffic, leading, name, gate, logger },
       shifts: {
         list: () => embedded.shifts(),
         change: (put, ended) => embedded.changeShifts(put, ended),
@@ -95,10 +97,11 @@ export class Recovery {
 
 /** Resolves when what the store says now is answered here and at the edges that follow this control. */
 async function propagated(
-  { embedded, gateway, answersItself }: RecoveryScene,
+  { embedded, weights, gateway, answersItself }: RecoveryScene,
   signal: AbortSignal,
 ): Promise<AnsweringEdges> {
   await embedded.followShifts("a recovery plan moved traffic");
+  await weights.look();
   const { revision, sequence } = embedded;
   if (answersItself) return new Map([[ITSELF, 0]]);
   for (;;) {

@@ -184,6 +184,7 @@ export class Server {
       embedded: this.embedded,
       state: this.#state,
       routing: this.#routing,
+      weights: this.#weights,
       isShared: options.store !== undefined,
       leading: () => this.#leading(),
       gateway: () => this.#gateway,

@@ -115,7 +115,7 @@ async function running(context: TestContext): Promise<Ask> {
       ...{ logger: silent, nowMs: Date.now },
     }),
     routing,
-    recovery: makeRecoveryRuns(embedded, service, routing, folder),
+    recovery: makeRecoveryRuns({ embedded, documents: service, routing, weights, folder }),
     documentStore: () => store,
     refusals: new RefusalLog(join(folder, "audit")),
     consistencyKey: () => consistencyKey(folder),

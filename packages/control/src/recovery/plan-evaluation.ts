@@ -9,6 +9,8 @@ import type { RecoveryPlanDocument, RecoveryStep } from "@meridian/model";
 import type { DocumentSet } from "../documents/document-set.ts";
 import type { Logger } from "../embedded-options.ts";
 import type { Secrets } from "../secrets/secrets.ts";
+import type { WeightOverrides } from "../weights/weight-overrides.ts";
+import { weightsProblem } from "./weights-step.ts";
 import { TenantLooks } from "../tenant-looks.ts";
 import { findObject } from "./kubernetes-step.ts";
 import { allPlans, plansOf } from "./recovery-documents.ts";
@@ -31,6 +33,7 @@ export interface PlanEvaluationsOptions {
   /** Names what is served; another one has plans looked at anew. */
   readonly served: () => string;
   readonly traffic: ServedTraffic;
+  readonly weights: WeightOverrides;
   readonly secrets: Secrets;
   readonly logger: Logger;
   readonly nowMs: () => number;
@@ -87,11 +90,12 @@ export class PlanEvaluations {
   }
 
   async #lookAt(namespace: string): Promise<void> {
-    const { documents, served, nowMs } = this.#options;
+    const { documents, served, weights, nowMs } = this.#options;
     const set = documents();
     const plans = [...plansOf(set, namespace).values()];
     const known = this.#found.get(namespace);
-    const print = hash("sha256", JSON.stringify([served(), plans]));
+    const held = weights.all().map(({ policy, node, owner }) => [policy, node, owner]);
+    const print = hash("sha256", JSON.stringify([served(), held, plans]));
     const atMs = nowMs();
     if (plans.length === 0) this.#found.delete(namespace);
     else if (known?.print !== print || atMs - known.atMs >= AGAIN_MS) {
@@ -124,6 +128,8 @@ export class PlanEvaluations {
       const target = what.shift?.target ?? what.endShift?.target ?? what.waitForHealth?.target;
       if (target !== undefined && traffic.health(target).total === 0)
         add("error", step, `${target} has no endpoint`);
+      const weights = weightsProblem(what, namespace, this.#options);
+      if (weights !== undefined) add("error", step, weights);
       if (what.webhook !== undefined && what.webhook.signingKey === undefined)
         add("warning", step, "the webhook is not signed");
       for (const problem of await this.#credentials(namespace, what)) add("error", step, problem);

@@ -179,6 +179,7 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   const common = {
     documents: () => api.documents.documents,
     ...{ traffic: new ServedTraffic(api.embedded), secrets: new Secrets(api.folder, {}) },
+    weights: api.weights,
     logger: silent,
     nowMs: () => nowMs,
   };
@@ -228,6 +229,27 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   assert.deepEqual(errors, [
     { severity: "error", step: "t", message: "pool/default/none has no endpoint" },
   ]);
+});
+
+test("a step whose target is gone stops the run with the reason, and answers stay as they are", async (t) => {
+  const api = await ApiFixture.start(t, files);
+  const steps = {
+    drain: { shift: { target: "endpoint/default/eu/gone" } },
+    off: { controls: { states: { eu: "Off" } } },
+  };
+  const body = [...controls, plan("gone", ["drain", "off"], steps)];
+  assert.equal((await api.local("POST", "/v1/apply", { body })).status, 200);
+  const run = { plan: "gone", reason: "test" };
+  assert.equal((await api.local("POST", "/v1/recoveryruns", { body: run })).status, 200);
+  for (;;) {
+    const { text } = await api.local("GET", "/v1/recoveryreport?run=gone");
+    if (/"state":"running".+"steps"/.test(text)) continue;
+    assert.match(text, /"state":"paused"/);
+    assert.match(text, /"detail":"endpoint\/default\/eu\/gone has no endpoint"/);
+    break;
+  }
+  assert.equal((await api.local("GET", "/v1/shifts")).text.includes('"id"'), false);
+  assert.match((await api.local("GET", "/v1/explain?name=www.example.org")).text, /192\.0\.2\.1/);
 });
 
 test("plans are run, changed and written by those alone who may", async (t) => {

@@ -97,7 +97,13 @@ function refuseOthers(name: string, plans: KnownPlans, caller: Caller): void {
     caller.may("run", accessTargetOf({ ...key, name: plan }, plans.get(plan)));
   if (Object.keys(document.spec.triggers).length > 0 && !mayRun(name))
     throw denied(caller, "have triggers run", key);
-  for (const { controls, shift, endShift, plan } of Object.values(document.spec.steps)) {
+  for (const { controls, shift, endShift, weights, plan } of Object.values(document.spec.steps)) {
+    if (weights !== undefined && !caller.may("apply", { kind: "TrafficPolicy", namespace }))
+      throw denied(
+        caller,
+        `change weights of TrafficPolicy/${namespace}/${weights.policy} by`,
+        key,
+      );
     if (plan !== undefined && !mayRun(plan.name))
       throw denied(caller, `run RecoveryPlan/${namespace}/${plan.name} by`, key);
     if (controls !== undefined && !caller.may("set", { kind: "RoutingControl", namespace }))

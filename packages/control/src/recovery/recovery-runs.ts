@@ -32,7 +32,9 @@ import { stepsOfPlan } from "./run-steps.ts";
 import { conflictOf, touchesOf } from "./run-touches.ts";
 import type { ServedTraffic } from "./served-traffic.ts";
 import { StepsUnderWay } from "./steps-under-way.ts";
-import { StoreSteps, type ShiftPlace } from "./store-steps.ts";
+import { StoreSteps, type ShiftPlace, type StoreEffect } from "./store-steps.ts";
+import type { WeightOverrides } from "../weights/weight-overrides.ts";
+import { weightsHolder } from "./weights-step.ts";
 import type { RoutingControls } from "../routing/routing-controls.ts";
 
 /** Times a change is decided anew because another writer was first. */
@@ -49,6 +51,7 @@ export interface RecoveryRunsOptions {
   readonly state: StateDocuments;
   readonly routing: RoutingControls;
   readonly shifts: ShiftPlace;
+  readonly weights: WeightOverrides;
   readonly traffic: ServedTraffic;
   readonly work: OutsideWork;
   /** undefined where another control leads. */
@@ -108,7 +111,7 @@ export class RecoveryRuns {
 
   constructor(options: RecoveryRunsOptions) {
     this.#options = options;
-    this.#storeSteps = new StoreSteps(options.routing, options.shifts);
+    this.#storeSteps = new StoreSteps(options.routing, options.shifts, options);
     this.#steps = new StepsUnderWay(options.work, () => this.look());
     this.#measures = new RunMeasures({ ...options, onMark: () => this.look() });
   }
@@ -210,7 +213,7 @@ export class RecoveryRuns {
       // What is decided by now; what asks change policies takes its time.
       const head = this.#head;
       const run = this.#newRun(request, caller);
-      const conflict = conflictOf(run, this.runs());
+      const conflict = conflictOf(run, this.runs()) ?? this.#heldWeights(run);
       if (conflict !== undefined) {
         const message = `Cannot run RecoveryPlan/${namespace}/${plan}: ${conflict}`;
         const about = { plan: `${namespace}/${plan}`, message };
@@ -305,6 +308,13 @@ export class RecoveryRuns {
     return { ...run, touches: touchesOf(run, documents, this.#options.traffic) };
   }
 
+  /** Who else holds weights that a step is to change. */
+  #heldWeights({ namespace, steps }: RecoveryRun): string | undefined {
+    return steps
+      .map(({ what }) => weightsHolder(what, namespace, this.#options.weights))
+      .find((holder) => holder !== undefined);
+  }
+
   /** Older runs of the plan than are kept, and their marks. */
   #pruned(run: RecoveryRun): StateWrite[] {
     const old = this.runs()
@@ -378,14 +388,11 @@ export class RecoveryRuns {
     const told = this.#steps.outcomesOf(runName(before));
     let next = advance(before, told.outcomes, nowMs);
     let writes: readonly StateWrite[] = [];
-    // One at a time: two of them may write the same.
-    const inStore = next.work.find((at) => isStoreStep(next, at));
-    const step = inStore === undefined ? undefined : next.run.steps[inStore];
-    if (inStore !== undefined && step !== undefined) {
-      const effect = this.#storeSteps.effect(next.run, step);
+    const { effect, dueAtMs } = this.#storeEffect(next, nowMs);
+    if (effect !== undefined) {
       await effect.before?.();
       writes = effect.writes;
-      next = advance(next.run, new Map([[inStore, effect.outcome]]), this.#options.nowMs());
+      next = advance(next.run, new Map([[effect.at, effect.outcome]]), this.#options.nowMs());
     }
     const run = this.#measures.measured(next.run, nowMs);
     if (run !== before) {
@@ -394,14 +401,30 @@ export class RecoveryRuns {
         who: { subject: run.actor },
         steps: changedSteps(before, run),
       };
-      const effect = writes.length > 0 ? { writes, head } : {};
-      await this.#commit(run, revision, effect, about, leading.lease);
+      const decided = writes.length > 0 ? { writes, head } : {};
+      await this.#commit(run, revision, decided, about, leading.lease);
     }
     told.taken();
     this.#steps.follow(run, next.work);
-    const isMore = next.work.some((at) => isStoreStep(next, at));
-    const leftMs = (next.wakeAtMs ?? Infinity) - this.#options.nowMs();
+    const isMore = effect !== undefined && next.work.some((at) => isStoreStep(next, at));
+    const leftMs = Math.min(next.wakeAtMs ?? Infinity, dueAtMs) - this.#options.nowMs();
     return isMore ? 0 : Math.max(0, Math.min(BUSY_MS, leftMs));
+  }
+
+  /** What the first step does to the store that has something to do there now: one at a time, as two of them may write the same. */
+  #storeEffect(
+    { run, work }: Advance,
+    nowMs: number,
+  ): { readonly effect?: StoreEffect & { readonly at: number }; readonly dueAtMs: number } {
+    let dueAtMs = Infinity;
+    for (const at of work) {
+      const step = run.steps[at];
+      if (step === undefined || !StoreSteps.has(step)) continue;
+      const effect = this.#storeSteps.effect(run, step, nowMs);
+      if (effect.dueAtMs === undefined) return { effect: { ...effect, at }, dueAtMs };
+      dueAtMs = Math.min(dueAtMs, effect.dueAtMs);
+    }
+    return { dueAtMs };
   }
 
   #revisionOf(run: RecoveryRun): number {

@@ -10,6 +10,7 @@
 import { parseDuration } from "@meridian/core";
 import { stepKindOf } from "@meridian/model";
 import {
+  RAMP,
   UNDO_FAILED,
   withEvent,
   withStep,
@@ -38,12 +39,13 @@ export interface Advance {
 }
 
 /** Kinds that move traffic. */
-const moving: ReadonlySet<string> = new Set(["controls", "shift", "endShift"]);
+const moving: ReadonlySet<string> = new Set(["controls", "shift", "endShift", "weights"]);
 /** Kinds that a roll-back undoes. */
 const undoable: ReadonlySet<string> = new Set([
   "controls",
   "shift",
   "endShift",
+  "weights",
   "webhook",
   "kubernetes",
 ]);
@@ -180,8 +182,13 @@ function undoNext(run: RecoveryRun, nowMs: number): RecoveryRun {
   });
 }
 
-/** Of a step that failed or was cut off nobody knows how far it came. */
+/** Of a step that failed or was cut off nobody knows how far it came; of a ramp it is known. */
 function isLeftToUndo(step: RunStep): boolean {
-  const mayHaveDone = step.state === "done" || (step.state === "failed" && !isMoving(step));
+  const { state, memo } = step;
+  const isPartly = memo[RAMP] !== undefined && memo[UNDO_FAILED] === undefined;
+  const mayHaveDone =
+    state === "done" ||
+    (state === "failed" && (isPartly || !isMoving(step))) ||
+    (state === "skipped" && isPartly);
   return mayHaveDone && isUndoable(step);
 }

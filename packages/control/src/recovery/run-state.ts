@@ -27,6 +27,9 @@ export type StepMemo = Readonly<Record<string, string>>;
 /** What is remembered of a step that a roll-back could not undo: why. */
 export const UNDO_FAILED = "undoFailed";
 
+/** Under which a step that changes weights remembers how far its ramp is. */
+export const RAMP = "ramp";
+
 export interface RunStep {
   /** Unique in the run: `STEP`, or `STEP/INNER` of a child plan. */
   readonly name: string;

@@ -29,6 +29,8 @@ export function touchesOf(
       const known = controls.find(({ document }) => document.metadata.name === name);
       for (const each of known?.document.spec.targets ?? []) target(each);
     }
+    if (what.weights !== undefined)
+      touches.add(`TrafficPolicy/${namespace}/${what.weights.policy}/${what.weights.node}`);
     if (what.kubernetes !== undefined) {
       const { namespace: inside, resource, name } = what.kubernetes;
       touches.add(`kubernetes/${inside}/${resource}/${name}`);

@@ -16,6 +16,7 @@ import {
 import { slotState } from "@meridian/snapshot/surface";
 import type { Embedded } from "../embedded.ts";
 import { shiftReaches } from "../shift-effects.ts";
+import { branchTarget } from "../weights/weight-overrides.ts";
 
 /** How many endpoints there are of a target, and of what health; those without a check count as healthy. */
 export interface TargetHealth {
@@ -36,6 +37,20 @@ export class ServedTraffic {
   /** Whether there is anything to look at. */
   get isServed(): boolean {
     return this.#served.model !== undefined && this.#served.world !== undefined;
+  }
+
+  /** What the branches of a weighted or sticky node weigh by their document, by where they lead (`branchTarget`); a text says why there are none. */
+  weightedBranches(policy: string, node: string): ReadonlyMap<string, number> | string {
+    const document = this.#served.model?.policies.get(policy);
+    if (document === undefined) return `there is no TrafficPolicy ${policy}`;
+    const { nodes } = document.spec;
+    const found = Object.hasOwn(nodes, node) ? nodes[node] : undefined;
+    if (found === undefined) return `TrafficPolicy ${policy} has no node ${node}`;
+    const branches = found.weighted?.branches ?? found.sticky?.branches;
+    if (branches === undefined)
+      return `node ${node} of TrafficPolicy ${policy} is neither weighted nor sticky`;
+    const { namespace } = document.metadata;
+    return new Map(branches.map((each) => [branchTarget(namespace, each), each.weight]));
   }
 
   /** Keys of the endpoints of `site/NAME`, `pool/NS/NAME` or `endpoint/NS/POOL/NAME`; none while nothing is served. */

@@ -3,7 +3,7 @@
 // Steps whose effect lies in the store: it is committed together with the mark that the step is done, so that it is there once, whoever dies.
 
 import { MeridianError, parseDuration, reasonOf } from "@meridian/core";
-import { limits } from "@meridian/model";
+import { limits, stepKindOf, type StepKind } from "@meridian/model";
 import { Caller } from "../access/caller.ts";
 import type { ControlState } from "../routing/control-change.ts";
 import type { RoutingControls } from "../routing/routing-controls.ts";
@@ -11,6 +11,8 @@ import { isShift, type Shift } from "../shift-effects.ts";
 import type { StateWrite } from "../state/state-documents.ts";
 import type { Outcome } from "./run-advance.ts";
 import type { RecoveryRun, RunStep } from "./run-state.ts";
+import type { ServedTraffic } from "./served-traffic.ts";
+import { weightsEffect, type WeightsPlaces } from "./weights-step.ts";
 
 /** Where shifts are that a run starts and ends. */
 export interface ShiftPlace {
@@ -21,34 +23,47 @@ export interface ShiftPlace {
   change(put: readonly Shift[], ended: readonly Shift[]): Promise<void>;
 }
 
+/** What else steps look at. */
+export interface StorePlaces extends WeightsPlaces {
+  readonly traffic: WeightsPlaces["traffic"] & Pick<ServedTraffic, "endpoints">;
+}
+
 /** What a step does to the store. */
 export interface StoreEffect {
   readonly outcome: Outcome;
   readonly writes: readonly StateWrite[];
   /** To be done before the outcome is committed. */
   readonly before?: () => Promise<void>;
+  /** There is nothing to do before then, Unix milliseconds. */
+  readonly dueAtMs?: number;
 }
+
+const storeKinds: ReadonlySet<StepKind> = new Set(["controls", "shift", "endShift", "weights"]);
 
 export class StoreSteps {
   readonly #routing: RoutingControls;
   readonly #shifts: ShiftPlace;
+  readonly #places: StorePlaces;
 
-  constructor(routing: RoutingControls, shifts: ShiftPlace) {
+  constructor(routing: RoutingControls, shifts: ShiftPlace, places: StorePlaces) {
     this.#routing = routing;
     this.#shifts = shifts;
+    this.#places = places;
   }
 
   /** Whether a step is one of those. */
   static has({ what }: RunStep): boolean {
-    return what.controls !== undefined || what.shift !== undefined || what.endShift !== undefined;
+    return storeKinds.has(stepKindOf(what));
   }
 
   /** What a step that is running or being undone comes to; decided by the documents as they were last seen. */
-  effect(run: RecoveryRun, step: RunStep): StoreEffect {
+  effect(run: RecoveryRun, step: RunStep, nowMs: number): StoreEffect {
     const isUndo = step.state === "undoing";
     try {
+      if (step.what.weights !== undefined) return weightsEffect(run, step, this.#places, nowMs);
       if (step.what.controls !== undefined) return this.#turn(run, step, isUndo);
       const started = this.#started(run, step);
+      if (started !== undefined && !isUndo) this.#refuseGone(started.target);
       const memo: unknown = JSON.parse(step.memo["shifts"] ?? "[]");
       const kept = (Array.isArray(memo) ? memo : []).filter(isShift);
       if (step.what.shift !== undefined && started !== undefined)
@@ -70,6 +85,13 @@ export class StoreSteps {
       const detail = error instanceof MeridianError ? error.message : reasonOf(error);
       return { outcome: { result: "failed", detail }, writes: [] };
     }
+  }
+
+  /** Throws where a shift would move nothing. */
+  #refuseGone(target: string): void {
+    const { traffic } = this.#places;
+    if (traffic.isServed && traffic.endpoints(target).length === 0)
+      throw new Error(`${target} has no endpoint`);
   }
 
   #running(isWanted: (shift: Shift) => boolean): readonly Shift[] {

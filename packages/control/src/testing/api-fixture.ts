@@ -193,12 +193,9 @@ export class ApiFixture {
       (text) => this.embedded.followShifts(text),
       (act, caller, how) => this.approvals.admit(act, caller, how),
     );
-    this.recovery = makeRecoveryRuns(
-      this.embedded,
-      this.documents,
-      this.routing,
-      join(folder, "secrets"),
-    );
+    const { embedded, documents, routing, weights } = this;
+    const places = { embedded, documents, routing, weights, folder: join(folder, "secrets") };
+    this.recovery = makeRecoveryRuns(places);
     this.notifier = makeNotifier(this.embedded, this.documents, transitions, folder);
     this.rollouts = makeRolloutKeeper(this.embedded, this.state, this.weights, this.notifier);
     this.zoneKeys = makeZoneKeeper(this.embedded, this.documents, folder);

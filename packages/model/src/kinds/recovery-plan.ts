@@ -3,11 +3,13 @@
 // Steps that move a service from where it fails to where it works, in an order that was thought out before (AWS ARC Region switch: plans,
 // execution blocks, triggers). A plan is flat: steps are named, `sequence` says their order, `parallel` names others that run side by side.
 
+import { parseDuration } from "@meridian/core";
 import type * as z from "zod";
 import {
   domainName,
   exactlyOne,
   flag,
+  hostName,
   httpUrl,
   list,
   mapOf,
@@ -16,6 +18,7 @@ import {
   object,
   oneOf,
   positiveDuration,
+  reference,
   text,
   textLike,
   wholeNumber,
@@ -25,6 +28,7 @@ import { document, namespacedMetadata } from "./metadata.ts";
 import { prometheusSource } from "./prometheus-source.ts";
 import { secret } from "./shared.ts";
 import { targetForm, targetWanted } from "./shift.ts";
+import { branchTargets } from "./traffic-policy.ts";
 
 const NAMES_MAX = 100;
 const target = textLike(targetForm, targetWanted);
@@ -34,6 +38,7 @@ export const stepKinds = [
   "controls",
   "shift",
   "endShift",
+  "weights",
   "wait",
   "waitForHealth",
   "waitForPrometheus",
@@ -65,6 +70,44 @@ const prometheus = exactlyOne(
   }),
   ["above", "below"],
 );
+
+/** Most changes of weights that a ramp takes, and the least time between two. */
+const RAMP_CHANGES_MAX = 1000;
+const RAMP_MS_MIN = 100;
+
+const weights = object({
+  policy: name().describe("TrafficPolicy of the same namespace."),
+  node: name().describe("A `weighted` or `sticky` node of it."),
+  branches: list(
+    exactlyOne(
+      object({
+        node: name().optional().describe("A branch to this node."),
+        pool: reference().optional().describe("A branch to this pool."),
+        name: hostName().optional().describe("A branch to this name."),
+        weight: wholeNumber(0, 1_000_000).describe("What it is to weigh, 0 to 1000000."),
+      }),
+      branchTargets,
+    ),
+    1,
+    limits.branchesMax,
+  ).describe("Branches of the node; others keep their weights."),
+  over: positiveDuration()
+    .optional()
+    .describe("How long it takes to get there by equal changes; an ungraceful run takes one."),
+  every: positiveDuration()
+    .default("10s")
+    .describe("Time between two of those changes, at least 100ms."),
+}).superRefine(({ branches, over = "0s", every }, context) => {
+  const issue = (path: string[], message: string, input: unknown): void =>
+    context.addIssue({ code: "custom", path, message, input });
+  const targets = branches.map((each) => JSON.stringify({ ...each, weight: 0 }));
+  if (new Set(targets).size < targets.length)
+    issue(["branches"], "each branch once: one is twice", branches);
+  const [overMs, everyMs] = [over, every].map((each) => parseDuration(each) ?? 0);
+  if ((everyMs ?? 0) < RAMP_MS_MIN) issue(["every"], `at least ${RAMP_MS_MIN}ms`, every);
+  else if ((overMs ?? 0) / (everyMs ?? 1) > RAMP_CHANGES_MAX)
+    issue(["every"], `so long that it takes at most ${RAMP_CHANGES_MAX} changes`, every);
+});
 
 /** One step of a plan. */
 export const recoveryStepSchema = exactlyOne(
@@ -98,6 +141,7 @@ export const recoveryStepSchema = exactlyOne(
     endShift: object({ target: target.describe("What traffic comes back to.") })
       .optional()
       .describe("Ends the shifts of a target."),
+    weights: weights.optional().describe("Gives branches other weights, at once or in a ramp."),
     wait: object({ for: positiveDuration().describe("How long.") })
       .optional()
       .describe("Waits."),
@@ -160,6 +204,10 @@ export const recoveryStepSchema = exactlyOne(
     plan: object({ name: name().describe("RecoveryPlan of the same namespace.") })
       .optional()
       .describe("Runs the steps of another plan."),
+  }).superRefine(({ weights: ramp, timeout }, context) => {
+    if ((parseDuration(ramp?.over ?? "0s") ?? 0) < (parseDuration(timeout) ?? 0)) return;
+    const error = `more than the ${ramp?.over ?? ""} that its weights take`;
+    context.addIssue({ code: "custom", path: ["timeout"], message: error, input: timeout });
   }),
   stepKinds,
 );
