@@ -67,7 +67,12 @@ test("a line names what was asked, by whom (a prefix) and what was chosen", () =
   server.ask("App.example.org.", RRType.A, { source: Uint8Array.of(203, 0, 113, 9) });
   const lines: string[] = [];
   reader.drain((record) =>
-    lines.push(formatLogLine(record, (index) => server.world.endpointName(index))),
+    lines.push(
+      formatLogLine(record, {
+        endpoint: (index) => server.world.endpointName(index),
+        view: (index) => String(index),
+      }),
+    ),
   );
   const line: Record<string, unknown> = JSON.parse(lines[0] ?? "{}");
   const { name, type, client, rcode, endpoints, transport, revision, time } = line;

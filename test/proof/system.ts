@@ -179,7 +179,13 @@ export class System {
       log?.drain((record) => {
         const world = this.#worlds.get(record.revision);
         assert.ok(world !== undefined, `revision ${record.revision} was published`);
-        lines.push({ worker, line: formatLogLine(record, (index) => world.endpointName(index)) });
+        lines.push({
+          worker,
+          line: formatLogLine(record, {
+            endpoint: (index) => world.endpointName(index),
+            view: (index) => world.views?.names[index] ?? "",
+          }),
+        });
       });
       assert.equal(log?.dropped ?? 0, 0, "the log lost nothing");
     }

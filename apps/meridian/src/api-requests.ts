@@ -937,6 +937,7 @@ export type ApiRequest =
           readonly ttl: string;
           readonly failoverBudgetMs?: number;
           readonly objectiveMs?: number;
+          readonly view?: string;
         }[];
         readonly continue?: string;
       };

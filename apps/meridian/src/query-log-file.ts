@@ -40,8 +40,10 @@ export class QueryLogFile {
     for (const reader of this.#readers()) {
       reader.drain((record) => {
         const world = this.#worlds.get(record.revision);
-        const name = (index: number): string => world?.endpointName(index) ?? `#${index}`;
-        lines += `${formatLogLine(record, name)}\n`;
+        lines += `${formatLogLine(record, {
+          endpoint: (index) => world?.endpointName(index) ?? `#${index}`,
+          view: (index) => world?.views?.names[index] ?? `#${index}`,
+        })}\n`;
       });
     }
     if (lines !== "") writeSync(this.#handle, lines);

@@ -12,7 +12,7 @@ import {
   WorkerCounters,
   type QueryHandlerOptions,
 } from "@meridian/edge";
-import { OverlayReader, OverlayWriter, worldOf, type World } from "@meridian/snapshot";
+import { NO_VIEW, OverlayReader, OverlayWriter, worldOf, type World } from "@meridian/snapshot";
 import type { ReplayedLine } from "@meridian/snapshot/surface";
 
 /** What was served of old. */
@@ -60,6 +60,8 @@ interface Line {
   readonly query: Uint8Array;
   readonly answer: Uint8Array;
   readonly isCut: boolean;
+  /** Name of the view that was seen. */
+  readonly view: string | undefined;
 }
 
 const UDP_BYTES_MAX = 1232;
@@ -91,6 +93,7 @@ export class Replayer {
     let first: ReplayedLine | undefined;
     for (const served of states) {
       const answer = this.#ask(served, line);
+      if (typeof answer === "string") return answer;
       const isEqual = Buffer.compare(answer, logged) === 0;
       first ??= { answer, logged, isEqual, isCut };
       if (isEqual) return { answer, logged, isEqual, isCut };
@@ -98,14 +101,22 @@ export class Replayer {
     return first ?? "Nothing is kept of that moment";
   }
 
-  #ask(served: ServedSnapshot, line: Line): Uint8Array {
+  #ask(served: ServedSnapshot, line: Line): Uint8Array | string {
+    const { world } = served;
+    const view = line.view === undefined ? NO_VIEW : (world.views?.names.indexOf(line.view) ?? -1);
+    if (line.view !== undefined && view < 0)
+      return `Revision ${line.revision} has no view "${line.view}"`;
+    const viewed = world.zonesOf(view);
     const handler = new QueryHandler(served, {
       ...this.#sources.texts,
       counters: new WorkerCounters(),
       // The log has zeros in place of cookies.
       cookies: new ServerCookies([]),
       nowMs: () => line.timeMs,
+      // The line says which view was seen: by whole address, and by key.
+      ignoresViews: true,
     });
+    handler.lastQuery.zones = viewed;
     const output = new Uint8Array(line.isTcp ? TCP_BYTES_MAX : UDP_BYTES_MAX);
     handler.beginBatch();
     const bytes = handler.handle(
@@ -189,5 +200,6 @@ function parseLine(text: string): Line | string {
     query,
     answer: Buffer.from(words("answer"), "hex"),
     isCut: field("isCut") === true,
+    view: words("view") === "" ? undefined : words("view"),
   };
 }

@@ -50,7 +50,7 @@ export interface WorkerListener {
   /** A primary says that a secondary zone has changed. */
   readonly onNotified: (zone: string) => void;
   /** Does a dynamic update. Never rejects. */
-  readonly onUpdate: (packet: Uint8Array, client: string) => Promise<UpdateAnswer>;
+  readonly onUpdate: (packet: Uint8Array, client: string, view?: string) => Promise<UpdateAnswer>;
 }
 
 const notReady: UpdateAnswer = {
@@ -227,8 +227,8 @@ export class ServerEdge {
     });
   }
 
-  async #update({ id, packet, client }: UpdateNotice, worker: number): Promise<void> {
-    const answer = (await this.#listener?.onUpdate(packet, client)) ?? notReady;
+  async #update({ id, packet, client, view }: UpdateNotice, worker: number): Promise<void> {
+    const answer = (await this.#listener?.onUpdate(packet, client, view)) ?? notReady;
     const message: UpdatedMessage = { kind: "updated", id, answer };
     this.#edge?.tell(worker, message);
   }

@@ -113,7 +113,7 @@ export class Server {
     edge.listen({
       onWorkerExit: (worker) => this.embedded.forgetWorker(worker),
       onNotified: (zone) => this.#secondaries.notify(zone),
-      onUpdate: (packet, client) => this.#updates.apply(packet, client),
+      onUpdate: (packet, client, view) => this.#updates.apply(packet, client, view),
     });
     this.#refusals = new RefusalLog(join(directory.path, "audit"));
     const transitions = new TransitionHistory();
@@ -474,7 +474,7 @@ export class Server {
       },
       secrets: (role) => this.embedded.secretsOf(role),
       leading: () => this.#leading(),
-      update: (packet, client) => this.#updates.apply(packet, client),
+      update: (packet, client, view) => this.#updates.apply(packet, client, view),
       events: {
         onSettled: (revision) => this.#rollOuts.settled(revision),
         onHalted: (revision, reason) => this.#rollOuts.halted(revision, reason),

@@ -195,6 +195,8 @@ export interface RecordView {
   /** Milliseconds from an endpoint's death to the last client that was told otherwise. */
   readonly failoverBudgetMs: number | undefined;
   readonly objectiveMs: number | undefined;
+  /** Of the zone that it lies in. */
+  readonly view?: string;
 }
 
 export function recordViews(
@@ -219,6 +221,7 @@ export function recordViews(
         failoverBudgetMs: failoverBudget(model, record)?.totalMs,
         objectiveMs:
           spec.objective === undefined ? undefined : parseDuration(spec.objective.recoveryTime),
+        ...(spec.view === undefined ? {} : { view: spec.view }),
       };
     },
   );

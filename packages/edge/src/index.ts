@@ -66,7 +66,7 @@ export type {
   SecretsMessage,
   SnapshotMessage,
 } from "./handler.ts";
-export { formatLogLine } from "./query-log-line.ts";
+export { formatLogLine, type LogNames } from "./query-log-line.ts";
 export type { LogLine } from "./query-log-line.ts";
 export { QueryLogReader, QueryLogWriter, makeLogBuffer } from "./query-log.ts";
 export type { LogPrivacy, LogRecord } from "./query-log.ts";

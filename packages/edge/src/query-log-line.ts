@@ -22,6 +22,8 @@ export interface LogLine {
   readonly type: string;
   readonly rcode: string;
   readonly draw: number;
+  /** Name of the view that was seen; absent where none was. */
+  readonly view?: string;
   /** The decision looked at more of the client's address than the line keeps. */
   readonly isCut: boolean;
   readonly endpoints: readonly string[];
@@ -30,8 +32,14 @@ export interface LogLine {
   readonly answer: string;
 }
 
-/** One JSON line without line feed. `endpointName` turns an index of the record's revision into a text. */
-export function formatLogLine(record: LogRecord, endpointName: (index: number) => string): string {
+/** What indices of a record's revision stand for. */
+export interface LogNames {
+  endpoint(index: number): string;
+  view(index: number): string;
+}
+
+/** One JSON line without line feed. */
+export function formatLogLine(record: LogRecord, names: LogNames): string {
   const message = decodeMessage(record.packet);
   const question = "error" in message ? undefined : message.question[0];
   const address = record.family === 6 ? formatIpv6(record.client, 0) : formatIpv4(record.client, 0);
@@ -45,8 +53,9 @@ export function formatLogLine(record: LogRecord, endpointName: (index: number) =
     type: question === undefined ? "" : typeToText(question.type),
     rcode: rcodeToText(record.rcode),
     draw: record.draw,
+    ...(record.view < 0 ? {} : { view: names.view(record.view) }),
     isCut: record.isCut,
-    endpoints: record.endpoints.map(endpointName),
+    endpoints: record.endpoints.map((index) => names.endpoint(index)),
     query: Buffer.from(record.packet).toString("hex"),
     answer: Buffer.from(record.answer).toString("hex"),
   };

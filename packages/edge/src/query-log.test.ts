@@ -42,6 +42,7 @@ test("drain() gives back what write() was given, the client cut to its prefix", 
     entry.timeMs = 1_700_000_000_123;
     entry.isTcp = true;
     entry.draw = 0xffff_fffe;
+    entry.view = 3;
     entry.rcode = 3;
     entry.endpoints[0] = 5;
     entry.endpoints[1] = 100_000;
@@ -62,6 +63,7 @@ test("drain() gives back what write() was given, the client cut to its prefix", 
       isTcp: true,
       isCut: false,
       draw: 0xffff_fffe,
+      view: 3,
       rcode: 3,
       endpoints: [5, 100_000],
       packet: Uint8Array.of(1, 2, 3, 203, 0, 113, 0),

@@ -31,9 +31,11 @@ const LogWord = {
   sizes: 7,
   answerBytes: 8,
   client: 9,
-  endpoints: 13,
+  /** Index of the view that was seen and 1; 0 for none. */
+  view: 13,
+  endpoints: 14,
 } as const;
-const FIXED_WORDS = 13;
+const FIXED_WORDS = 14;
 const LogFlag = { tcp: 1, cut: 2 } as const;
 
 /** How much of a client's address is kept. */
@@ -58,6 +60,8 @@ export interface LogRecord {
   /** The decision looked at more of the client's address than is kept, so that asking again may end elsewhere. */
   readonly isCut: boolean;
   readonly draw: number;
+  /** Index of the view that was seen, in that revision; −1 for none. */
+  readonly view: number;
   readonly rcode: number;
   /** Endpoint indices of the last decision in that revision. */
   readonly endpoints: readonly number[];
@@ -74,6 +78,7 @@ export class LogEntry {
   family: number = 4;
   isTcp: boolean = false;
   draw: number = 0;
+  view: number = -1;
   rcode: number = 0;
   readonly endpoints: Uint32Array = new Uint32Array(LOG_ENDPOINTS_MAX);
   endpointCount: number = 0;
@@ -194,6 +199,7 @@ export class QueryLogWriter {
     words[word + LogWord.facts] =
       entry.family | (prefix << 8) | (entry.rcode << 16) | (flags << 24);
     words[word + LogWord.draw] = entry.draw;
+    words[word + LogWord.view] = entry.view + 1;
     words[word + LogWord.sizes] = entry.endpointCount | (packetBytes << 16);
     words[word + LogWord.answerBytes] = answerBytes;
   }
@@ -273,6 +279,7 @@ export class QueryLogReader {
       isTcp: ((facts >>> 24) & LogFlag.tcp) !== 0,
       isCut: ((facts >>> 24) & LogFlag.cut) !== 0,
       draw: words[word + LogWord.draw]!,
+      view: words[word + LogWord.view]! - 1,
       rcode: (facts >>> 16) & 0xff,
       endpoints: [
         ...words.subarray(word + LogWord.endpoints, word + LogWord.endpoints + endpointCount),

@@ -76,6 +76,7 @@ export class QueryObserver {
     entry.family = query.family;
     entry.isTcp = query.isTcp;
     entry.draw = query.draw;
+    entry.view = query.view;
     entry.rcode = rcode;
     entry.endpointCount = query.hasDecision
       ? Math.min(served.selector.chosenCount, LOG_ENDPOINTS_MAX)

@@ -71,8 +71,13 @@ export class QueryRequests {
     const { updates } = this.#options;
     if (updates === undefined) return this.#frame.headerOnly(Rcode.NOTIMP);
     const packet = this.#packet();
-    this.#showPublic();
-    return this.#send(updates.take(this.#query, packet));
+    const { transfers, ignoresViews = false } = this.#options;
+    const { views } = this.#query.served.world;
+    if (views === undefined || ignoresViews || transfers === undefined) {
+      this.#showPublic();
+      return this.#send(updates.take(this.#query, packet));
+    }
+    return this.#send(updates.take(this.#query, packet, this.#chooseView(packet)?.key));
   }
 
   /** Looks at a signature (RFC 8945 §5.2): what was signed, or the bytes of the answer to one that is wrong. */
@@ -110,7 +115,7 @@ export class QueryRequests {
     return { signedBy: (zone) => transfers?.keyName(zone, key), viewKey: named?.index ?? -1 };
   }
 
-  /** Zones of views are neither secondary nor updated: such requests are for the others, and an answer must not tell of those. */
+  /** Zones of views are not secondary: such requests are for the others, and an answer must not tell of those. */
   #showPublic(): void {
     this.#query.zones = this.#query.served.world.zones;
   }

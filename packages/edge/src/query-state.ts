@@ -84,6 +84,8 @@ export class QueryState {
   served: ServedSnapshot;
   /** The zones that the client sees: those of its view. */
   zones: ZoneTable;
+  /** Index of the view that the client sees, −1 for none. */
+  view: number = -1;
   /** Index of the key of a view that signed the query in hand, −1 where none did. */
   viewKey: number = -1;
   /** The packet, where the answer goes, and where the client's address lies. Valid during `handle` only. */
@@ -168,6 +170,7 @@ export class QueryState {
     this.ede = NO_EDE;
     this.usesEcs = false;
     this.scope = 0;
+    this.view = -1;
     this.zoneIndex = -1;
     this.hasDecision = false;
     this.draw = 0;

@@ -18,5 +18,6 @@ export function chooseView(query: QueryState, key: number): void {
   const { world } = query.served;
   const { source, sourceStart, family } = query;
   const view = world.views?.find(source, sourceStart, family, key) ?? -1;
+  query.view = view;
   query.zones = world.zonesOf(view);
 }

@@ -222,6 +222,9 @@ export async function watch(input: CommandInput): Promise<ExitCode> {
   throw new CommandError(ExitCode.unreachable, "The server ended the watch");
 }
 
+/** What may lie in a zone of a view. */
+const kindsOfViews: ReadonlySet<string> = new Set(["Zone", "Record", "RecordSet"]);
+
 /** Lists documents of a kind, or shows one. */
 export async function getDocuments(input: CommandInput): Promise<ExitCode> {
   const api = clientOf(input);
@@ -247,9 +250,11 @@ export async function getDocuments(input: CommandInput): Promise<ExitCode> {
     title,
     value: (row) => textOf(memberOf(row["metadata"], key)),
   });
+  const view: Column = { title: "VIEW", value: (row) => textOf(memberOf(row["spec"], "view")) };
   showRows(input, documents, documents, [
     metadata("NAMESPACE", "namespace"),
     metadata("NAME", "name"),
+    ...(kindsOfViews.has(kind) ? [view] : []),
     metadata("OWNER", "owner"),
     metadata("VERSION", "resourceVersion"),
     metadata("GENERATION", "generation"),

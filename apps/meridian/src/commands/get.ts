@@ -114,6 +114,7 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       field("TTL", "ttl"),
       seconds("FAILOVER", "failoverBudgetMs"),
       seconds("OBJECTIVE", "objectiveMs"),
+      field("VIEW", "view"),
     ],
     policies: [
       field("POLICY", "policy"),

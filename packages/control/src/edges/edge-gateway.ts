@@ -79,7 +79,7 @@ export interface EdgeGatewayOptions {
   /** What vantages are sent, each sealed to its certificate. */
   readonly secrets?: SecretsOf;
   /** Does a dynamic update that an edge hands on from a client. */
-  readonly update: (packet: Uint8Array, client: string) => Promise<UpdateAnswer>;
+  readonly update: (packet: Uint8Array, client: string, view?: string) => Promise<UpdateAnswer>;
   /** undefined where another control leads. */
   readonly leading: () => Leading;
   /** Where it is kept who was refused. */

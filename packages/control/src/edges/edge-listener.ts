@@ -74,7 +74,7 @@ export interface EdgeListenerOptions {
   readonly status: () => Promise<object>;
   readonly vantages: VantageHub;
   /** Does a dynamic update that an edge hands on from a client. */
-  readonly update: (packet: Uint8Array, client: string) => Promise<UpdateAnswer>;
+  readonly update: (packet: Uint8Array, client: string, view?: string) => Promise<UpdateAnswer>;
   /** The bytes of a section that is served; undefined for any other. A probe is given what it probes alone. */
   readonly section: (name: string, role: JoinRole) => SharedArrayBuffer | undefined;
   readonly copy: StoreCopyFile;
@@ -281,6 +281,9 @@ export class EdgeListener {
       else reply(stream, 200, new Uint8Array(bytes));
     } else if (method === "POST" && path === LinkPath.update) {
       this.#update(stream, String(headers[UPDATE_CLIENT_HEADER] ?? ""));
+    } else if (method === "POST" && path.startsWith(LinkPath.updateInView)) {
+      const view = path.slice(LinkPath.updateInView.length);
+      this.#update(stream, String(headers[UPDATE_CLIENT_HEADER] ?? ""), view);
     } else if (method === "GET" && path === LinkPath.copy) {
       void this.#copy(stream, headers["if-none-match"]);
     } else {
@@ -299,7 +302,7 @@ export class EdgeListener {
     if (endsAtMs !== undefined) this.#options.certified(edge, endsAtMs);
   }
 
-  #update(stream: ServerHttp2Stream, client: string): void {
+  #update(stream: ServerHttp2Stream, client: string, view?: string): void {
     const chunks: Buffer[] = [];
     let bytes = 0;
     stream.on("data", (chunk: Buffer) => {
@@ -310,7 +313,7 @@ export class EdgeListener {
     stream.on("end", () => {
       if (stream.destroyed) return;
       void this.#options
-        .update(Buffer.concat(chunks), client.slice(0, CLIENT_LENGTH_MAX))
+        .update(Buffer.concat(chunks), client.slice(0, CLIENT_LENGTH_MAX), view)
         .then((answer) => reply(stream, 200, encodeUpdateAnswer(answer)));
     });
   }

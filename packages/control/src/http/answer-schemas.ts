@@ -150,6 +150,7 @@ const answers: Readonly<Record<string, z.ZodType>> = {
       ttl: z.string(),
       failoverBudgetMs: ms.optional(),
       objectiveMs: ms.optional(),
+      view: z.string().optional(),
     }),
   ),
   health: page(

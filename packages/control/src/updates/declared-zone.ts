@@ -34,25 +34,31 @@ export interface DeclaredName {
 /** A zone as it is declared. */
 export interface DeclaredZone {
   readonly metadata: ZoneDocument["metadata"];
-  readonly spec: Pick<ZoneDocument["spec"], "origin" | "ttl" | "updates" | "tsigKeys" | "dnssec">;
+  readonly spec: Pick<
+    ZoneDocument["spec"],
+    "origin" | "view" | "ttl" | "updates" | "tsigKeys" | "dnssec"
+  >;
   /** In the order in which they were asked for. */
   readonly names: readonly DeclaredName[];
 }
 
-/** The zone of an origin (as `Zone.origin`), with what is declared of some of its names in wire form; undefined where there is none. */
+/** The zone of that name (as `Zone.key`), with what is declared of some of its names in wire form; undefined where there is none. */
 export function declaredZone(
   known: PatchedModel,
-  origin: string,
+  key: string,
   names: readonly Uint8Array[],
 ): DeclaredZone | undefined {
-  const zone = known.model.zones.get(origin);
+  const { zones } = known.model;
+  const zone = zones.get(key);
   if (zone === undefined) return undefined;
   const { metadata, spec } = zone.document;
-  const { ttl, updates, tsigKeys, dnssec } = spec;
+  const { ttl, updates, tsigKeys, view } = spec;
+  // A zone of a view may be signed as the one of its origin that is in none.
+  const dnssec = spec.dnssec ?? zones.get(zone.origin)?.document.spec.dnssec;
   const routed = routedTypes(known, zone, names);
   return {
     metadata,
-    spec: { origin: spec.origin, ttl, updates, tsigKeys, dnssec },
+    spec: { origin: spec.origin, view, ttl, updates, tsigKeys, dnssec },
     names: names.map((name) => ({
       rrsets: rrsetsOf(known, zone, name),
       routed: routed(name),
@@ -91,6 +97,7 @@ function changedSetsAt(
 ): DeclaredRrset[] {
   return [...records.values()].flatMap((set): DeclaredRrset[] => {
     if (set?.kind !== "RecordSet" || isStoreFile(set.source.file)) return [];
+    if (set.spec.view !== document.spec.view) return [];
     const found = recordsOfSet(document, set);
     const [first] = found;
     if (first === undefined || nameKey(first.owner) !== nameKey(name)) return [];
@@ -102,7 +109,7 @@ function changedSetsAt(
 /** The types of Records at each of some names. */
 function routedTypes(
   known: PatchedModel,
-  { dynamicRecords }: Zone,
+  { dynamicRecords, document: { spec: zoneSpec } }: Zone,
   names: readonly Uint8Array[],
 ): (name: Uint8Array) => readonly number[] {
   const key = new NameKey();
@@ -124,6 +131,7 @@ function routedTypes(
     const { namespace, name } = document.metadata;
     if (!known.records.has(formatDocumentId({ kind: "Record", namespace, name }))) note(document);
   }
-  for (const record of known.records.values()) if (record?.kind === "Record") note(record);
+  for (const record of known.records.values())
+    if (record?.kind === "Record" && record.spec.view === zoneSpec.view) note(record);
   return (name) => routed.get(wanted.find(key.setWire(name))) ?? [];
 }

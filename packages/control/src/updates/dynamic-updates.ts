@@ -33,7 +33,7 @@ import {
   type UpdateRefusal,
   type UpdateRequest,
 } from "@meridian/dns";
-import { nameText } from "@meridian/model";
+import { nameText, zoneKeyOf } from "@meridian/model";
 import type { UpdateAnswer } from "@meridian/snapshot";
 import { Caller } from "../access/caller.ts";
 import { planApply, planDelete, type Plan } from "../documents/change-plan.ts";
@@ -70,6 +70,8 @@ export interface DynamicUpdatesOptions {
 interface SignedUpdate {
   readonly request: UpdateRequest;
   readonly origin: string;
+  /** What the zone is called: its origin, and behind an `@` its view. */
+  readonly zoneKey: string;
   readonly zone: DeclaredZone;
   /** Name of the key, as the zone's document has it. */
   readonly key: string;
@@ -103,20 +105,23 @@ export class DynamicUpdates {
     return this.#counts;
   }
 
-  /** Does what a packet asks for that `client` has sent, and an edge has found well-formed and signed. Never rejects. */
-  async apply(packet: Uint8Array, client: string): Promise<UpdateAnswer> {
-    const answer = await this.#answer(packet, client);
+  /**
+   * Does what a packet asks for that `client` has sent, and an edge has found well-formed and signed; `view` is the one in which the client
+   * sees the zone. Never rejects.
+   */
+  async apply(packet: Uint8Array, client: string, view?: string): Promise<UpdateAnswer> {
+    const answer = await this.#answer(packet, client, view);
     const rcode = rcodeToText(answer.rcode);
     this.#counts.set(rcode, (this.#counts.get(rcode) ?? 0) + 1);
     return answer;
   }
 
-  async #answer(packet: Uint8Array, client: string): Promise<UpdateAnswer> {
+  async #answer(packet: Uint8Array, client: string, view?: string): Promise<UpdateAnswer> {
     if (this.#waiting >= WAITING_MAX)
       return no(Rcode.SERVFAIL, ExtendedError.NOT_READY, "too many updates wait: send it again");
     this.#waiting += 1;
     try {
-      const update = await this.#read(packet, client);
+      const update = await this.#read(packet, client, view);
       if ("rcode" in update) return update;
       const answer = await this.#change(update);
       this.#log(update, answer);
@@ -130,14 +135,18 @@ export class DynamicUpdates {
     }
   }
 
-  #log({ origin, key, client }: SignedUpdate, { rcode, text }: UpdateAnswer): void {
-    const details = { zone: origin, key, client, rcode: rcodeToText(rcode) };
+  #log({ zoneKey, key, client }: SignedUpdate, { rcode, text }: UpdateAnswer): void {
+    const details = { zone: zoneKey, key, client, rcode: rcodeToText(rcode) };
     if (rcode === Rcode.NOERROR) this.#options.logger.info(details, "Dynamic update");
     else this.#options.logger.warn({ ...details, reason: text }, "Refused a dynamic update");
   }
 
   /** Who sends what to which zone. The edge has looked at the time: its clock is as good as this one. */
-  async #read(packet: Uint8Array, client: string): Promise<SignedUpdate | UpdateAnswer> {
+  async #read(
+    packet: Uint8Array,
+    client: string,
+    view: string | undefined,
+  ): Promise<SignedUpdate | UpdateAnswer> {
     const record = readTsig(packet);
     if (record === "malformed") return no(Rcode.FORMERR);
     if (record === undefined) return no(Rcode.REFUSED, ExtendedError.PROHIBITED, "is not signed");
@@ -146,7 +155,8 @@ export class DynamicUpdates {
     const request = readUpdate(message);
     if (isUpdateRefusal(request)) return no(request.rcode);
     const origin = nameText(request.origin);
-    const zone = await this.#options.declared(origin, []);
+    const zoneKey = zoneKeyOf(origin, view);
+    const zone = await this.#options.declared(zoneKey, []);
     if (zone === undefined)
       return no(Rcode.NOTAUTH, ExtendedError.NOT_AUTHORITATIVE, `there is no zone ${origin}`);
     const found = keyOf(record, this.#keysOf(zone));
@@ -156,8 +166,10 @@ export class DynamicUpdates {
     const named = formatName(found.name);
     const key = Object.keys(zone.spec.tsigKeys ?? {}).find((each) => isSameKey(each, named));
     // Whoever hands it on may give it another id (RFC 8945 §5.3).
-    const id = createHash("sha256").update(packet.subarray(2)).digest("base64url");
-    return { request, origin, zone, key: key ?? named, id, client };
+    const hash = createHash("sha256").update(packet.subarray(2));
+    if (view !== undefined) hash.update(view);
+    const id = hash.digest("base64url");
+    return { request, origin, zoneKey, zone, key: key ?? named, id, client };
   }
 
   #keysOf({ metadata, spec }: DeclaredZone): TsigKey[] {
@@ -193,16 +205,19 @@ export class DynamicUpdates {
 
   /** What the update makes of the documents of the store as they are now. */
   async #plan(update: SignedUpdate, set: DocumentSet, caller: Caller): Promise<Plan> {
-    const { request, origin, key } = update;
+    const { request, origin, zoneKey, key } = update;
     const names = updateNames(request);
     // Again: others may have changed it while this one waited.
-    const zone = await this.#options.declared(origin, names);
+    const zone = await this.#options.declared(zoneKey, names);
     if (zone === undefined) throw new RefusedUpdate(no(Rcode.NOTAUTH));
     const { metadata, spec } = zone;
     if (spec.updates === undefined)
       throw refused(`${origin} takes no updates: its Zone has no spec.updates`);
     const apex = parseName(spec.origin);
-    const place = { origin: apex instanceof Uint8Array ? apex : rootName, ttl: spec.ttl };
+    const place = {
+      ...{ origin: apex instanceof Uint8Array ? apex : rootName, ttl: spec.ttl },
+      view: spec.view,
+    };
     const found = new Map(
       names.map((name, index) => {
         const stored = this.#stored.at(set, metadata.namespace, name, place);
@@ -223,7 +238,8 @@ export class DynamicUpdates {
         throw refused(
           `${nameText(change.owner)} ${typeToText(change.type)} is declared by the zone's document or file: change it there`,
         );
-    return planOf(changes, storedAt, { set, caller, namespace: metadata.namespace });
+    const { namespace } = metadata;
+    return planOf(changes, storedAt, { set, caller, namespace, view: spec.view });
   }
 }
 
@@ -234,7 +250,13 @@ function planOf(
     set,
     caller,
     namespace,
-  }: { readonly set: DocumentSet; readonly caller: Caller; readonly namespace: string },
+    view,
+  }: {
+    readonly set: DocumentSet;
+    readonly caller: Caller;
+    readonly namespace: string;
+    readonly view: string | undefined;
+  },
 ): Plan {
   const removed = changes.flatMap((change) => {
     const key = storedAt(change)?.document.key;
@@ -242,7 +264,7 @@ function planOf(
   });
   const written = changes.flatMap((change) => {
     if (change.after === undefined) return [];
-    const document = recordSetDocument(namespace, change.owner, change.after);
+    const document = recordSetDocument({ namespace, view }, change.owner, change.after);
     const { name } = storedAt(change)?.document.key ?? keyOfRecordSet(document);
     return [{ ...document, metadata: { ...document.metadata, name } }];
   });

@@ -31,16 +31,18 @@ const TTL_SECONDS_MAX = 999_999_999;
 const DOCUMENT_NAME = /^[a-z0-9_*]([a-z0-9._*-]{0,251}[a-z0-9])?$/;
 const TYPE_WORD = /^[A-Z][A-Z0-9]{0,15}$/;
 
+/** The zone that sets are looked for in. */
+export interface ZonePlace {
+  readonly origin: Uint8Array;
+  readonly ttl: string;
+  readonly view: string | undefined;
+}
+
 export class StoredRecordSets {
   readonly #owners = new WeakMap<readonly Stored[], ReadonlyMap<string, readonly Stored[]>>();
 
-  /** Those at a name. `zoneTtl` is of those that give none. */
-  at(
-    set: DocumentSet,
-    namespace: string,
-    owner: Uint8Array,
-    zone: { readonly origin: Uint8Array; readonly ttl: string },
-  ): StoredRecordSet[] {
+  /** Those of a zone at a name. Its TTL is that of those that give none. */
+  at(set: DocumentSet, namespace: string, owner: Uint8Array, zone: ZonePlace): StoredRecordSet[] {
     const key = nameKey(owner);
     const found: StoredRecordSet[] = [];
     for (const documents of set.listsOfKind("RecordSet"))
@@ -62,11 +64,9 @@ export class StoredRecordSets {
   }
 }
 
-function readSet(
-  document: Stored,
-  { origin, ttl: zoneTtl }: { readonly origin: Uint8Array; readonly ttl: string },
-): StoredRecordSet[] {
+function readSet(document: Stored, { origin, ttl: zoneTtl, view }: ZonePlace): StoredRecordSet[] {
   const spec = member(JSON.parse(document.text), "spec");
+  if (member(spec, "view") !== view) return [];
   const type = typeFromText(String(member(spec, "type")));
   const [ttl, values] = [member(spec, "ttl"), member(spec, "values")];
   if (type === undefined || !Array.isArray(values)) return [];
@@ -79,7 +79,7 @@ function readSet(
 
 /** The document that an update writes of a set. Its name says what it holds, where names of documents can. */
 export function recordSetDocument(
-  namespace: string,
+  { namespace, view }: { readonly namespace: string; readonly view: string | undefined },
   owner: Uint8Array,
   { type, ttl, rdatas }: UpdateRrset,
 ): Omit<RecordSetDocument, "source"> {
@@ -88,9 +88,10 @@ export function recordSetDocument(
   return {
     apiVersion,
     kind: "RecordSet",
-    metadata: { name: documentName(text, type), namespace },
+    metadata: { name: documentName(text, type, view), namespace },
     spec: {
       name: text,
+      ...(view === undefined ? {} : { view }),
       type: TYPE_WORD.test(word) ? word : `TYPE${type}`,
       ttl: `${Math.min(ttl, TTL_SECONDS_MAX)}s`,
       values: rdatas.map((rdata) => formatRdata(type, rdata)),
@@ -98,13 +99,23 @@ export function recordSetDocument(
   };
 }
 
-function documentName(owner: string, type: number): string {
+function documentName(owner: string, type: number, view: string | undefined): string {
   const word = typeToText(type).toLowerCase();
   // A dash in it could be one of the name.
-  const suffix = word.includes("-") ? `type${type}` : word;
+  const own = word.includes("-") ? `type${type}` : word;
+  const suffix = view === undefined ? own : `${own}-${viewSuffix(view)}`;
   const plain = `${owner}-${suffix}`;
   if (DOCUMENT_NAME.test(plain)) return plain;
-  return `${createHash("sha256").update(owner).digest("hex").slice(0, 40)}-${suffix}`;
+  const hashed = view === undefined ? owner : `${owner} ${view}`;
+  return `${createHash("sha256").update(hashed).digest("hex").slice(0, 40)}-${own}`;
+}
+
+/** A view in the name of a document: where its end could be taken for a type, which stands last where there is no view, by its hash. */
+function viewSuffix(view: string): string {
+  const last = view.slice(view.lastIndexOf("-") + 1).toUpperCase();
+  return typeFromText(last) === undefined
+    ? view
+    : `v-${createHash("sha256").update(view).digest("hex").slice(0, 40)}x`;
 }
 
 /** The key of a document. */

@@ -136,9 +136,9 @@ export class ControlLink {
   }
 
   /** Has control do a dynamic update; answers in any case. */
-  handOn(packet: Uint8Array, client: string): Promise<UpdateAnswer> {
+  handOn(packet: Uint8Array, client: string, view: string | undefined): Promise<UpdateAnswer> {
     const session = this.#followed === undefined ? undefined : this.#session;
-    return handOnUpdate(session, packet, client);
+    return handOnUpdate(session, packet, client, view);
   }
 
   /** A control says whether it knows what its store holds; one that does not is left where another does. */

@@ -433,8 +433,8 @@ export class EdgeProcess implements LocalEdge {
   }
 
   /** A worker cannot wait for control; this thread can. */
-  async #handOn({ id, packet, client }: UpdateNotice, worker: number): Promise<void> {
-    const answer = await this.#link.handOn(packet, client);
+  async #handOn({ id, packet, client, view }: UpdateNotice, worker: number): Promise<void> {
+    const answer = await this.#link.handOn(packet, client, view);
     const message: UpdatedMessage = { kind: "updated", id, answer };
     this.edge.tell(worker, message);
   }

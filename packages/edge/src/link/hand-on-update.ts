@@ -16,11 +16,12 @@ export async function handOnUpdate(
   session: ClientHttp2Session | undefined,
   packet: Uint8Array,
   client: string,
+  view: string | undefined,
 ): Promise<UpdateAnswer> {
   if (session === undefined || session.destroyed)
     return failed("control is out of reach: nothing was changed");
   try {
-    const answer = decodeUpdateAnswer(await ask(session, packet, client));
+    const answer = decodeUpdateAnswer(await ask(session, packet, client, view));
     return answer ?? failed("control does not take updates: nothing was changed");
   } catch (error) {
     // It may have been done: the same packet again is answered as the first one should have been.
@@ -28,11 +29,17 @@ export async function handOnUpdate(
   }
 }
 
-function ask(session: ClientHttp2Session, packet: Uint8Array, client: string): Promise<string> {
+function ask(
+  session: ClientHttp2Session,
+  packet: Uint8Array,
+  client: string,
+  view: string | undefined,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const stream = session.request({
     ":method": "POST",
-    ":path": LinkPath.update,
+    // A control that does not know of views does not know this place.
+    ":path": view === undefined ? LinkPath.update : `${LinkPath.updateInView}${view}`,
     [UPDATE_CLIENT_HEADER]: client,
   });
   let body = "";

@@ -24,6 +24,7 @@ import {
   readUpdate,
   tsigBytes,
   type Message,
+  type TsigKey,
 } from "@meridian/dns";
 import type { UpdateAnswer } from "@meridian/snapshot";
 import type { LaterAnswer } from "../packet-handler.ts";
@@ -47,6 +48,8 @@ export interface UpdateNotice {
   /** As it came, with its signature. */
   readonly packet: Uint8Array;
   readonly client: string;
+  /** Name of the view that the zone belongs to. */
+  readonly view: string | undefined;
 }
 
 /** What `Edge.tell` brings a worker. */
@@ -82,14 +85,26 @@ export class UpdateRequests {
     this.#nowMs = nowMs;
   }
 
-  /** The answer to an update; undefined where it comes later (`takeLater()`), or never. */
-  take(query: QueryState, packet: Uint8Array): Uint8Array | undefined {
+  /**
+   * The answer to an update; undefined where it comes later (`takeLater()`), or never. `viewKey` is a view's where the packet names it: by
+   * that its zones were found, and nobody is told which these are before the signature is found right.
+   */
+  take(query: QueryState, packet: Uint8Array, viewKey?: TsigKey): Uint8Array | undefined {
     const message = decodeMessage(packet);
     if ("error" in message) return headerOnly(packet, Rcode.FORMERR);
     const request = readUpdate(message);
     if (isUpdateRefusal(request)) return answerTo(message, { ...plain, rcode: request.rcode });
     const { served, isTcp } = query;
     const nameEnd = served.name.set(packet, HEADER_BYTES, packet.length, HEADER_BYTES);
+    const nowSeconds = (): number => Math.floor(this.#nowMs() / 1000);
+    if (viewKey !== undefined && nameEnd >= 0) {
+      const shown = checkSignature(packet, nameEnd + 4, [viewKey], nowSeconds());
+      if (shown.kind === "malformed") return headerOnly(packet, Rcode.FORMERR);
+      if (shown.kind === "refused") {
+        this.#transfers.refused(query, shown.reason);
+        return shown.answer;
+      }
+    }
     const zone = query.zones.find(served.name, 0);
     if (nameEnd < 0 || zone === undefined || zone.originLabels !== served.name.labelCount)
       return answerTo(message, refuse(Rcode.NOTAUTH, ExtendedError.NOT_AUTHORITATIVE, ""));
@@ -98,7 +113,6 @@ export class UpdateRequests {
     if (readTsig(packet) === undefined)
       return answerTo(message, refuse(Rcode.REFUSED, ExtendedError.PROHIBITED, UNSIGNED));
     const keys = this.#transfers.keysOf(zone);
-    const nowSeconds = (): number => Math.floor(this.#nowMs() / 1000);
     const checked = checkSignature(packet, nameEnd + 4, keys, nowSeconds());
     if (checked.kind === "malformed") return headerOnly(packet, Rcode.FORMERR);
     if (checked.kind === "refused") {
@@ -108,7 +122,7 @@ export class UpdateRequests {
     const waiting = { message, signer: { ...checked.signer, nowSeconds }, send: undefined };
     if (this.#waiting.size >= WAITING_MAX || !this.#mayPass())
       return signed(waiting, refuse(Rcode.SERVFAIL, ExtendedError.NOT_READY, TOO_MANY), isTcp);
-    this.#handOn(query, packet, waiting);
+    this.#handOn(query, packet, waiting, zone.view);
     return undefined;
   }
 
@@ -127,7 +141,7 @@ export class UpdateRequests {
     waiting.send?.(signed(waiting, answer, false));
   }
 
-  #handOn(query: QueryState, packet: Uint8Array, waiting: Waiting): void {
+  #handOn(query: QueryState, packet: Uint8Array, waiting: Waiting, view: string | undefined): void {
     const { source, sourceStart, family } = query;
     const id = (this.#lastId += 1);
     this.#waiting.set(id, waiting);
@@ -138,7 +152,7 @@ export class UpdateRequests {
     };
     const bytes = source.slice(sourceStart, sourceStart + (family === 4 ? 4 : 16));
     const client = family === 4 ? formatIpv4(bytes) : formatIpv6(bytes);
-    this.#post({ kind: "update", id, packet, client });
+    this.#post({ kind: "update", id, packet, client, view });
   }
 
   #mayPass(): boolean {

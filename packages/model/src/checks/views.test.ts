@@ -40,7 +40,7 @@ test("an origin may be there once in each view and once in none", () => {
   ]);
   assert.match(problemsOf([...zones, record]).join(), /internal/);
   const other = problemsOf([internal, zone("b", "view: internal, catalog: {}")]);
-  assert.match(other.join(), /no secondary, catalog, updates or publishTo beside it/);
+  assert.match(other.join(), /no secondary, catalog or publishTo beside it/);
 });
 
 test("a zone of a view that is signed as another one goes out only where that one has a chain", () => {

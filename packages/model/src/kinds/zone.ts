@@ -127,7 +127,7 @@ export const zoneSchema = document(
     })
     .refine(isPlainInView, {
       path: ["view"],
-      error: "no secondary, catalog, updates or publishTo beside it",
+      error: "no secondary, catalog or publishTo beside it",
     })
     .refine(
       ({ tsigKeys: keys = {}, secondary: { primaries = [], groups = {} } = {} }) =>
@@ -185,11 +185,10 @@ function isPlainInView(spec: {
   readonly view?: string | undefined;
   readonly secondary?: unknown;
   readonly catalog?: unknown;
-  readonly updates?: unknown;
   readonly publishTo?: unknown;
 }): boolean {
-  const { view, secondary, catalog, updates, publishTo } = spec;
-  return view === undefined || (secondary ?? catalog ?? updates ?? publishTo) === undefined;
+  const { view, secondary, catalog, publishTo } = spec;
+  return view === undefined || (secondary ?? catalog ?? publishTo) === undefined;
 }
 
 export type ZoneSpec = z.output<typeof zoneSchema>["spec"];

@@ -30,6 +30,8 @@ export const LinkPath = {
   status: "/edge/v1/status",
   copy: "/edge/v1/copy",
   update: "/edge/v1/update",
+  /** In front of the name of a view: the update is of the zone that it has. */
+  updateInView: "/edge/v1/update-in-view/",
 } as const;
 /** Control sends the whole table this often. */
 export const TABLE_MS = 1000;
