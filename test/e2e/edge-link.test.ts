@@ -73,6 +73,8 @@ async function startControl(
   const refusals = new RefusalLog(temporaryFolder(t));
   const gateway = await EdgeGateway.open({
     notified: () => {},
+    traffic: () => {},
+    drains: () => [],
     name: "control",
     site: "",
     version: "0.0.0",

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A shift that is made beforehand: TTLs of a signed zone are the least for one old TTL before it starts, and the answers validate.
+// Shifts as clients see them: made beforehand, TTLs of a signed zone are the least for one old TTL before, and the answers validate; and what
+// is told of how clients follow is what edges have answered, and what endpoints say of their load.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { udpClient } from "../conformance/dns-client.ts";
 import { needs } from "../needs.ts";
+import { ask } from "./ask.ts";
+import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { ServerProcess, freePort, meridian, temporaryFolder, until } from "./process.ts";
 
 const CHANGE_MS_MAX = 30_000;
@@ -98,3 +105,101 @@ test(
     await until("the TTL of before", CHANGE_MS_MAX, async () => (await answered()).ttl === MAX);
   },
 );
+
+const poolDocuments = (port: number): string => `
+apiVersion: meridian.dev/v1alpha1
+kind: Zone
+metadata: { name: plain.test }
+spec: { origin: plain.test, nameServers: [{ name: ns.plain.test, addresses: [192.0.2.53] }] }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: HealthCheck
+metadata: { name: web }
+spec: { http: { path: / }, interval: 1s, timeout: 900ms }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Pool
+metadata: { name: web }
+spec:
+  answers: 1
+  healthCheck: web
+  members:
+    a: { address: 127.0.0.1, port: ${port}, capacity: 400 }
+    b: { address: 127.0.0.1, port: ${port}, capacity: 400 }
+  load: { orca: { path: / } }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Record
+metadata: { name: www }
+spec: { name: www.plain.test, pool: web, ttl: { min: 1s, max: 1s } }
+`;
+
+interface Progress {
+  readonly state: string;
+  readonly share?: number;
+  readonly lastAnswerMs?: number;
+  readonly emptyAtMs?: number;
+  readonly reported?: { readonly endpoints: number; readonly traffic?: number };
+}
+
+function progressIn(text: string): Progress | undefined {
+  const [shift]: readonly { readonly progress?: Progress }[] = JSON.parse(text);
+  return shift?.progress;
+}
+
+test("what is told of a shift is what edges answer and endpoints report", async (t) => {
+  const server = createServer((_, response) =>
+    response.setHeader("endpoint-load-metrics", 'JSON {"application_utilization": 0.25}').end("ok"),
+  );
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const address: AddressInfo | string | null = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const folder = temporaryFolder(t);
+  const files = join(folder, "a.yaml");
+  writeFileSync(files, poolDocuments(address.port));
+  const control = new PlaneProcess(t, join(folder, "control"), [
+    ...["control", "--file", files, "--edges", "127.0.0.1:0", "--http", "none"],
+  ]);
+  await control.start(/"msg":"Serving edges"/);
+  const url = /"edges":"([^"]+)"/.exec(control.log)?.[1] ?? "";
+  const port = await freePort();
+  const edge = await joinedEdge(t, { folder, control, url: `https://${url}` }, "eu", port);
+  await edge.start(/"msg":"Serving a new revision"/);
+  const client = await udpClient("127.0.0.1", port);
+  t.after(() => client.close());
+  const asking = new AbortController();
+  const asked = (async () => {
+    while (!asking.signal.aborted) await ask(client, "www.plain.test", "A");
+  })().catch(() => undefined);
+  const run = async (...words: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await meridian(...words, "--state", control.stateDir);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const target = "endpoint/default/web/a";
+  await run("drain", target, "--percent", "50", "--reason", "half", "--yes");
+  let half: Progress | undefined;
+  await until("a share of answers", CHANGE_MS_MAX, async () => {
+    half = progressIn(await run("get", "shifts", "-o", "json"));
+    // One client is answered alike for one TTL: after some of them it has been sent to both.
+    return half?.state === "drained" && (half.share ?? 0) > 0 && (half.share ?? 1) < 1;
+  });
+  assert.deepEqual([half?.reported?.endpoints, half?.reported?.traffic], [1, 100]);
+  await run("undrain", target);
+
+  const startedMs = Date.now();
+  const waited = await run("drain", target, "--reason", "all", "--yes", "--wait");
+  assert.match(
+    waited,
+    /drained, 0\.0 % of answers name it.*1 endpoints report 100, 25\.0 % of capacity/,
+  );
+  const whole = progressIn(await run("get", "shifts", "-o", "json"));
+  assert.equal(whole?.state, "drained");
+  assert.equal(whole?.share, 0);
+  assert.ok((whole?.emptyAtMs ?? 0) >= startedMs + 1000 && (whole?.emptyAtMs ?? 0) <= Date.now());
+  assert.match(await run("describe", `Shift/${target}`), /# drained, 0\.0 % of answers name it/);
+  asking.abort();
+  await asked;
+});

@@ -380,6 +380,20 @@ export type RunningShift = {
   readonly moves?: number;
   readonly overruledBy?: string;
   readonly ttlLoweredAtMs?: number;
+  readonly progress?: {
+    readonly state: "announced" | "answered" | "draining" | "drained" | "returning";
+    readonly share?: number;
+    readonly answers: number;
+    readonly windowSeconds: number;
+    readonly lastAnswerMs?: number;
+    readonly emptyAtMs?: number;
+    readonly reported?: {
+      readonly endpoints: number;
+      readonly load: number;
+      readonly traffic?: number;
+    };
+    readonly silentEdges: number;
+  };
 };
 
 export type ApprovalRequest = {

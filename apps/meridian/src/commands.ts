@@ -160,6 +160,10 @@ export const commands: readonly CommandDefinition[] = [
         summary: "Let * in the target stand for any text without a slash.",
       },
       { flags: "--dry-run", summary: "Only show what it would reach." },
+      {
+        flags: "--wait",
+        summary: "Show what clients do until caches that keep to TTLs have nothing of before.",
+      },
       force,
       breakGlass,
       yes,

@@ -23,7 +23,14 @@ import {
   type Edge,
   type HandlerReport,
 } from "@meridian/edge";
-import { NodeWord, SelectionLayout, type KeyRun, type World } from "@meridian/snapshot";
+import {
+  NodeWord,
+  SelectionLayout,
+  type KeyRun,
+  type TrafficCounts,
+  type World,
+} from "@meridian/snapshot";
+import { ToldCounts, type SlotOf } from "./told-counts.ts";
 
 const GATHER_MS = 1000;
 /** Words of the fixed buffers that `totals` shows, by their names there. */
@@ -73,6 +80,10 @@ export class EdgeGatherer implements EdgeFiguresSource {
   /** What has come and is not looked at yet, in order: when a revision comes, workers have better to do than to wait for the processor. */
   readonly #later: (() => void)[] = [];
   #spare: Float64Array | undefined;
+  readonly #told = new ToldCounts(
+    (oldWorld, old, world) => carry(oldWorld, old, world, totalsFor(world)),
+    performance.now(),
+  );
   #timer: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Immediate | undefined;
 
@@ -191,6 +202,15 @@ export class EdgeGatherer implements EdgeFiguresSource {
     };
   }
 
+  /** Where clients were sent since the last call; undefined while nothing is served. For one who asks each second. */
+  traffic(slotOf: SlotOf): Omit<TrafficCounts, "epoch"> | undefined {
+    const newest = this.#newest;
+    const totals = newest && this.#totals.get(newest.revision);
+    if (newest === undefined || totals === undefined) return undefined;
+    this.#gatherAll();
+    return this.#told.since({ ...newest, totals }, slotOf, performance.now());
+  }
+
   topNames(count: number): { name: string; queries: number }[] {
     const buffers = [...this.#workers.values()].map(({ topNames: buffer }) => buffer);
     return topNames(buffers, count).map(({ name, count: queries }) => ({
@@ -235,6 +255,10 @@ function rcodeCounts(fixed: Float64Array): Record<string, number> {
     if (count > 0) counts[rcodeToText(rcode)] = count;
   }
   return counts;
+}
+
+function totalsFor(world: World): Float64Array {
+  return new Float64Array(new SnapshotCounters(shapeOf(world)).bytes / 4);
 }
 
 function shapeOf(world: World): CounterShape {

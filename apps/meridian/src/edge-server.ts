@@ -26,7 +26,7 @@ const HTTP_UNLESS_TOLD = "127.0.0.1:8055";
 
 export interface EdgeServerOptions extends Omit<
   EdgeProcessOptions,
-  "takeover" | "log" | "onReport" | "onRevision" | "standby"
+  "takeover" | "log" | "traffic" | "onReport" | "onRevision" | "standby"
 > {
   /** This process is at a low weight until it answers. */
   readonly standby: Standby | undefined;
@@ -65,6 +65,7 @@ export class EdgeServer {
                 prefixIpv6: 56,
               },
             }),
+        traffic: (slotOf) => this.#gatherer.traffic(slotOf),
         onReport: (report) => this.#gatherer.take(report),
         onRevision: (revision, world) => {
           this.#gatherer.published(revision, world);

@@ -20,6 +20,7 @@ import {
   DecidedPublisher,
   DynamicUpdates,
   EdgeGateway,
+  drainTallies,
   certificateFileEnd,
   controlVantage,
   keepMaterials,
@@ -54,6 +55,7 @@ import { decidedNames } from "./decided-names.ts";
 import { DocumentStore } from "./document-store.ts";
 import { FirstAnswers, adviceForSlabs } from "./first-answers.ts";
 import { keyPlaceOf } from "./key-place.ts";
+import { LocalTraffic } from "./local-traffic.ts";
 import { processLogger } from "./process-logger.ts";
 import { whileShown } from "./progress.ts";
 import { journalPast, replayLine } from "./replay.ts";
@@ -72,6 +74,7 @@ export class Server {
   readonly #directory: StateDir;
   readonly #persistence: DiskPersistence;
   readonly #edge: ServerEdge;
+  readonly #traffic: LocalTraffic;
   readonly #api: Api;
   readonly #documents: DocumentService;
   readonly #updates: DynamicUpdates;
@@ -284,6 +287,7 @@ export class Server {
       logger,
       nowMs: () => systemClock.wallMs(),
     });
+    this.#traffic = new LocalTraffic(this.embedded, this.#edge.gatherer);
     this.#api = new Api({
       embedded: this.embedded,
       notifier: this.#notifier,
@@ -395,6 +399,7 @@ export class Server {
     this.#rollouts.start();
     this.#publisher.start();
     this.#recovery.start();
+    if (this.#edge.isAnswering) this.#traffic.start();
     this.#logger.info(
       {
         dns: this.addresses,
@@ -481,6 +486,8 @@ export class Server {
       },
       refusals: this.#refusals,
       notified: (zone) => this.#secondaries.notify(zone),
+      traffic: (edge, counts) => this.embedded.traffic.take(edge, counts, Date.now()),
+      drains: () => drainTallies(this.embedded, Date.now()),
       logger: this.#logger,
       clock: systemClock,
     });
@@ -619,6 +626,7 @@ export class Server {
   }
 
   async #close(): Promise<void> {
+    this.#traffic.close();
     this.#edge.withdraw();
     await this.#api.close();
     await this.#recovery.close();

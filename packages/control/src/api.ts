@@ -50,6 +50,7 @@ import type { Approvals } from "./approvals/approvals.ts";
 import { addApprovalRoutes } from "./approvals/approval-routes.ts";
 import { addFailbackRoute } from "./failback-route.ts";
 import { addShiftRoutes } from "./shift-routes.ts";
+import { drainTallies, type DrainWitnesses } from "./shift-views.ts";
 import type { World, ZoneTable } from "@meridian/snapshot";
 import type { SnapshotStore } from "@meridian/snapshot/disk";
 import type { TransitionHistory } from "@meridian/health";
@@ -231,7 +232,7 @@ export class Api {
         : reply.type(METRICS_TYPE).send(await this.#metrics.text(top));
     });
     server.get("/v1/status", () => this.#status());
-    addListRoutes(server, embedded, edge, this.#options.notifier);
+    addListRoutes(server, embedded, edge, this.#options.notifier, () => this.#witnesses());
     server.get<{ Querystring: Record<string, string> }>(
       "/v1/policies/counts",
       ({ query }, reply) => {
@@ -329,6 +330,16 @@ export class Api {
   }
 
   /** The one edge of a process that feeds no others. */
+  /** What all controls have counted of shifts. */
+  async #witnesses(): Promise<DrainWitnesses> {
+    const { embedded, gateway } = this.#options;
+    const edges = gateway?.();
+    if (edges === undefined) return { tallies: drainTallies(embedded, Date.now()), silentEdges: 0 };
+    const views = await edges.allViews();
+    const silentEdges = views.filter(({ standing }) => standing === "silent").length;
+    return { tallies: await edges.allDrains(), silentEdges };
+  }
+
   #ownEdge(): EdgeView {
     const { embedded, edge, version } = this.#options;
     const { epoch, revision, sequence } = embedded;

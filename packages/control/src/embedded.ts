@@ -33,6 +33,8 @@ import type { ServedModel } from "./served-model.ts";
 import { sizeOf } from "./shrinking.ts";
 import { ServedSnapshot } from "./served-snapshot.ts";
 import type { Shift } from "./shift-effects.ts";
+import type { ShiftReach } from "./shift-lead.ts";
+import { MeasuredTraffic } from "./traffic/measured-traffic.ts";
 import type { DocumentKey } from "./store/store.ts";
 import type { DeclaredZone } from "./updates/declared-zone.ts";
 import type { RecordView } from "./views.ts";
@@ -51,6 +53,8 @@ export class Embedded implements Publisher {
   readonly #adopted: AdoptedModel;
   readonly #reloads: FileReloads;
   readonly #shifts: RunningShifts;
+  /** Where clients were really sent, as the edges of this control say. */
+  readonly traffic: MeasuredTraffic = new MeasuredTraffic();
   readonly #weights: OverriddenWeights;
   /** Of the paths of files, those that had some when they were last good. */
   #filled: readonly string[] = [];
@@ -297,9 +301,9 @@ export class Embedded implements Publisher {
     return this.#shifts.list();
   }
 
-  /** As `RunningShifts.leadMsOf()`. */
-  shiftLeadMs(target: string): number {
-    return this.#shifts.leadMsOf(target);
+  /** As `RunningShifts.reachOf()`. */
+  shiftReach(target: string): ShiftReach | undefined {
+    return this.#shifts.reachOf(target);
   }
 
   /** Shifts have changed elsewhere, or routing controls. Resolves when answers follow. */

@@ -22,6 +22,7 @@ export type {
 export { readDocumentFiles } from "./file-loader.ts";
 export { declaredLatches } from "./declared-latches.ts";
 export { shiftChanges, type Shift } from "./shift-effects.ts";
+export { drainTallies } from "./shift-views.ts";
 export { DiskPersistence } from "./disk-persistence.ts";
 export { publicationOf, restorePair, type RestoredPair } from "./restored-pair.ts";
 export { OverlayJournal, type JournalEntry } from "./overlay-journal.ts";

@@ -9,7 +9,7 @@ import {
   type Page,
   type PageRequest,
 } from "@meridian/snapshot/surface";
-import { shiftViews } from "./shift-views.ts";
+import { shiftViews, type DrainWitnesses } from "./shift-views.ts";
 import { endpointViews, healthViews, policyViews, poolViews, siteViews } from "./views.ts";
 
 /** The lists of the API, each in pages: `GET /v1/KIND?limit=N&continue=TOKEN` gives `{items, continue?}`. */
@@ -18,6 +18,7 @@ export function addListRoutes(
   embedded: Embedded,
   edge: EdgeFiguresSource,
   notifier: Notifier,
+  witnesses: () => Promise<DrainWitnesses>,
 ): void {
   const list = (
     path: string,
@@ -39,7 +40,9 @@ export function addListRoutes(
   list("/v1/vantages", async (request) =>
     whole((await embedded.verdicts.figures()).vantages, request, ({ name }) => name),
   );
-  list("/v1/shifts", (request) => whole(shiftViews(embedded), request, ({ id }) => id));
+  list("/v1/shifts", async (request) =>
+    whole(await shiftViews(embedded, await witnesses()), request, ({ id }) => id),
+  );
   list("/v1/notifications", (request) => whole(notifier.views(), request, ({ name }) => name));
   list("/v1/latches", (request) => whole(embedded.latches(), request, ({ name }) => name));
 }

@@ -10,7 +10,7 @@ import type { World } from "@meridian/snapshot";
 import type { Logger, Persistence } from "./embedded-options.ts";
 import type { ServedModel } from "./served-model.ts";
 import { nextChangeMs, overAtMs } from "./shift-course.ts";
-import { ShiftLeads } from "./shift-lead.ts";
+import { ShiftReaches, type ShiftReach } from "./shift-lead.ts";
 import { shiftEffects } from "./shift-precedence.ts";
 import { shiftChanges, type Shift, type SwitchedOff } from "./shift-effects.ts";
 
@@ -49,7 +49,7 @@ export class RunningShifts {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #served: () => ShiftedSnapshot | undefined;
-  readonly #leads = new ShiftLeads();
+  readonly #reaches = new ShiftReaches();
   #shifts: readonly Shift[] = [];
   #timer: NodeJS.Timeout | undefined;
   /** Whether the overlay was brought in line when no shift was running and no control Off. */
@@ -84,10 +84,10 @@ export class RunningShifts {
     return this.#shared?.shifts() ?? this.#shifts;
   }
 
-  /** How long before its start a shift of `target` lowers TTLs, milliseconds; 0 while nothing is served. */
-  leadMsOf(target: string): number {
+  /** What a shift of `target` is about; undefined while nothing is served. */
+  reachOf(target: string): ShiftReach | undefined {
     const served = this.#served();
-    return served === undefined ? 0 : this.#leads.of(served.model, served.world, target);
+    return served && this.#reaches.of(served.model, served.world, target);
   }
 
   /** Resolves when answers follow it. `id` is another one than every other has. */
@@ -197,7 +197,7 @@ export class RunningShifts {
     const leads = new Map(
       running
         .filter(({ startsAtMs = 0 }) => startsAtMs > nowMs)
-        .map(({ target }) => [target, this.leadMsOf(target)]),
+        .map(({ target }) => [target, this.reachOf(target)?.leadMs ?? 0]),
     );
     const leadOf = (target: string): number => leads.get(target) ?? 0;
     if (running.length > 0 && !this.#isClosed) {

@@ -18,7 +18,7 @@ import {
 import fc from "fast-check";
 import { nextChangeMs, percentAt } from "./shift-course.ts";
 import { shiftChanges, type Shift } from "./shift-effects.ts";
-import { leadMsOf } from "./shift-lead.ts";
+import { shiftReach } from "./shift-lead.ts";
 import { shiftEffects } from "./shift-precedence.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
@@ -48,7 +48,7 @@ test("the lead is the longest TTL of what refers to a target, and the time until
   const world = worldOfModel();
   const leads = ["site/eu", "pool/default/eu", "site/us", "endpoint/default/us/a", "site/none"];
   assert.deepEqual(
-    leads.map((target) => leadMsOf(model, world, target)),
+    leads.map((target) => shiftReach(model, world, target).leadMs),
     [42_000, 42_000, 92_000, 92_000, 0],
   );
 });
@@ -79,7 +79,7 @@ test("at its start no cache holds an answer that it moves for longer than the le
         ...{ id: "x", target: "site/eu", percent, reason: "r", actor: "a" },
         ...{ createdAtMs: 0, startsAtMs, expiresAtMs },
       };
-      const leadMs = leadMsOf(model, world, shift.target);
+      const { leadMs } = shiftReach(model, world, shift.target);
       const random = new Pcg32(seed);
       const selector = new Selector(world);
       const client = new Client();

@@ -3,6 +3,7 @@
 // How long before its start a shift lowers the TTL of the names that it reaches: one old TTL, so that every answer of before has run out in
 // caches by then. It is looked up by what each part of a zone refers to, not by name: a million names cost some milliseconds.
 
+import { key64 } from "@meridian/core";
 import { reachablePools } from "@meridian/model";
 import { Shape, TargetKind, type NamesChunk, type World } from "@meridian/snapshot";
 import type { ServedModel } from "./served-model.ts";
@@ -10,66 +11,78 @@ import { shiftReaches } from "./shift-effects.ts";
 
 /** Until every edge has what was published, and for caches that count whole seconds. */
 const SETTLE_MS = 2000;
-/** Targets whose leads are remembered. */
+/** Targets whose reach is remembered. */
 const KNOWN_MAX = 1000;
 
 type ServedDocuments = Pick<ServedModel, "siteChain" | "policies">;
 
-/**
- * The longest TTL of answers that may name an endpoint of `target`, and the time until edges lower it, in milliseconds. A part of a zone
- * that refers to such a policy or pool counts with the longest TTL in it. 0 where no name is answered with them.
- */
-export function leadMsOf(model: ServedDocuments, world: World, target: string): number {
+/** What a shift of a target is about. */
+export interface ShiftReach {
+  /** The longest that caches may have been told to keep an answer that names one of its endpoints, milliseconds; 0 where none does. */
+  readonly ttlMs: number;
+  /** How long before its start TTLs are lowered: as long, and until edges have it. */
+  readonly leadMs: number;
+  /** Keys of the policies and pools whose answers may name one. */
+  readonly asked: ReadonlySet<bigint>;
+}
+
+/** A part of a zone that refers to such a policy or pool counts with the longest TTL in it. */
+export function shiftReach(model: ServedDocuments, world: World, target: string): ShiftReach {
   const reached = reachedTargets(model, world, target);
+  const links = new Set(reached.keys());
   let seconds = 0;
   for (const zone of world.zones.zones)
     for (let index = 0; index < zone.chunkCount; index++) {
       const chunk = zone.chunkAt(index);
-      if (refersTo(chunk, reached)) seconds = Math.max(seconds, longestTtl(chunk));
+      if (refersTo(chunk, links)) seconds = Math.max(seconds, longestTtl(chunk));
     }
-  return seconds === 0 ? 0 : seconds * 1000 + SETTLE_MS;
+  const ttlMs = seconds * 1000;
+  const asked = new Set([...reached.values()].map((name) => key64(name)));
+  return { ttlMs, leadMs: seconds === 0 ? 0 : ttlMs + SETTLE_MS, asked };
 }
 
-/** Leads of the targets of one snapshot: those of shifts are asked for again and again. */
-export class ShiftLeads {
+/** What targets of one snapshot reach: those of shifts are asked for again and again. */
+export class ShiftReaches {
   #world: World | undefined;
   #model: ServedDocuments | undefined;
-  readonly #known = new Map<string, number>();
+  readonly #known = new Map<string, ShiftReach>();
 
-  of(model: ServedDocuments, world: World, target: string): number {
+  of(model: ServedDocuments, world: World, target: string): ShiftReach {
     if (world !== this.#world || model !== this.#model || this.#known.size >= KNOWN_MAX) {
       this.#known.clear();
       this.#world = world;
       this.#model = model;
     }
-    const known = this.#known.get(target) ?? leadMsOf(model, world, target);
+    const known = this.#known.get(target) ?? shiftReach(model, world, target);
     this.#known.set(target, known);
     return known;
   }
 }
 
-/** Pools with an endpoint that the shift reaches, and the policies that lead to one of them: as links of names say it, index × 2 + kind. */
-function reachedTargets(model: ServedDocuments, world: World, target: string): Set<number> {
+/** Pools with an endpoint that the shift reaches, and the policies that lead to one of them, by what links of names say: index × 2 + kind. */
+function reachedTargets(model: ServedDocuments, world: World, target: string): Map<number, string> {
   const pools = new Set<string>();
-  const reached = new Set<number>();
+  const reached = new Map<number, string>();
   for (let pool = 0; pool < world.pools.poolCount; pool++) {
     const start = world.pools.memberStart(pool);
     const end = start + world.pools.memberCount(pool);
     for (let endpoint = start; endpoint < end; endpoint++)
       if (shiftReaches(model, world, target, endpoint)) {
-        pools.add(world.pools.poolName(pool));
-        reached.add(pool * 2 + TargetKind.pool);
+        const name = world.pools.poolName(pool);
+        pools.add(name);
+        reached.set(pool * 2 + TargetKind.pool, `pool/${name}`);
         break;
       }
   }
   for (let policy = 0; policy < world.policies.policyCount; policy++) {
-    const document = model.policies.get(world.policies.policyName(policy));
+    const name = world.policies.policyName(policy);
+    const document = model.policies.get(name);
     if (document === undefined) continue;
     const { namespace } = document.metadata;
     const leads = [...reachablePools(document.spec)].some((pool) =>
       pools.has(pool.includes("/") ? pool : `${namespace}/${pool}`),
     );
-    if (leads) reached.add(policy * 2 + TargetKind.policy);
+    if (leads) reached.set(policy * 2 + TargetKind.policy, `policy/${name}`);
   }
   return reached;
 }

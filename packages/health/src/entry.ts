@@ -33,6 +33,9 @@ export interface EndpointState {
   readonly sequence: number;
   /** What each vantage says, where several judge. */
   readonly witnesses?: readonly Witness[];
+  /** What it said of its load, smoothed, 0 idle to 1 full, and how long ago; where that is read. */
+  readonly load?: number;
+  readonly loadAgeMs?: number;
 }
 
 /** What the runner keeps of one target. */

@@ -107,7 +107,14 @@ export class VerdictDriver {
   state(key: string): EndpointState | undefined {
     const state = this.runner.state(key);
     const witnesses = this.#quorum?.witnesses(key) ?? [];
-    return state === undefined || witnesses.length === 0 ? state : { ...state, witnesses };
+    if (state === undefined) return undefined;
+    const { load, readAtMs = 0 } = this.#capacity.state(key) ?? {};
+    const loadAgeMs = Math.round(this.#options.clock.monotonicMs() - readAtMs);
+    return {
+      ...state,
+      ...(witnesses.length === 0 ? {} : { witnesses }),
+      ...(load === undefined ? {} : { load, loadAgeMs }),
+    };
   }
 
   /** Verdicts go to this world's slots from now on; the overlay has adopted it already. */

@@ -157,6 +157,14 @@ export {
   type ManifestSection,
 } from "./manifest.ts";
 export { decodeAnswerCounts, encodeAnswerCounts, type AnswerCounts } from "./link/answer-counts.ts";
+export {
+  TRAFFIC_ENTRIES_MAX,
+  decodeTrafficCounts,
+  encodeTrafficCounts,
+  type AudienceWord,
+  type KeyedCount,
+  type TrafficCounts,
+} from "./link/traffic-counts.ts";
 export { worldOf } from "./world-of.ts";
 export { FrameDecoder, FrameKind, encodeFrame, type Frame } from "./link/frame.ts";
 export {
@@ -166,6 +174,8 @@ export {
   CONTROL_NAME,
   PROBE_UNIT,
   LINK_PROTOCOL,
+  TAKES_HEADER,
+  TAKES_TRAFFIC,
   LINK_SLOTS_MAX,
   LinkPath,
   SILENCE_MS_MAX,

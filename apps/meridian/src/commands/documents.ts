@@ -11,6 +11,7 @@ import { formatProblem, readRawDocuments, yamlText } from "@meridian/model";
 import { budgetText } from "@meridian/snapshot/surface";
 import { ApiRefusal, memberOf, type ApiClient } from "../api-client.ts";
 import { clientOf } from "../api-target.ts";
+import { progressText } from "../drain-progress.ts";
 import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { documentPath } from "../document-target.ts";
@@ -89,6 +90,7 @@ export async function diff(input: CommandInput): Promise<ExitCode> {
 export async function describe(input: CommandInput): Promise<ExitCode> {
   const target = input.argument(0);
   const api = clientOf(input);
+  if (target.startsWith("Shift/")) return describeShift(input, api, target.slice("Shift/".length));
   const document = await api.get(documentPath(target), { revision: input.text("revision") });
   if (input.isJson()) printJson(document);
   else {
@@ -96,6 +98,26 @@ export async function describe(input: CommandInput): Promise<ExitCode> {
     const budget = target.startsWith("Record/") ? await budgetOf(api, document) : undefined;
     if (budget !== undefined) print(`# ${budgetText(budget)}`);
   }
+  return ExitCode.done;
+}
+
+/** A running shift by its id or target, which no document holds, and what clients do about it. */
+async function describeShift(
+  input: CommandInput,
+  api: ApiClient,
+  targetOrId: string,
+): Promise<ExitCode> {
+  const shifts = (await api.list("/v1/shifts")).filter(
+    ({ id, target }) => id === targetOrId || target === targetOrId,
+  );
+  if (shifts.length === 0)
+    throw new CommandError(ExitCode.notFound, `No shift of "${targetOrId}" is running`);
+  if (input.isJson()) printJson(shifts);
+  else
+    for (const shift of shifts) {
+      print(yamlText(shift).trimEnd());
+      print(`# ${progressText(shift)}`);
+    }
   return ExitCode.done;
 }
 

@@ -5,8 +5,9 @@ import type { CommandInput } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { CommandError, ExitCode } from "../exit-code.ts";
 import type { ApiClient } from "../api-client.ts";
-import type { Endpoint } from "../api-requests.ts";
+import type { AnswerOf, Endpoint } from "../api-requests.ts";
 import { clientOf } from "../api-target.ts";
+import { followDrains } from "../drain-progress.ts";
 import { complain, print, printJson } from "../output.ts";
 
 const PERCENT_ALL = 100;
@@ -59,10 +60,11 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
     describe(complain, targets, reached, [...emptied.map(emptiedText), ...lacks]);
     await confirm(`Move ${percent} % of the traffic away?`, input.flag("yes"));
   }
-  const answers: unknown[] = [];
+  const answers: AnswerOf<"post", "/v1/shifts">[] = [];
   for (const target of targets) answers.push(await api.post("/v1/shifts", { ...request, target }));
-  if (input.isJson()) printJson(answers);
-  else
+  const isWaiting = input.flag("wait");
+  if (input.isJson() && !isWaiting) printJson(answers);
+  else if (!input.isJson())
     for (const target of targets) {
       const atMs = lowered.get(target);
       print(
@@ -70,6 +72,11 @@ export async function drain(input: CommandInput): Promise<ExitCode> {
       );
       if (atMs !== undefined) print(loweredText(atMs));
     }
+  if (isWaiting) {
+    const ids = answers.flatMap(({ shift }) => shift?.id ?? []);
+    const followed = await followDrains(api, ids, input.isJson());
+    if (input.isJson()) printJson(followed);
+  }
   return ExitCode.done;
 }
 

@@ -176,6 +176,10 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       { title: "RETURNS BY", value: returnText },
       field("PRECEDENCE", "precedence"),
       percent("MOVES NOW", "moves", 1),
+      { title: "PROGRESS", value: (row) => textIn(row["progress"], "state") },
+      { title: "STILL ANSWERED", value: (row) => shareIn(row["progress"], "share") },
+      { title: "EMPTY FROM", value: (row) => timeIn(row["progress"], "emptyAtMs") },
+      { title: "LOAD", value: (row) => shareIn(memberOf(row["progress"], "reported"), "load") },
       field("OVERRULED BY", "overruledBy"),
       field("ACTOR", "actor"),
       field("REASON", "reason"),
@@ -280,6 +284,16 @@ function textIn(raw: unknown, name: string): string {
   return typeof value === "string" ? value : "";
 }
 
+function shareIn(raw: unknown, name: string): string {
+  const value = memberOf(raw, name);
+  return typeof value === "number" ? shareText(value) : "";
+}
+
+function timeIn(raw: unknown, name: string): string {
+  const ms = memberOf(raw, name);
+  return typeof ms === "number" ? `${new Date(ms).toISOString().slice(0, 19)}Z` : "";
+}
+
 /** A column of times; empty where none is known. */
 /** `10%/1m`, of a shift that comes back by steps. */
 function returnText(row: Row): string {
@@ -289,11 +303,7 @@ function returnText(row: Row): string {
 }
 
 function timeField(title: string, name: string): Column {
-  const value = (row: Row): string => {
-    const ms = row[name];
-    return typeof ms === "number" ? `${new Date(ms).toISOString().slice(0, 19)}Z` : "";
-  };
-  return { title, value };
+  return { title, value: (row) => timeIn(row, name) };
 }
 
 /** Names with what they say, in brackets those that do not count. */

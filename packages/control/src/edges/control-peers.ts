@@ -9,6 +9,7 @@ import { member } from "../documents/document-key.ts";
 import type { Standing } from "../replicas/publication-agreement.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import type { KeyPair } from "./certificate-authority.ts";
+import { isDrainTally, type DrainTally } from "../traffic/measured-traffic.ts";
 import type { EdgeView } from "./edge-hub.ts";
 import { FRESH_MS_MAX, type EdgeMoment } from "./publication-state.ts";
 
@@ -41,6 +42,8 @@ export interface ControlView {
 export interface ControlStatus {
   readonly control: ControlView;
   readonly edges: readonly EdgeView[];
+  /** What its edges still answer of what is drained; absent from one of an earlier version. */
+  readonly drains?: readonly DrainTally[];
 }
 
 export interface ControlPeersOptions {
@@ -220,7 +223,10 @@ function statusIn(raw: unknown): ControlStatus {
 function isStatus(raw: unknown): raw is ControlStatus {
   const control = member(raw, "control");
   const edges = member(raw, "edges");
+  const drains = member(raw, "drains") ?? [];
   return (
+    Array.isArray(drains) &&
+    drains.every(isDrainTally) &&
     typeof member(control, "name") === "string" &&
     typeof member(control, "role") === "string" &&
     Array.isArray(edges) &&

@@ -11,6 +11,7 @@ import {
   LINK_SLOTS_MAX,
   TABLE_MS,
   type SharedWorld,
+  type TrafficCounts,
   type UpdateAnswer,
   type VantagePlace,
 } from "@meridian/snapshot";
@@ -40,6 +41,7 @@ import { certificateEnd, expiriesOf } from "../expiries.ts";
 import type { Fleet } from "../notifications/notifier.ts";
 import type { KeyPlace } from "../state/sealing-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
+import type { DrainTally } from "../traffic/measured-traffic.ts";
 import { SigningHub } from "./signing-hub.ts";
 import { VantageHub, type SecretsOf } from "./vantage-hub.ts";
 
@@ -84,6 +86,10 @@ export interface EdgeGatewayOptions {
   readonly leading: () => Leading;
   /** Where it is kept who was refused. */
   readonly refusals: Pick<RefusalLog, "add">;
+  /** Where an edge has sent clients. */
+  readonly traffic: (edge: string, counts: TrafficCounts) => void;
+  /** What other controls are told of that. */
+  readonly drains: () => readonly DrainTally[];
   /** An edge has heard that a secondary zone has changed. */
   readonly notified: (zone: string) => void;
   readonly logger: Logger;
@@ -156,6 +162,7 @@ export class EdgeGateway {
       section: (name, role) =>
         this.#plan.section(name) ?? (role === "edge" ? this.#section(name) : undefined),
       notified: (zone) => options.notified(zone),
+      traffic: (edge, counts) => options.traffic(edge, counts),
       refusals: new EdgeRefusals(options.refusals),
       status: () => this.#status(),
       logger,
@@ -326,6 +333,7 @@ export class EdgeGateway {
         ...(await control()),
       },
       edges: this.views(),
+      drains: this.#options.drains(),
     };
   }
 
@@ -406,6 +414,11 @@ export class EdgeGateway {
   /** The edges of all controls of the store. */
   async allViews(): Promise<readonly EdgeView[]> {
     return edgesOf(await this.#lately());
+  }
+
+  /** What every control of the store has counted of drains. */
+  async allDrains(): Promise<readonly DrainTally[]> {
+    return (await this.#lately()).flatMap(({ drains = [] }) => drains);
   }
 
   /** The same, and what certificates end. */

@@ -20,6 +20,8 @@ import {
   FrameDecoder,
   FrameKind,
   LINK_PROTOCOL,
+  TAKES_HEADER,
+  TAKES_TRAFFIC,
   LinkPath,
   PROBE_UNIT,
   SILENCE_MS_MAX,
@@ -30,9 +32,11 @@ import {
   decodeNotified,
   decodeHello,
   decodeStatus,
+  decodeTrafficCounts,
   encodeUpdateAnswer,
   joinStatement,
   type JoinRequest,
+  type TrafficCounts,
   type UpdateAnswer,
 } from "@meridian/snapshot";
 import type { Logger } from "../embedded-options.ts";
@@ -80,6 +84,8 @@ export interface EdgeListenerOptions {
   readonly copy: StoreCopyFile;
   /** A certificate that was made for an edge, or shown by it, ends then. */
   readonly certified: (edge: string, endsAtMs: number) => void;
+  /** Where an edge has sent clients. */
+  readonly traffic: (edge: string, counts: TrafficCounts) => void;
   /** An edge has heard that a secondary zone has changed. */
   readonly notified: (zone: string) => void;
   readonly logger: Logger;
@@ -416,6 +422,7 @@ export class EdgeListener {
       FrameKind.acknowledgement,
       FrameKind.status,
       FrameKind.counts,
+      FrameKind.traffic,
       FrameKind.notified,
     ]);
     let isGreeted = false;
@@ -423,7 +430,7 @@ export class EdgeListener {
       logger.warn({ edge: name, address, reason }, "Cut an edge off");
       stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
     };
-    stream.respond({ ":status": 200 });
+    stream.respond({ ":status": 200, [TAKES_HEADER]: TAKES_TRAFFIC });
     stream.setTimeout(SILENCE_MS_MAX * 2, () => fail("it says nothing"));
     stream.on("data", (chunk: Buffer) => {
       const frames = decoder.push(chunk);
@@ -456,6 +463,11 @@ export class EdgeListener {
         const counts = kind === FrameKind.counts ? decodeAnswerCounts(payload) : undefined;
         if (counts !== undefined) {
           hub.count(name, link, counts);
+          continue;
+        }
+        const traffic = kind === FrameKind.traffic ? decodeTrafficCounts(payload) : undefined;
+        if (traffic !== undefined) {
+          this.#options.traffic(name, traffic);
           continue;
         }
         const notified = kind === FrameKind.notified ? decodeNotified(payload) : undefined;

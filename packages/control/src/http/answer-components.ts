@@ -406,6 +406,20 @@ export const shift: z.ZodType = named(
     moves: z.number().optional(),
     overruledBy: z.string().optional(),
     ttlLoweredAtMs: ms.optional(),
+    progress: z
+      .object({
+        state: z.enum(["announced", "answered", "draining", "drained", "returning"]),
+        share: z.number().optional(),
+        answers: count,
+        windowSeconds: count,
+        lastAnswerMs: ms.optional(),
+        emptyAtMs: ms.optional(),
+        reported: z
+          .object({ endpoints: count, load: z.number(), traffic: z.number().optional() })
+          .optional(),
+        silentEdges: count,
+      })
+      .optional(),
   }),
 );
 

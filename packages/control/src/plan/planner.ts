@@ -72,7 +72,7 @@ export class Planner {
         "DOCUMENT_CONFLICT",
         "Cannot plan: something else was published meanwhile; ask again",
       );
-    const leadOf = (target: string): number => embedded.shiftLeadMs(target);
+    const leadOf = (target: string): number => embedded.shiftReach(target)?.leadMs ?? 0;
     const effects = [...shiftEffects(embedded.shifts(), nowMs(), leadOf), ...drains];
     const off = [...routing.off(), ...this.#switched(controls)];
     const after = withEffects(candidate, effects, off);

@@ -23,7 +23,7 @@ import type {
 import type { VantagePlace, World } from "@meridian/snapshot";
 import { changeControls, type ControlStanding } from "../routing/control-change.ts";
 import { overAtMs } from "../shift-course.ts";
-import { ShiftLeads } from "../shift-lead.ts";
+import { ShiftReaches } from "../shift-lead.ts";
 import { shiftChanges, type Shift, type ShiftEffect, type SwitchedOff } from "../shift-effects.ts";
 import { shiftEffects } from "../shift-precedence.ts";
 import { capacityLacks } from "../traffic/capacity-check.ts";
@@ -57,7 +57,7 @@ export class SimulatedControl {
   readonly #latches: LatchDriver;
   readonly #probes: SimulatedProbes;
   #shifts: readonly Shift[] = [];
-  readonly #leads = new ShiftLeads();
+  readonly #reaches = new ShiftReaches();
   #shiftCount = 0;
   #effects = "[]";
   #standings: ReadonlyMap<string, ControlStanding> = new Map();
@@ -132,7 +132,7 @@ export class SimulatedControl {
     if (this.#shifts.some((shift) => overAtMs(shift) <= nowMs))
       this.#shifts = this.#shifts.filter((shift) => overAtMs(shift) > nowMs);
     const { model, world } = this.#options;
-    const leadMsOf = (target: string): number => this.#leads.of(model, world, target);
+    const leadMsOf = (target: string): number => this.#reaches.of(model, world, target).leadMs;
     const effects = shiftEffects(this.#shifts, nowMs, leadMsOf);
     const off = this.#off();
     const text = JSON.stringify([effects, off]);

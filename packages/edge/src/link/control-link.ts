@@ -8,6 +8,8 @@ import {
   FrameDecoder,
   FrameKind,
   LINK_PROTOCOL,
+  TAKES_HEADER,
+  TAKES_TRAFFIC,
   LinkPath,
   SILENCE_MS_MAX,
   decodeCarried,
@@ -21,10 +23,12 @@ import {
   encodeNotified,
   encodeHello,
   encodeStatus,
+  encodeTrafficCounts,
   type AnswerCounts,
   type Frame,
   type Position,
   type StageStatus,
+  type TrafficCounts,
   type UpdateAnswer,
 } from "@meridian/snapshot";
 import type { EdgeLogger } from "../edge-logger.ts";
@@ -56,6 +60,8 @@ export interface ControlLinkOptions {
   readonly onTable: (url: string) => void;
   /** How it was answered since the last call. */
   readonly counts: () => AnswerCounts;
+  /** Where clients were sent since the last call; asked for where control takes it. */
+  readonly traffic?: () => TrafficCounts | undefined;
   /** Where DNS is answered here. */
   readonly dns: () => readonly string[];
   /** What zones are signed with, all of it: sealed to `identity`, which the connection has shown. */
@@ -77,6 +83,8 @@ export class ControlLink {
   #isClosed = false;
   #isPaused = false;
   #followed: string | undefined;
+  /** The control that is followed wants to be told where clients were sent; one of an earlier version would end the stream. */
+  #takesTraffic = false;
   #currentAtMs: number | undefined;
   /** The newest table of the control that is followed. */
   #table: (Pick<Position, "epoch" | "revision"> & { readonly atMs: number }) | undefined;
@@ -210,6 +218,7 @@ export class ControlLink {
       if (headers[":status"] === 200) {
         this.#failures = 0;
         this.#followed = url;
+        this.#takesTraffic = headers[TAKES_HEADER] === TAKES_TRAFFIC;
         this.#lastReason = "";
         logger.info("Connected to control", { url });
       } else refusal = "";
@@ -297,6 +306,7 @@ export class ControlLink {
       }
       case FrameKind.status:
       case FrameKind.counts:
+      case FrameKind.traffic:
       case FrameKind.notified:
       case FrameKind.hello:
       case FrameKind.acknowledgement:
@@ -328,7 +338,10 @@ export class ControlLink {
 
   #count(): void {
     const stream = this.#stream;
-    if (stream?.writable === true) stream.write(encodeAnswerCounts(this.#options.counts()));
+    if (stream?.writable !== true) return;
+    stream.write(encodeAnswerCounts(this.#options.counts()));
+    const traffic = this.#takesTraffic ? this.#options.traffic?.() : undefined;
+    if (traffic !== undefined) stream.write(encodeTrafficCounts(traffic));
   }
 
   #ended(url: string, reason: string): void {

@@ -14,6 +14,7 @@ import {
   transferSecrets,
   Verdict,
   type AnswerCounts,
+  type TrafficCounts,
   type Position,
   type World,
   type ZoneTable,
@@ -76,6 +77,10 @@ export interface EdgeProcessOptions {
   readonly standby?: EdgeOptions["standby"] | undefined;
   /** What is done about who asks. */
   readonly front?: FrontOptions;
+  /** Where clients were sent since the last call, as far as workers' counters are gathered in this process. */
+  readonly traffic?: (
+    slotOf: (world: World, endpoint: number) => number,
+  ) => Omit<TrafficCounts, "epoch"> | undefined;
   /** A worker has said something. */
   readonly onReport?: (report: HandlerReport) => void;
   /** Workers were just sent another revision. */
@@ -233,6 +238,7 @@ export class EdgeProcess implements LocalEdge {
       onOpen: () => this.#isolation.opened(),
       onTable: (url) => this.#isolation.told(url),
       counts: () => this.#countedSince(),
+      traffic: () => this.#trafficSince(),
       dns: () => this.edge.addresses().map(formatEdgeAddress),
       onSigning: (sealed, shown) => this.#takeSigning(sealed, shown),
     });
@@ -430,6 +436,22 @@ export class EdgeProcess implements LocalEdge {
       servfail: totals.servfail - before.servfail,
       empty: totals.empty - before.empty,
     };
+  }
+
+  #trafficSince(): TrafficCounts | undefined {
+    const found = this.#options.traffic?.((world, endpoint) => this.#slotOf(world, endpoint));
+    return found && { epoch: this.#replica.position.epoch, ...found };
+  }
+
+  /** What is served now of an endpoint of a world that may be another one. */
+  #slotOf(world: World, endpoint: number): number {
+    const served = this.#served;
+    if (served === undefined) return 0;
+    const slot =
+      served.world === world
+        ? endpoint
+        : served.world.pools.endpointIndexOf(key64(world.endpointName(endpoint)));
+    return slot < 0 ? 0 : served.mirror.read(slot);
   }
 
   /** A worker cannot wait for control; this thread can. */

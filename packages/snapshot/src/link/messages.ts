@@ -15,6 +15,9 @@ import { FrameKind, encodeFrame } from "./frame.ts";
 
 /** Version of what follows; peers of another one are refused. */
 export const LINK_PROTOCOL = 1;
+/** With which control says, when it takes an edge, what it takes besides: an earlier one would end the stream. */
+export const TAKES_HEADER = "meridian-takes";
+export const TAKES_TRAFFIC = "traffic";
 /** Name in the certificate of every control, whatever its address is. */
 export const CONTROL_NAME = "meridian-control";
 /** Organizational unit in the subject of a certificate that is good for reporting alone. */
