@@ -305,3 +305,24 @@ spec:
       for: 1m
 `,
 };
+
+/** A Scenario, which is no document of a model. */
+export const scenarioExample = `apiVersion: meridian.dev/v1alpha1
+kind: Scenario
+metadata:
+  name: eu-is-lost
+spec:
+  duration: 10m
+  demand:
+    europe: { name: www.example.org, from: { continent: EU }, rate: 1000 }
+  resolvers:
+    isps: { share: 9, caches: 900 }
+    stubborn: { share: 1, caches: 100, ttlFloor: 60s }
+  events:
+    - at: 2m
+      for: 5m
+      fail: { targets: [site/eu-west] }
+  expect:
+    errors: 2
+    recovery: 60s
+`;

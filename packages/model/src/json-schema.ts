@@ -3,6 +3,7 @@
 // "structural" schemas, in which every value has a type of its own, outside of any oneOf.
 import * as z from "zod";
 import { type Kind, schemas } from "./documents.ts";
+import { scenarioSchema } from "./kinds/scenario.ts";
 import { isStoreKind, type StoreKind, storeSchemas } from "./store-kinds.ts";
 
 /** The keywords used here of a JSON schema. */
@@ -36,6 +37,11 @@ export function jsonSchemaOf(kind: Kind): JsonSchema {
 /** The same of a kind that only the API takes. */
 export function storeSchemaOf(kind: StoreKind): JsonSchema {
   return simplify(z.toJSONSchema(storeSchemas[kind], { io: "input", target: "draft-7" }));
+}
+
+/** The same of a Scenario, which no server takes. */
+export function scenarioJsonSchema(): JsonSchema {
+  return simplify(z.toJSONSchema(scenarioSchema, { io: "input", target: "draft-7" }));
 }
 
 /** The schema of a kind for a CustomResourceDefinition, where `metadata` belongs to Kubernetes. */

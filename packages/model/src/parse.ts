@@ -261,7 +261,11 @@ class Collector {
     const isShift = kind === "Shift" && !mayShift;
     if (typeof kind !== "string" || !isKind(kind) || isShift) {
       const isForApi = typeof kind === "string" && (isShift || isStoreKind(kind));
-      this.#find([isForApi ? notInFiles(kind) : unknownKind(raw)], source, locate);
+      this.#find(
+        [isForApi || kind === "Scenario" ? notInFiles(kind) : unknownKind(raw)],
+        source,
+        locate,
+      );
       return undefined;
     }
     const result = schemas[kind].safeParse(raw);
@@ -308,7 +312,8 @@ class Collector {
 
 function notInFiles(kind: string): Finding {
   const found = JSON.stringify(kind);
-  const wanted = "a kind that belongs in files; this one is for the API alone";
+  const whose = kind === "Scenario" ? "what meridian simulate plays" : "for the API alone";
+  const wanted = `a kind that belongs in files; this one is ${whose}`;
   const message = `Cannot read the document: kind is ${found}, expected ${wanted}`;
   return { code: "kind-refused", path: ["kind"], message, found, wanted };
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference pages of the kinds, made from the schemas so that they cannot say anything else.
-import { examples } from "./examples.ts";
+import { examples, scenarioExample } from "./examples.ts";
 import { type Kind, kinds } from "./documents.ts";
-import { type JsonSchema, jsonSchemaOf, storeSchemaOf } from "./json-schema.ts";
+import { type JsonSchema, jsonSchemaOf, scenarioJsonSchema, storeSchemaOf } from "./json-schema.ts";
 import { isStoreKind, storeKinds, type StoreKind } from "./store-kinds.ts";
 
 const summaries: Readonly<Record<Kind | StoreKind, string>> = {
@@ -56,14 +56,21 @@ export function referenceFileOf(kind: Kind | StoreKind): string {
 /** The page of a kind in Markdown. */
 export function renderReference(kind: Kind | StoreKind): string {
   const schema = isStoreKind(kind) ? storeSchemaOf(kind) : jsonSchemaOf(kind);
+  return renderPage(kind, summaries[kind], examples[kind], schema);
+}
+
+const scenarioSummary =
+  "What `meridian simulate` plays: who asks for how much, what happens when, and what is expected of it. It stands in a file beside the\ndocuments that it is about; no server takes it.";
+
+function renderPage(kind: string, summary: string, example: string, schema: JsonSchema): string {
   const { metadata, spec } = schema.properties ?? {};
   const variants = spec === undefined ? "" : variantText(spec).trim();
   return `# ${kind}
 
-${summaries[kind]}
+${summary}
 
 \`\`\`yaml
-${examples[kind].trimEnd()}
+${example.trimEnd()}
 \`\`\`
 
 A field that is not listed here is an error. A duration is a number with one of the units \`ms\`,
@@ -85,6 +92,8 @@ export function renderReferences(): Map<string, string> {
   for (const kind of [...kinds, ...storeKinds]) {
     pages.set(referenceFileOf(kind), renderReference(kind));
   }
+  const scenario = renderPage("Scenario", scenarioSummary, scenarioExample, scenarioJsonSchema());
+  pages.set("scenario.md", scenario);
   return pages;
 }
 

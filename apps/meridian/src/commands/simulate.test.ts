@@ -18,6 +18,7 @@ import { describe, test, type TestContext } from "node:test";
 import type { SimulationReport } from "@meridian/control";
 import { CommandInput } from "../command.ts";
 import { ExitCode, exitCodeOf } from "../exit-code.ts";
+import { loadFiles } from "../files.ts";
 import { scenarioPath } from "../shipped-scenarios.ts";
 import { simulateScenario } from "./simulate.ts";
 
@@ -139,6 +140,12 @@ describe("meridian simulate", () => {
       assert.equal(code, ExitCode.invalid, `${is}: ${text}`);
       assert.match(text, says, is);
     }
+  });
+
+  test("check says of a Scenario who reads it", () => {
+    const { problems } = loadFiles([scenarioPath("one-endpoint-dies") ?? ""]);
+    const [first] = problems;
+    assert.match(first?.message ?? "", /kind is "Scenario", .* what meridian simulate plays$/);
   });
 
   test("a scenario of a gigabyte is refused before it is read", async (t) => {
