@@ -8,6 +8,7 @@ import { deserialize, serialize } from "node:v8";
 import { patchedMap } from "@meridian/core";
 import {
   indexKey,
+  signedUntilOf,
   type DataSet,
   type HealthCheckDocument,
   type Model,
@@ -27,6 +28,14 @@ export interface SignedZone {
   readonly namespace: string;
   readonly name: string;
   readonly dnssec: ZoneDnssec;
+}
+
+/** A zone of documents and files that has keys and signatures of its own: somebody signs it elsewhere. */
+export interface PresignedFacts {
+  /** Of its document, for who may see it. */
+  readonly namespace: string;
+  /** When its first signature ends. */
+  readonly signedUntilSeconds: number;
 }
 
 /** A zone that comes from another server. */
@@ -57,6 +66,8 @@ export interface ServedParts {
   readonly dataSets: Model["dataSets"];
   /** By what zones are called: their origin, lower case, without the last dot, and behind an `@` their view. */
   readonly signedZones: ReadonlyMap<string, SignedZone>;
+  /** The same. */
+  readonly presignedZones: ReadonlyMap<string, PresignedFacts>;
   /** By origin. */
   readonly secondaryZones: ReadonlyMap<string, SecondaryZone>;
   /** By origin. */
@@ -76,6 +87,7 @@ export class ServedModel implements ServedParts {
   readonly checks: Model["checks"];
   readonly dataSets: Model["dataSets"];
   readonly signedZones: ReadonlyMap<string, SignedZone>;
+  readonly presignedZones: ReadonlyMap<string, PresignedFacts>;
   readonly secondaryZones: ReadonlyMap<string, SecondaryZone>;
   readonly publishedZones: ReadonlyMap<string, PublishedZone>;
   readonly documentCount: number;
@@ -87,6 +99,7 @@ export class ServedModel implements ServedParts {
     this.checks = parts.checks;
     this.dataSets = parts.dataSets;
     this.signedZones = parts.signedZones;
+    this.presignedZones = parts.presignedZones;
     this.secondaryZones = parts.secondaryZones;
     this.publishedZones = parts.publishedZones;
     this.documentCount = parts.documentCount;
@@ -129,6 +142,7 @@ export interface PartsChange {
     readonly checks: PartChange<HealthCheckDocument>;
     readonly dataSets: PartChange<DataSet>;
     readonly signedZones: PartChange<SignedZone>;
+    readonly presignedZones: PartChange<PresignedFacts>;
     readonly secondaryZones: PartChange<SecondaryZone>;
     readonly publishedZones: PartChange<PublishedZone>;
   };
@@ -177,7 +191,8 @@ export function smallChange(
   // A zone that is signed or secondary is no small change.
   const parts = {
     ...unchanged,
-    ...{ signedZones: nothing, secondaryZones: nothing, publishedZones: nothing },
+    ...{ signedZones: nothing, presignedZones: nothing },
+    ...{ secondaryZones: nothing, publishedZones: nothing },
     ...{ pools, policies },
   };
   return { parts, isRelative: true, documentCount, id };
@@ -219,6 +234,7 @@ export function changedParts(
       checks: change("checks", checks),
       dataSets: change("dataSets", dataSets),
       signedZones: change("signedZones", signedZonesOf(model)),
+      presignedZones: change("presignedZones", presignedZonesOf(model)),
       secondaryZones: change("secondaryZones", secondaryZonesOf(model)),
       publishedZones: change("publishedZones", publishedZonesOf(model)),
     },
@@ -237,6 +253,17 @@ function signedZonesOf({ zones }: Model): ReadonlyMap<string, SignedZone> {
     if (spec.dnssec !== undefined) signed.set(key, { namespace, name, dnssec: spec.dnssec });
   }
   return signed;
+}
+
+function presignedZonesOf({ zones }: Model): ReadonlyMap<string, PresignedFacts> {
+  const found = new Map<string, PresignedFacts>();
+  for (const zone of zones.values()) {
+    // Copies are looked at where they are kept.
+    const signedUntilSeconds = zone.copy === undefined ? signedUntilOf(zone) : undefined;
+    const { namespace } = zone.document.metadata;
+    if (signedUntilSeconds !== undefined) found.set(zone.key, { namespace, signedUntilSeconds });
+  }
+  return found;
 }
 
 function secondaryZonesOf({ zones }: Model): ReadonlyMap<string, SecondaryZone> {
@@ -278,7 +305,7 @@ function readPrint(held: Uint8Array): Map<string, string> {
 export function withChange(held: ServedModel | undefined, change: PartsChange): ServedModel {
   const before = change.isRelative ? held : undefined;
   const { sites, pools, policies, checks, dataSets, signedZones } = change.parts;
-  const { secondaryZones, publishedZones } = change.parts;
+  const { presignedZones, secondaryZones, publishedZones } = change.parts;
   return new ServedModel({
     sites: patched(before?.sites, sites),
     pools: patched(before?.pools, pools),
@@ -286,6 +313,7 @@ export function withChange(held: ServedModel | undefined, change: PartsChange): 
     checks: patched(before?.checks, checks),
     dataSets: patched(before?.dataSets, dataSets),
     signedZones: patched(before?.signedZones, signedZones),
+    presignedZones: patched(before?.presignedZones, presignedZones),
     secondaryZones: patched(before?.secondaryZones, secondaryZones),
     publishedZones: patched(before?.publishedZones, publishedZones),
     documentCount: change.documentCount,

@@ -210,6 +210,7 @@ export {
   zoneCopyOf,
 } from "./zone-copy.ts";
 export { readCatalog } from "./catalog-members.ts";
+export { SIGNED_SECONDS_MIN, signedUntilOf } from "./lints/presigned.ts";
 export { zoneKeyOf, type Zone } from "./zone-table.ts";
 export { examples } from "./examples.ts";
 export {

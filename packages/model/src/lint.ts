@@ -2,6 +2,7 @@
 import { lintDocuments } from "./lints/documents.ts";
 import { lintPolicies } from "./lints/policies.ts";
 import { lintPool, lintPools } from "./lints/pools.ts";
+import { lintPresigned } from "./lints/presigned.ts";
 import { lintRecords } from "./lints/records.ts";
 import { lintZones } from "./lints/zones.ts";
 import type { Model } from "./model.ts";
@@ -23,6 +24,7 @@ export function lint(model: Model, now: number, facts: LintFacts = {}): Problem[
   lintPools(model, report);
   lintRecords(model, report);
   lintZones(model, report);
+  lintPresigned(model, now, report);
   lintDocuments(model, now, facts, report);
   return report.finish();
 }

@@ -60,6 +60,8 @@ export const problemCodes = {
   "document-unused": "Nothing names this document",
   "ttl-long": "A health-checked name may be cached for long",
   "signature-short": "Answers of a signed zone may be cached for longer than they validate",
+  "signature-expires": "A signature of a zone that is signed elsewhere ends soon",
+  "signature-expired": "A signature of a zone that is signed elsewhere has ended",
 } as const;
 
 export type ProblemCode = keyof typeof problemCodes;

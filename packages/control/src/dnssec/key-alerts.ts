@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { SIGNED_SECONDS_MIN } from "@meridian/model";
 import { isNamed } from "./rolled-key.ts";
 import type { StoredZone } from "./stored-keys.ts";
 
@@ -6,6 +7,20 @@ import type { StoredZone } from "./stored-keys.ts";
 export interface ZoneAlert {
   readonly event: "parent-ds" | "expiring-signature";
   readonly summary: string;
+}
+
+/** What is wrong with a zone that is signed elsewhere. */
+export function presignedAlert(
+  zone: string,
+  signedUntilSeconds: number,
+  nowMs: number,
+): ZoneAlert | undefined {
+  const leftSeconds = signedUntilSeconds - nowMs / 1000;
+  if (leftSeconds >= SIGNED_SECONDS_MIN) return undefined;
+  const when = new Date(signedUntilSeconds * 1000).toISOString();
+  const verb = leftSeconds <= 0 ? "have ended" : "end";
+  const summary = `Signatures of ${zone}, which is signed elsewhere, ${verb} at ${when}: sign it anew`;
+  return { event: "expiring-signature", summary };
 }
 
 /** What is wrong, or to be done, with the keys of a zone. */

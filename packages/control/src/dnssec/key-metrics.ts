@@ -35,13 +35,9 @@ export const keyMetrics: readonly Metric<KeyReading>[] = [
   {
     name: "meridian_dnssec_signature_expires_seconds",
     type: "gauge",
-    help: "Seconds until the signatures of a zone's keys expire; they are made anew at refresh.",
+    help: "Seconds until the signatures of a zone's keys expire, which are made anew at refresh; of a zone that is signed elsewhere, until the first signature does.",
     labels: ["zone"],
-    read: (reading) =>
-      viewsOf(reading).map(({ zone, signaturesEndMs }) => [
-        [zone],
-        Math.floor((signaturesEndMs - Date.now()) / 1000),
-      ]),
+    read: (reading) => [...signatureEnds(reading)],
   },
   {
     name: "meridian_dnssec_parent_waits",
@@ -55,6 +51,19 @@ export const keyMetrics: readonly Metric<KeyReading>[] = [
       ]),
   },
 ];
+
+function* signatureEnds(reading: KeyReading): Generator<Sample> {
+  const leftOf = (endMs: number): number => Math.floor((endMs - Date.now()) / 1000);
+  for (const { zone, signaturesEndMs } of viewsOf(reading)) yield [[zone], leftOf(signaturesEndMs)];
+  const { zones, presigned } = reading.options.zoneKeys;
+  let left = ZONES_MAX;
+  for (const [zone, { signedUntilSeconds }] of presigned) {
+    if (zones.has(zone)) continue;
+    if (left === 0) return;
+    left -= 1;
+    yield [[zone], leftOf(signedUntilSeconds * 1000)];
+  }
+}
 
 function keysOf(
   reading: KeyReading,

@@ -20,7 +20,8 @@ export class ServedOrigins {
     const { model, world } = this.#embedded;
     if (model === undefined || world === undefined) return undefined;
     const signed = model.signedZones;
-    return { signed, has: (origin) => this.#originsOf(world).has(origin) };
+    const presigned = model.presignedZones;
+    return { signed, presigned, has: (origin) => this.#originsOf(world).has(origin) };
   }
 
   #originsOf(world: World): ReadonlySet<string> {

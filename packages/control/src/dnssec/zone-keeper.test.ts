@@ -81,6 +81,22 @@ describe("ZoneKeeper", () => {
     for (const line of [...ds, ...cdnskey]) assert.ok(line.startsWith(`${KEPT_ORIGIN}. `), line);
   });
 
+  it("tells of zones that are signed elsewhere before their signatures end, and takes it back", async (t) => {
+    const scene = await ZoneKeeperScene.start(t);
+    scene.signed.clear();
+    const day = 86_400;
+    const now = scene.nowMs / 1000;
+    scene.presigned.set("fresh.test", { namespace: "a", signedUntilSeconds: now + 30 * day });
+    scene.presigned.set("old.test", { namespace: "a", signedUntilSeconds: now + day });
+    const { keeper, board } = await scene.makeControl();
+    const told = (): string[] =>
+      [...board.all()].map(({ subject, event }) => `${event} ${subject}`);
+    await untilKept(keeper, () => told().length > 0, "nothing is told");
+    assert.deepEqual(told(), ["expiring-signature zone/old.test"]);
+    scene.presigned.set("old.test", { namespace: "a", signedUntilSeconds: now + 30 * day });
+    await untilKept(keeper, () => told().length === 0, "it is not taken back");
+  });
+
   it("makes keys once, seals them, and rolls both with the parent's word, one control after the other", async (t) => {
     const scene = await ZoneKeeperScene.start(t);
     const { parent, folder, errors } = scene;

@@ -12,12 +12,12 @@ import type { DocumentSet } from "../documents/document-set.ts";
 import type { Logger } from "../embedded-options.ts";
 import type { SealedText } from "../http/sealed-text.ts";
 import type { AlertBoard } from "../notifications/alert.ts";
-import type { SignedZone } from "../served-model.ts";
+import type { PresignedFacts, SignedZone } from "../served-model.ts";
 import { resealed, sealedKinds } from "../state/resealed.ts";
 import { foreignKey, sealOf, type KeyPlace } from "../state/sealing-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import { apexPrint, signApexSets, signatureTimes } from "./apex-sets.ts";
-import { alertsOf } from "./key-alerts.ts";
+import { alertsOf, presignedAlert } from "./key-alerts.ts";
 import { keyTimingOf, secondsOf } from "./key-timing.ts";
 import { ParentWatch } from "./parent-watch.ts";
 import { step, type KeyState } from "./roll-over.ts";
@@ -54,6 +54,8 @@ export interface ZoneKeeperOptions {
 export interface ServedZones {
   /** Those that are to be signed, by what zones are called: `ORIGIN`, or `ORIGIN@VIEW`. */
   readonly signed: ReadonlyMap<string, SignedZone>;
+  /** Those that are signed elsewhere, the same way. */
+  readonly presigned: ReadonlyMap<string, PresignedFacts>;
   /** Whether a zone is served at all. */
   has(origin: string): boolean;
 }
@@ -105,6 +107,11 @@ export class ZoneKeeper {
   /** What edges sign with, by origin; another object when it changes. */
   get materials(): ReadonlyMap<string, string> {
     return this.#materials;
+  }
+
+  /** Zones that are signed elsewhere, and when the first of their signatures ends. */
+  get presigned(): ServedZones["presigned"] {
+    return this.#options.served()?.presigned ?? new Map();
   }
 
   /** Zones that have keys, by origin. */
@@ -310,6 +317,13 @@ export class ZoneKeeper {
         raised.add(`${event} ${subject}`);
         board.raise({ event, subject, namespace, summary });
       }
+    }
+    for (const [zone, { namespace, signedUntilSeconds }] of served.presigned) {
+      const alert = presignedAlert(zone, signedUntilSeconds, nowMs);
+      const subject = `zone/${zone}`;
+      if (alert === undefined) continue;
+      raised.add(`${alert.event} ${subject}`);
+      board.raise({ ...alert, subject, namespace });
     }
     for (const key of this.#alerted) {
       const [event, subject = ""] = key.split(" ");

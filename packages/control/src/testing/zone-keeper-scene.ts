@@ -10,7 +10,7 @@ import { parseSigningMaterial, type SigningMaterial } from "@meridian/snapshot";
 import { ZoneKeeper, type ZoneKeeperOptions } from "../dnssec/zone-keeper.ts";
 import { DocumentSet } from "../documents/document-set.ts";
 import { RaisedAlerts } from "../notifications/alert.ts";
-import type { SignedZone } from "../served-model.ts";
+import type { PresignedFacts, SignedZone } from "../served-model.ts";
 import { StateDocuments } from "../state/state-documents.ts";
 import { openStore } from "../store/open-store.ts";
 import { ParentServer } from "./parent-server.ts";
@@ -33,6 +33,7 @@ export class ZoneKeeperScene {
   readonly parent: ParentServer = new ParentServer();
   readonly errors: string[] = [];
   readonly signed: Map<string, SignedZone> = new Map();
+  readonly presigned: Map<string, PresignedFacts> = new Map();
   nowMs: number = Date.UTC(2026, 0, 1);
   /** Whether the zone is served, signed or not. */
   served = true;
@@ -78,7 +79,7 @@ export class ZoneKeeperScene {
     const { isLeader = true, ...options } = more;
     const keeper = new ZoneKeeper({
       ...{ state: new StateDocuments(source), keyPlace: join(this.folder, "sealing.key"), board },
-      served: () => ({ signed: this.signed, has: () => this.served }),
+      served: () => ({ signed: this.signed, presigned: this.presigned, has: () => this.served }),
       leading: () => (isLeader ? {} : undefined),
       onMaterials: () => undefined,
       logger: {
