@@ -80,7 +80,7 @@ describe("meridian simulate", () => {
     const picture = readFileSync(svg, "utf8");
     assert.match(
       picture,
-      /<title id="course-title">one-endpoint-dies, simulated \(seed 1\)<\/title>/,
+      /<title id="picture-title">one-endpoint-dies, simulated \(seed 1\)<\/title>/,
     );
     assert.match(picture, /endpoint\/default\/web\/a fail/);
     assert.ok(readFileSync(page, "utf8").includes(picture.trim()));

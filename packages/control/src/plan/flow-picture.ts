@@ -3,6 +3,14 @@
 // The flow of load before and after a change, drawn: places on the left as they were, on the right as they will be, bands between them; below,
 // how much still goes by answers from before.
 
+import {
+  drawPicture,
+  escaped,
+  NOWHERE_COLOUR,
+  placeColours,
+  svgNumber as n,
+  svgText as text,
+} from "../drawing/svg.ts";
 import type { Flow, PlannedTraffic } from "./plan.ts";
 
 const WIDTH = 880;
@@ -12,8 +20,6 @@ const GAP = 14;
 const FLOW_HEIGHT = 320;
 const COURSE_HEIGHT = 150;
 const COURSE_WIDTH = WIDTH - 120;
-/** Colours that colour-blind people tell apart. */
-const colours = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999"];
 
 interface Bar {
   readonly name: string;
@@ -33,7 +39,7 @@ export function flowPicture({
 }: PlannedTraffic): string {
   const places = [...new Set(flows.flatMap(({ from, to }) => [from, to]))].toSorted();
   const colourOf = (name: string): string =>
-    colours[places.indexOf(name) % colours.length] ?? "#999999";
+    placeColours[places.indexOf(name) % placeColours.length] ?? NOWHERE_COLOUR;
   const scale = (FLOW_HEIGHT - GAP * places.length) / Math.max(total, 1e-9);
   const left = barsOf(flows, "from", places, scale);
   const right = barsOf(flows, "to", places, scale);
@@ -48,12 +54,12 @@ export function flowPicture({
     ...courseParts(course, FLOW_HEIGHT + 110),
   ];
   const height = FLOW_HEIGHT + COURSE_HEIGHT + 170;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
-<style>text{font:13px system-ui,sans-serif;fill:#222}.title{font-size:16px;font-weight:600}.over{fill:#b00020;font-weight:600}.small{font-size:11px}</style>
-<rect width="100%" height="100%" fill="#fff"/>
-${parts.join("\n")}
-</svg>
-`;
+  const moved = flows.reduce((sum, { from, to, load }) => sum + (from === to ? 0 : load), 0);
+  return drawPicture({
+    title: `Load of ${profile} (${unit}) before and after`,
+    description: `${figure(moved)} of ${figure(total)} ${unit} go elsewhere after the change.`,
+    ...{ width: WIDTH, height, parts },
+  });
 }
 
 function barsOf(
@@ -125,7 +131,7 @@ function courseParts({ seconds, stale, drained }: PlannedTraffic["course"], top:
   const half = drained.most === undefined ? "" : `; a tenth is left after ${drained.most} s`;
   return [
     text(20, top - 22, `Share of load that goes by answers from before${half}`, "title"),
-    `<polyline fill="none" stroke="#888" points="${x(0)},${y(1)} ${x(0)},${y(0)} ${x(last)},${y(0)}"/>`,
+    `<polyline class="axis" points="${x(0)},${y(1)} ${x(0)},${y(0)} ${x(last)},${y(0)}"/>`,
     `<polyline fill="none" stroke="#0072b2" stroke-width="2" points="${points}"/>`,
     text(28, top + 6, "100 %", "small"),
     text(40, top + COURSE_HEIGHT + 4, "0", "small"),
@@ -135,21 +141,9 @@ function courseParts({ seconds, stale, drained }: PlannedTraffic["course"], top:
   ];
 }
 
-function text(x: number, y: number, words: string, look: string): string {
-  return `<text x="${n(x)}" y="${n(y)}" class="${look}">${escaped(words)}</text>`;
-}
-
-function n(value: number): string {
-  return value.toFixed(1);
-}
-
 /** Three digits that count. */
 export function figure(value: number): string {
   return value >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
-}
-
-function escaped(words: string): string {
-  return words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 function compare(a: string, b: string): number {

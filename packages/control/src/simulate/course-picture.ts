@@ -3,6 +3,15 @@
 // What happened over time, drawn: shares of the load by place above, what each place carries of what it can below, then what failed; what was done
 // to the world, and what was seen of it, as numbered marks through all of them. Written by hand as SVG, so that a picture is a pure function.
 
+import {
+  drawPicture,
+  escaped,
+  NOWHERE_COLOUR,
+  placeColours,
+  svgNumber as n,
+  svgText as text,
+} from "../drawing/svg.ts";
+
 const WIDTH = 920;
 const LEFT = 58;
 const RIGHT = 170;
@@ -19,9 +28,6 @@ const POINTS_MAX = 240;
 /** Marks that are drawn; of the rest it is said how many they are. */
 const MARKS_MAX = 40;
 const MARK_DISTANCE_MIN = 15;
-/** Colours that colour-blind people tell apart, on light and on dark. */
-const colours = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c7ae6"];
-const NOWHERE = "#888888";
 const failedColours = ["#d55e00", "#888888", "#8c7ae6", "#cc79a7"];
 /** Longer names are cut at the front: what tells them apart is at the end. */
 const KEY_LETTERS_MAX = 25;
@@ -67,7 +73,10 @@ export function coursePicture(course: DrawnCourse): string {
   const scale: Scale = { x: (seconds) => LEFT + (Math.min(seconds, last) / last) * PLOT, last };
   const places = course.places.filter(({ shares }) => shares.some((share) => share > 0));
   const colourOf = new Map(
-    places.map(({ name }, index) => [name, colours[index % colours.length] ?? NOWHERE]),
+    places.map(({ name }, index) => [
+      name,
+      placeColours[index % placeColours.length] ?? NOWHERE_COLOUR,
+    ]),
   );
   const hasCapacity = places.some(({ uses }) => uses !== undefined);
   const useTop = TOP + SHARES_HEIGHT + GAP;
@@ -85,19 +94,8 @@ export function coursePicture(course: DrawnCourse): string {
     ...timeAxis(scale, bottom),
     ...markList(marks, more, bottom + 52),
   ];
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="course-title course-description">
-<title id="course-title">${escaped(course.title)}</title>
-<desc id="course-description">${escaped(course.description)}</desc>
-<style>
-.paper{fill:#fff}.ink,text{fill:#222}.grid{stroke:#ddd}.axis{stroke:#888;fill:none}.mark{stroke:#555;stroke-dasharray:3 3}.bound{stroke:#b00020;stroke-dasharray:6 3}
-text{font:12px system-ui,sans-serif}.title{font-size:16px;font-weight:600}.head{font-size:13px;font-weight:600}.small{font-size:11px}.number{font-size:10px;font-weight:600;text-anchor:middle}
-.world{fill:#b00020}.operator{fill:#0b5394}.meridian{fill:#3d7a37}.on{fill:#fff}
-@media (prefers-color-scheme:dark){.paper{fill:#14181d}.ink,text{fill:#e6e6e6}.grid{stroke:#39404a}.axis,.mark{stroke:#9aa3ad}.bound{stroke:#ff7a7a}.world{fill:#ff7a7a}.operator{fill:#7ab8ff}.meridian{fill:#7fd07a}.on{fill:#14181d}}
-</style>
-<rect class="paper" width="100%" height="100%"/>
-${parts.join("\n")}
-</svg>
-`;
+  const { title, description } = course;
+  return drawPicture({ title, description, width: WIDTH, height, parts });
 }
 
 /** Shares of the load, one on top of the other; what is left above them found no place. */
@@ -108,9 +106,9 @@ function sharesPlot(
   { x }: Scale,
 ): string[] {
   const rows = [
-    ...places.map((place) => ({ ...place, colour: colourOf.get(place.name) ?? NOWHERE })),
+    ...places.map((place) => ({ ...place, colour: colourOf.get(place.name) ?? NOWHERE_COLOUR })),
     ...(nowhere.some((share) => share > 0)
-      ? [{ name: "no answer", shares: nowhere, colour: NOWHERE }]
+      ? [{ name: "no answer", shares: nowhere, colour: NOWHERE_COLOUR }]
       : []),
   ];
   const y = (share: number): number => TOP + SHARES_HEIGHT * (1 - Math.min(1, share));
@@ -162,7 +160,13 @@ function usePlot(
     text(LEFT + PLOT + 10, y(1) + 4, "100 %: all it can", "small world"),
     ...rows.map(({ name, uses }) => {
       const title = `${name}: ${rangeText(uses)} of what it can carry`;
-      return lineOf(thinned(seconds, uses, maxOf), x, y, colourOf.get(name) ?? NOWHERE, title);
+      return lineOf(
+        thinned(seconds, uses, maxOf),
+        x,
+        y,
+        colourOf.get(name) ?? NOWHERE_COLOUR,
+        title,
+      );
     }),
   ];
 }
@@ -175,7 +179,7 @@ function failedPlot({ seconds, failed }: DrawnCourse, { x }: Scale, top: number)
     text(LEFT, top - 10, "Share of the load that fails", "head"),
     ...gridLines(top, FAILED_HEIGHT, [0, upTo / 2, upTo], upTo),
     ...failed.map(({ name, shares }, index) => {
-      const colour = failedColours[index % failedColours.length] ?? NOWHERE;
+      const colour = failedColours[index % failedColours.length] ?? NOWHERE_COLOUR;
       const line = lineOf(
         thinned(seconds, shares, maxOf),
         ...([x, y, colour, `${name}: ${rangeText(shares)}`] as const),
@@ -287,20 +291,4 @@ export function timeText(seconds: number): string {
   ];
   const tail = String(rest).padStart(2, "0");
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
-}
-
-function text(x: number, y: number, words: string, look: string): string {
-  return `<text x="${n(x)}" y="${n(y)}" class="${look}">${escaped(words)}</text>`;
-}
-
-function n(value: number): string {
-  return value.toFixed(1);
-}
-
-function escaped(words: string): string {
-  return words
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
 }

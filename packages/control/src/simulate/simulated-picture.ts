@@ -2,6 +2,7 @@
 
 // A simulation's report as a picture, and as a page of its own: no script, nothing that is loaded.
 
+import { escaped } from "../drawing/svg.ts";
 import { coursePicture, timeText, type DrawnMark, type DrawnPlace } from "./course-picture.ts";
 import type { SimulatedPlace, SimulatedTransition, SimulationReport } from "./report.ts";
 
@@ -225,12 +226,4 @@ function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): st
     : "";
   const lines = rows.map((cells) => `<tr>${cells.map(cell).join("")}</tr>`);
   return `<table>\n${head}${lines.join("\n")}\n</table>`;
-}
-
-function escaped(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
 }
