@@ -693,11 +693,13 @@ export type ApiRequest =
         readonly profile?: string | undefined;
         readonly drain?: string | undefined;
         readonly off?: string | undefined;
+        readonly files?: string | undefined;
         readonly allowShrink?: string | undefined;
       };
       readonly answer: {
         readonly revision: number;
         readonly changes: readonly Difference[];
+        readonly changedCount?: number;
         readonly warnings: readonly DocumentProblem[];
         readonly names: PlannedNames;
         readonly budgets: readonly PlannedBudget[];

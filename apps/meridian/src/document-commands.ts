@@ -125,6 +125,11 @@ export const documentCommands: readonly CommandDefinition[] = [
         summary: "As if this were drained, whole or by a share as in site/eu:50.",
       },
       { flags: "--off <CONTROL...>", summary: "As if this routing control were Off." },
+      {
+        flags: "--as-files",
+        summary:
+          "As if the files that the server watches were these: what is not in them goes. On the server's machine.",
+      },
       profile,
       { flags: "--svg <FILE>", summary: "Draw how load flows before and after." },
       allowShrink,

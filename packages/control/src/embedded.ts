@@ -269,6 +269,16 @@ export class Embedded implements Publisher {
     return candidatePair({ served: this.#served, model, held, hosts }, trial);
   }
 
+  /** Whether documents come from files. */
+  get hasFiles(): boolean {
+    return this.#options.files.length > 0;
+  }
+
+  /** What would come of other files in the place of those that are watched; nothing changes. */
+  tryFiles(paths: readonly string[], allowShrink: boolean): Promise<VersionedOutcome> {
+    return this.#reloads.tryFiles(paths, allowShrink);
+  }
+
   documentOfFile(key: DocumentKey): Promise<FileDocument | undefined> {
     return this.#compiler.document(key, this.#clock.wallMs(), this.#stored());
   }
@@ -455,10 +465,11 @@ export class Embedded implements Publisher {
       held: base,
       icmpUnavailable,
       serials,
-      filled: allowEmpty ? [] : this.#filled,
+      filled: allowEmpty ? [] : this.#filled.filter((path) => load.paths?.includes(path) ?? true),
       ...load,
     });
-    if (accepted !== undefined && outcome.filled !== undefined) this.#filled = outcome.filled;
+    if (accepted !== undefined && outcome.filled !== undefined && load.paths === undefined)
+      this.#filled = outcome.filled;
     return accepted === undefined
       ? outcome
       : { ...outcome, accepted: { ...accepted, base, revision } };

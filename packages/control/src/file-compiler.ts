@@ -6,7 +6,7 @@
 
 import { hash, randomUUID } from "node:crypto";
 import { sep } from "node:path";
-import { MeridianError } from "@meridian/core";
+import { MeridianError, assert } from "@meridian/core";
 import { probePlanText } from "@meridian/health";
 import {
   DocumentReader,
@@ -38,6 +38,7 @@ import { resolversCompiler } from "./data-sets/resolvers-compiler.ts";
 import type { FileDocument } from "./documents/publisher.ts";
 import { zoneClaims } from "./documents/zone-claims.ts";
 import { readBounded, readDocumentFiles, versionAt } from "./file-loader.ts";
+import { fileChanges } from "./planned-files.ts";
 import { hostNamesOf } from "./host-resolver.ts";
 import { reportsPath, type ReportedLatency } from "./latency-samples.ts";
 import type { Page, PageRequest } from "@meridian/snapshot/surface";
@@ -109,13 +110,18 @@ export class FileCompiler {
 
   /** All or nothing: with any error only problems, errors and the files to watch come back. */
   load(request: LoadRequest): LoadOutcome {
-    const found = this.#list(request.stored);
+    const { paths } = request;
+    assert(paths === undefined || request.isTrial, "other files are only tried");
+    const found = this.#list(request.stored, paths);
     const listed = {
       ...found,
       errors: [...found.errors, ...refuseLosing(found.filled, request.filled)],
     };
     if (!request.isTrial) this.#request = request;
-    return this.#loadChange(listed, request) ?? this.#loadWhole(listed, request);
+    if (paths === undefined)
+      return this.#loadChange(listed, request) ?? this.#loadWhole(listed, request);
+    const outcome = this.#loadWhole(listed, request);
+    return { ...outcome, fileChanges: fileChanges(this.#paths, paths) };
   }
 
   /** Compiles a small change for nobody, so that the next one is compiled sooner; false where there is nothing to compile it from. */
@@ -305,19 +311,19 @@ export class FileCompiler {
     return this.#patched;
   }
 
-  #list(stored: readonly InputFile[]): ListedFiles {
-    const { files, folders, errors } = readDocumentFiles(this.#paths);
+  #list(stored: readonly InputFile[], paths: readonly string[] = this.#paths): ListedFiles {
+    const { files, folders, errors } = readDocumentFiles(paths);
     this.#onStep();
     // What cannot be read as well: it may be right soon.
     const unreadable = errors.map(({ file }) => file);
     const found = [...folders, ...files.map(({ path }) => path), ...unreadable];
     return {
-      filled: this.#paths.filter((given) => files.some(({ path }) => isWithin(path, given))),
+      filled: paths.filter((given) => files.some(({ path }) => isWithin(path, given))),
       files: [...files, ...stored.filter(({ path }) => !isZoneCopyPath(path))],
       copies: new Map(
         stored.flatMap((file) => (isZoneCopyPath(file.path) ? [[file.path, file]] : [])),
       ),
-      watched: [...new Set([...this.#paths, ...found])],
+      watched: [...new Set([...paths, ...found])],
       errors: errors.map(({ message }) => message),
     };
   }

@@ -8,6 +8,7 @@ import type { SectionSource } from "@meridian/snapshot/disk";
 import type { ResolvedMember } from "./compile-addresses.ts";
 import type { CompileProblem } from "./compile.ts";
 import type { ZoneClaim } from "./documents/zone-claims.ts";
+import type { FileChanges } from "./planned-files.ts";
 import type { HeldParts, PartsChange } from "./served-model.ts";
 import type { SetSize } from "./shrinking.ts";
 import type { CompiledSerial } from "./zone-history.ts";
@@ -43,6 +44,8 @@ export interface LoadRequest {
   readonly filled?: readonly string[];
   /** Only to see what comes of it: what is known of the documents stays as it was. */
   readonly isTrial: boolean;
+  /** Files and folders in the place of those that are watched; of a trial alone. */
+  readonly paths?: readonly string[];
   /** Documents of the store, as files of lines: they are read after those on disk. */
   readonly stored: readonly InputFile[];
   /** Why ICMP checks cannot be had; undefined where they can. */
@@ -64,6 +67,8 @@ export interface LoadOutcome {
   /** Every file that was read, and where files were looked for. */
   readonly watched: readonly string[];
   readonly accepted?: AcceptedLoad;
+  /** What of the documents changes, where other files were given. */
+  readonly fileChanges?: FileChanges;
 }
 
 /** A section, in the state folder, with its bytes, or with what makes it of one that was published: the reader has found it good. */

@@ -26,7 +26,7 @@ export interface VersionedOutcome extends Omit<LoadOutcome, "accepted"> {
 
 /** What a load is otherwise than reading what files and store hold now. */
 export type LoadKind = Partial<
-  Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored" | "isWhole"> & {
+  Pick<LoadRequest, "isTrial" | "allowEmpty" | "stored" | "isWhole" | "paths"> & {
     readonly allowShrink: boolean;
   }
 >;
@@ -149,6 +149,12 @@ export class FileReloads {
       if (!this.#isClosed) await this.#steps.adopt({ ...accepted, ...committed, ...publish });
       return proposal;
     });
+  }
+
+  /** What would come of other files in the place of those that are watched; nothing changes. */
+  tryFiles(paths: readonly string[], allowShrink: boolean): Promise<VersionedOutcome> {
+    const options = { paths, isTrial: true, ...(allowShrink ? { allowShrink } : {}) };
+    return this.#oneLoad(() => this.#steps.compile(options));
   }
 
   /** Reloads. A change while a reload is under way leads to one more after it. */

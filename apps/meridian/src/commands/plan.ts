@@ -3,6 +3,7 @@
 // What a change would do, before it is done: documents, answers, traffic; and the same shown before an apply at a terminal.
 
 import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { figure, flowPicture } from "@meridian/control";
 import { budgetText } from "@meridian/snapshot/surface";
 import { clientOf } from "../api-target.ts";
@@ -28,8 +29,11 @@ export async function plan(input: CommandInput): Promise<ExitCode> {
       ExitCode.invalid,
       "Cannot plan: expected --file PATH, --drain TARGET or --off CONTROL",
     );
-  const documents = files.length === 0 ? [] : readPlaced(files);
-  const answer = await askPlan(input, documents);
+  const asFiles = input.flag("asFiles");
+  if (asFiles && (files.length === 0 || files.includes("-")))
+    throw new CommandError(ExitCode.invalid, "Cannot plan: expected --file PATH with --as-files");
+  const documents = files.length === 0 || asFiles ? [] : readPlaced(files);
+  const answer = await askPlan(input, documents, asFiles ? files : []);
   const picture = input.text("svg");
   if (picture !== undefined) drawFlow(picture, answer);
   if (input.isJson()) printJson(answer);
@@ -42,6 +46,7 @@ export async function plan(input: CommandInput): Promise<ExitCode> {
 export async function askPlan(
   input: CommandInput,
   documents: readonly Placed[],
+  files: readonly string[] = [],
 ): Promise<PlanAnswer> {
   const joined = (name: "drain" | "off"): string | undefined => {
     const values = input.list(name);
@@ -55,6 +60,7 @@ export async function askPlan(
         profile: input.text("profile"),
         drain: joined("drain"),
         off: joined("off"),
+        ...(files.length === 0 ? {} : { files: files.map((path) => resolve(path)).join("\n") }),
         ...(input.flag("allowShrink") ? { allowShrink: "true" } : {}),
       },
     ),
@@ -67,6 +73,8 @@ export function planLines(answer: PlanAnswer): string[] {
   if (answer.changes.length === 0) lines.push("No document changes");
   for (const { document, message } of answer.warnings)
     lines.push(`warning: ${document}: ${message}`);
+  const hidden = (answer.changedCount ?? 0) - answer.changes.length;
+  if (hidden > 0) lines.push(`and ${hidden} more documents change`);
   const { changedCount, compared, changed, isComplete } = answer.names;
   lines.push("", `${changedCount} of ${compared} names answer differently`);
   if (!isComplete)

@@ -77,6 +77,7 @@ const answers: Readonly<Record<string, z.ZodType>> = {
   plan: z.object({
     revision: count,
     changes: z.array(difference),
+    changedCount: count.optional(),
     warnings: z.array(problem),
     names: plannedNames,
     budgets: z.array(plannedBudget),

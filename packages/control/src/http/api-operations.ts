@@ -159,6 +159,11 @@ export const apiOperations: readonly ApiOperation[] = [
       },
       { name: "off", summary: "Routing controls that would be Off, as in `default/shop-eu`." },
       {
+        name: "files",
+        summary:
+          "Absolute paths, one a line, in the place of the files that this server watches, instead of documents; over the local socket alone.",
+      },
+      {
         name: "allowShrink",
         summary: "`true`: it may take away more than 30 % of the names or endpoints.",
       },

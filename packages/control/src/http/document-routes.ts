@@ -211,7 +211,16 @@ class Routes {
 
   /** The same, and what it would do to traffic; without documents what drains and switches would. */
   async #plan(request: FastifyRequest<Shape>): Promise<unknown> {
-    const { profile, drain, off } = request.query;
+    const { profile, drain, off, files } = request.query;
+    if (files !== undefined) {
+      if (!this.#keeper.isLocal(request))
+        throw new RequestRefusal(
+          "ACCESS_DENIED",
+          "Cannot plan files over HTTP: the server would read paths of its machine, expected the socket of its state folder",
+        );
+      const allowShrink = request.query["allowShrink"] === "true";
+      return this.#planner.planFiles(files, { profile, drain, off, allowShrink });
+    }
     const mayBeNone = (drain ?? off) !== undefined;
     const documents = rawDocuments(request, mayBeNone);
     let trial: VersionedLoad | undefined;

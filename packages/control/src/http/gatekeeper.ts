@@ -86,6 +86,11 @@ export class Gatekeeper {
     return this.#callers.get(request) ?? nobody(request.ip);
   }
 
+  /** Whether a request came over the local socket. */
+  isLocal(request: FastifyRequest): boolean {
+    return this.callerOf(request) === local;
+  }
+
   /** Where a page ends is a name that its reader may not be allowed to see. */
   #sealContinue(request: FastifyRequest, payload: unknown): unknown {
     const text = member(payload, "continue");

@@ -19,6 +19,7 @@ import type { RoutingControls } from "../routing/routing-controls.ts";
 import { rulesOf } from "../routing/routing-documents.ts";
 import { shiftChanges, type ShiftEffect, type SwitchedOff } from "../shift-effects.ts";
 import { shiftEffects } from "../shift-precedence.ts";
+import { filePlan, type FilePlan } from "./file-plan.ts";
 import { plannedEffect, type NamedProfile, type PlannedEffect, type PlannedPair } from "./plan.ts";
 
 const PARTS_MAX = 100;
@@ -40,6 +41,11 @@ export interface PlanRequest {
 export interface PlanAnswer extends PlannedEffect {
   /** Safety rules that object to what is to be switched. */
   readonly objections: readonly Objection[];
+}
+
+export interface PlanFilesRequest extends Omit<PlanRequest, "trial" | "documents"> {
+  /** They may leave much less than is served. */
+  readonly allowShrink: boolean;
 }
 
 export interface PlannerParts {
@@ -78,6 +84,16 @@ export class Planner {
     const after = withEffects(candidate, effects, off);
     const effect = await plannedEffect(before, after, profile);
     return { ...effect, objections: this.#objections(controls) };
+  }
+
+  /** The same for other files in the place of those that are watched; `paths` has one in each line. */
+  async planFiles(
+    paths: string,
+    { allowShrink, ...request }: PlanFilesRequest,
+  ): Promise<PlanAnswer & Omit<FilePlan, "trial"> & { readonly revision: number }> {
+    const { trial, ...changes } = await filePlan(this.#parts.embedded, paths, allowShrink);
+    const { revision } = this.#parts.documents();
+    return { revision, ...changes, ...(await this.plan({ ...request, trial, documents: [] })) };
   }
 
   #present(): PlannedPair {
