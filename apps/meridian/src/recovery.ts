@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   ITSELF,
   outsideWork,
+  PlanCapacity,
   PlanEvaluations,
   RecoveryRuns,
   RecoveryTriggers,
@@ -60,6 +61,7 @@ export class Recovery {
     const common = { traffic, secrets, weights, documents, logger, nowMs: Date.now };
     const evaluations = new PlanEvaluations({
       ...common,
+      capacity: new PlanCapacity({ ...common, embedded, off: () => routing.off() }),
       served: () => `${embedded.epoch} ${embedded.revision}`,
     });
     this.#evaluations = evaluations;

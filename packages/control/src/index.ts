@@ -100,6 +100,7 @@ export { RoutingControls } from "./routing/routing-controls.ts";
 export { outsideWork } from "./recovery/outside-steps.ts";
 export { Secrets } from "./secrets/secrets.ts";
 export type { ChangeGate } from "./documents/document-service.ts";
+export { PlanCapacity } from "./recovery/plan-capacity.ts";
 export { PlanEvaluations } from "./recovery/plan-evaluation.ts";
 export { RecoveryTriggers } from "./recovery/recovery-triggers.ts";
 export { RecoveryRuns } from "./recovery/recovery-runs.ts";

@@ -14,11 +14,14 @@ import { weightsProblem } from "./weights-step.ts";
 import { TenantLooks } from "../tenant-looks.ts";
 import { findObject } from "./kubernetes-step.ts";
 import { allPlans, plansOf } from "./recovery-documents.ts";
+import type { PlanCapacity } from "./plan-capacity.ts";
 import { stepsOfPlan } from "./run-steps.ts";
 import type { ServedTraffic } from "./served-traffic.ts";
 
 const AGAIN_MS = 30 * 60_000;
 const LOOK_MS = 1000;
+/** Least time between two looks where nothing but what is served is another. */
+const SERVED_MS = 10_000;
 
 /** Something that is wrong with a plan (`error`), or could be better. */
 export interface PlanFinding {
@@ -34,6 +37,7 @@ export interface PlanEvaluationsOptions {
   readonly served: () => string;
   readonly traffic: ServedTraffic;
   readonly weights: WeightOverrides;
+  readonly capacity: Pick<PlanCapacity, "lacks">;
   readonly secrets: Secrets;
   readonly logger: Logger;
   readonly nowMs: () => number;
@@ -41,8 +45,9 @@ export interface PlanEvaluationsOptions {
 
 /** What was found of the plans of a namespace. */
 interface Evaluated {
-  /** Of the plans, and of what was served. */
+  /** Of the plans, and who gives weights. */
   readonly print: string;
+  readonly served: string;
   readonly atMs: number;
   /** By `NAMESPACE/PLAN`. */
   readonly findings: ReadonlyMap<string, readonly PlanFinding[]>;
@@ -90,19 +95,24 @@ export class PlanEvaluations {
   }
 
   async #lookAt(namespace: string): Promise<void> {
-    const { documents, served, weights, nowMs } = this.#options;
+    const { documents, served, traffic, weights, nowMs } = this.#options;
+    if (!traffic.isServed) return;
     const set = documents();
     const plans = [...plansOf(set, namespace).values()];
     const known = this.#found.get(namespace);
     const held = weights.all().map(({ policy, node, owner }) => [policy, node, owner]);
-    const print = hash("sha256", JSON.stringify([served(), held, plans]));
+    const print = hash("sha256", JSON.stringify([held, plans]));
     const atMs = nowMs();
+    const ageMs = atMs - (known?.atMs ?? 0);
+    // What is served may change each second.
+    const isOther = known?.served !== served() && ageMs >= SERVED_MS;
     if (plans.length === 0) this.#found.delete(namespace);
-    else if (known?.print !== print || atMs - known.atMs >= AGAIN_MS) {
+    else if (known?.print !== print || isOther || ageMs >= AGAIN_MS) {
+      const now = served();
       const findings = new Map<string, readonly PlanFinding[]>();
       for (const plan of plans)
         findings.set(`${namespace}/${plan.metadata.name}`, await this.#evaluate(plan, set));
-      this.#found.set(namespace, { print, atMs, findings });
+      this.#found.set(namespace, { print, served: now, atMs, findings });
     }
   }
 
@@ -116,6 +126,12 @@ export class PlanEvaluations {
     };
     const listed = stepsOfPlan(name, plansOf(set, namespace));
     if ("problem" in listed) add("error", "", listed.problem);
+    else
+      for (const lack of await this.#lacks(
+        namespace,
+        listed.steps.map(({ what }) => what),
+      ))
+        add(lack.severity, "", lack.message);
     for (const each of names)
       if (traffic.ttlMs([each]) === undefined) add("error", "", `${each} is not decided here`);
     if (names.length === 0)
@@ -135,6 +151,20 @@ export class PlanEvaluations {
       for (const problem of await this.#credentials(namespace, what)) add("error", step, problem);
     }
     return findings;
+  }
+
+  /** What would not suffice. Steps that ask others may make room: how much is not known. */
+  async #lacks(
+    namespace: string,
+    steps: readonly RecoveryStep[],
+  ): Promise<readonly Pick<PlanFinding, "severity" | "message">[]> {
+    const lacks = await this.#options.capacity.lacks(namespace, steps);
+    const mayGrow = steps.some(
+      ({ webhook, kubernetes }) => webhook !== undefined || kubernetes !== undefined,
+    );
+    const severity = mayGrow ? "warning" : "error";
+    const unless = mayGrow ? ", unless its steps make room" : "";
+    return lacks.map((text) => ({ severity, message: `${text}${unless}` }));
   }
 
   /** What of the secrets of a step cannot be read, or does not open what it should. */

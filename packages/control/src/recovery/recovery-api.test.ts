@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Secrets } from "../secrets/secrets.ts";
 import { ApiFixture } from "../testing/api-fixture.ts";
 import { silent } from "../testing/control-fixture.ts";
+import { PlanCapacity } from "./plan-capacity.ts";
 import { PlanEvaluations } from "./plan-evaluation.ts";
 import { RecoveryTriggers } from "./recovery-triggers.ts";
 import { ServedTraffic } from "./served-traffic.ts";
@@ -220,7 +221,8 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   assert.equal(await begun(), 2);
   assert.equal((await runs("PUT", { run: "alarmed", order: "cancel", reason: "x" })).status, 200);
 
-  const evaluations = new PlanEvaluations({ ...common, served: () => "" });
+  const capacity = { lacks: () => Promise.resolve([]) };
+  const evaluations = new PlanEvaluations({ ...common, capacity, served: () => "" });
   await evaluations.look();
   assert.deepEqual(evaluations.of("default/away"), []);
   const errors = (evaluations.of("default/alarmed") ?? []).filter(
@@ -250,6 +252,88 @@ test("a step whose target is gone stops the run with the reason, and answers sta
   }
   assert.equal((await api.local("GET", "/v1/shifts")).text.includes('"id"'), false);
   assert.match((await api.local("GET", "/v1/explain?name=www.example.org")).text, /192\.0\.2\.1/);
+});
+
+test("a plan is evaluated anew when it, what is served or the time is another, and for capacity", async (t) => {
+  const api = await ApiFixture.start(t, files);
+  const member = (address: string): object => ({ address, capacity: 100 });
+  const sized = (name: string, address: string): object =>
+    document("Pool", name, { members: { one: member(address) } });
+  const branches = [
+    { pool: "big-eu", weight: 50 },
+    { pool: "big-us", weight: 50 },
+  ];
+  const ramp = { policy: "split", node: "all", branches: [{ pool: "big-eu", weight: 0 }] };
+  const policy = document("TrafficPolicy", "split", {
+    root: "all",
+    nodes: { all: { weighted: { branches } } },
+  });
+  const demand = { all: { name: "big.example.org", rate: 150 } };
+  const body = [
+    ...[sized("big-eu", "192.0.2.11"), sized("big-us", "192.0.2.12"), policy],
+    document("Record", "big", { name: "big.example.org", policy: "split" }),
+    document("TrafficProfile", "peak", { demand }),
+    document("ControlPanel", "big", {}),
+    document("RoutingControl", "big", { panel: "big", targets: ["pool/default/big-us"] }),
+    plan("ramp", ["ramp"], { ramp: { weights: ramp } }),
+    plan("off", ["off"], { off: { controls: { states: { big: "Off" } }, only: "ungraceful" } }),
+    plan("half", ["half"], { half: { shift: { target: "pool/default/big-eu", percent: 20 } } }),
+    plan("grows", ["grow", "ramp"], {
+      grow: { webhook: { url: "http://127.0.0.1:9/" } },
+      ramp: { weights: ramp },
+    }),
+    plan("gone", ["ramp"], { ramp: { weights: { ...ramp, node: "none" } } }),
+  ];
+  const applied = await api.local("POST", "/v1/apply", { body });
+  assert.equal(applied.status, 200, applied.text);
+  let nowMs = Date.now();
+  const { embedded, weights } = api;
+  const common = { documents: () => api.documents.documents, weights, nowMs: () => nowMs };
+  let looks = 0;
+  const capacity = new PlanCapacity({ ...common, embedded, off: () => api.routing.off() });
+  let served = "1";
+  const evaluations = new PlanEvaluations({
+    ...{ ...common, traffic: new ServedTraffic(embedded), secrets: new Secrets(api.folder, {}) },
+    ...{ served: () => served, logger: silent },
+    capacity: {
+      lacks: (namespace, steps) => {
+        looks += 1;
+        return capacity.lacks(namespace, steps);
+      },
+    },
+  });
+  t.after(() => evaluations.close());
+  await evaluations.look();
+  const found = (name: string): string[] =>
+    (evaluations.of(`default/${name}`) ?? [])
+      .filter(({ message }) => !/objective|names is empty|not signed/.test(message))
+      .map(({ severity, message }) => `${severity}: ${message}`);
+  const lack =
+    /^(error|warning): (ungraceful: )?endpoint\/default\/big-(eu|us)\/one would carry 150 of 100/;
+  for (const name of ["ramp", "off", "grows"]) assert.match(found(name).join(), lack, name);
+  assert.match(found("off").join(), /^error: ungraceful: .*big-eu/);
+  assert.match(found("grows").join(), /^warning: .*big-us.* unless its steps make room/);
+  assert.deepEqual(found("half"), []);
+  assert.deepEqual(found("gone"), ["error: TrafficPolicy default/split has no node none"]);
+
+  const all = looks;
+  served = "2";
+  nowMs += 9000;
+  await evaluations.look();
+  assert.equal(looks, all, "what is served may change each second");
+  nowMs += 1000;
+  await evaluations.look();
+  assert.equal(looks, 2 * all);
+  nowMs += 29 * 60_000;
+  await evaluations.look();
+  assert.equal(looks, 2 * all);
+  nowMs += 60_000;
+  await evaluations.look();
+  assert.equal(looks, 3 * all, "each half hour");
+  const more = plan("more", ["half"], { half: { shift: { target: "pool/default/big-eu" } } });
+  assert.equal((await api.local("POST", "/v1/apply", { body: [more] })).status, 200);
+  await evaluations.look();
+  assert.match(found("more").join(), lack);
 });
 
 test("plans are run, changed and written by those alone who may", async (t) => {

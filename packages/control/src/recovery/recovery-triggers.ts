@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What begins runs without people: looks each second, at the control that leads, whether the conditions of triggers are met for long enough.
+// What begins runs without people: looks each second whether the conditions of triggers are met for long enough; the control
+// that leads begins them.
 
 import { parseDuration, reasonOf } from "@meridian/core";
 import type { RecoveryTrigger } from "@meridian/model";
@@ -73,13 +74,8 @@ export class RecoveryTriggers {
     return this.#looks.look();
   }
 
-  /** Those with triggers, and those that had some; nobody where another control leads, which counts for itself. */
+  /** Those with triggers, and those that had some. */
   #tenants(): readonly string[] {
-    if (!this.#options.isLeading()) {
-      this.#since.clear();
-      this.#failed.clear();
-      return [];
-    }
     const known = [...this.#since.keys(), ...this.#failed.keys()].map((key) => key.split("/")[0]);
     const plans = allPlans(this.#options.documents()).filter(
       ({ spec }) => Object.keys(spec.triggers).length > 0,
@@ -88,26 +84,25 @@ export class RecoveryTriggers {
   }
 
   async #lookAt(namespace: string): Promise<void> {
-    const triggers = [...plansOf(this.#options.documents(), namespace).values()].flatMap(
+    const { isLeading, documents, nowMs } = this.#options;
+    const triggers = [...plansOf(documents(), namespace).values()].flatMap(
       ({ metadata: { name: plan }, spec }) =>
         Object.entries(spec.triggers).map(([name, trigger]) => ({
-          namespace,
-          plan,
-          name,
-          trigger,
+          ...{ namespace, plan, name, trigger },
+          isAsking: trigger.prometheus !== undefined,
         })),
     );
     const met = new Set<string>();
     // Those that ask nobody come first.
-    const isAsking = ({ trigger }: { readonly trigger: RecoveryTrigger }): number =>
-      trigger.prometheus === undefined ? 0 : 1;
-    for (const each of triggers.toSorted((a, b) => isAsking(a) - isAsking(b))) {
+    for (const each of triggers.toSorted((a, b) => Number(a.isAsking) - Number(b.isAsking))) {
       const key = `${namespace}/${each.plan}/${each.name}`;
-      if (!(await this.#isMet(each.trigger, namespace)) || !this.#options.isLeading()) continue;
-      const sinceMs = this.#since.get(key) ?? this.#options.nowMs();
+      // Every control sees health, so that the next one that leads knows since when; one of them asks.
+      if (each.isAsking && !isLeading()) continue;
+      if (!(await this.#isMet(each.trigger, namespace))) continue;
+      const sinceMs = this.#since.get(key) ?? nowMs();
       this.#since.set(key, sinceMs);
       met.add(key);
-      await this.#consider({ ...each, sinceMs });
+      if (isLeading()) await this.#consider({ ...each, sinceMs });
     }
     for (const known of [this.#since, this.#failed])
       for (const key of known.keys())

@@ -9,6 +9,8 @@ import { plainDocument } from "../documents/document-text.ts";
 import type { World } from "@meridian/snapshot";
 import { shiftChanges, type Shift, type SwitchedOff } from "../shift-effects.ts";
 import { shiftEffects } from "../shift-precedence.ts";
+import { weightChanges } from "../weights/overridden-weights.ts";
+import type { WeightOverride } from "../weights/weight-overrides.ts";
 import { decideLoad, demandsOf, type ServedPair } from "./decided-load.ts";
 import { placeLoads, type PlacesModel, type TrafficLoad } from "./place-loads.ts";
 
@@ -58,7 +60,8 @@ export function capacityLacks(
   });
 }
 
-function lacking(before: TrafficLoad, after: TrafficLoad, unit: string): string[] {
+/** What places lack after a move that they did not lack before, in sentences with numbers. */
+export function lacking(before: TrafficLoad, after: TrafficLoad, unit: string): string[] {
   const then = new Map(before.places.map(({ target, load }) => [target, load]));
   const lacks = after.places.flatMap(({ target, load, capacity }) => {
     const now = then.get(target) ?? 0;
@@ -71,13 +74,28 @@ function lacking(before: TrafficLoad, after: TrafficLoad, unit: string): string[
     : lacks;
 }
 
-function pairAt(
-  { model, world, overlay, off }: ShiftedTraffic,
-  { shifts, atMs }: { readonly shifts: readonly Shift[]; readonly atMs: number },
+/** What people have moved, at a moment. */
+export interface Moves {
+  readonly shifts: readonly Shift[];
+  /** Unix milliseconds. */
+  readonly atMs: number;
+  /** In the place of those that are Off now. */
+  readonly off?: readonly SwitchedOff[];
+  /** In the place of those that are given now. */
+  readonly weights?: readonly WeightOverride[];
+}
+
+/** What is served, with the slots as they would be. */
+export function pairAt(
+  { model, world, overlay, off: offNow }: ShiftedTraffic,
+  { shifts, atMs, off = offNow, weights }: Moves,
 ): ServedPair {
   const slots = overlay.moment().slots.slice();
   const read = (slot: number): number => slots[slot] ?? 0;
-  const changes = shiftChanges(model, world, { read }, shiftEffects(shifts, atMs), off);
+  const changes = [
+    ...shiftChanges(model, world, { read }, shiftEffects(shifts, atMs), off),
+    ...(weights === undefined ? [] : weightChanges(world, { read }, weights)),
+  ];
   for (const { slot, mask, value } of changes)
     slots[slot] = ((slots[slot] ?? 0) & ~mask) | (value & mask);
   return { world, slots };
