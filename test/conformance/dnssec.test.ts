@@ -51,6 +51,7 @@ const RUNS = Number(process.env["TWIN_RUNS"] ?? 60);
 const SEED = process.env["TWIN_SEED"];
 const QUESTIONS = 24;
 const NOW = 1_700_000_000;
+const DAY = 86_400;
 const origins = ["example.", "a.example.", "b.a.example.", "other."];
 const fixtures = new Map(origins.map((apex) => [apex, signingFixture(apex, NOW)]));
 
@@ -313,6 +314,46 @@ test("a signature is made once, in whatever order the records are", () => {
   server.ask("lone.example.org.", RRType.A, signedOption);
   assert.equal(made(), 2);
 });
+
+test("a clock that was ahead and is set right leaves no signature that holds for nobody yet", () => {
+  const server = new TestServer(boundModel);
+  server.sign([signingFixture("example.org.", NOW).material]);
+  server.nowMs = (NOW + 30 * DAY) * 1000;
+  const inception = (): number => signatureOf(server, "lone.example.org.").inception;
+  assert.equal(inception(), NOW + 30 * DAY - 3600);
+  server.nowMs = NOW * 1000;
+  assert.equal(inception(), NOW - 3600);
+  const made = server.counters.of(FixedCounter.signaturesMade);
+  assert.equal(inception(), NOW - 3600);
+  assert.equal(server.counters.of(FixedCounter.signaturesMade), made);
+});
+
+test("an edge whose clock is behind signs by the time of control, and says so", () => {
+  const server = new TestServer(boundModel);
+  const { material } = signingFixture("example.org.", NOW);
+  server.sign([material]);
+  server.nowMs = (NOW - 60 * DAY) * 1000;
+  const { inception, expiration } = signatureOf(server, "lone.example.org.");
+  assert.deepEqual([inception, expiration > NOW + 12 * DAY], [NOW - 3600, true]);
+  signatureOf(server, "lone.example.org.");
+  assert.equal(server.counters.of(FixedCounter.signaturesMade), 1);
+
+  const log: string[] = [];
+  const note = (message: string): void => void log.push(message);
+  const logger = { info: note, warn: note, error: note };
+  new EdgeSigning(logger, () => NOW * 1000).take([material]);
+  assert.deepEqual(log, []);
+  new EdgeSigning(logger, () => (NOW - 60 * DAY) * 1000).take([material]);
+  assert.deepEqual(log, ["The clock is behind: zones are signed by the time of control"]);
+});
+
+function signatureOf(server: TestServer, name: string): NonNullable<ReturnType<typeof readRrsig>> {
+  const { answer } = server.ask(name, RRType.A, signedOption);
+  const record = answer.find(({ type }) => type === RRType.RRSIG);
+  const fields = readRrsig(record?.rdata ?? new Uint8Array(0));
+  assert.ok(fields !== undefined);
+  return fields;
+}
 
 test("beyond its budget a thread signs nothing: TC over UDP, SERVFAIL over TCP, and what is there is answered", () => {
   const server = new TestServer(boundModel);

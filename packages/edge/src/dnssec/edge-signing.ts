@@ -26,11 +26,13 @@ import { PresignedOrders } from "../presigned/presigned-orders.ts";
 import { ASKED_BYTES } from "./asked-names.ts";
 import { makeSignatures, type SharedSignatures } from "./signature-table.ts";
 import { explainSigning, type SigningView } from "./signing-explanation.ts";
-import { signingKeysOf } from "./signed-zone.ts";
+import { signedSecondsOf, signingKeysOf } from "./signed-zone.ts";
 import type { SigningMessage, ZoneOrders } from "./signed-answers.ts";
 
 const HEAP_MB_MAX = 512;
 const SIGNATURE_BYTES_MIN = 64;
+/** Clocks of an edge and of control may be that far apart: what TSIG allows (RFC 8945 §5.2.3). */
+const BEHIND_SECONDS_MAX = 300;
 /**
  * Places for names of signed zones from which on signatures have huge pages: they lie so scattered that all of the table is taken by then
  * anyway, and a worker that finds one walks through page tables in vain. (100,000 names, in process: 1.52 instead of 1.76 µs a query.)
@@ -49,9 +51,11 @@ export class EdgeSigning {
   #thread: Worker | undefined;
   #followed: SnapshotMessage | undefined;
   #isClosed = false;
+  readonly #nowMs: () => number;
 
-  constructor(logger: EdgeLogger) {
+  constructor(logger: EdgeLogger, nowMs: () => number = Date.now) {
     this.#logger = logger;
+    this.#nowMs = nowMs;
   }
 
   /** Takes the materials of all signed zones. Throws where a key cannot be read; nothing has changed then. */
@@ -59,8 +63,18 @@ export class EdgeSigning {
     const keys = materials.flatMap(signingKeysOf);
     const bytes = Math.max(SIGNATURE_BYTES_MIN, ...keys.map((key) => key.signatureBytes));
     this.#materials = new SigningMaterials(materials);
+    this.#lookAtClock(materials);
     if (this.#signatures === undefined || this.#signatures.signatureBytes < bytes)
       this.#signatures = makeSignatures(bytes);
+  }
+
+  /** Whoever signed these did so before now. */
+  #lookAtClock(materials: readonly SigningMaterial[]): void {
+    const behind = Math.max(0, ...materials.map(signedSecondsOf)) - this.#nowMs() / 1000;
+    if (behind <= BEHIND_SECONDS_MAX) return;
+    this.#logger.warn("The clock is behind: zones are signed by the time of control", {
+      seconds: Math.round(behind),
+    });
   }
 
   /** The same of texts (`encodeSigningMaterial()`); false, with a line in the log, where they cannot be used: what was, stays. */

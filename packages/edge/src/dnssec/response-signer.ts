@@ -407,6 +407,7 @@ export class ResponseSigner implements QuerySigner {
     if (!table.find(hashKey)) return false;
     if (isAhead === true && nowSeconds >= table.made + zone.material.refreshSeconds) return false;
     if (nowSeconds + zone.marginSeconds(ttl) >= table.expiration) return false;
+    if (zone.isEarly(table.inception, nowSeconds)) return false;
     counters.add(FixedCounter.signatureHits);
     return true;
   }

@@ -2,7 +2,7 @@
 
 import { createPrivateKey } from "node:crypto";
 import { hash32 } from "@meridian/core";
-import { DnssecAlgorithm, RRType, type Signer } from "@meridian/dns";
+import { DnssecAlgorithm, RRType, readRrsig, type Signer } from "@meridian/dns";
 import {
   CanonicalOrder,
   Denial,
@@ -48,6 +48,8 @@ export class SignedZone {
   readonly soaTtl: number;
   /** Types at the apex that are not in the zone's data, rising. */
   readonly apexTypes: readonly number[];
+  /** When control signed: a clock that shows less is wrong. Seconds since 1970. */
+  readonly #signedSeconds: number;
 
   constructor(
     zone: LoadedZone,
@@ -65,6 +67,7 @@ export class SignedZone {
     this.soaTtl = startOf(zone)?.record.ttl ?? 0;
     const own = material.apex.map(({ type }) => type);
     this.apexTypes = isHashed ? [...own, RRType.NSEC3PARAM] : own;
+    this.#signedSeconds = signedSecondsOf(material);
   }
 
   presigned(type: number): PresignedSet | undefined {
@@ -73,7 +76,7 @@ export class SignedZone {
 
   /** Seconds since 1970 from which on a signature that is made now holds. */
   inceptionAt(now: number): number {
-    return now - SKEW_SECONDS;
+    return this.#timeAt(now) - SKEW_SECONDS;
   }
 
   expirationAt(now: number, hash: number): number {
@@ -81,7 +84,17 @@ export class SignedZone {
     const spread = Math.floor(
       Math.min(signatureValiditySeconds / JITTER_SHARE, signatureValiditySeconds - refreshSeconds),
     );
-    return now + signatureValiditySeconds - ((hash >>> 0) % (spread + 1));
+    return this.#timeAt(now) + signatureValiditySeconds - ((hash >>> 0) % (spread + 1));
+  }
+
+  /** Whether a signature that begins then is of a clock that was ahead, and holds for nobody yet. */
+  isEarly(inception: number, now: number): boolean {
+    return inception > this.#timeAt(now);
+  }
+
+  /** An edge whose clock is behind goes by the time at which control signed, as its signatures could be over before they are seen. */
+  #timeAt(now: number): number {
+    return Math.max(now, this.#signedSeconds);
   }
 
   /** Seconds before its end from which on a signature is not shown any more. */
@@ -89,6 +102,17 @@ export class SignedZone {
     const { signatureValiditySeconds, refreshSeconds } = this.material;
     return Math.min(ttl, (signatureValiditySeconds - refreshSeconds) >>> 1);
   }
+}
+
+/** When the newest of the sets was signed that come with a zone's material; 0 where none is. */
+export function signedSecondsOf({ apex }: SigningMaterial): number {
+  const inceptions = apex.flatMap(({ rrsigs }) =>
+    rrsigs.flatMap((rdata) => {
+      const fields = readRrsig(rdata);
+      return fields === undefined ? [] : [fields.inception + SKEW_SECONDS];
+    }),
+  );
+  return Math.max(0, ...inceptions);
 }
 
 /** The keys of a zone's material that sign. Throws where one cannot be read. */
