@@ -140,9 +140,7 @@ test(
       { denial: "compact" },
     ] as const) {
       const { port, anchor } = await signedEdge(context, options);
-      const resolver = await startUnbound(context, temporaryFolder(context), [
-        { origin: apex, port, anchor },
-      ]);
+      const resolver = await startUnbound(context, [{ origin: apex, port, anchor }]);
       for (const [name, type, rcode, isPositive] of questions) {
         const message = await ask(resolver, name, type);
         const label = `${options.denial ?? "nsec"}: ${name} ${typeToText(type)}`;
@@ -163,7 +161,7 @@ test(
       const edge = await RunningEdge.start();
       context.after(() => edge.close());
       await edge.serve({ ...boundModel, zones: [{ origin: apex, text: signed }] });
-      const resolver = await startUnbound(context, temporaryFolder(context), [
+      const resolver = await startUnbound(context, [
         { origin: apex, port: edge.address.port, anchor },
       ]);
       for (const [name, type, rcode, isPositive] of questions) {

@@ -4,17 +4,13 @@
 // edge is parent and child, Unbound the resolver.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { dsRdata, formatRdata, RRType } from "@meridian/dns";
 import type { SigningMaterial } from "@meridian/snapshot";
 import { examine } from "../../apps/meridian/src/doctor/examination.ts";
 import { Progress } from "../../apps/meridian/src/progress.ts";
-import { freePort } from "../e2e/process.ts";
 import { needs } from "../needs.ts";
-import { startDaemon } from "../peers/daemon.ts";
+import { startUnbound } from "../peers/unbound.ts";
 import { RunningEdge } from "./running-edge.ts";
 import { signingFixture, type SignedFixture } from "./signing-fixture.ts";
 import { wire } from "./test-server.ts";
@@ -102,7 +98,10 @@ test(
       ];
       await edge.serve({ zones }, [root.material, material]);
       const { port } = edge.address;
-      const resolver = await startUnbound(t, port, root.anchor);
+      const resolver = await startUnbound(t, [
+        { origin: parent, port, anchor: root.anchor },
+        { origin: child, port },
+      ]);
       const servers = ["ns1", "ns2"].map((name) => ({
         // Who is asked as the parent has the child, and no glue.
         ...{ name: `${name}.${child}`, addresses: ["127.0.0.1"], needsGlue: false },
@@ -140,36 +139,3 @@ ${child} 60 IN NS ns2.${child}
 ns1.${child} 60 IN A 127.0.0.1
 ns2.${child} 60 IN A 127.0.0.1
 `;
-
-async function startUnbound(t: TestContext, edgePort: number, anchor: Uint8Array): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "meridian-doctor-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const port = await freePort();
-  const stub = (name: string): string => `stub-zone:
-  name: "${name}"
-  stub-addr: 127.0.0.1@${edgePort}
-`;
-  writeFileSync(
-    join(folder, "unbound.conf"),
-    `server:
-  directory: "${folder}"
-  chroot: ""
-  username: ""
-  pidfile: ""
-  use-syslog: no
-  logfile: ""
-  verbosity: 1
-  interface: 127.0.0.1@${port}
-  do-not-query-localhost: no
-  do-daemonize: no
-  num-threads: 1
-  module-config: "validator iterator"
-  local-zone: "test." nodefault
-  trust-anchor: "${parent} DNSKEY ${formatRdata(RRType.DNSKEY, anchor)}"
-${stub(parent)}${stub(child)}remote-control:
-  control-enable: no
-`,
-  );
-  await startDaemon(t, "unbound", ["-d", "-c", join(folder, "unbound.conf")], /start of service/);
-  return port;
-}

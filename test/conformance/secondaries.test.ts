@@ -141,7 +141,6 @@ test(
     await edgesAgree(t, modelOf(names, CHANGES + 1, ports), fixtures, edge.address.port);
     const resolver = await startUnbound(
       t,
-      folder,
       [...fixtures].map(([origin, { anchor }]) => ({ origin, port: knot, anchor })),
     );
     for (const origin of fixtures.keys())

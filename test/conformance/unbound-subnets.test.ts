@@ -6,9 +6,6 @@
 import assert from "node:assert/strict";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import {
   decodeMessage,
@@ -28,9 +25,8 @@ import {
   writeResolvers,
   type AddressPrefix,
 } from "@meridian/snapshot/writer";
-import { freePort } from "../e2e/process.ts";
 import { needs } from "../needs.ts";
-import { startDaemon } from "../peers/daemon.ts";
+import { startUnbound } from "../peers/unbound.ts";
 import { boundModel } from "./bound-model.ts";
 import { RunningEdge } from "./running-edge.ts";
 import { wire } from "./test-server.ts";
@@ -73,7 +69,14 @@ test(
     t.after(() => edge.close());
     await edge.serve(model);
     const relay = await Relay.start(t, edge.address.port);
-    const resolver = await startUnbound(t, relay.port);
+    const resolver = await startUnbound(t, [{ origin: "example.org", port: relay.port }], {
+      modules: "subnetcache iterator",
+      server: [
+        "qname-minimisation: no",
+        'client-subnet-zone: "example.org"',
+        "max-client-subnet-ipv4: 24",
+      ],
+    });
     const askFrom = async (client: string, to: string): Promise<void> =>
       assert.equal(addressIn(await ask(t, client, resolver)), to, client);
     await askFrom("127.0.10.5", EU);
@@ -148,39 +151,4 @@ class Relay {
     const subnet = option === undefined ? undefined : parseEcs(option.data);
     this.subnets.push(subnet === undefined ? "none" : formatEcs(subnet).replace(/\/0$/, ""));
   }
-}
-
-async function startUnbound(t: TestContext, edgePort: number): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "meridian-subnets-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const port = await freePort();
-  const config = join(folder, "unbound.conf");
-  writeFileSync(
-    config,
-    `server:
-  directory: "${folder}"
-  chroot: ""
-  username: ""
-  pidfile: ""
-  use-syslog: no
-  logfile: ""
-  verbosity: 1
-  interface: 127.0.0.1@${port}
-  access-control: 127.0.0.0/8 allow
-  do-not-query-localhost: no
-  do-daemonize: no
-  num-threads: 1
-  qname-minimisation: no
-  module-config: "subnetcache iterator"
-  client-subnet-zone: "example.org"
-  max-client-subnet-ipv4: 24
-stub-zone:
-  name: "example.org"
-  stub-addr: 127.0.0.1@${edgePort}
-remote-control:
-  control-enable: no
-`,
-  );
-  await startDaemon(t, "unbound", ["-d", "-c", config], /start of service/);
-  return port;
 }

@@ -191,7 +191,7 @@ for (const denial of ["nsec", "nsec3", "compact"] as const)
       const { port } = edge.address;
       const folder = temporaryFolder(context);
       const zone = { origin: apex, port, anchor: fixture.anchor };
-      const resolver = await startUnbound(context, folder, [zone]);
+      const resolver = await startUnbound(context, [zone]);
       const [judge, direct] = await Promise.all(
         [resolver, port].map((at) => udpClient("127.0.0.1", at)),
       );

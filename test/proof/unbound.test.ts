@@ -4,104 +4,20 @@
 // of a dead region later than one probe interval and a second after the verdict.
 
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createSocket } from "node:dgram";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { RRType } from "@meridian/dns";
 import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
-import { needs, programPath } from "../needs.ts";
+import { needs } from "../needs.ts";
+import { startUnbound } from "../peers/unbound.ts";
 import { nowMs } from "./poller-data.ts";
 import { System, decode, documents, pause, query, until } from "./system.ts";
 
 const INTERVAL_MS = 1000;
 const HELD_MS_MAX = INTERVAL_MS + 1000;
-const ATTEMPTS_MAX = 5;
 const rounds = process.env["MERIDIAN_LONG"] === "1" ? 10 : 2;
-
-async function freePort(): Promise<number> {
-  const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  socket.close();
-  return port;
-}
-
-/** Starts Unbound with a stub zone at the edge; the port that it answers at. One that is free may be another program's a moment later. */
-async function startUnbound(context: TestContext, edgePort: number): Promise<number> {
-  for (let attempt = 1; ; attempt++) {
-    const port = await tryUnbound(context, edgePort);
-    if (port !== undefined) return port;
-    assert.ok(attempt < ATTEMPTS_MAX, "Unbound ended each time before it answered");
-  }
-}
-
-/** Undefined where it ended before it answered. */
-async function tryUnbound(context: TestContext, edgePort: number): Promise<number | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), "meridian-unbound-"));
-  const port = await freePort();
-  const config = join(folder, "unbound.conf");
-  writeFileSync(
-    config,
-    `server:
-  directory: "${folder}"
-  chroot: ""
-  username: ""
-  pidfile: ""
-  use-syslog: no
-  interface: 127.0.0.1@${port}
-  access-control: 127.0.0.0/8 allow
-  do-not-query-localhost: no
-  do-daemonize: no
-  num-threads: 1
-  module-config: "iterator"
-  local-zone: "test." nodefault
-stub-zone:
-  name: "proof.test"
-  stub-addr: 127.0.0.1@${edgePort}
-remote-control:
-  control-enable: no
-`,
-  );
-  const child: ChildProcess = spawn(programPath("unbound") ?? "unbound", ["-d", "-c", config], {
-    stdio: "ignore",
-  });
-  context.after(async () => {
-    child.kill();
-    if (child.exitCode === null) await once(child, "exit");
-    rmSync(folder, { recursive: true, force: true });
-  });
-  await answers(port, () => child.exitCode !== null);
-  return child.exitCode === null ? port : undefined;
-}
-
-/** Resolves when something answers at the port, or nobody will. A socket that is not connected is not told that nobody listens yet. */
-async function answers(port: number, hasEnded: () => boolean): Promise<void> {
-  const socket = createSocket("udp4");
-  let isThere = false;
-  socket.on("message", () => {
-    isThere = true;
-  });
-  const packet = query("www.proof.test.", RRType.A, { rd: true });
-  try {
-    await until(
-      () => {
-        socket.send(packet, port, "127.0.0.1");
-        return isThere || hasEnded();
-      },
-      10_000,
-      "Unbound's first answer",
-    );
-  } finally {
-    socket.close();
-  }
-}
 
 /** Asks every few milliseconds; remembers when the first and last answers with `address` of the phase came. */
 class Watcher {
@@ -155,7 +71,12 @@ test(
       ),
     });
     context.after(() => system.close());
-    const client = await udpClient("127.0.0.1", await startUnbound(context, system.port(4)));
+    const client = await udpClient(
+      "127.0.0.1",
+      await startUnbound(context, [{ origin: "proof.test", port: system.port(4) }], {
+        modules: "iterator",
+      }),
+    );
     const watcher = new Watcher(client, victim);
     context.after(() => {
       watcher.close();
