@@ -21,6 +21,7 @@ import {
   waitFor,
 } from "./measure/program.ts";
 import { turns } from "./measure/statistics.ts";
+import type { EncryptedTurn as Turn } from "./output/encrypted-text.ts";
 
 const root = join(import.meta.dirname, "../..");
 const SERVER_CORE = "0";
@@ -47,16 +48,6 @@ interface Server {
   readonly name: string;
   readonly version: () => Promise<string | undefined>;
   readonly start: (place: Place) => Child;
-}
-
-interface Turn {
-  readonly round: number;
-  readonly queriesPerSecond: number;
-  readonly lost: number;
-  /** Microseconds of CPU a query, of all threads together. */
-  readonly cpu: number;
-  /** What others used of the server's core, in cores. */
-  readonly others: number;
 }
 
 const { values } = parseArgs({

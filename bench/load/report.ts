@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { scenarioNames } from "./options.ts";
+import { encryptedText } from "./output/encrypted-text.ts";
 import { formatReport, replaceSection } from "./output/report-text.ts";
 import { newestResults } from "./output/results.ts";
 import { plotOverview, savePlot } from "./output/scenario-plots.ts";
@@ -13,7 +14,7 @@ const root = join(import.meta.dirname, "../..");
 const folder = join(root, "bench/results");
 const readme = join(root, "README.md");
 
-/** `change-edges.ts` is a program of its own. */
+/** `change-edges.ts` is a program of its own, as is `encrypted.ts`, whose result has another form. */
 const scenarios = [...scenarioNames, "change-edges"];
 const found = existsSync(folder) ? newestResults(folder, scenarios) : [];
 for (const { file, result } of found) savePlot(join(folder, file), result);
@@ -21,7 +22,9 @@ const overview = plotOverview(found.map(({ result }) => result));
 if (overview !== undefined) writeFileSync(join(folder, "overview.svg"), overview);
 
 const text = existsSync(readme) ? readFileSync(readme, "utf8") : "";
-const next = replaceSection(text, formatReport(found));
+const encrypted = existsSync(folder) ? encryptedText(folder) : undefined;
+const report = [formatReport(found), ...(encrypted === undefined ? [] : [encrypted])].join("\n\n");
+const next = replaceSection(text, report);
 if (next === undefined) {
   console.error(
     "Cannot update README.md: it has no line <!-- bench:begin --> before a line <!-- bench:end -->",
