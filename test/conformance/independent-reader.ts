@@ -356,7 +356,7 @@ class Decision {
         priority: (packed >>> 20) & 0x7f,
         declared: packed & 0xf_ffff,
         weight: (packed & 0xf_ffff) * (mode === "open" ? 1000 : (slot >>> 5) & 0x3ff),
-        isConfigured: serve !== 2 && ((slot >>> 2) & 7) === 0,
+        isConfigured: serve !== 2 && ((slot >>> 2) & 3) === 0,
         isGood: isTaken || (slot & 3) === 1 || ((slot & 3) === 0 && (flags & 32) !== 0),
       };
     });

@@ -213,7 +213,13 @@ function edgeOf(
     end: () => {},
   };
   replica.begin();
-  const hello = { protocol: LINK_PROTOCOL, version: "0", takesSections: true, dns: [] };
+  const hello = {
+    protocol: LINK_PROTOCOL,
+    version: "0",
+    takesSections: true,
+    takesLeases: false,
+    dns: [],
+  };
   hub.join("eu-0", { ...hello, ...replica.position }, stream, "here");
   return {
     complaints,

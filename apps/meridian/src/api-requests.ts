@@ -338,6 +338,15 @@ export type RoutingControlState = {
   readonly reason: string;
   readonly targets: readonly string[];
   readonly rules: readonly string[];
+  readonly handover?: {
+    readonly wanted: "On" | "Off";
+    readonly startedAtMs: number;
+    readonly waitsFor: readonly {
+      readonly who: string;
+      readonly why: string;
+      readonly forMs?: number;
+    }[];
+  };
 };
 
 export type RolloutState = {
@@ -705,6 +714,7 @@ export type ApiRequest =
         readonly budgets: readonly PlannedBudget[];
         readonly traffic?: PlannedTraffic;
         readonly objections: readonly { readonly rule: string; readonly why: string }[];
+        readonly handovers: readonly { readonly panel: string; readonly upToMs: number }[];
       };
     }
   | {
@@ -1105,6 +1115,11 @@ export type ApiRequest =
       readonly answer: {
         readonly items: readonly RoutingControlState[];
         readonly continue?: string;
+        readonly asOf?: {
+          readonly epoch: number;
+          readonly revision: number;
+          readonly ageMs: number;
+        };
       };
     }
   | {

@@ -97,6 +97,11 @@ export class ServerEdge {
     return this.#edge?.status().transport;
   }
 
+  /** Workers that answer here. */
+  get workers(): number {
+    return this.#edge?.handlerCount ?? 0;
+  }
+
   get isAnswering(): boolean {
     return this.#edge !== undefined;
   }

@@ -21,6 +21,7 @@ import {
   DynamicUpdates,
   EdgeGateway,
   drainTallies,
+  HandOvers,
   certificateFileEnd,
   controlVantage,
   keepMaterials,
@@ -47,6 +48,7 @@ import {
   type Leading,
   type Logger,
   type Publication,
+  type ServedOverlay,
 } from "@meridian/control";
 import { processEnded, type Takeover } from "@meridian/edge";
 import { formatProblem } from "@meridian/model";
@@ -90,6 +92,7 @@ export class Server {
   readonly #approvals: Approvals;
   readonly #drills: DrillKeeper;
   readonly #routing: RoutingControls;
+  readonly #handOvers: HandOvers;
   readonly #weights: WeightOverrides;
   readonly #rollouts: RolloutKeeper;
   readonly #recovery: Recovery;
@@ -140,6 +143,7 @@ export class Server {
       onSecrets: (secrets) => this.#edge.setSecrets(secrets),
       allowEmpty: options.allowEmpty,
       switchedOff: () => this.#routing.off(),
+      fencedTargets: () => this.#routing.fencedTargets(),
       weights: () => this.#weights.all(),
       ...this.#judging(options),
       clock: systemClock,
@@ -154,7 +158,8 @@ export class Server {
       this.embedded,
       new ShrinkAllowance(join(directory.path, "allowed-change")),
       () => {
-        this.#routing.look();
+        void this.#routing.look();
+        this.#handOvers.look();
         this.#rollouts.look();
         void this.#weights.look();
         this.#recovery.runs.look();
@@ -182,6 +187,13 @@ export class Server {
       (text) => this.embedded.followShifts(text),
       (act, caller, how) => this.#approvals.admit(act, caller, how),
     );
+    this.#handOvers = new HandOvers({
+      ...{ state: this.#state, routing: this.#routing, logger, clock: systemClock },
+      served: () => this.#servedOverlay(),
+      gateway: () => this.#gateway,
+      epoch: () => this.#documents.epoch,
+      leading: () => this.#leading(),
+    });
     this.#weights = new WeightOverrides(this.#state, (text) => this.embedded.followWeights(text));
     this.#recovery = new Recovery({
       embedded: this.embedded,
@@ -303,6 +315,7 @@ export class Server {
       gateway: () => this.#gateway,
       ...(replica === undefined ? {} : { replica: () => replica }),
       routing: this.#routing,
+      handOvers: this.#handOvers,
       weights: this.#weights,
       approvals: this.#approvals,
       rollouts: this.#rollouts,
@@ -400,6 +413,7 @@ export class Server {
     this.#publisher.start();
     this.#recovery.start();
     if (this.#edge.isAnswering) this.#traffic.start();
+    this.#handOvers.start();
     this.#logger.info(
       {
         dns: this.addresses,
@@ -499,6 +513,18 @@ export class Server {
   /** What edges sign with: their zones, and cookies. */
   #tellEdges(): void {
     this.#gateway?.setMaterials(new Map([...this.#zoneKeys.materials, ...this.#cookieSecrets]));
+  }
+
+  /** What answers here, and at edges, follows routing controls by. */
+  #servedOverlay(): ServedOverlay | undefined {
+    const { embedded } = this;
+    if (!embedded.isReady) return undefined;
+    const { epoch, revision, sequence } = embedded;
+    return {
+      ...{ epoch, revision, sequence },
+      isSettled: embedded.overlay.isSettled(this.#edge.workers),
+      follow: () => embedded.followShifts("routing controls of what is served now"),
+    };
   }
 
   /** undefined where another control of the store leads. */
@@ -629,6 +655,7 @@ export class Server {
     this.#traffic.close();
     this.#edge.withdraw();
     await this.#api.close();
+    await this.#handOvers.close();
     await this.#recovery.close();
     await this.#notifier.close();
     await this.#drills.close();

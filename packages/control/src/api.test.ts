@@ -97,13 +97,14 @@ async function running(context: TestContext): Promise<Ask> {
   const service = new DocumentService(() => store, embedded);
   const transitions = new TransitionHistory();
   const state = new StateDocuments(service);
-  const routing = new RoutingControls(state, Date.now, () => Promise.resolve());
+  const routing = new RoutingControls(state, Date.now, () => Promise.resolve(true));
   const weights = new WeightOverrides(state, () => Promise.resolve());
   const notifier = makeNotifier(embedded, service, transitions, folder);
   const api = new Api({
     embedded,
     documents: service,
     notifier,
+    handOvers: { figures: { running: 0, done: 0, seconds: 0, confirmedAgeMs: undefined } },
     rollouts: makeRolloutKeeper(embedded, state, weights, notifier),
     zoneKeys: makeZoneKeeper(embedded, service, folder),
     secondaries: makeSecondaryKeeper(embedded, service),

@@ -40,6 +40,7 @@ import { Planner } from "./plan/planner.ts";
 import type { RolloutKeeper } from "./rollouts/rollout-keeper.ts";
 import { addRolloutRoutes } from "./rollouts/rollout-routes.ts";
 import type { WeightOverrides } from "./weights/weight-overrides.ts";
+import type { HandOvers } from "./routing/hand-overs.ts";
 import type { RoutingControls } from "./routing/routing-controls.ts";
 import type { RecoveryRuns } from "./recovery/recovery-runs.ts";
 import { addRecoveryRoutes } from "./recovery/recovery-routes.ts";
@@ -93,6 +94,7 @@ export interface ApiOptions extends ApiAccess {
   readonly weights: WeightOverrides;
   readonly approvals: Approvals;
   readonly recovery: RecoveryRuns;
+  readonly handOvers: Pick<HandOvers, "figures">;
   readonly rollouts: RolloutKeeper;
   readonly drills: DrillKeeper;
   /** How answers are signed here; absent where there is no edge to ask. */

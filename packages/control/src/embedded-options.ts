@@ -153,6 +153,8 @@ export interface EmbeddedOptions {
   readonly onSecrets?: (secrets: ReadonlyMap<string, string>) => void;
   /** Routing controls that are Off; `Embedded.followShifts()` has them looked at again. */
   readonly switchedOff?: () => readonly SwitchedOff[];
+  /** What panels with fenced hand-over govern. */
+  readonly fencedTargets?: () => readonly string[];
   /** Weights that branches have in place of their documents'; `Embedded.followWeights()` has them looked at again. */
   readonly weights?: () => readonly WeightOverride[];
   /** Accept files that no longer declare anything. */

@@ -317,7 +317,7 @@ export class Embedded implements Publisher {
   }
 
   /** Shifts have changed elsewhere, or routing controls. Resolves when answers follow. */
-  followShifts(text: string): Promise<void> {
+  followShifts(text: string): Promise<boolean> {
     return this.#shifts.follow(text);
   }
 

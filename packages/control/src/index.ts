@@ -95,6 +95,23 @@ export type { Leading } from "./cells/cell-keeper.ts";
 export { WeightOverrides, type WeightOverride } from "./weights/weight-overrides.ts";
 export { figure, flowPicture } from "./plan/flow-picture.ts";
 export { RolloutKeeper } from "./rollouts/rollout-keeper.ts";
+export { EdgeLeases } from "./edges/edge-leases.ts";
+export {
+  TERM_MS,
+  handOverWaits,
+  type ControlLeases,
+  type HandOverWait,
+} from "./routing/hand-over-waits.ts";
+export {
+  fencedChange,
+  isRunning,
+  noFence,
+  settledChange,
+  wantedStandings,
+  type ControlFence,
+} from "./routing/control-fence.ts";
+export { unset, type ControlStanding, type ControlState } from "./routing/control-change.ts";
+export { HandOvers, type HandOverFigures, type ServedOverlay } from "./routing/hand-overs.ts";
 export { RoutingControls } from "./routing/routing-controls.ts";
 
 export { outsideWork } from "./recovery/outside-steps.ts";

@@ -16,6 +16,7 @@ import {
 import type { ApiOptions } from "./api.ts";
 import { keyMetrics } from "./dnssec/key-metrics.ts";
 import { rolloutMetrics } from "./rollouts/rollout-metrics.ts";
+import { handOverMetrics } from "./routing/hand-over-metrics.ts";
 import { secondaryMetrics } from "./secondary/secondary-metrics.ts";
 import { expiries } from "./expiries.ts";
 import type { EdgeView } from "./edges/edge-hub.ts";
@@ -133,6 +134,7 @@ const metrics: readonly Metric<Reading>[] = [
   ...keyMetrics,
   ...secondaryMetrics,
   ...rolloutMetrics,
+  ...handOverMetrics,
   {
     name: "meridian_published_answers_total",
     type: "counter",

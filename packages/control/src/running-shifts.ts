@@ -36,6 +36,8 @@ export interface SharedShifts {
 export interface ShiftPlaces {
   /** Routing controls that are Off. */
   readonly switchedOff?: (() => readonly SwitchedOff[]) | undefined;
+  /** What panels with fenced hand-over govern. */
+  readonly fencedTargets?: (() => readonly string[]) | undefined;
   readonly persistence: Persistence;
   readonly logger: Logger;
   readonly shared?: SharedShifts | undefined;
@@ -46,6 +48,7 @@ export class RunningShifts {
   /** Those of all controls, where there are several. */
   readonly #shared: SharedShifts | undefined;
   readonly #switchedOff: () => readonly SwitchedOff[];
+  readonly #fencedTargets: () => readonly string[];
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #served: () => ShiftedSnapshot | undefined;
@@ -58,13 +61,14 @@ export class RunningShifts {
 
   /** `served` is undefined as long as there is nothing to shift. */
   constructor(
-    { persistence, logger, shared, switchedOff }: ShiftPlaces,
+    { persistence, logger, shared, switchedOff, fencedTargets }: ShiftPlaces,
     clock: Clock,
     served: () => ShiftedSnapshot | undefined,
   ) {
     this.#persistence = persistence;
     this.#shared = shared;
     this.#switchedOff = switchedOff ?? (() => []);
+    this.#fencedTargets = fencedTargets ?? (() => []);
     this.#clock = clock;
     this.#logger = logger;
     this.#served = served;
@@ -168,11 +172,15 @@ export class RunningShifts {
     await this.#apply(text);
   }
 
-  /** Brings another overlay in line with them, and with routing controls; where that fails the log says so. */
-  follow(text: string): Promise<void> {
-    return this.#apply(text).catch((error: unknown) => {
+  /** Brings another overlay in line with them, and with routing controls; where that fails the log says so, and it is false. */
+  async follow(text: string): Promise<boolean> {
+    try {
+      await this.#apply(text);
+      return true;
+    } catch (error) {
       if (!this.#isClosed) this.#logger.error({ reason: reasonOf(error) }, "Cannot shift");
-    });
+      return false;
+    }
   }
 
   /** On disk before it has an effect: where it cannot be kept it is refused, as an exception. */
@@ -211,12 +219,14 @@ export class RunningShifts {
     const served = this.#served();
     // An overlay carries over what the one before it says: without shifts, now and before, there is nothing to bring in line.
     const off = this.#switchedOff();
-    const isClear = running.length === 0 && off.length === 0;
+    const fenced = this.#fencedTargets();
+    const isClear = running.length === 0 && off.length === 0 && fenced.length === 0;
     if (served === undefined || (this.#isClear && isClear)) return;
     this.#isClear = isClear;
     const { model, world, overlay } = served;
     const moved = shiftEffects(running, nowMs, leadOf);
-    await overlay.apply(shiftChanges(model, world, overlay, moved, off), { kind: "shift", text });
+    const changes = shiftChanges(model, world, overlay, moved, off, fenced);
+    await overlay.apply(changes, { kind: "shift", text });
   }
 
   /** What cannot be kept holds all the same: they are looked at again when they are read. */

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Admin, DIAL_SHIFT, HASTENED, MOVE_MASK, PER_MILLE, type World } from "@meridian/snapshot";
+import {
+  Admin,
+  DIAL_SHIFT,
+  FENCED_BIT,
+  HASTENED,
+  MOVE_MASK,
+  PER_MILLE,
+  type World,
+} from "@meridian/snapshot";
 import type { MaskedChange } from "@meridian/health";
 import { shiftPrecedences, type Model, type ShiftPrecedence } from "@meridian/model";
 import { member } from "./documents/document-key.ts";
 import type { ShiftCourse } from "./shift-course.ts";
 import type { RankedShift } from "./shift-precedence.ts";
 
-/** The bits of an endpoint's slot that shifts say: administrative state, dial, and whether one is about to begin. */
-const SHIFT_MASK = (MOVE_MASK | HASTENED) >>> 0;
+/** The bits of an endpoint's slot that shifts and switches say: what moves it, whether a shift is about to begin, and whether a fenced panel governs it. */
+const SHIFT_MASK = (MOVE_MASK | HASTENED | FENCED_BIT) >>> 0;
 
 /** A temporary move of traffic away from a target, as it is kept and shown. */
 export interface Shift extends ShiftCourse {
@@ -32,6 +40,8 @@ export interface SwitchedOff {
   readonly control: string;
   /** As those of shifts. */
   readonly targets: readonly string[];
+  /** It is to be On as soon as its hand-over is done. */
+  readonly isPending?: boolean;
 }
 
 /** True where a shift of `target` reaches the endpoint: itself, its pool, its site or a site around that. */
@@ -53,7 +63,7 @@ export function shiftReaches(
 
 /**
  * Slot changes that bring every endpoint's admin state and dial to what routing controls and the running shifts say: a control that is Off
- * stands above any shift, and the strongest shift counts.
+ * stands above any shift, and the strongest shift counts. `fenced` is what panels with fenced hand-over govern.
  */
 export function shiftChanges(
   model: Pick<Model, "siteChain">,
@@ -61,6 +71,7 @@ export function shiftChanges(
   overlay: { read(slot: number): number },
   shifts: readonly ShiftEffect[],
   off: readonly SwitchedOff[] = [],
+  fenced: readonly string[] = [],
 ): MaskedChange[] {
   const changes: MaskedChange[] = [];
   for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++) {
@@ -78,8 +89,10 @@ export function shiftChanges(
     const isAnnounced = shifts.some(
       (shift) => shift.isAnnounced === true && shiftReaches(model, world, shift.target, endpoint),
     );
+    const isFenced = fenced.some((target) => shiftReaches(model, world, target, endpoint));
     const was = overlay.read(endpoint);
-    const value = ((admin << 2) | (dial << DIAL_SHIFT) | (isAnnounced ? HASTENED : 0)) >>> 0;
+    const marks = (isAnnounced ? HASTENED : 0) | (isFenced ? FENCED_BIT : 0);
+    const value = ((admin << 2) | (dial << DIAL_SHIFT) | marks) >>> 0;
     if ((was & SHIFT_MASK) >>> 0 !== value)
       changes.push({ slot: endpoint, mask: SHIFT_MASK, value });
   }
@@ -106,9 +119,11 @@ export function switchedOffBy(
   off: readonly SwitchedOff[],
   endpoint: number,
 ): string | undefined {
-  return off.find(({ targets }) =>
+  const found = off.find(({ targets }) =>
     targets.some((target) => shiftReaches(model, world, target, endpoint)),
-  )?.control;
+  );
+  if (found === undefined) return undefined;
+  return found.isPending === true ? `${found.control}, until its hand-over is done` : found.control;
 }
 
 /** Whether something read from disk or from a store is a shift. */

@@ -2,7 +2,15 @@
 
 // The handler module of the edge's workers (packet-handler.ts): it opens the world it is sent and answers from it. Counters, top names and log live in shared buffers, which it makes and posts to the main thread.
 
-import { OverlayObserver, OverlayReader, World, type SharedWorld } from "@meridian/snapshot";
+import {
+  OverlayObserver,
+  OverlayReader,
+  World,
+  fencedSlots,
+  leaseClock,
+  leaseWord,
+  type SharedWorld,
+} from "@meridian/snapshot";
 import { wordsOf } from "./answer-counter.ts";
 import { ServerCookies } from "./cookie.ts";
 import { WorkerCounters } from "./counters.ts";
@@ -143,6 +151,8 @@ class QueryWorker implements PacketHandler {
   #world: World | undefined;
   #snapshot: ServedSnapshot | undefined;
   #signing: SigningMessage | undefined;
+  readonly #leaseNow = leaseClock();
+  readonly #nowWord = (): number => leaseWord(this.#leaseNow());
 
   constructor(data: HandlerData, context: HandlerContext) {
     this.#data = data;
@@ -269,7 +279,10 @@ class QueryWorker implements PacketHandler {
     const served = new ServedSnapshot(
       revision,
       world,
-      new OverlayReader(message.overlay, message.slotCount, index),
+      new OverlayReader(message.overlay, message.slotCount, index, {
+        nowWord: this.#nowWord,
+        fenced: (slots) => fencedSlots(world, slots),
+      }),
       message.orders,
       this.#snapshot,
     );

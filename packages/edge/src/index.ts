@@ -86,6 +86,7 @@ export { CertificateRenewal, type CertificateRenewalOptions } from "./link/certi
 export { readIdentity, roleOf, writeIdentity, type EdgeIdentity } from "./link/edge-identity.ts";
 export { EdgeProcess, type EdgeProcessOptions } from "./link/edge-process.ts";
 export { joinControl } from "./link/join-control.ts";
+export { FenceLease, type LeasedSlots } from "./link/fence-lease.ts";
 export {
   EdgeReplica,
   type EdgeReplicaOptions,

@@ -76,6 +76,11 @@ export class SharedOverlay {
     }
   }
 
+  /** Whether every one of so many workers answers by the newest change set, if at all. */
+  isSettled(workers: number): boolean {
+    return this.#observer.isSettled(workers);
+  }
+
   /** Frees the bank of an edge's worker that died. */
   forget(worker: number): void {
     this.#observer.forget(worker);

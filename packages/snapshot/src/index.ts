@@ -39,6 +39,7 @@ export {
   CAPACITY_SHIFT,
   CHANGE_SHIFT,
   HASTENED,
+  FENCED_BIT,
   BRANCH_DIAL_MASK,
   BRANCH_OVERRIDDEN,
   BRANCH_WEIGHT_MASK,
@@ -166,7 +167,13 @@ export {
   type TrafficCounts,
 } from "./link/traffic-counts.ts";
 export { worldOf } from "./world-of.ts";
-export { FrameDecoder, FrameKind, encodeFrame, type Frame } from "./link/frame.ts";
+export {
+  FRAME_HEADER_BYTES,
+  FrameDecoder,
+  FrameKind,
+  encodeFrame,
+  type Frame,
+} from "./link/frame.ts";
 export {
   decodeNotified,
   encodeNotified,
@@ -241,3 +248,20 @@ export {
 } from "./link/sealed-secrets.ts";
 export { joinStatement, parseJoinToken, type JoinRequest, type JoinToken } from "./link/join.ts";
 export type { KeyRun } from "./key-runs.ts";
+export { LEASE_MS, isLeaseHeld, leaseClock, leaseWord } from "./lease-word.ts";
+export { fencedSlots } from "./fenced-slots.ts";
+export {
+  decodeGrant,
+  decodeLeaseRequest,
+  encodeGrant,
+  encodeLeaseRequest,
+  isAtLeast,
+  type LeaseGrant,
+  type LeaseRequest,
+  type StoreMark,
+} from "./link/lease.ts";
+export {
+  decodeRoutingControls,
+  encodeRoutingControls,
+  type ToldControls,
+} from "./link/routing-controls.ts";

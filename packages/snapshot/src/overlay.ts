@@ -5,7 +5,9 @@
 //
 //   word 0          published: sequence × 2 + bank
 //   words 1..64     one acknowledgement a worker: the published word it reads, or IDLE
-//   words 65..127   unused
+//   word 65         until when the process may answer what fenced panels govern, see `leaseWord`; 0 where nothing is governed
+//   words 66, 67    one bit a worker: it has read this overlay
+//   words 68..127   unused
 //   word 128 …      bank 0, then bank 1: `slotCount` words each
 //
 // The writer copies the current bank to the spare one, applies a whole change set there and publishes with one atomic store.
@@ -14,6 +16,7 @@
 // 170,000 slots costs neither the copy nor the workers' caches.
 
 import { assert } from "@meridian/core";
+import { isLeaseHeld } from "./lease-word.ts";
 
 /** Most worker threads that can share an overlay. */
 export const OVERLAY_WORKERS_MAX = 64;
@@ -21,8 +24,10 @@ export const OVERLAY_WORKERS_MAX = 64;
 export const FIRST_BANK = 128;
 /** The acknowledgement of a worker that reads nothing. */
 export const IDLE = 0xffff_ffff;
+const LEASE = 65;
+const ADOPTED = 66;
 
-// Endpoint slot: verdict 2 bits, admin 3, capacity factor 10, dial 10, log2 of seconds to the earliest change 5.
+// Endpoint slot: verdict 2 bits, admin 2, fenced 1, capacity factor 10, dial 10, log2 of seconds to the earliest change 5.
 export const Verdict = { unknown: 0, healthy: 1, unhealthy: 2 } as const;
 export const Admin = { active: 0, drained: 1, disabled: 2, fencedOff: 3 } as const;
 export const CAPACITY_SHIFT = 5;
@@ -32,6 +37,9 @@ export const CHANGE_SHIFT = 25;
 export const HASTENED = 0x8000_0000;
 /** Capacity factor and dial are in thousandths. */
 export const PER_MILLE = 1000;
+
+/** Overlay bit of an endpoint that a panel with fenced hand-over governs: without a lease it is not answered, nor by who does not know the bit. */
+export const FENCED_BIT: number = 1 << 4;
 
 /** Packs an endpoint slot. `capacity` and `dial` in thousandths (0..1000), `changeLog2` 0..31. */
 export function endpointSlot(
@@ -52,7 +60,7 @@ export function endpointSlot(
 }
 
 /** The bits of an endpoint's slot that people and their plans move: administrative state and dial. */
-export const MOVE_MASK: number = (7 << 2) | (0x3ff << DIAL_SHIFT);
+export const MOVE_MASK: number = (3 << 2) | (0x3ff << DIAL_SHIFT);
 /** Those bits where nobody has moved anything. */
 export const UNMOVED: number = (Admin.active << 2) | (PER_MILLE << DIAL_SHIFT);
 
@@ -179,6 +187,33 @@ export class OverlayWriter {
   forget(worker: number): void {
     Atomics.store(this.#words, 1 + worker, IDLE);
   }
+
+  /** Until when what is fenced may be answered, as `leaseWord` says it; 0 where nothing is. In force from each worker's next batch on. */
+  setLease(word: number): void {
+    Atomics.store(this.#words, LEASE, word);
+  }
+
+  /** True where each of the first workers has read this overlay, and so none reads the one before. */
+  isAdoptedBy(workers: number): boolean {
+    return isAdopted(this.#words, workers);
+  }
+}
+
+/** Whether each of the first workers has read the overlay of these words. */
+export function isAdopted(words: Uint32Array, workers: number): boolean {
+  for (let worker = 0; worker < workers; worker++) {
+    const bits = Atomics.load(words, ADOPTED + (worker >>> 5));
+    if ((bits & (1 << (worker & 31))) === 0) return false;
+  }
+  return true;
+}
+
+/** What a worker does about a lease that has run out. */
+export interface Fence {
+  /** As `leaseWord` says it, of now. */
+  readonly nowWord: () => number;
+  /** A bank as it is to be read then. */
+  readonly fenced: (slots: Uint32Array) => Uint32Array;
 }
 
 /** One worker's view. `slots` is the bank to read until the next `enter()`. */
@@ -188,9 +223,13 @@ export class OverlayReader {
   readonly #words: Uint32Array;
   readonly #banks: readonly [Uint32Array, Uint32Array];
   readonly #worker: number;
+  readonly #fence: Fence | undefined;
   #seen = IDLE;
+  /** The published word whose bank is read as fenced; IDLE while that is read as it is. */
+  #fencedWord = IDLE;
 
-  constructor(buffer: SharedArrayBuffer, slotCount: number, worker: number) {
+  /** Without `fence` a lease is not looked at. */
+  constructor(buffer: SharedArrayBuffer, slotCount: number, worker: number, fence?: Fence) {
     assert(worker < OVERLAY_WORKERS_MAX, "the worker has an acknowledgement word");
     this.#words = new Uint32Array(buffer);
     this.#banks = [
@@ -198,10 +237,12 @@ export class OverlayReader {
       new Uint32Array(buffer, (FIRST_BANK + slotCount) * 4, slotCount),
     ];
     this.#worker = worker;
+    this.#fence = fence;
     this.slots = this.#banks[0];
     this.sequence = 0;
     this.enter();
     this.leave();
+    if (fence !== undefined) Atomics.or(this.#words, ADOPTED + (worker >>> 5), 1 << (worker & 31));
   }
 
   /** Adopts the newest bank for a batch. The acknowledgement is stored before the word is looked at again (hazard protocol). */
@@ -218,7 +259,25 @@ export class OverlayReader {
       this.#seen = word;
       this.sequence = word >>> 1;
       this.slots = this.#banks[word & 1 ? 1 : 0];
+      this.#fencedWord = IDLE;
     }
+    const lease = Atomics.load(words, LEASE);
+    if (lease !== 0 && this.#fence !== undefined) this.#look(this.#fence, lease, word);
+    else if (this.#fencedWord !== IDLE) this.#unfence(word);
+  }
+
+  /** What is governed is answered only within the lease: this thread looks by itself, whatever the one does that renews it. */
+  #look(fence: Fence, lease: number, word: number): void {
+    const isHeld = isLeaseHeld(lease, fence.nowWord());
+    if (isHeld && this.#fencedWord !== IDLE) this.#unfence(word);
+    if (isHeld || this.#fencedWord === word) return;
+    this.slots = fence.fenced(this.#banks[word & 1 ? 1 : 0]);
+    this.#fencedWord = word;
+  }
+
+  #unfence(word: number): void {
+    this.slots = this.#banks[word & 1 ? 1 : 0];
+    this.#fencedWord = IDLE;
   }
 
   /** Says that this worker reads nothing until the next `enter()`. */

@@ -86,6 +86,11 @@ export function planLines(answer: PlanAnswer): string[] {
   for (const budget of answer.budgets.slice(0, NAMES_SHOWN_MAX))
     lines.push(`${budget.name} ${budgetText(budget)}`);
   for (const { rule, why } of answer.objections) lines.push("", `SafetyRule "${rule}" ${why}`);
+  for (const { panel, upToMs } of answer.handovers)
+    lines.push(
+      "",
+      `ControlPanel "${panel}" hands over fenced: what goes over is answered by nobody until every edge has said that it follows, at most ${upToMs / 1000} s`,
+    );
   return lines;
 }
 

@@ -13,9 +13,18 @@ type Control = ItemOf<"/v1/routing-controls">;
 
 /** Shows routing controls. */
 export async function getControls(input: CommandInput): Promise<ExitCode> {
-  const controls = namedControls(await clientOf(input).list("/v1/routing-controls"), input);
+  const api = clientOf(input);
+  const controls = namedControls(await api.list("/v1/routing-controls"), input);
   if (input.isJson()) printJson(controls);
-  else show(controls);
+  else {
+    show(controls);
+    // An edge has what control told it last.
+    const { asOf } = await api.get("/v1/routing-controls", { limit: "1" });
+    if (asOf !== undefined)
+      print(
+        `As this edge was told: revision ${asOf.revision} of epoch ${asOf.epoch} of the store, ${formatAge(asOf.ageMs)} old`,
+      );
+  }
   return ExitCode.done;
 }
 
@@ -74,8 +83,9 @@ function namedControls(controls: readonly Control[], input: CommandInput): Contr
 
 function show(controls: readonly Control[]): void {
   const nowMs = Date.now();
-  const rows = controls.map(({ changedAtMs, targets, rules, ...control }) => ({
+  const rows = controls.map(({ changedAtMs, targets, rules, handover, ...control }) => ({
     ...control,
+    state: handover?.wanted === "On" ? "Off, to be On" : control.state,
     age: changedAtMs === 0 ? "" : formatAge(nowMs - changedAtMs),
     targets: targets.join(" "),
     rules: rules.join(" "),
@@ -91,4 +101,24 @@ function show(controls: readonly Control[]): void {
     field("RULES", "rules"),
   ];
   for (const line of tableLines(rows, columns, hasColours())) print(line);
+  for (const line of handOverLines(controls, nowMs)) print(line);
+}
+
+/** Who hand-overs that are under way wait for, one panel after the other. */
+function handOverLines(controls: readonly Control[], nowMs: number): string[] {
+  const panels = Map.groupBy(
+    controls.filter(({ handover }) => handover !== undefined),
+    ({ name, panel }) => `${name.slice(0, name.indexOf("/"))}/${panel}`,
+  );
+  return [...panels].flatMap(([panel, [first]]) => {
+    const { startedAtMs = 0, waitsFor = [] } = first?.handover ?? {};
+    const age = formatAge(nowMs - startedAtMs);
+    return [
+      `Hand-over of ${panel}, for ${age}: ${waitsFor.length === 0 ? "edges are looked at" : "waits for"}`,
+      ...waitsFor.map(({ who, why, forMs }) => {
+        const until = forMs === undefined ? "until it is heard" : `at most ${formatAge(forMs)}`;
+        return `  ${who}: ${why} (${until})`;
+      }),
+    ];
+  });
 }

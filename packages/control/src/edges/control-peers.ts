@@ -7,6 +7,7 @@ import { connect, type ClientHttp2Session } from "node:http2";
 import { CONTROL_NAME, LinkPath } from "@meridian/snapshot";
 import { member } from "../documents/document-key.ts";
 import type { Standing } from "../replicas/publication-agreement.ts";
+import type { ControlLeases } from "../routing/hand-over-waits.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import type { KeyPair } from "./certificate-authority.ts";
 import { isDrainTally, type DrainTally } from "../traffic/measured-traffic.ts";
@@ -44,6 +45,8 @@ export interface ControlStatus {
   readonly edges: readonly EdgeView[];
   /** What its edges still answer of what is drained; absent from one of an earlier version. */
   readonly drains?: readonly DrainTally[];
+  /** What it knows of leases; absent for one that does not answer, or knows none. */
+  readonly leases?: ControlLeases | undefined;
 }
 
 export interface ControlPeersOptions {
@@ -230,6 +233,25 @@ function isStatus(raw: unknown): raw is ControlStatus {
     typeof member(control, "name") === "string" &&
     typeof member(control, "role") === "string" &&
     Array.isArray(edges) &&
-    edges.every((edge: unknown) => typeof member(edge, "name") === "string")
+    edges.every((edge: unknown) => typeof member(edge, "name") === "string") &&
+    isLeases(member(raw, "leases"))
+  );
+}
+
+function isLeases(raw: unknown): boolean {
+  if (raw === undefined) return true;
+  const [confirmed, edges] = [member(raw, "confirmed"), member(raw, "edges")];
+  const isMark = (each: unknown): boolean =>
+    Number.isFinite(member(each, "epoch")) && Number.isFinite(member(each, "revision"));
+  return (
+    Number.isFinite(member(raw, "sinceMs")) &&
+    (confirmed === undefined || isMark(confirmed)) &&
+    Array.isArray(edges) &&
+    edges.every(
+      (each: unknown) =>
+        isMark(each) &&
+        typeof member(each, "name") === "string" &&
+        Number.isFinite(member(each, "leftMs")),
+    )
   );
 }

@@ -20,6 +20,8 @@ import type { RefusalLog } from "../access/refusal-log.ts";
 import type { CertificateAuthority, KeyPair } from "./certificate-authority.ts";
 import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./edge-hub.ts";
 import { CellKeeper, type Leading, type ShardView } from "../cells/cell-keeper.ts";
+import type { HandOverScene } from "../routing/hand-over-waits.ts";
+import type { ConfirmedState } from "./edge-leases.ts";
 import { EdgeRefusals } from "./edge-refusals.ts";
 import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster, type JoinRole } from "./edge-roster.ts";
@@ -125,6 +127,8 @@ export class EdgeGateway {
   #timer: NodeJS.Timeout | undefined;
   #cellTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** Of a clock that never goes back. */
+  readonly #revokedAtMs = new Map<string, number>();
   #asked:
     | { readonly atMs: number; readonly statuses: Promise<readonly ControlStatus[]> }
     | undefined;
@@ -334,7 +338,46 @@ export class EdgeGateway {
       },
       edges: this.views(),
       drains: this.#options.drains(),
+      leases: this.#hub.leases.view(),
     };
+  }
+
+  /** What edges may act on; see `EdgeHub.confirm()`. */
+  confirm(state: ConfirmedState | undefined): void {
+    this.#hub.confirm(state);
+  }
+
+  /** What routing controls are, as every edge is told. */
+  setControls(message: Uint8Array): void {
+    this.#hub.setControls(message);
+  }
+
+  /** What edges are told of how new that is. */
+  tellControls(message: Uint8Array): void {
+    this.#hub.tellControls(message);
+  }
+
+  /** Who may hold leases, as all controls of the store say. */
+  async leases(): Promise<Pick<HandOverScene, "edges" | "revoked" | "controls">> {
+    const statuses = await this.#lately();
+    const nowMs = this.#options.clock.monotonicMs();
+    return {
+      edges: this.#roster.edges(),
+      revoked: this.#noteRevoked(nowMs).map(({ name, atMs }) => ({ name, sinceMs: nowMs - atMs })),
+      controls: statuses.map(({ control: { name }, leases }) =>
+        leases === undefined ? { name } : { name, leases },
+      ),
+    };
+  }
+
+  /** When it was first seen here that edges are revoked. */
+  #noteRevoked(nowMs: number): readonly { readonly name: string; readonly atMs: number }[] {
+    const revoked = new Set(this.#roster.revoked());
+    for (const name of this.#revokedAtMs.keys())
+      if (!revoked.has(name)) this.#revokedAtMs.delete(name);
+    for (const name of revoked)
+      if (!this.#revokedAtMs.has(name)) this.#revokedAtMs.set(name, nowMs);
+    return [...this.#revokedAtMs].map(([name, atMs]) => ({ name, atMs }));
   }
 
   /** An address that is any of this host's is none for others. */
@@ -365,6 +408,7 @@ export class EdgeGateway {
 
   /** Also those that another control has revoked. */
   #cutRevoked(): void {
+    this.#noteRevoked(this.#options.clock.monotonicMs());
     for (const name of this.#roster.revoked()) this.#hub.forget(name);
     this.#listener.cutRevoked();
   }

@@ -10,6 +10,7 @@ import {
   type AnswerCounts,
   type Acknowledgement,
   type Hello,
+  type LeaseRequest,
   type Manifest,
   type Position,
   type StageStatus,
@@ -26,6 +27,7 @@ import {
 
 import { PublicationStage } from "./publication-stage.ts";
 import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
+import { EdgeLeases, type ConfirmedState } from "./edge-leases.ts";
 import { watchedAnswers } from "./answer-watch.ts";
 import { RevisionLane, type CarriedMessage, type Cut, type Withheld } from "./revision-lane.ts";
 
@@ -96,6 +98,9 @@ interface KnownEdge {
   /** Hash of the whole revision that this is of. */
   whole: string | undefined;
   readonly takesSections: boolean;
+  readonly takesLeases: boolean;
+  /** It has asked for a lease on this stream. */
+  hasAsked: boolean;
 }
 
 /** How a revision goes out. */
@@ -144,11 +149,51 @@ export class EdgeHub {
   /** Why, by revision. */
   readonly #withdrawn = new Map<number, string>();
   #mayServe = true;
+  /** What routing controls are, as edges are told. */
+  #controls: Uint8Array | undefined;
+  readonly leases: EdgeLeases;
   #withheld: Withheld = () => [];
 
   constructor(clock: Clock, events: PublicationEvents = {}) {
     this.#clock = clock;
     this.#events = events;
+    this.leases = new EdgeLeases(() => clock.monotonicMs());
+  }
+
+  /** What edges may act on, of panels with fenced hand-over; undefined where there are none, or nothing is known of them any more. */
+  confirm(state: ConfirmedState | undefined): void {
+    this.leases.confirm(state);
+    for (const [name, edge] of this.#edges) this.#grant(name, edge);
+  }
+
+  /** An edge says what it holds, and asks for longer. */
+  lease(name: string, stream: EdgeStream, request: LeaseRequest): void {
+    const edge = this.#edges.get(name);
+    if (edge?.stream !== stream) return;
+    edge.hasAsked = true;
+    this.leases.take(name, request);
+    this.#grant(name, edge);
+  }
+
+  #grant(name: string, edge: KnownEdge): void {
+    const lane = this.#laneOf(name, edge);
+    // What is confirmed is so of the newest revision; another lane follows that, under the same sequences.
+    const isOfIt = this.leases.confirmed?.revision === this.#newest?.manifest.revision;
+    if (!edge.takesLeases || lane === undefined || !isOfIt) return;
+    const { revision } = lane.manifest;
+    const message = this.leases.grant(name, revision, !edge.hasAsked);
+    if (message !== undefined) send(edge, message);
+  }
+
+  /** What every edge is told of routing controls from now on, and at once. */
+  setControls(message: Uint8Array): void {
+    this.#controls = message;
+    this.tellControls(message);
+  }
+
+  /** Tells those that are there. */
+  tellControls(message: Uint8Array): void {
+    for (const edge of this.#edges.values()) if (edge.takesLeases) send(edge, message);
   }
 
   /** To be called once in TABLE_MS. */
@@ -268,8 +313,13 @@ export class EdgeHub {
       dns: hello.dns,
       tables: undefined,
       takesSections: hello.takesSections,
+      takesLeases: hello.takesLeases,
+      hasAsked: false,
     };
     this.#edges.set(name, edge);
+    // What follows is of a control that knows this much: an edge takes slots of no other without giving up its lease.
+    this.#grant(name, edge);
+    if (this.#controls !== undefined && edge.takesLeases) send(edge, this.#controls);
     this.#tell(name, edge, { tables: new Map() });
   }
 
@@ -339,6 +389,7 @@ export class EdgeHub {
   forget(name: string): void {
     this.#edges.get(name)?.stream?.end();
     this.#edges.delete(name);
+    this.leases.forget(name);
     this.#stage?.forget(name);
   }
 

@@ -31,6 +31,7 @@ import {
   decodeAnswerCounts,
   decodeNotified,
   decodeHello,
+  decodeLeaseRequest,
   decodeStatus,
   decodeTrafficCounts,
   encodeUpdateAnswer,
@@ -424,6 +425,7 @@ export class EdgeListener {
       FrameKind.counts,
       FrameKind.traffic,
       FrameKind.notified,
+      FrameKind.lease,
     ]);
     let isGreeted = false;
     const fail = (reason: string): void => {
@@ -468,6 +470,11 @@ export class EdgeListener {
         const traffic = kind === FrameKind.traffic ? decodeTrafficCounts(payload) : undefined;
         if (traffic !== undefined) {
           this.#options.traffic(name, traffic);
+          continue;
+        }
+        const lease = kind === FrameKind.lease ? decodeLeaseRequest(payload) : undefined;
+        if (lease !== undefined) {
+          hub.lease(name, link, lease);
           continue;
         }
         const notified = kind === FrameKind.notified ? decodeNotified(payload) : undefined;

@@ -258,6 +258,13 @@ export const routingControl: z.ZodType = named(
     reason: z.string(),
     targets: z.array(z.string()),
     rules: z.array(z.string()),
+    handover: z
+      .object({
+        wanted: z.enum(["On", "Off"]),
+        startedAtMs: ms,
+        waitsFor: z.array(z.object({ who: z.string(), why: z.string(), forMs: ms.optional() })),
+      })
+      .optional(),
   }),
 );
 

@@ -83,6 +83,7 @@ const answers: Readonly<Record<string, z.ZodType>> = {
     budgets: z.array(plannedBudget),
     traffic: plannedTraffic.optional(),
     objections: z.array(z.object({ rule: z.string(), why: z.string() })),
+    handovers: z.array(z.object({ panel: z.string(), upToMs: count })),
   }),
   diffApply: z.object({
     revision: count,
@@ -219,7 +220,11 @@ const answers: Readonly<Record<string, z.ZodType>> = {
   runRecovery: recoveryReport,
   changeRecovery: recoveryReport,
   approveRecovery: recoveryReport,
-  routingControls: page(routingControl),
+  routingControls: z.object({
+    items: z.array(routingControl),
+    continue: z.string().optional(),
+    asOf: z.object({ epoch: count, revision: count, ageMs: count }).optional(),
+  }),
   setRoutingControls: z.object({
     changed: z.array(z.string()),
     controls: z.array(routingControl),

@@ -16,6 +16,7 @@ import type { Embedded } from "../embedded.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import { changeControls, type Objection } from "../routing/control-change.ts";
 import type { RoutingControls } from "../routing/routing-controls.ts";
+import { TERM_MS } from "../routing/hand-over-waits.ts";
 import { rulesOf } from "../routing/routing-documents.ts";
 import { shiftChanges, type ShiftEffect, type SwitchedOff } from "../shift-effects.ts";
 import { shiftEffects } from "../shift-precedence.ts";
@@ -41,6 +42,8 @@ export interface PlanRequest {
 export interface PlanAnswer extends PlannedEffect {
   /** Safety rules that object to what is to be switched. */
   readonly objections: readonly Objection[];
+  /** Panels with fenced hand-over of which something is to be switched: for how long what goes over may be answered by nobody. */
+  readonly handovers: readonly { readonly panel: string; readonly upToMs: number }[];
 }
 
 export interface PlanFilesRequest extends Omit<PlanRequest, "trial" | "documents"> {
@@ -51,7 +54,7 @@ export interface PlanFilesRequest extends Omit<PlanRequest, "trial" | "documents
 export interface PlannerParts {
   readonly embedded: Embedded;
   readonly documents: () => DocumentSet;
-  readonly routing: Pick<RoutingControls, "views" | "off">;
+  readonly routing: Pick<RoutingControls, "views" | "off" | "fencedPanels">;
   readonly nowMs: () => number;
 }
 
@@ -83,7 +86,20 @@ export class Planner {
     const off = [...routing.off(), ...this.#switched(controls)];
     const after = withEffects(candidate, effects, off);
     const effect = await plannedEffect(before, after, profile);
-    return { ...effect, objections: this.#objections(controls) };
+    const handovers = this.#handOvers(controls);
+    return { ...effect, objections: this.#objections(controls), handovers };
+  }
+
+  #handOvers(controls: readonly string[]): PlanAnswer["handovers"] {
+    return this.#parts.routing
+      .fencedPanels()
+      .filter(({ name, bindings }) => {
+        const [namespace = ""] = name.split("/");
+        return controls.some((each) =>
+          [...bindings.bound].some((bound) => each === `${namespace}/${bound}`),
+        );
+      })
+      .map(({ name }) => ({ panel: name, upToMs: TERM_MS }));
   }
 
   /** The same for other files in the place of those that are watched; `paths` has one in each line. */

@@ -22,7 +22,20 @@ import {
   type ControlState,
   type Standings,
 } from "./control-change.ts";
-import { controlsOf, rulesOf, type KnownControl } from "./routing-documents.ts";
+import {
+  bindingsPrint,
+  fencedChange,
+  formatFence,
+  isRunning,
+  noFence,
+  parseFence,
+  settledChange,
+  wantedStandings,
+  type Bindings,
+  type ControlFence,
+} from "./control-fence.ts";
+import type { HandOverWait } from "./hand-over-waits.ts";
+import { controlsOf, panelsOf, rulesOf, type KnownControl } from "./routing-documents.ts";
 
 /** Times a change is decided anew because another writer was first. */
 const ATTEMPTS_MAX = 20;
@@ -36,6 +49,28 @@ export interface RoutingControlView extends ControlStanding {
   readonly targets: readonly string[];
   /** Names of the rules that look at it or guard it. */
   readonly rules: readonly string[];
+  /** Where its panel hands over fenced, and that is not done. */
+  readonly handover?: HandOverView;
+}
+
+/** A hand-over that is under way, as it is shown with each control that it is about. */
+export interface HandOverView {
+  /** What the control is to be when it is done. */
+  readonly wanted: ControlState;
+  /** Unix milliseconds. */
+  readonly startedAtMs: number;
+  /** Who is waited for; empty where that is looked for. */
+  readonly waitsFor: readonly HandOverWait[];
+}
+
+/** A panel with fenced hand-over. */
+export interface FencedPanel {
+  /** `NAMESPACE/NAME`. */
+  readonly name: string;
+  readonly bindings: Bindings;
+  readonly fence: ControlFence;
+  /** Revision of the store that last changed what the panel remembers; 0 for none. */
+  readonly fenceRevision: number;
 }
 
 /** A change as it is asked for. */
@@ -61,19 +96,23 @@ export interface PreparedChange {
 export class RoutingControls {
   readonly #state: StateDocuments;
   readonly #nowMs: () => number;
-  readonly #onSwitched: (text: string) => Promise<void>;
+  readonly #onSwitched: (text: string) => Promise<boolean>;
   readonly #gate: ChangeGate;
   #documents: DocumentSet | undefined;
   #off: readonly SwitchedOff[] = [];
+  #fencedTargets: readonly string[] = [];
+  #fencedPanels: readonly FencedPanel[] = [];
+  /** Who is waited for, by panel. */
+  #waits: ReadonlyMap<string, readonly HandOverWait[]> = new Map();
   /** What `onSwitched` was told of last. */
-  #told = "[]";
-  #switched: Promise<void> = Promise.resolve();
+  #told = "[[],[]]";
+  #switched: Promise<boolean> = Promise.resolve(true);
 
-  /** `gate` is asked before each change. `onSwitched` is told when `off()` is another, in words; it resolves when answers follow. */
+  /** `gate` is asked before each change. `onSwitched` is told when `off()` is another, in words; it resolves when answers follow, and with false where they do not. */
   constructor(
     state: StateDocuments,
     nowMs: () => number,
-    onSwitched: (text: string) => Promise<void>,
+    onSwitched: (text: string) => Promise<boolean>,
     gate: ChangeGate = () => Promise.resolve([]),
   ) {
     this.#state = state;
@@ -84,33 +123,116 @@ export class RoutingControls {
 
   /** Controls that are Off and what they are bound to, as the store was last seen. */
   off(): readonly SwitchedOff[] {
-    const { documents } = this.#state;
-    if (documents === this.#documents) return this.#off;
-    this.#documents = documents;
-    this.#off = controlsOf(documents).flatMap((control) => {
-      const { metadata, spec } = control.document;
-      return this.#standing(control).state === "Off" && spec.targets.length > 0
-        ? [{ control: `${metadata.namespace}/${metadata.name}`, targets: spec.targets }]
-        : [];
-    });
+    this.#see();
     return this.#off;
   }
 
-  /** To be called when the store may have changed. */
-  look(): void {
-    const now = JSON.stringify(this.off());
-    if (now === this.#told) return;
+  /** What the controls of panels with fenced hand-over are bound to, On or Off. */
+  fencedTargets(): readonly string[] {
+    this.#see();
+    return this.#fencedTargets;
+  }
+
+  /** Panels with fenced hand-over. */
+  fencedPanels(): readonly FencedPanel[] {
+    this.#see();
+    return this.#fencedPanels;
+  }
+
+  /** Whether what a panel has Off is answered nowhere, and nothing of it waits to be On. */
+  isSettled(panel: string): boolean {
+    const found = this.fencedPanels().find(({ name }) => name === panel);
+    return found === undefined || !isRunning(found.fence);
+  }
+
+  /** Who hand-overs wait for, by panel: what is shown. */
+  setWaits(waits: ReadonlyMap<string, readonly HandOverWait[]>): void {
+    this.#waits = waits;
+  }
+
+  #see(): void {
+    const { documents } = this.#state;
+    if (documents === this.#documents) return;
+    this.#documents = documents;
+    const controls = controlsOf(documents);
+    const panels = this.#readPanels(controls);
+    this.#fencedPanels = panels;
+    const names = new Set(panels.map(({ name }) => name));
+    this.#fencedTargets = [
+      ...new Set(
+        controls.flatMap(({ document: { metadata, spec } }) =>
+          names.has(`${metadata.namespace}/${spec.panel}`) ? spec.targets : [],
+        ),
+      ),
+    ].toSorted();
+    this.#off = controls.flatMap((control) => {
+      const { metadata, spec } = control.document;
+      const isPending = this.#fence(control)?.pending.has(metadata.name) === true;
+      return this.#standing(control).state === "Off" && spec.targets.length > 0
+        ? [
+            {
+              control: `${metadata.namespace}/${metadata.name}`,
+              targets: spec.targets,
+              ...(isPending ? { isPending } : {}),
+            },
+          ]
+        : [];
+    });
+  }
+
+  #readPanels(controls: readonly KnownControl[]): FencedPanel[] {
+    return panelsOf(this.#state.documents)
+      .filter(({ document }) => document.spec.handover === "fenced")
+      .map((panel): FencedPanel => {
+        const { namespace, name: inside } = panel.document.metadata;
+        const name = `${namespace}/${inside}`;
+        const members = controls
+          .filter(({ document }) => document.metadata.namespace === namespace)
+          .filter(({ document }) => document.spec.panel === inside)
+          .map(({ document, uid }) => ({
+            ...{ name: document.metadata.name, uid, targets: document.spec.targets },
+          }));
+        const stored = this.#state.get("ControlFence", name);
+        const bound = members.filter(({ targets }) => targets.length > 0);
+        return {
+          name,
+          bindings: {
+            print: bindingsPrint(panel, members),
+            bound: new Set(bound.map((each) => each.name)),
+          },
+          fence: parseFence(stored?.text),
+          fenceRevision: stored?.revision ?? 0,
+        };
+      });
+  }
+
+  /** What the panel of a control remembers; undefined where its hand-over is not fenced. */
+  #fence({ document }: KnownControl): ControlFence | undefined {
+    const panel = `${document.metadata.namespace}/${document.spec.panel}`;
+    return this.#fencedPanels.find(({ name }) => name === panel)?.fence;
+  }
+
+  /** To be called when the store may have changed. Resolves when answers follow; with false where they do not. */
+  look(): Promise<boolean> {
+    const now = JSON.stringify([this.off(), this.fencedTargets()]);
+    if (now === this.#told) return this.#switched;
     this.#told = now;
     const names = this.#off.map(({ control }) => control);
-    this.#switched = this.#onSwitched(
+    const text =
       names.length === 0
         ? "every routing control is On"
-        : `routing controls Off: ${names.join(", ")}`,
-    );
+        : `routing controls Off: ${names.join(", ")}`;
+    this.#switched = this.#onSwitched(text).then((isDone) => {
+      // It is tried again.
+      if (!isDone && this.#told === now) this.#told = "";
+      return isDone;
+    });
+    return this.#switched;
   }
 
   /** All of them, by name. */
   views(): RoutingControlView[] {
+    this.#see();
     const { documents } = this.#state;
     const rules = rulesOf(documents);
     return controlsOf(documents)
@@ -120,6 +242,7 @@ export class RoutingControls {
         return {
           ...this.#standing(control),
           ...{ name: `${namespace}/${name}`, panel: spec.panel, targets: spec.targets },
+          ...this.#handOverOf(control),
           rules: rules
             .filter((rule) => rule.metadata.namespace === namespace)
             .filter(({ spec: { assertion, gating } }) =>
@@ -131,6 +254,16 @@ export class RoutingControls {
         };
       })
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #handOverOf(control: KnownControl): { readonly handover?: HandOverView } {
+    const { namespace, name } = control.document.metadata;
+    const fence = this.#fence(control);
+    const wanted = fence?.pending.get(name)?.state;
+    if (fence === undefined || (wanted === undefined && !fence.settling.includes(name))) return {};
+    const waitsFor = this.#waits.get(`${namespace}/${control.document.spec.panel}`) ?? [];
+    const { startedAtMs } = fence;
+    return { handover: { wanted: wanted ?? "Off", startedAtMs, waitsFor } };
   }
 
   /** Does a change as a whole, durable and followed here when it resolves, or throws with every rule that objects. Resolves with what has changed. */
@@ -158,8 +291,7 @@ export class RoutingControls {
       cause: causeText(request, caller, changed),
     });
     await this.#state.refresh();
-    this.look();
-    await this.#switched;
+    await this.look();
     return changed.map((each) => `${request.namespace}/${each}`);
   }
 
@@ -183,12 +315,19 @@ export class RoutingControls {
     const unknown = override.find((name) => !rules.some(({ metadata }) => metadata.name === name));
     if (unknown !== undefined)
       throw refused(`override names "${unknown}", expected rules of panel ${namespace}/${panel}`);
-    const standings: Standings = new Map(
+    this.#see();
+    const name = `${namespace}/${panel}`;
+    const fenced = this.#fencedPanels.find((each) => each.name === name);
+    const fence = fenced?.fence ?? noFence;
+    const present: Standings = new Map(
       members.map((control) => [control.document.metadata.name, this.#standing(control)]),
     );
+    // Rules are about what is wanted: that nobody answers meanwhile is what fencing is.
+    const standings = wantedStandings(present, fence);
+    const nowMs = this.#nowMs();
     const outcome = changeControls(standings, rules, {
       ...{ states, override: new Set(override), reason },
-      ...{ actor: caller.subject, nowMs: this.#nowMs() },
+      ...{ actor: caller.subject, nowMs },
     });
     if ("objections" in outcome)
       throw new RequestRefusal(
@@ -201,10 +340,36 @@ export class RoutingControls {
     const before = new Map(
       [...states.keys()].map((each) => [each, (standings.get(each) ?? unset).state]),
     );
-    const name = `${namespace}/${panel}`;
-    const text = changed.length === 0 ? undefined : statesText(members, outcome.standings);
-    const writes = text === undefined ? [] : [{ kind: "ControlStates", name, text } as const];
+    if (changed.length === 0) return { changed, before, writes: [] };
+    if (fenced === undefined) {
+      const text = statesText(members, outcome.standings);
+      return { changed, before, writes: [{ kind: "ControlStates", name, text }] };
+    }
+    const next = fencedChange(present, fence, outcome.standings, fenced.bindings, nowMs);
+    const writes = [
+      { kind: "ControlStates", name, text: statesText(members, next.standings) },
+      { kind: "ControlFence", name, text: formatFence(next.fence) },
+    ] as const;
     return { changed, before, writes };
+  }
+
+  /** What writes that the hand-over of a panel is over; by the documents as they were last seen. */
+  settledWrites(panel: FencedPanel): readonly StateWrite[] {
+    const { name, bindings, fence } = panel;
+    const members = controlsOf(this.#state.documents).filter(
+      ({ document: { metadata, spec } }) => `${metadata.namespace}/${spec.panel}` === name,
+    );
+    const present: Standings = new Map(
+      members.map((control) => [control.document.metadata.name, this.#standing(control)]),
+    );
+    const next = settledChange(present, fence, bindings.print);
+    const states = this.#state.get("ControlStates", name);
+    const text = formatFence(next.fence);
+    const write = { kind: "ControlFence", name, text, ifRevision: panel.fenceRevision } as const;
+    if (fence.pending.size === 0) return [write];
+    const stated = statesText(members, next.standings);
+    const ifRevision = states?.revision ?? 0;
+    return [write, { kind: "ControlStates", name, text: stated, ifRevision }];
   }
 
   #standing({ document, uid }: KnownControl): ControlStanding {

@@ -6,6 +6,7 @@ import {
   limits,
   parseStoreDocument,
   parseTarget,
+  type ControlPanelDocument,
   type RoutingControlDocument,
   type SafetyRuleDocument,
   type StoreDocument,
@@ -13,10 +14,12 @@ import {
 import type { Caller } from "../access/caller.ts";
 import { denied } from "../documents/change-plan.ts";
 import { formatKey } from "../documents/document-key.ts";
+import type { DocumentKey } from "../store/store.ts";
 import type { DocumentSet } from "../documents/document-set.ts";
 import { plainDocument, serverMetadataOf } from "../documents/document-text.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { Write } from "../store/store.ts";
+import { isRunning, parseFence } from "./control-fence.ts";
 
 const routingKinds: ReadonlySet<string> = new Set(["ControlPanel", "RoutingControl", "SafetyRule"]);
 
@@ -53,6 +56,24 @@ export function controlsOf(set: DocumentSet): KnownControl[] {
   });
 }
 
+/** A panel, and which one. */
+export interface KnownPanel {
+  readonly document: ControlPanelDocument;
+  readonly uid: string;
+  /** Of the store, at which it was last written. */
+  readonly revision: number;
+}
+
+/** Every control panel. */
+export function panelsOf(set: DocumentSet): KnownPanel[] {
+  return [...set.ofKind("ControlPanel")].flatMap((stored) => {
+    const document = documentOf(stored);
+    return document?.kind === "ControlPanel"
+      ? [{ document, uid: serverMetadataOf(stored.text).uid, revision: stored.revision }]
+      : [];
+  });
+}
+
 /** Every safety rule. */
 export function rulesOf(set: DocumentSet): SafetyRuleDocument[] {
   return [...set.ofKind("SafetyRule")].flatMap((stored) => {
@@ -70,11 +91,27 @@ export function refuseRouting(
 ): void {
   const touched = writes.filter(({ key }) => routingKinds.has(key.kind));
   if (touched.length === 0) return;
+  for (const { key } of touched) refuseRunning(key, set);
   const controls = controlsOf(wanted);
   for (const { document } of controls) refuseControl(document, set, wanted);
   for (const { document } of controls) refuseTargets(document, touched, caller);
   for (const rule of rulesOf(wanted)) refuseRule(rule, controls, wanted);
   refuseFull(controls);
+}
+
+/** What a hand-over is about stays as it is until that is done: what went away or was bound otherwise would be answered at once. */
+function refuseRunning({ kind, namespace, name }: DocumentKey, set: DocumentSet): void {
+  if (kind === "SafetyRule") return;
+  const before = set.get({ kind, namespace, name });
+  const known = before === undefined ? undefined : documentOf(before);
+  const panel = known?.kind === "RoutingControl" ? known.spec.panel : name;
+  if (known === undefined) return;
+  const stored = set.get({ kind: "ControlFence", namespace: "", name: `${namespace}/${panel}` });
+  if (stored === undefined || !isRunning(parseFence(stored.text))) return;
+  throw new RequestRefusal(
+    "DOCUMENT_CONFLICT",
+    `Cannot change ${kind}/${namespace}/${name}: the hand-over of ControlPanel/${namespace}/${panel} is under way; meridian control get shows who it waits for`,
+  );
 }
 
 function refuseControl(

@@ -21,6 +21,7 @@ export type StateKind =
   | "CompiledHosts"
   | "CompiledMark"
   | "CompiledSerial"
+  | "ControlFence"
   | "ControlStates"
   | "CookieSecrets"
   | "DrillRecord"

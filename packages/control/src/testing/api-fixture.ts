@@ -26,6 +26,8 @@ import { WeightOverrides } from "../weights/weight-overrides.ts";
 import { DrillKeeper } from "../drills/drill-keeper.ts";
 import { Secrets } from "../secrets/secrets.ts";
 import { Approvals } from "../approvals/approvals.ts";
+import { systemClock } from "@meridian/core";
+import { HandOvers } from "../routing/hand-overs.ts";
 import { RoutingControls } from "../routing/routing-controls.ts";
 import { makeRecoveryRuns } from "./recovery-fixture.ts";
 import type { RecoveryRuns } from "../recovery/recovery-runs.ts";
@@ -131,6 +133,8 @@ export class ApiFixture {
   readonly notifier: Notifier;
   readonly zoneKeys: ZoneKeeper;
   readonly routing: RoutingControls;
+  /** Not started: fenced hand-overs wait until it is. */
+  readonly handOvers: HandOvers;
   readonly state: StateDocuments;
   readonly weights: WeightOverrides;
   readonly approvals: Approvals;
@@ -161,6 +165,7 @@ export class ApiFixture {
       probing,
       allowEmpty,
       switchedOff: () => this.routing.off(),
+      fencedTargets: () => this.routing.fencedTargets(),
       weights: () => this.weights.all(),
       vantage: "test",
       onTransitions: (batch) => transitions.add(batch),
@@ -170,7 +175,7 @@ export class ApiFixture {
       this.embedded,
       undefined,
       () => {
-        this.routing.look();
+        void this.routing.look();
         void this.weights.look();
         this.recovery.look();
         this.rollouts.look();
@@ -193,6 +198,18 @@ export class ApiFixture {
       (text) => this.embedded.followShifts(text),
       (act, caller, how) => this.approvals.admit(act, caller, how),
     );
+    this.handOvers = new HandOvers({
+      ...{ state: this.state, routing: this.routing, logger: silent, clock: systemClock },
+      served: () => {
+        if (!this.embedded.isReady) return undefined;
+        const { epoch, revision, sequence } = this.embedded;
+        const follow = (): Promise<boolean> => this.embedded.followShifts("what is served now");
+        return { epoch, revision, sequence, isSettled: true, follow };
+      },
+      gateway: () => undefined,
+      epoch: () => this.documents.epoch,
+      leading: () => ({}),
+    });
     const { embedded, documents, routing, weights } = this;
     const places = { embedded, documents, routing, weights, folder: join(folder, "secrets") };
     this.recovery = makeRecoveryRuns(places);
@@ -217,6 +234,7 @@ export class ApiFixture {
       weights: this.weights,
       approvals: this.approvals,
       recovery: this.recovery,
+      handOvers: this.handOvers,
       rollouts: this.rollouts,
       drills: this.drills,
       transitions,
@@ -281,6 +299,7 @@ export class ApiFixture {
 
   async #close(): Promise<void> {
     await this.#api.close();
+    await this.handOvers.close();
     await this.recovery.close();
     await this.rollouts.close();
     this.#latency.close();

@@ -121,7 +121,7 @@ function capacitiesOf(
     const members = model.pools.get(pool)?.members;
     const declared = members?.get(pools.memberName(endpoint))?.spec.capacity;
     const slot = slots[endpoint] ?? 0;
-    const isServing = (slot & 3) !== Verdict.unhealthy && ((slot >>> 2) & 7) === Admin.active;
+    const isServing = (slot & 3) !== Verdict.unhealthy && ((slot >>> 2) & 3) === Admin.active;
     const capacity = isServing ? declared : 0;
     sums.set(world.endpointName(endpoint), capacity);
     addTo(sums, `pool/${pool}`, capacity);

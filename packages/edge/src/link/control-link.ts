@@ -14,6 +14,7 @@ import {
   SILENCE_MS_MAX,
   decodeCarried,
   decodeChanges,
+  decodeGrant,
   decodeManifestText,
   decodeSentSection,
   decodeStage,
@@ -22,6 +23,7 @@ import {
   encodeAnswerCounts,
   encodeNotified,
   encodeHello,
+  encodeLeaseRequest,
   encodeStatus,
   encodeTrafficCounts,
   type AnswerCounts,
@@ -34,6 +36,7 @@ import {
 import type { EdgeLogger } from "../edge-logger.ts";
 import { ControlChoice } from "./control-choice.ts";
 import type { EdgeIdentity } from "./edge-identity.ts";
+import type { EdgeFence } from "./edge-fence.ts";
 import type { EdgeReplica, FetchSection } from "./edge-replica.ts";
 import { dial } from "./exchange.ts";
 import { fetchSection } from "./fetch-section.ts";
@@ -51,6 +54,7 @@ export interface ControlLinkOptions {
   readonly identity: () => EdgeIdentity;
   readonly version: string;
   readonly replica: EdgeReplica;
+  readonly fence: Pick<EdgeFence, "begin" | "beforeSlots" | "granted" | "request">;
   readonly logger: EdgeLogger;
   /** The control at this URL has said something. */
   readonly onWord: (url: string) => void;
@@ -64,6 +68,8 @@ export interface ControlLinkOptions {
   readonly traffic?: () => TrafficCounts | undefined;
   /** Where DNS is answered here. */
   readonly dns: () => readonly string[];
+  /** What routing controls are, as text of control. */
+  readonly onControls?: (payload: Uint8Array) => void;
   /** What zones are signed with, all of it: sealed to `identity`, which the connection has shown. */
   readonly onSigning?: (sealed: Uint8Array, identity: EdgeIdentity) => void;
 }
@@ -137,6 +143,14 @@ export class ControlLink {
     this.#look();
   }
 
+  /** Says what is held of fenced panels, and asks for longer. */
+  askLease(): void {
+    const stream = this.#stream;
+    const { request } = this.#options.fence;
+    if (request !== undefined && stream?.writable === true)
+      stream.write(encodeLeaseRequest(request));
+  }
+
   /** A primary says that a zone has changed: control asks it. Without a control that is lost, and the zone waits for its time. */
   notified(zone: string): void {
     const stream = this.#stream;
@@ -207,6 +221,8 @@ export class ControlLink {
       FrameKind.stage,
       FrameKind.section,
       FrameKind.signing,
+      FrameKind.grant,
+      FrameKind.controls,
     ]);
     const fetch: FetchSection = (name, bytes) => fetchSection(session, name, bytes);
     let refusal: string | undefined;
@@ -242,13 +258,14 @@ export class ControlLink {
     });
     stream.on("close", () => session.destroy());
     replica.begin();
+    this.#options.fence.begin();
     this.#table = undefined;
     this.#options.onOpen();
     const { epoch, revision, sequence } = replica.acknowledgement;
     stream.write(
       encodeHello({
         ...{ protocol: LINK_PROTOCOL, version, epoch, revision, sequence },
-        ...{ takesSections: true, dns: this.#options.dns() },
+        ...{ takesSections: true, takesLeases: true, dns: this.#options.dns() },
       }),
     );
     this.#stream = stream;
@@ -274,9 +291,11 @@ export class ControlLink {
           fail("a table is malformed");
           return;
         }
+        this.#options.fence.beforeSlots();
         this.#told(table, () => replica.takeTable(table, fetch));
         // With or without news: it is how control knows that the edge is there.
         this.acknowledge();
+        this.askLease();
         this.#count();
         return;
       }
@@ -304,6 +323,16 @@ export class ControlLink {
         else replica.takeSection(section);
         return;
       }
+      case FrameKind.grant: {
+        const grant = decodeGrant(payload);
+        if (grant === undefined) fail("a grant is malformed");
+        else this.#options.fence.granted(grant);
+        return;
+      }
+      case FrameKind.controls:
+        this.#options.onControls?.(payload);
+        return;
+      case FrameKind.lease:
       case FrameKind.status:
       case FrameKind.counts:
       case FrameKind.traffic:

@@ -18,6 +18,7 @@ import {
   type Position,
   type World,
   type ZoneTable,
+  fencedSlots,
 } from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import type { SigningView } from "../dnssec/signing-explanation.ts";
@@ -43,6 +44,8 @@ import type { OpenSocket } from "../transport-sockets.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
 import { ControlCopy } from "./control-copy.ts";
 import { ControlLink } from "./control-link.ts";
+import { EdgeFence } from "./edge-fence.ts";
+import { ToldControlsFile, type ToldState } from "./told-controls.ts";
 import { readIdentity, type EdgeIdentity } from "./edge-identity.ts";
 import { EdgeSigning } from "../dnssec/edge-signing.ts";
 import { SecretStore, SIGNING_FILE } from "../vantage/secret-store.ts";
@@ -106,6 +109,8 @@ export class EdgeProcess implements LocalEdge {
   readonly #options: EdgeProcessOptions;
   readonly #front: EdgeFront;
   readonly #isolation: Isolation;
+  readonly #fence: EdgeFence;
+  readonly #controls: ToldControlsFile;
   readonly #answers = new AnswerCounter();
   readonly #signing: EdgeSigning;
   /** What zones are signed with, as control said it last. */
@@ -176,6 +181,13 @@ export class EdgeProcess implements LocalEdge {
       onChange: (isIsolated) => this.#agent?.vantage.runner.setIsolated(isIsolated),
     });
     this.#rehearsal = new RevisionRehearsal(() => this.#replica.resting);
+    this.#controls = new ToldControlsFile(stateFolder, logger);
+    this.#fence = new EdgeFence({
+      workers: () => this.edge.handlerCount,
+      sequence: () => this.#replica.followedSequence,
+      keep: () => this.#state.flush(),
+      ask: () => this.#link.askLease(),
+    });
     this.#replica = new EdgeReplica({
       state: this.#state,
       logger,
@@ -189,7 +201,10 @@ export class EdgeProcess implements LocalEdge {
         if (isNew === true && world !== undefined && mirror !== undefined)
           options.onRevision?.(mirror.revision, world);
       },
-      onPosition: () => this.#link.acknowledge(),
+      onPosition: () => {
+        this.#link.acknowledge();
+        this.#fence.look();
+      },
       onSynced: () => this.#link.acknowledge(),
       onMirror: (world, mirror) => {
         const isNew = mirror.revision !== this.#served?.mirror.revision;
@@ -199,6 +214,7 @@ export class EdgeProcess implements LocalEdge {
           this.#rehearsal.follow();
         }
         this.#isolation.served(world, mirror);
+        this.#fence.served(mirror);
       },
       onChecked: (status) => this.#link.report(status),
       nowMs: () => performance.now(),
@@ -230,6 +246,7 @@ export class EdgeProcess implements LocalEdge {
       identity: () => this.#renewal.identity,
       version,
       replica: this.#replica,
+      fence: this.#fence,
       logger,
       onWord: (url) => {
         this.#state.heard();
@@ -240,6 +257,10 @@ export class EdgeProcess implements LocalEdge {
       counts: () => this.#countedSince(),
       traffic: () => this.#trafficSince(),
       dns: () => this.edge.addresses().map(formatEdgeAddress),
+      onControls: (payload) => {
+        if (!this.#controls.take(payload))
+          logger.error("Passed over what control says of routing controls", {});
+      },
       onSigning: (sealed, shown) => this.#takeSigning(sealed, shown),
     });
   }
@@ -284,7 +305,9 @@ export class EdgeProcess implements LocalEdge {
   get served(): ServedEdge | undefined {
     if (this.#served === undefined) return undefined;
     const { world, mirror, sinceMs } = this.#served;
-    return { world, slots: mirror.current, sinceMs };
+    const { current } = mirror;
+    const isFenced = mirror.fencedCount > 0 && !this.#fence.isHeld;
+    return { world, slots: isFenced ? fencedSlots(world, current) : current, sinceMs };
   }
 
   get link(): LinkState {
@@ -298,7 +321,13 @@ export class EdgeProcess implements LocalEdge {
       lastWordAgeMs: heardAtMs === undefined ? before : Math.round(nowMs - heardAtMs),
       staleMs: currentAtMs === undefined ? before : Math.round(nowMs - currentAtMs),
       isIsolated,
+      leaseMs: this.#fence.leftMs,
+      fencedEndpoints: this.#fence.fencedCount,
     };
+  }
+
+  get routingControls(): ToldState | undefined {
+    return this.#controls.state;
   }
 
   get health(): HealthRunner | undefined {
@@ -312,6 +341,8 @@ export class EdgeProcess implements LocalEdge {
   /** Resolves when the sockets are open and what is stored is served; in place of another process when that one has ended. */
   async start(): Promise<void> {
     const { logger, takeover } = this.#options;
+    this.#fence.start();
+    this.#controls.load();
     this.#materials.load();
     if (this.#materials.values.size > 0) this.#sign();
     const isRestored = this.#replica.restore();
@@ -403,6 +434,7 @@ export class EdgeProcess implements LocalEdge {
     this.#isClosed = true;
     clearInterval(this.#timer);
     this.#isolation.close();
+    this.#fence.close();
     this.#renewal.close();
     this.#front.close();
     await this.#agent?.close();

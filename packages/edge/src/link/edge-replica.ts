@@ -160,6 +160,11 @@ export class EdgeReplica {
     };
   }
 
+  /** Sequence that workers read, where the control that is followed has said what that means here. */
+  get followedSequence(): number | undefined {
+    return this.#isFirstTable ? undefined : this.#served?.mirror.sequence;
+  }
+
   /** What control is told of it: of what is served, that which the disk has. Before its first table nothing under its own sequence. */
   get acknowledgement(): Acknowledgement {
     const told = this.#synced ?? { ...this.position, hash: this.#served?.manifest.hash ?? NO_HASH };

@@ -268,10 +268,11 @@ export class EdgeState {
       this.#touched(this.#mirror, SAVE_MS);
   }
 
-  /** Writes what is not on disk yet, for the process that takes over. */
-  flush(): void {
-    if (this.#isStale || this.#isSaving) this.#save();
+  /** Writes what is not on disk yet, for the process that takes over; false where the overlay cannot be written. */
+  flush(): boolean {
+    const isKept = (!this.#isStale && !this.#isSaving) || this.#save();
     this.journal.save();
+    return isKept;
   }
 
   close(): void {
@@ -303,11 +304,11 @@ export class EdgeState {
     if (this.#isStale && !this.#isClosed) this.#touch(this.#nextSaveMs);
   }
 
-  #save(): void {
+  #save(): boolean {
     const bytes = this.#encoded();
-    if (bytes === undefined) return;
+    if (bytes === undefined) return false;
     this.#saves += 1;
-    this.#try("the overlay", () => writeDurably(this.#overlayPath, bytes));
+    return this.#try("the overlay", () => writeDurably(this.#overlayPath, bytes));
   }
 
   /** The overlay as it is, which is about to be written. */

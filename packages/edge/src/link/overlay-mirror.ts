@@ -6,7 +6,13 @@
 // Where an edge has to judge by itself, what it found lies on top of control's slots, and is taken off when control judges again.
 
 import { carriedSlots, keepLastKnown } from "@meridian/health";
-import { BRANCH_OVERRIDDEN, OverlayWriter, type SlotChanges, type World } from "@meridian/snapshot";
+import {
+  BRANCH_OVERRIDDEN,
+  FENCED_BIT,
+  OverlayWriter,
+  type SlotChanges,
+  type World,
+} from "@meridian/snapshot";
 import type { SlotChange } from "./slot-journal.ts";
 
 /** Longest time for which a change set waits for readers of the spare bank, before a worker counts as hung. */
@@ -31,6 +37,12 @@ export class OverlayMirror {
   #newest: number;
   #waitingSinceMs: number | undefined;
   #retry: NodeJS.Immediate | undefined;
+  /** Endpoints that a panel with fenced hand-over governs. */
+  readonly #fenced = new Set<number>();
+  #fencedLow = 0;
+  #fencedHigh = 0;
+  /** Until when they may be answered: a word of the overlay. */
+  #lease = 0;
 
   constructor(
     world: World,
@@ -43,6 +55,42 @@ export class OverlayMirror {
     this.#controls = start.slots.slice();
     this.#newest = start.sequence;
     this.#onPublished = onPublished;
+    for (let endpoint = 0; endpoint < world.poolEpochSlots; endpoint++)
+      this.#noteFenced(endpoint, start.slots[endpoint] ?? 0);
+  }
+
+  /** Until when what is fenced may be answered; as `leaseWord` says it. */
+  setLease(word: number): void {
+    this.#lease = word;
+    this.#writer.setLease(this.#fenced.size === 0 ? 0 : word);
+  }
+
+  /** Another text wherever other endpoints are fenced, whatever the snapshot; empty for none. */
+  get fencedPrint(): string {
+    const size = this.#fenced.size;
+    return size === 0 ? "" : `${size} ${this.#fencedLow} ${this.#fencedHigh}`;
+  }
+
+  /** Endpoints that are not answered without a lease. */
+  get fencedCount(): number {
+    return this.#fenced.size;
+  }
+
+  /** Whether every one of so many workers answers by the newest slots, and none is left that answers by others. */
+  isSettled(workers: number): boolean {
+    return (
+      this.#pending.size === 0 && this.#writer.isSpareFree() && this.#writer.isAdoptedBy(workers)
+    );
+  }
+
+  #noteFenced(slot: number, value: number): void {
+    if (slot >= this.world.poolEpochSlots) return;
+    const isFenced = (value & FENCED_BIT) !== 0;
+    if (isFenced === this.#fenced.has(slot)) return;
+    this.#fencedLow ^= this.world.slotKeyLow(slot);
+    this.#fencedHigh ^= this.world.slotKeyHigh(slot);
+    if (isFenced) this.#fenced.add(slot);
+    else this.#fenced.delete(slot);
   }
 
   get buffer(): SharedArrayBuffer {
@@ -65,8 +113,11 @@ export class OverlayMirror {
     for (let slot = 0; slot < slots.length; slot++) {
       if (slot >= poolEpochSlots && slot < branchSlots) continue;
       this.#controls[slot] = slots[slot] ?? 0;
+      this.#noteFenced(slot, slots[slot] ?? 0);
       this.#set(slot, this.#merged(slot));
     }
+    // Before workers read the first of them; none more is known only after the last has gone.
+    if (this.#fenced.size > 0) this.setLease(this.#lease);
     this.#publish(sequence);
     return true;
   }
@@ -88,8 +139,11 @@ export class OverlayMirror {
       const slot = this.world.slotOfKey(key);
       if (slot < 0) continue;
       this.#controls[slot] = value;
+      this.#noteFenced(slot, value);
       this.#set(slot, this.#merged(slot));
     }
+    // Before workers read the first of them; none more is known only after the last has gone.
+    if (this.#fenced.size > 0) this.setLease(this.#lease);
     this.#publish(sequence);
     return true;
   }
@@ -204,6 +258,7 @@ export class OverlayMirror {
     const changes = this.#withEpochs();
     writer.publish(changes, this.#newest);
     this.#pending.clear();
+    this.setLease(this.#lease);
     this.#onPublished(changes);
   }
 

@@ -3,6 +3,7 @@ import type { HealthRunner, TransitionHistory } from "@meridian/health";
 import type { Position, World, ZoneTable } from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import type { SigningView } from "../dnssec/signing-explanation.ts";
+import type { ToldState } from "../link/told-controls.ts";
 import type { EdgeState } from "../link/edge-state.ts";
 
 /** How an edge stands with the controls. */
@@ -15,6 +16,10 @@ export interface LinkState {
   readonly staleMs: number | undefined;
   /** No control is heard of: what is served changes by what this edge probes alone. */
   readonly isIsolated: boolean;
+  /** Milliseconds for which what panels with fenced hand-over govern may still be answered; 0 for not now. */
+  readonly leaseMs: number;
+  /** Endpoints that such panels govern. */
+  readonly fencedEndpoints: number;
 }
 
 /** What is served, as an edge tells it to who asks on its own machine. */
@@ -34,6 +39,8 @@ export interface LocalEdge {
   /** Undefined before the first revision. */
   readonly served: ServedEdge | undefined;
   readonly link: LinkState;
+  /** As control said it last; undefined where it never did. */
+  readonly routingControls: ToldState | undefined;
   /** What this edge probes; undefined before the first plan. */
   readonly health: HealthRunner | undefined;
   readonly transitions: TransitionHistory;

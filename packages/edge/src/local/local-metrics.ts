@@ -50,6 +50,20 @@ const linkMetrics: readonly Metric<Reading>[] = [
     read: ({ link: { staleMs } }) => [[[], seconds(staleMs)]],
   },
   {
+    name: "meridian_link_lease_seconds",
+    type: "gauge",
+    help: "Seconds for which this edge may still answer what panels with fenced hand-over govern; 0 where it does not.",
+    labels: [],
+    read: ({ link: { leaseMs } }) => [[[], leaseMs / 1000]],
+  },
+  {
+    name: "meridian_link_fenced_endpoints",
+    type: "gauge",
+    help: "Endpoints that panels with fenced hand-over govern: without a lease this edge answers none of them.",
+    labels: [],
+    read: ({ link: { fencedEndpoints } }) => [[[], fencedEndpoints]],
+  },
+  {
     name: "meridian_link_epoch",
     type: "gauge",
     help: "Epoch of the revision that this edge serves.",

@@ -6,6 +6,7 @@
 import {
   METRICS_TYPE,
   explainRequest,
+  pageOf,
   parsePageRequest,
   policyCounts,
   queryCount,
@@ -108,6 +109,7 @@ export class LocalRoutes {
     const { edge, figures } = this.#options;
     const kind = path.startsWith("/v1/") ? path.slice("/v1/".length) : "";
     const view = Object.hasOwn(localViews, kind) ? localViews[kind] : undefined;
+    if (kind === "routing-controls") return this.#routingControls(query);
     if (view === undefined && kind !== "health" && kind !== "edges") return undefined;
     const request = parsePageRequest(query);
     if (typeof request === "string") return refused(400, request);
@@ -117,6 +119,23 @@ export class LocalRoutes {
     return served === undefined
       ? { status: 200, body: { items: [] } }
       : { status: 200, body: view(edge, served, figures.figures(), request) };
+  }
+
+  /** As control said them last: the same rows, and of when they are. */
+  #routingControls(query: LocalQuery): LocalAnswer {
+    const request = parsePageRequest(query);
+    if (typeof request === "string") return refused(400, request);
+    const { items = [], epoch, revision, ageMs } = this.#options.edge.routingControls ?? {};
+    const page = pageOf(
+      items,
+      request,
+      (item) => String(Reflect.get(item, "name")),
+      (item) => item,
+    );
+    return {
+      status: 200,
+      body: { ...page, ...(ageMs === undefined ? {} : { asOf: { epoch, revision, ageMs } }) },
+    };
   }
 
   #policyCounts(policy: string): LocalAnswer {

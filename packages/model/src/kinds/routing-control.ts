@@ -11,6 +11,7 @@ import {
   list,
   name,
   object,
+  oneOf,
   text,
   textLike,
   wholeNumber,
@@ -27,6 +28,11 @@ export const controlPanelSchema = document(
   namespacedMetadata,
   object({
     description: text(1024).optional().describe("What it is for, for those who switch."),
+    handover: oneOf(["atomic", "fenced"])
+      .default("atomic")
+      .describe(
+        "How traffic goes over when controls are turned: atomic, each edge follows at once, by itself; fenced, nothing is turned On before every edge has stopped answering what is Off, and an edge that hears no control answers none of it.",
+      ),
   }),
 );
 

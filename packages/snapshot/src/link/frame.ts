@@ -13,6 +13,7 @@ export const FrameKind = {
   reports: 3,
   status: 4,
   counts: 5,
+  lease: 6,
   traffic: 7,
   notified: 8,
   manifest: 16,
@@ -24,6 +25,8 @@ export const FrameKind = {
   signing: 23,
   section: 22,
   carried: 24,
+  grant: 25,
+  controls: 26,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
@@ -39,6 +42,7 @@ export const FRAME_BYTES_MAX: Readonly<Record<FrameKind, number>> = {
   [FrameKind.reports]: 16 * MEBIBYTE,
   [FrameKind.status]: 4096,
   [FrameKind.counts]: 64,
+  [FrameKind.lease]: 64,
   [FrameKind.traffic]: 64 * 1024,
   [FrameKind.notified]: 1024,
   [FrameKind.manifest]: 64 * MEBIBYTE,
@@ -50,6 +54,8 @@ export const FRAME_BYTES_MAX: Readonly<Record<FrameKind, number>> = {
   [FrameKind.signing]: 64 * MEBIBYTE,
   [FrameKind.section]: 2 * MEBIBYTE,
   [FrameKind.carried]: 64 * 1024,
+  [FrameKind.grant]: 64,
+  [FrameKind.controls]: 4 * MEBIBYTE,
 };
 
 /** One message as it travels. */

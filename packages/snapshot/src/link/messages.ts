@@ -2,7 +2,7 @@
 
 // What control and an edge tell each other. Numbers are little-endian; a decoder returns undefined for bytes that are no such message.
 //
-//   hello            JSON {protocol, version, epoch, revision, sequence, takesSections, dns}
+//   hello            JSON {protocol, version, epoch, revision, sequence, takesSections, takesLeases, dns}
 //   acknowledgement  f64 epoch, f64 revision, u32 sequence, 32 bytes: hash of the manifest that is served, which may be a cut, u32 ms
 //   manifest         the JSON text of a manifest
 //   table            f64 epoch, f64 revision, u32 sequence, u32 count, count × u32 slot, in the order of that revision's slots
@@ -87,6 +87,8 @@ export interface Hello extends Position {
   readonly version: string;
   /** Sections may be sent to it that it has not asked for. */
   readonly takesSections: boolean;
+  /** It takes leases of what fenced panels govern, and is told of routing controls. */
+  readonly takesLeases: boolean;
   /** Where it answers DNS, as `ADDRESS:PORT`; an address may stand for all of its host. */
   readonly dns: readonly string[];
 }
@@ -120,9 +122,11 @@ export interface SlotChanges extends Position {
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
-  const { protocol, version, epoch, revision, sequence, takesSections } = hello;
-  const dns = hello.dns.slice(0, DNS_MAX);
-  const text = JSON.stringify({ protocol, version, epoch, revision, sequence, takesSections, dns });
+  const { protocol, version, epoch, revision, sequence, takesSections, takesLeases } = hello;
+  const text = JSON.stringify({
+    ...{ protocol, version, epoch, revision, sequence, takesSections, takesLeases },
+    dns: hello.dns.slice(0, DNS_MAX),
+  });
   return encodeFrame({ kind: FrameKind.hello, payload: new TextEncoder().encode(text) });
 }
 
@@ -143,6 +147,7 @@ export function decodeHello(payload: Uint8Array): Hello | undefined {
     revision,
     sequence,
     takesSections,
+    takesLeases: member("takesLeases") === true,
     dns: addresses(member("dns")),
   };
 }

@@ -67,7 +67,7 @@ export const Standing = {
 
 /** True where the endpoint may take part at all: neither `serve: never` nor switched off by an operator. */
 export function isConfigured(serve: number, slot: number): boolean {
-  const admin = (slot >>> 2) & 7;
+  const admin = (slot >>> 2) & 3;
   return serve !== Serve.never && admin === Admin.active;
 }
 

@@ -279,10 +279,12 @@ class TreeBuilder {
   #standing(slot: number, endpoint: number, isKept: boolean, mode: number): string {
     const packed = this.#world.pools.endpointWord(endpoint, EndpointWord.weight);
     const serve = (packed >>> 27) & 3;
-    const admin = (slot >>> 2) & 7;
+    const admin = (slot >>> 2) & 3;
     if (serve === Serve.never) return "serve: never";
     if (admin === Admin.drained)
       return `drained by ${this.#words.shiftedBy(endpoint) ?? "a shift"}`;
+    if (admin === Admin.fencedOff)
+      return "fenced: control has not renewed the lease for what a panel with fenced hand-over governs";
     if (admin !== Admin.active) {
       const control = this.#words.switchedOffBy(endpoint);
       return control === undefined ? "switched off" : `switched off by routing control ${control}`;

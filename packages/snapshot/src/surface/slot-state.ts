@@ -18,7 +18,7 @@ export interface SlotState {
 export function slotState(slot: number): SlotState {
   return {
     verdict: verdictNames[slot & 3] ?? "unknown",
-    admin: adminNames[(slot >>> 2) & 7] ?? "active",
+    admin: adminNames[(slot >>> 2) & 3] ?? "active",
     dial: ((slot >>> DIAL_SHIFT) & 0x3ff) / 10,
     capacityFactor: ((slot >>> CAPACITY_SHIFT) & 0x3ff) / 1000,
     changeSeconds: 2 ** ((slot >>> CHANGE_SHIFT) & 31),

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Fenced hand-overs over the API, where no edge but the own one is waited for: what is shown on the way, and what is refused.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ApiFixture } from "../testing/api-fixture.ts";
+
+const apiVersion = "meridian.dev/v1alpha1";
+const files = {
+  "zone.yaml": `apiVersion: ${apiVersion}
+kind: Zone
+metadata: {name: example.org}
+spec: {origin: example.org, nameServers: [{name: ns1.example.net}]}
+---
+apiVersion: ${apiVersion}
+kind: Pool
+metadata: {name: eu}
+spec: {members: {one: {address: 192.0.2.1}}}
+---
+apiVersion: ${apiVersion}
+kind: Pool
+metadata: {name: us}
+spec: {members: {one: {address: 192.0.2.2}}}
+---
+apiVersion: ${apiVersion}
+kind: TrafficPolicy
+metadata: {name: order}
+spec:
+  root: order
+  nodes: {order: {failover: {tiers: [{branches: [{pool: eu}]}, {branches: [{pool: us}]}]}}}
+---
+apiVersion: ${apiVersion}
+kind: Record
+metadata: {name: www}
+spec: {name: www.example.org, policy: order}
+`,
+};
+
+const document = (kind: string, name: string, spec: object): object => ({
+  ...{ apiVersion, kind, metadata: { name }, spec },
+});
+const panel = document("ControlPanel", "shop", { handover: "fenced" });
+const control = (name: string, targets: readonly string[]): object =>
+  document("RoutingControl", name, { panel: "shop", targets });
+const rule = document("SafetyRule", "somewhere", {
+  panel: "shop",
+  assertion: { controls: ["eu", "us"] },
+  require: { any: {} },
+  waitPeriod: "0s",
+});
+
+test("a fenced panel turns off at once, on when the hand-over is done, and back at any time", async (t) => {
+  const api = await ApiFixture.start(t, files);
+  const apply = (body: readonly object[]) => api.local("POST", "/v1/apply", { body });
+  const set = (states: object) =>
+    api.local("POST", "/v1/routing-controls", { body: { states, reason: "test" } });
+  const shown = async (): Promise<string> => (await api.local("GET", "/v1/routing-controls")).text;
+  const explained = async (): Promise<string> =>
+    (await api.local("GET", "/v1/explain?name=www.example.org")).text;
+  const ended = async (): Promise<void> => {
+    api.handOvers.look();
+    while (/"handover"/.test(await shown())) {
+      api.handOvers.look();
+      await new Promise((resolve) => {
+        setTimeout(resolve, 5);
+      });
+    }
+  };
+  const own = [control("eu", ["pool/default/eu"]), control("us", ["pool/default/us"])];
+  assert.equal((await apply([panel, ...own, rule])).status, 200);
+
+  // eu goes off at once; us, off before, waits for that.
+  assert.equal((await set({ us: "Off" })).status, 200);
+  await ended();
+  const turned = await set({ eu: "Off", us: "On" });
+  assert.equal(turned.status, 200, turned.text);
+  assert.match(turned.text, /"state":"Off"[^}]*"name":"default\/us"[^}]*"handover":{"wanted":"On"/);
+  assert.doesNotMatch(await explained(), /answer: 192/);
+  assert.match(
+    await explained(),
+    /switched off by routing control default\/us, until its hand-over is done/,
+  );
+  const plan = await api.local("POST", "/v1/plans?off=eu", { body: [] });
+  assert.match(plan.text, /"handovers":\[{"panel":"default\/shop","upToMs":11000}\]/);
+
+  // While it is under way nothing that it is about is changed, and rules look at what is wanted.
+  const bound = await apply([control("eu", [])]);
+  assert.equal(bound.status, 409);
+  assert.match(bound.text, /the hand-over of ControlPanel\/default\/shop is under way/);
+  assert.equal((await apply([document("ControlPanel", "shop", {})])).status, 409);
+  assert.match((await set({ us: "Off" })).text, /SafetyRule \\"somewhere\\" wants at least 1 of/);
+
+  // Back again needs no hand-over: nobody has answered us.
+  assert.equal((await set({ eu: "On", us: "Off" })).status, 200);
+  assert.doesNotMatch(await shown(), /"handover"/);
+  assert.match(await explained(), /192\.0\.2\.1/);
+
+  assert.equal((await set({ eu: "Off", us: "On" })).status, 200);
+  await ended();
+  assert.match(await explained(), /192\.0\.2\.2/);
+  const audit = await api.local("GET", "/v1/audit?limit=5");
+  assert.match(audit.text, /"verb":"hand-over"/);
+  const metrics = await api.local("GET", "/metrics");
+  assert.match(metrics.text, /meridian_handovers_running 0\n/);
+});
