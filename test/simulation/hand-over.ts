@@ -34,6 +34,8 @@ const TABLE_MS = 1000;
 const RETRY_MS = 300;
 /** A connection that has said nothing for this long is given up. */
 const SILENCE_MS = 5000;
+/** An edge that has said nothing for this long is told nothing more. */
+const GONE_MS = 10_000;
 const sides = ["left", "right"] as const;
 type Side = (typeof sides)[number];
 
@@ -246,7 +248,11 @@ class SimControl {
     every(CONFIRM_MS, () => this.#confirm(generation));
     every(LOOK_MS, () => this.#advance(generation));
     every(TABLE_MS, () => {
-      for (const stream of this.streams) stream.send(this.#slots());
+      for (const stream of this.streams) {
+        // What it was sent before lies where it will be read.
+        if (this.#world.nowMs - stream.wordMs > GONE_MS) this.streams.delete(stream);
+        else stream.send(this.#slots());
+      }
     });
   }
 
@@ -291,6 +297,7 @@ class SimControl {
   }
 
   connect(stream: Stream): void {
+    stream.wordMs = this.#world.nowMs;
     this.streams.add(stream);
     this.#grant(stream, true);
     stream.send(this.#slots());
@@ -300,6 +307,7 @@ class SimControl {
     if (!this.streams.has(stream)) return;
     this.leases.take(stream.edge.name, request);
     stream.hasAsked = true;
+    stream.wordMs = this.#world.nowMs;
     this.#grant(stream, false);
   }
 
@@ -392,6 +400,8 @@ class Stream {
   readonly edge: SimEdge;
   readonly control: SimControl;
   hasAsked = false;
+  /** When its edge last said something. */
+  wordMs = 0;
   isOpen = true;
   readonly #world: HandOverWorld;
   #lastMs = 0;
