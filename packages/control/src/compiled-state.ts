@@ -12,6 +12,7 @@ import type { ModelPatch, PatchedModel, PatchedOwner, PatchedRecords, Zone } fro
 import { World, countedIn, openSection, readPublishedZone, sectionFlaw } from "@meridian/snapshot";
 import {
   ZoneEditor,
+  openSealed,
   patchPolicies,
   patchPools,
   type NamedPart,
@@ -245,10 +246,11 @@ function partOf(written: WrittenSection): NamedPart {
 }
 
 function soundPartOf(written: WrittenSection): NamedPart {
-  const part = partOf(written);
-  const flaw = sectionFlaw(part.section);
+  const section = openSealed(written.buffer);
+  if ("error" in section) throw refused(section.error);
+  const flaw = sectionFlaw(section);
   if (flaw !== undefined) throw refused(flaw);
-  return part;
+  return { written, section };
 }
 
 function refuseBroken(parts: readonly NamedPart[], seed: number): void {

@@ -2,6 +2,7 @@
 // A model with a few documents changed, without looking at the others: what a change says is checked by itself and by what it names and
 // is named by. Whatever that cannot tell for sure (an error above all, of which everything is to be said) needs a whole build: then there
 // is no patch. What there is, is what a whole build would find good.
+import { patchedMap } from "@meridian/core";
 import { RRType } from "@meridian/dns";
 import { checkGraphs } from "./checks/graphs.ts";
 import { checkPlaces } from "./checks/places.ts";
@@ -333,31 +334,40 @@ function patchedIndex(
   before: readonly Document[],
   after: readonly Document[],
 ): ModelIndex {
-  const all = [...before, ...after];
-  const has = (kind: Document["kind"]): boolean => all.some((each) => each.kind === kind);
-  const pools = has("Pool") ? new Map(index.Pool) : undefined;
-  const policies = has("TrafficPolicy") ? new Map(index.TrafficPolicy) : undefined;
-  const zones = has("Zone") ? new Map(index.Zone) : undefined;
-  for (const document of before) {
-    const { kind, namespace, name } = documentIdOf(document);
-    const key = indexKey(namespace, name);
-    if (kind === "Pool") pools?.delete(key);
-    if (kind === "TrafficPolicy") policies?.delete(key);
-    if (kind === "Zone") zones?.delete(key);
-  }
-  for (const document of after) {
-    const { namespace, name } = documentIdOf(document);
-    const key = indexKey(namespace, name);
-    if (document.kind === "Pool") pools?.set(key, document);
-    if (document.kind === "TrafficPolicy") policies?.set(key, document);
-    if (document.kind === "Zone") zones?.set(key, document);
-  }
   return {
     ...index,
-    Pool: pools ?? index.Pool,
-    TrafficPolicy: policies ?? index.TrafficPolicy,
-    Zone: zones ?? index.Zone,
+    Pool: withDocuments(index.Pool, before, after, (each) => each.kind === "Pool"),
+    TrafficPolicy: withDocuments(
+      index.TrafficPolicy,
+      before,
+      after,
+      (each) => each.kind === "TrafficPolicy",
+    ),
+    Zone: withDocuments(index.Zone, before, after, (each) => each.kind === "Zone"),
   };
+}
+
+/** Those of one kind: the same map where none is among them. */
+function withDocuments<Kind extends Document>(
+  map: ReadonlyMap<string, Kind>,
+  before: readonly Document[],
+  after: readonly Document[],
+  isOfKind: (document: Document) => document is Kind,
+): ReadonlyMap<string, Kind> {
+  const removed = before.filter(isOfKind);
+  const set = after.filter(isOfKind);
+  return removed.length + set.length === 0
+    ? map
+    : patchedMap(
+        map,
+        removed.map(keyOf),
+        set.map((each) => [keyOf(each), each] as const),
+      );
+}
+
+function keyOf(document: Document): string {
+  const { namespace, name } = documentIdOf(document);
+  return indexKey(namespace, name);
 }
 
 /** The changed names by zone, but those of fresh zones; undefined where one is more than once there or lies in no zone of its namespace. */
@@ -431,15 +441,12 @@ function partOf<Value>(
   return { set: [...after], removed: before.filter((key) => !after.has(key)) };
 }
 
-function withPart<Value>(
+function withPart<Value extends object>(
   values: ReadonlyMap<string, Value>,
   { set, removed }: PatchedPart<Value>,
 ): ReadonlyMap<string, Value> {
   if (set.length + removed.length === 0) return values;
-  const all = new Map(values);
-  for (const key of removed) all.delete(key);
-  for (const [key, value] of set) all.set(key, value);
-  return all;
+  return patchedMap(values, removed, set);
 }
 
 function hasHostMember({ members }: Pool): boolean {

@@ -170,6 +170,15 @@ export function openSection(buffer: ArrayBufferLike): Section | SectionError {
 }
 
 /**
+ * The same of a section that this very thread has just sealed: its checksum is what it was made to be. Of six megabytes it takes a millisecond
+ * or two.
+ */
+export function openSealed(buffer: ArrayBufferLike): Section | SectionError {
+  const error = headerError(buffer, 0, buffer.byteLength);
+  return error === undefined ? new Section(new Slab(buffer), 0) : { error };
+}
+
+/**
  * Why bytes are no section, undefined where they are one. Everything that a later look-up relies on is checked once here: magic,
  * version, length, alignment, that each table lies inside, and the checksum. Torn, truncated and foreign bytes get a text; never throws.
  */
@@ -178,6 +187,15 @@ export function sectionError(
   start: number = 0,
   length: number = buffer.byteLength,
 ): string | undefined {
+  const wrong = headerError(buffer, start, length);
+  if (wrong !== undefined) return wrong;
+  const wanted = new DataView(buffer, start, length).getUint32(CHECKSUM_OFFSET, true);
+  const found = sectionChecksum(new Uint8Array(buffer, start, length));
+  return found === wanted ? undefined : `Section checksum is ${found}, its header says ${wanted}`;
+}
+
+/** What is wrong with the header and the directory. */
+function headerError(buffer: ArrayBufferLike, start: number, length: number): string | undefined {
   if (length < SECTION_HEADER_BYTES || length % 8 !== 0 || length > SECTION_BYTES_MAX)
     return `Section has ${length} bytes, expected a multiple of 8 from 64 to ${SECTION_BYTES_MAX}`;
   const view = new DataView(buffer, start, length);
@@ -189,11 +207,7 @@ export function sectionError(
     return `Section format is ${version}, expected ${SECTION_VERSION}`;
   const stated = view.getUint32(8, true);
   if (stated !== length) return `Section has ${length} bytes, its header says ${stated}`;
-  const directory = directoryError(view, length);
-  if (directory !== undefined) return directory;
-  const wanted = view.getUint32(CHECKSUM_OFFSET, true);
-  const found = sectionChecksum(new Uint8Array(buffer, start, length));
-  return found === wanted ? undefined : `Section checksum is ${found}, its header says ${wanted}`;
+  return directoryError(view, length);
 }
 
 /** CRC-32 of a section's bytes but the four that hold it. */

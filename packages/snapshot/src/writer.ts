@@ -43,5 +43,6 @@ export {
   type SrvBinding,
   type ZoneOptions,
 } from "./zone/zone-writer.ts";
+export { openSealed } from "./section.ts";
 export { ZoneEditor, type NamedPart, type OwnerFacts } from "./zone/zone-editor.ts";
 export type { EditedRecord } from "./zone/record-set.ts";
