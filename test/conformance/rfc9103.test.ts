@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { X509Certificate, createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { connect, type SecureVersion } from "node:tls";
@@ -120,9 +122,16 @@ zone "${origin}" { type primary; file "zone"; allow-transfer transport tls { key
 );
 
 /** The rcode of the first message. */
-async function axfr(port: number, version: SecureVersion, protocols: string[]): Promise<number> {
+async function axfr(
+  port: number,
+  version: SecureVersion,
+  protocols: string[],
+  { cert, key, from = "127.0.0.1" }: Partial<Issued> & { readonly from?: string } = {},
+): Promise<number> {
   const socket = connect({
-    ...{ host: "127.0.0.1", port, rejectUnauthorized: false, maxVersion: version },
+    socket: connectTcp({ host: "127.0.0.1", port, localAddress: from }),
+    ...{ rejectUnauthorized: false, maxVersion: version },
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
     ...(protocols.length > 0 ? { ALPNProtocols: protocols } : {}),
   });
   await once(socket, "secureConnect");
@@ -137,6 +146,109 @@ async function axfr(port: number, version: SecureVersion, protocols: string[]): 
   const message = decodeMessage(received.subarray(2, 2 + received.readUInt16BE()));
   assert.ok(!("error" in message));
   return message.rcode;
+}
+
+test(
+  "a zone goes to BIND for the certificate that it shows, and to nobody who shows none or another",
+  { skip },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const { cert, key, certificate } = await makeCertificate(folder);
+    const authority = await makeAuthority(folder);
+    const own = await authority.issue("secondary.test");
+    const other = await authority.issue("other.test");
+    const server = await authority.issue("secondary.test", "extendedKeyUsage=serverAuth");
+    const stranger = await (await makeAuthority(folder)).issue("secondary.test");
+    const clientAuthorities = readFileSync(authority.certFile, "utf8");
+    const encrypted = {
+      ...{ dot: ["127.0.0.1:0"], doh: [] },
+      certificate: { cert, key, clientAuthorities },
+    };
+    const edge = await RunningEdge.start({ kind: "query" }, 1, { encrypted });
+    t.after(() => edge.close());
+    edge.setSecrets(new Map([["default/file/xfr", secret]]));
+    const bind = await secondaryPort();
+    const { zones } = modelOf(1, bind);
+    const certified = [
+      { certificate: { name: "secondary.test" } },
+      { certificate: { spki: stranger.spki }, clients: ["127.0.0.2/32"] },
+    ];
+    await edge.serve({
+      zones: zones.map((zone) => {
+        const { transfers } = zone.options ?? {};
+        assert.ok(transfers !== undefined);
+        return {
+          ...zone,
+          options: { ...zone.options, transfers: { ...transfers, allow: [], certified } },
+        };
+      }),
+    });
+    const dot = edge.encryptedPort("dot");
+    const place = join(folder, "bind");
+    mkdirSync(place);
+    const setup = { origins: [origin], folder: place, primary: dot };
+    await startBindSecondary(
+      t,
+      bind,
+      { ...setup, key: { name: "xfr.example", secret } },
+      certificate,
+      own,
+    );
+    await until("the zone at BIND", TAKEN_MS_MAX, async () => {
+      const where = ["@127.0.0.1", "-p", String(bind), "+retry=0", "+timeout=2", "+short"];
+      const asked = await run("kdig", [...where, origin, "SOA"]).catch(() => ({ stdout: "" }));
+      return asked.stdout.includes(" 1 7200 ");
+    });
+    const take = (shown?: Issued, from = "127.0.0.1"): Promise<number> =>
+      axfr(dot, "TLSv1.3", ["dot"], { ...shown, from });
+    assert.equal(await take(own), Rcode.NOERROR);
+    assert.equal(await take(), Rcode.REFUSED);
+    assert.equal(await take(other), Rcode.REFUSED);
+    assert.equal(await take(server), Rcode.REFUSED, "a certificate of servers");
+    assert.equal(await take(stranger), Rcode.REFUSED, "an authority that nobody knows");
+    assert.equal(await take(stranger, "127.0.0.2"), Rcode.NOERROR, "a key that a rule names");
+    assert.equal(await axfr(dot, "TLSv1.2", ["dot"], own), Rcode.REFUSED);
+  },
+);
+
+/** A certificate of a client. */
+interface Issued {
+  readonly cert: string;
+  readonly key: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly spki: string;
+}
+
+/** Who signs certificates of clients. */
+async function makeAuthority(
+  folder: string,
+): Promise<{ certFile: string; issue: (name: string, more?: string) => Promise<Issued> }> {
+  const own = mkdtempSync(join(folder, "authority-"));
+  const [certFile, keyFile] = [join(own, "ca.crt"), join(own, "ca.key")];
+  const made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  await run("openssl", [
+    ...["req", "-x509", ...made, "-subj", "/CN=authority"],
+    ...["-addext", "basicConstraints=critical,CA:TRUE", "-keyout", keyFile, "-out", certFile],
+  ]);
+  let issued = 0;
+  const issue = async (name: string, more = "keyUsage=digitalSignature"): Promise<Issued> => {
+    issued += 1;
+    const [cert, key] = [join(own, `${issued}.crt`), join(own, `${issued}.key`)];
+    await run("openssl", [
+      ...["req", "-x509", ...made, "-CA", certFile, "-CAkey", keyFile, "-subj", "/CN=client"],
+      ...["-addext", `subjectAltName=DNS:${name}`, "-addext", "basicConstraints=CA:FALSE"],
+      ...["-addext", more],
+      ...["-keyout", key, "-out", cert],
+    ]);
+    const text = readFileSync(cert, "utf8");
+    const spki = new X509Certificate(text).publicKey.export({ format: "der", type: "spki" });
+    return {
+      ...{ cert: text, key: readFileSync(key, "utf8"), certFile: cert, keyFile: key },
+      spki: createHash("sha256").update(spki).digest("base64"),
+    };
+  };
+  return { certFile, issue };
 }
 
 async function makeCertificate(

@@ -73,13 +73,21 @@ ${origins
   await startDaemon(t, "knotd", ["-c", path], /server started/);
 }
 
-/** BIND, which takes zones inside TLS alone, from a server that shows it a certificate of `authority` for 127.0.0.1. */
+/** Files of a certificate, and of its key. */
+export interface OwnCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** BIND, which takes zones inside TLS alone, from a server that shows it a certificate of `authority` for 127.0.0.1; it shows `own`, too. */
 export async function startBindSecondary(
   t: TestContext,
   port: number,
   { origins, folder, primary, key }: SecondarySetup,
   authority: string,
+  own?: OwnCertificate,
 ): Promise<void> {
+  const shown = own === undefined ? "" : `cert-file "${own.certFile}"; key-file "${own.keyFile}"; `;
   const path = join(folder, "named.conf");
   writeFileSync(
     path,
@@ -96,7 +104,7 @@ export async function startBindSecondary(
 };
 controls { };
 key "${key.name}" { algorithm hmac-sha256; secret "${key.secret}"; };
-tls edge { ca-file "${authority}"; remote-hostname "127.0.0.1"; };
+tls edge { ${shown}ca-file "${authority}"; remote-hostname "127.0.0.1"; };
 ${origins
   .map(
     (origin) => `zone "${origin}" {

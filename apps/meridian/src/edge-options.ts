@@ -93,6 +93,12 @@ export const frontOptions: readonly OptionDefinition[] = [
     environment: "MERIDIAN_DNS_KEY",
   },
   {
+    flags: "--dns-client-ca <FILE>",
+    summary:
+      "Authorities of the certificates that clients of --dot are asked for, as PEM, for rules of `transfers` that want one; read again when it changes.",
+    environment: "MERIDIAN_DNS_CLIENT_CA",
+  },
+  {
     flags: "--proxy <PREFIX...>",
     summary:
       "Proxies that state the client by the PROXY protocol, version 2, and always do: over UDP, TCP, TLS and HTTPS; may be given several times.",

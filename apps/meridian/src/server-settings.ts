@@ -62,7 +62,11 @@ function encryptedOf(input: CommandInput): FrontOptions["encrypted"] {
       ExitCode.invalid,
       "Cannot start: --dot and --doh need a certificate, expected --dns-cert FILE and --dns-key FILE",
     );
-  return { dot, doh, certFile: resolve(certFile), keyFile: resolve(keyFile) };
+  const clientCaFile = input.text("dnsClientCa");
+  return {
+    ...{ dot, doh, certFile: resolve(certFile), keyFile: resolve(keyFile) },
+    ...(clientCaFile === undefined ? {} : { clientCaFile: resolve(clientCaFile) }),
+  };
 }
 
 function prefixesOf(input: CommandInput, name: string, flag: string): string[] {

@@ -12,7 +12,8 @@ export function transferSettings({
   return {
     // By that one control alone signs: edges are not to have it.
     keys: zoneKeys({ metadata, spec }).filter(({ name }) => name !== spec.publishTo?.tsigKey),
-    allow: transferRules(allow),
+    allow: transferRules(allow.filter(({ certificate }) => certificate === undefined)),
+    ...certifiedRules(allow),
     ...(notify.length === 0
       ? {}
       : {
@@ -29,6 +30,22 @@ export function transferSettings({
     transferAs,
     ...(spec.updates === undefined ? {} : { takesUpdates: true }),
   };
+}
+
+type AllowedTransfer = NonNullable<ZoneDocument["spec"]["transfers"]>["allow"][number];
+
+/** Those that want a certificate. */
+function certifiedRules(allow: readonly AllowedTransfer[]): Pick<TransferSettings, "certified"> {
+  const certified = allow.flatMap((rule) => {
+    if (rule.certificate === undefined) return [];
+    const { name, spki } = rule.certificate;
+    const certificate = {
+      ...(name === undefined ? {} : { name: name.replace(/\.$/, "") }),
+      ...(spki === undefined ? {} : { spki }),
+    };
+    return transferRules([rule]).map((each) => ({ ...each, certificate }));
+  });
+  return certified.length === 0 ? {} : { certified };
 }
 
 /** Rules without what is not set. */

@@ -3,21 +3,28 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MeridianError, reasonOf } from "@meridian/core";
+import { certificatesOf } from "./client-certificate.ts";
 import type { Certificate } from "./tcp-encryption.ts";
 
 /** Reads a certificate with its chain, and its key, both PEM. Throws EDGE_CERTIFICATE_INVALID where one is none or does not fit the other. */
 export function readCertificate({
   certFile,
   keyFile,
+  clientCaFile,
 }: {
   readonly certFile: string;
   readonly keyFile: string;
+  /** Authorities of clients' certificates. */
+  readonly clientCaFile?: string | undefined;
 }): Certificate {
   const cert = read(certFile);
   const key = read(keyFile);
   if (!fits(cert, certFile, key, keyFile))
     throw invalid(certFile, `it is not the one of the key in "${keyFile}"`);
-  return { cert, key };
+  if (clientCaFile === undefined) return { cert, key };
+  const clientAuthorities = read(clientCaFile);
+  attempt(clientCaFile, () => certificatesOf(clientAuthorities));
+  return { cert, key, clientAuthorities };
 }
 
 function fits(cert: string, certFile: string, key: string, keyFile: string): boolean {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { certificatesOf } from "./client-certificate.ts";
 import { SILENT_LOGGER } from "./edge-logger.ts";
 import { EdgeFront } from "./edge-front.ts";
 
@@ -37,6 +38,12 @@ test("EdgeFront refuses a file that holds something else, with the line", () => 
     ...code,
     message: /there is no such file/,
   });
+});
+
+test("authorities of clients of which there are none are refused", () => {
+  assert.throws(() => certificatesOf("# of secondaries\n"), /it has no certificate/);
+  const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  assert.throws(() => certificatesOf(broken));
 });
 
 test("EdgeFront shares the rate out among workers, rounded up, and has none unless told", () => {

@@ -33,6 +33,8 @@ export interface EncryptedOptions {
   readonly doh: readonly string[];
   readonly certFile: string;
   readonly keyFile: string;
+  /** Authorities of the certificates that clients are asked for; they are asked for none where left out. */
+  readonly clientCaFile?: string | undefined;
 }
 
 /** The highest rate that may be asked for. */
@@ -84,9 +86,7 @@ export class EdgeFront {
     const { cookieSecrets: path, encrypted } = this.#options;
     if (path !== undefined) this.#watch("cookie secrets", [path], () => renewSecrets(edge, path));
     if (encrypted !== undefined)
-      this.#watch("certificate", [encrypted.certFile, encrypted.keyFile], () =>
-        renewCertificate(edge, encrypted),
-      );
+      this.#watch("certificate", filesOf(encrypted), () => renewCertificate(edge, encrypted));
   }
 
   /** The workers of `edge` go on with these secrets for cookies (hexadecimal digits), unless a file has them. */
@@ -131,6 +131,10 @@ export class EdgeFront {
   close(): void {
     for (const stop of this.#stopWatching.splice(0)) stop();
   }
+}
+
+function filesOf({ certFile, keyFile, clientCaFile }: EncryptedOptions): string[] {
+  return [certFile, keyFile, ...(clientCaFile === undefined ? [] : [clientCaFile])];
 }
 
 function renewSecrets(edge: Edge, path: string): void {

@@ -12,6 +12,7 @@ import {
   type SharedWorld,
 } from "@meridian/snapshot";
 import { wordsOf } from "./answer-counter.ts";
+import type { ClientCertificate } from "./client-certificate.ts";
 import { ServerCookies } from "./cookie.ts";
 import { WorkerCounters } from "./counters.ts";
 import type { SigningMessage, ZoneOrders } from "./dnssec/signed-answers.ts";
@@ -242,8 +243,8 @@ class QueryWorker implements PacketHandler {
     );
   }
 
-  setChannel(channel: Channel): void {
-    this.#transfers.setChannel(channel);
+  setChannel(channel: Channel, certificate?: ClientCertificate): void {
+    this.#transfers.setChannel(channel, certificate);
   }
 
   takeStream(): MessageStream | undefined {

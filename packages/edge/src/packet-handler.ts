@@ -5,6 +5,8 @@
  * DNS and never sees a socket. Everything is a byte range or a small integer, so nothing is allocated per query.
  */
 
+import type { ClientCertificate } from "./client-certificate.ts";
+
 /** An answer of several messages, taken one by one as the client reads them. */
 export interface MessageStream {
   /** The next whole message; undefined after the last. */
@@ -89,7 +91,7 @@ export interface PacketHandler {
   ): number;
 
   /** Before the packets of a connection: how all come that follow, until it is called again. "clear" at first. */
-  setChannel?(channel: Channel): void;
+  setChannel?(channel: Channel, certificate?: ClientCertificate): void;
 
   /** After `handle()` of a packet over TCP: what is sent in place of what it wrote, if anything. */
   takeStream?(): MessageStream | undefined;

@@ -11,6 +11,7 @@
  * is bounded: one incomplete frame, what one read brought, and `pendingBytesMax` of answers.
  */
 
+import type { ClientCertificate } from "./client-certificate.ts";
 import type { Socket } from "node:net";
 
 import type { Channel, LaterAnswer, MessageStream, PacketHandler } from "./packet-handler.ts";
@@ -41,6 +42,8 @@ export interface TcpConnectionOptions {
   readonly onInvalid: () => void;
   /** How it comes. */
   readonly channel: Channel;
+  /** What the client has shown, where it is inside TLS. */
+  readonly certificate?: ClientCertificate | undefined;
   /** Who is at the other end, where the socket's own peer only speaks for it. */
   readonly client?: ClientAddress;
 }
@@ -183,7 +186,7 @@ export class TcpConnection {
     let start = 0;
     let gathered = 0;
     let isInvalid = false;
-    handler.setChannel?.(this.#options.channel);
+    handler.setChannel?.(this.#options.channel, this.#options.certificate);
     handler.beginBatch();
     while (start + LENGTH_BYTES <= bytes.length) {
       const length = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);

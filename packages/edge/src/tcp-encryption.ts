@@ -8,14 +8,17 @@
 //
 // A connection counts from its acceptance on: a handshake that does not end falls to the idle time-out like any other silence.
 
-import { constants } from "node:crypto";
+import { constants, type X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket, createSecureContext, type SecureContext } from "node:tls";
+import { ClientCertificate, certificatesOf } from "./client-certificate.ts";
 
 /** PEM texts: a certificate with its chain, and its key. */
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
+  /** Authorities of clients' certificates, which clients are asked for then; PEM. */
+  readonly clientAuthorities?: string;
 }
 
 /** What `Edge.post` sends to have connections made with another certificate. */
@@ -33,14 +36,25 @@ const PROTOCOLS: Readonly<Record<EncryptedService, readonly string[]>> = {
 
 export class TlsWrapper {
   #context: SecureContext;
+  /** Undefined where clients are not asked for certificates. */
+  #authorities: readonly X509Certificate[] | undefined;
 
   constructor(certificate: Certificate) {
     this.#context = contextOf(certificate);
+    this.#authorities = authoritiesOf(certificate);
   }
 
   /** Handshakes that begin from now on are with another certificate. Throws where it does not fit its key. */
   renew(certificate: Certificate): void {
+    const authorities = authoritiesOf(certificate);
     this.#context = contextOf(certificate);
+    this.#authorities = authorities;
+  }
+
+  /** What the client of a connection that is secure has shown; undefined where it has shown nothing, or was not asked. */
+  shownBy(secure: TLSSocket): ClientCertificate | undefined {
+    const shown = this.#authorities && secure.getPeerX509Certificate();
+    return shown && new ClientCertificate(shown, this.#authorities ?? []);
   }
 
   /** Begins the handshake as a server. `onSecure` comes once, with the protocol that was agreed on ("" for none); errors close. */
@@ -49,16 +63,26 @@ export class TlsWrapper {
       isServer: true,
       secureContext: this.#context,
       ALPNProtocols: [...PROTOCOLS[service]],
+      // Who shows none, or one that nobody knows, is answered as anybody: what certificates are good for is the zones' to say.
+      requestCert: service === "dot" && this.#authorities !== undefined,
+      rejectUnauthorized: false,
     });
     secure.once("secure", () => onSecure(secure.alpnProtocol || ""));
     return secure;
   }
 }
 
-function contextOf({ cert, key }: Certificate): SecureContext {
+function authoritiesOf({ clientAuthorities }: Certificate): readonly X509Certificate[] | undefined {
+  return clientAuthorities === undefined ? undefined : certificatesOf(clientAuthorities);
+}
+
+function contextOf({ cert, key, clientAuthorities }: Certificate): SecureContext {
   return createSecureContext({
     cert,
     key,
+    ...(clientAuthorities === undefined ? {} : { ca: clientAuthorities }),
+    // Sessions that were begun with a certificate are resumed in a context that has a name alone.
+    sessionIdContext: "meridian",
     minVersion: "TLSv1.2",
     // A client could have the server's half of a handshake done over and over in one connection.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

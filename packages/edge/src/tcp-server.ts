@@ -6,6 +6,7 @@
  * nothing, does not keep a connection.
  */
 
+import type { ClientCertificate } from "./client-certificate.ts";
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -211,7 +212,13 @@ export class TcpServer {
     else this.#encrypt(socket, service, held, isProxy);
   }
 
-  #speakDns(socket: Socket, held: Held, client: ClientAddress, channel: Channel = "clear"): void {
+  #speakDns(
+    socket: Socket,
+    held: Held,
+    client: ClientAddress,
+    channel: Channel = "clear",
+    certificate?: ClientCertificate,
+  ): void {
     const connection = new TcpConnection({
       socket,
       handler: this.#handler,
@@ -222,6 +229,7 @@ export class TcpServer {
       onInvalid: () => this.#counters.add("framesInvalid", 1),
       client,
       channel,
+      certificate,
     });
     held.end = () => connection.end();
     connection.start();
@@ -236,12 +244,13 @@ export class TcpServer {
       isSecure = true;
       this.#counters.add("handshakes", 1);
       const proxies = isProxy ? this.#proxies : undefined;
+      const shown = service === "dot" ? encryption.wrapper.shownBy(secure) : undefined;
       const channel = protocol === "dot" && secure.getProtocol() === "TLSv1.3" ? "xot" : "tls";
       if (service === "dot" && proxies === undefined)
-        this.#speakDns(secure, held, held.client, channel);
+        this.#speakDns(secure, held, held.client, channel, shown);
       else if (service === "dot" && proxies !== undefined)
         this.#readHeader(proxies, secure, false, (client) =>
-          this.#speakDns(secure, held, client ?? held.client, channel),
+          this.#speakDns(secure, held, client ?? held.client, channel, shown),
         );
       else if (protocol === "h2" && !isProxy) this.#speakHttp(secure, encryption, held);
       else secure.destroy();

@@ -118,6 +118,7 @@ export {
   transferSecrets,
   type TransferAs,
   type TransferKey,
+  type CertificateRule,
   type TransferRule,
   type NotifiedSecondary,
   type TransferSettings,

@@ -137,9 +137,12 @@ export function signingKeysOf({ zone, keys }: SigningMaterial): readonly Signing
 
 /** By how much the serial of a zone is higher than in its snapshot. */
 export function serialShift(zone: LoadedZone, material: SigningMaterial | undefined): number {
-  const { allow = [], notify = [] } =
-    material === undefined ? {} : (readTransferSettings(zone.section) ?? {});
-  return material === undefined || allow.length + notify.length === 0
+  const {
+    allow = [],
+    certified = [],
+    notify = [],
+  } = material === undefined ? {} : (readTransferSettings(zone.section) ?? {});
+  return material === undefined || allow.length + certified.length + notify.length === 0
     ? 0
     : (material.sequence * SERIALS_A_SEQUENCE) % 2 ** 32;
 }

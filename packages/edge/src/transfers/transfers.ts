@@ -16,12 +16,8 @@ import {
   type TsigKey,
 } from "@meridian/dns";
 import {
-  containsPrefix,
-  parsePrefix,
   readTransferSettings,
   SigningMaterials,
-  wordsOf,
-  type AddressPrefix,
   type LoadedZone,
   type Section,
   type SigningMaterial,
@@ -30,6 +26,7 @@ import {
   type WalkedRecord,
   type World,
 } from "@meridian/snapshot";
+import type { ClientCertificate } from "../client-certificate.ts";
 import type { Channel, MessageStream } from "../packet-handler.ts";
 import type { QueryState } from "../query-state.ts";
 import { Section as MessageSection } from "../response-writer.ts";
@@ -39,6 +36,7 @@ import { PreparedZones, type PreparedZone, type WantedZone } from "./prepared-zo
 import { TransferMessages, type TransferSigner } from "./transfer-messages.ts";
 import { TransferNotices, type TransferNotice } from "./transfer-notices.ts";
 import { recordsOf } from "./whole-zone.ts";
+import { isAllowed, ruleOf, type Rule } from "./transfer-rules.ts";
 import { ZoneChanges, zoneId, type ZoneChange } from "./zone-changes.ts";
 import { SERIAL_BYTES_BEFORE_END, contentsOf, startOf } from "./zone-contents.ts";
 import { zoneSigning, type ZoneSigning } from "./zone-signing.ts";
@@ -52,12 +50,6 @@ const CHANGED_MIN = 100;
 const CATALOG_HOLD_MS = 5000;
 const AUTHORITY_COUNT_AT = 8;
 const POINTER = 0xc0;
-
-interface Rule {
-  readonly clients: readonly AddressPrefix[] | undefined;
-  /** Name of the key, as text. */
-  readonly key: string | undefined;
-}
 
 interface ZoneRules {
   readonly keys: readonly TsigKey[];
@@ -93,6 +85,7 @@ export class Transfers {
   #rules = new WeakMap<Section, ZoneRules>();
   #viewKeys = new WeakMap<ViewTable, readonly (TsigKey | undefined)[]>();
   #channel: Channel = "clear";
+  #certificate: ClientCertificate | undefined;
   #stream: MessageStream | undefined;
   #streams = 0;
   readonly #changes = new ZoneChanges();
@@ -127,9 +120,11 @@ export class Transfers {
     this.#notify();
   }
 
-  /** How the requests come that follow. */
-  setChannel(channel: Channel): void {
+  /** How the requests come that follow, and what certificate their client has shown. */
+  setChannel(channel: Channel, certificate?: ClientCertificate): void {
     this.#channel = channel;
+    // Of older TLS it is not known who has seen it; zones do not go out there anyway.
+    this.#certificate = channel === "xot" ? certificate : undefined;
   }
 
   /** RFC 9103 §7.1: no zone goes out inside TLS 1.2, or where the two sides did not agree on what they speak. */
@@ -195,7 +190,8 @@ export class Transfers {
       return refuse(query, ExtendedError.NOT_AUTHORITATIVE);
     const rules = this.#rulesOf(zone);
     const { name } = zone;
-    if (!isAllowed(query, rules, query.signedBy?.(zone))) {
+    const signedBy = query.signedBy?.(zone);
+    if (!isAllowed(query, rules.allow, signedBy, this.#certificate)) {
       this.#tell(query, name, "refused");
       return refuse(query, ExtendedError.PROHIBITED);
     }
@@ -415,10 +411,10 @@ export class Transfers {
         : {
             keys: [...keyNames.keys()],
             keyNames,
-            allow: settings.allow.map(({ clients, key }) => ({
-              key,
-              clients: clients?.flatMap((prefix) => parsePrefix(prefix) ?? []),
-            })),
+            allow: [
+              ...settings.allow.map((rule) => ruleOf(rule, undefined)),
+              ...(settings.certified ?? []).map((rule) => ruleOf(rule, rule.certificate)),
+            ],
             notify: (settings.notify ?? []).flatMap(({ address, port, key }) => {
               if (key === undefined) return [{ address, port }];
               // One whose secret is not here yet is told when it is.
@@ -469,23 +465,6 @@ function isSameKey(one: TsigKey, other: TsigKey): boolean {
     Buffer.compare(one.name, other.name) === 0 &&
     Buffer.compare(one.secret, other.secret) === 0
   );
-}
-
-function isAllowed(
-  { source, sourceStart, family }: QueryState,
-  { allow }: ZoneRules,
-  signedBy: string | undefined,
-): boolean {
-  const bytes = source.subarray(sourceStart, sourceStart + (family === 4 ? 4 : 16));
-  const client: AddressPrefix = {
-    family: family === 4 ? 4 : 6,
-    length: bytes.length * 8,
-    words: wordsOf(bytes),
-  };
-  return allow.some(({ clients, key }) => {
-    if (key !== undefined && key !== signedBy) return false;
-    return clients === undefined || clients.some((prefix) => containsPrefix(prefix, client));
-  });
 }
 
 /** The serial that the client has, of an IXFR (RFC 1995 §3); undefined where it does not say. */

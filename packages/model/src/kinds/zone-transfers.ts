@@ -38,9 +38,39 @@ export const clientRule = object({
 /** Who may ask a zone. */
 export const allowQuery = list(clientRule, 0, 64);
 
+const certificate = object({
+  name: domainName()
+    .optional()
+    .describe(
+      "DNS name among the certificate's alternative names; one of `--dns-client-ca` has signed it.",
+    ),
+  spki: textLike(/^[A-Za-z0-9+/]{43}=$/, "44 characters of base64")
+    .optional()
+    .describe("SHA-256 of its public key (SubjectPublicKeyInfo), as base64; any key when not set."),
+}).refine(({ name, spki }) => name !== undefined || spki !== undefined, {
+  error: "name, spki or both",
+});
+
+/** Who may have a zone: as for others, or by what it shows inside TLS. */
+const transferRule = object({
+  clients: list(prefix(), 1, 256).optional().describe("Networks; any when not set."),
+  key: domainName()
+    .optional()
+    .describe("Key of `tsigKeys` that has to sign; none has to when not set."),
+  certificate: certificate
+    .optional()
+    .describe(
+      "Certificate that has to be shown over TLS 1.3 (RFC 9103 §9.3.3); none when not set.",
+    ),
+}).refine(
+  ({ clients, key, certificate: shown }) =>
+    clients !== undefined || key !== undefined || shown !== undefined,
+  { error: "clients, key or certificate" },
+);
+
 /** Who may have a zone as a whole. */
 export const zoneTransfers = object({
-  allow: list(clientRule, 0, 64)
+  allow: list(transferRule, 0, 64)
     .default([])
     .describe("Who may have the zone as a whole: whoever fits an entry."),
   encryptedOnly: flag()

@@ -29,6 +29,19 @@ export interface TransferRule {
   readonly key?: string;
 }
 
+/** A certificate that a client shows inside TLS: it fits all that is said. */
+export interface CertificateRule {
+  /** A DNS name that it is for. */
+  readonly name?: string;
+  /** SHA-256 of its SubjectPublicKeyInfo, as base64. */
+  readonly spki?: string;
+}
+
+/** Who fits all that a rule says, a certificate among it. */
+export interface CertifiedRule extends TransferRule {
+  readonly certificate: CertificateRule;
+}
+
 /** A secondary that is told when the zone's serial has changed (RFC 1996). */
 export interface NotifiedSecondary {
   /** IPv4 or IPv6, in presentation form. */
@@ -41,6 +54,8 @@ export interface NotifiedSecondary {
 export interface TransferSettings {
   readonly keys: readonly TransferKey[];
   readonly allow: readonly TransferRule[];
+  /** Beside those: by themselves, as who does not know of certificates would read them as rules for anybody. */
+  readonly certified?: readonly CertifiedRule[];
   readonly notify?: readonly NotifiedSecondary[];
   /** Set where the zone is to be signed: it does not go out without signatures then. */
   readonly isSigned?: boolean;
@@ -84,6 +99,7 @@ function isSettings(raw: unknown): raw is TransferSettings {
     transferForms.some((form) => form === raw["transferAs"]) &&
     isListOf(raw["keys"], isTransferKey) &&
     isListOf(raw["allow"], isRule) &&
+    (raw["certified"] === undefined || isListOf(raw["certified"], isCertifiedRule)) &&
     (raw["notify"] === undefined || isListOf(raw["notify"], isSecondary)) &&
     (raw["encryptedOnly"] === undefined || typeof raw["encryptedOnly"] === "boolean") &&
     (raw["isSigned"] === undefined || typeof raw["isSigned"] === "boolean") &&
@@ -102,6 +118,16 @@ export function isRule(raw: unknown): raw is TransferRule {
   if (!isObject(raw)) return false;
   const { clients, key } = raw;
   return (clients === undefined || isListOf(clients, isText)) && (key === undefined || isText(key));
+}
+
+function isCertifiedRule(raw: unknown): boolean {
+  if (!isRule(raw)) return false;
+  const certificate: unknown = Reflect.get(raw, "certificate");
+  if (!isObject(certificate)) return false;
+  const { name, spki } = certificate;
+  return (
+    [name, spki].some(isText) && [name, spki].every((each) => each === undefined || isText(each))
+  );
 }
 
 function isSecondary(raw: unknown): boolean {
