@@ -121,6 +121,9 @@ test(
     await isMidway;
     assert.equal(await serialAt(port), -1, "nothing of it is served");
     relay.release();
+    await server.whenLogged(
+      /"reason":"127\.0\.0\.1: it ends before it is whole","msg":"Cannot refresh a secondary zone"/,
+    );
     await becomes(1);
 
     isMidway = relay.haltAfter(HALT_BYTES);

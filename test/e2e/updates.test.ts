@@ -185,6 +185,11 @@ test("updates are done by control, acknowledged when the store has them", { skip
     assert.ok(record !== undefined && record !== "malformed");
     assert.deepEqual([(bytes[3] ?? 0) & 0xf, record.error], [Rcode.NOTAUTH, error]);
   }
+  for (const reason of ["BADKEY", "BADSIG", "BADTIME"])
+    await edge.whenLogged(new RegExp(`"outcome":"its update is signed wrongly: ${reason}"`));
+  await control.whenLogged(
+    /"rcode":"REFUSED","reason":"app\.example\.org is routed by policy[^\n]*Refused a dynamic update/,
+  );
 
   // Once, however often it comes: an answer may have been lost.
   const once = signed(

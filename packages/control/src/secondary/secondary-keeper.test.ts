@@ -141,6 +141,8 @@ class FakePrimary {
 interface Running {
   readonly primary: FakePrimary;
   readonly keeper: SecondaryKeeper;
+  /** Warnings and errors, each with its reason. */
+  readonly log: string[];
   readonly zones: Map<string, SecondaryZone>;
   readonly documents: () => DocumentSet;
   nowMs: number;
@@ -171,8 +173,11 @@ async function start(
   };
   const keys = [{ name: "xfr.example", algorithm: "hmac-sha256", secret: "default/file/xfr" }];
   const zone = { namespace: "default", name: "example.org", secondary, keys };
+  const log: string[] = [];
+  const note = (fields: object, message: string): void =>
+    void log.push(`${message}: ${"reason" in fields ? String(fields.reason) : ""}`);
   const running: Running = {
-    ...{ primary, documents: () => documents, nowMs: Date.now() },
+    ...{ log, primary, documents: () => documents, nowMs: Date.now() },
     zones: new Map([["example.org", zone]]),
     keeper: new SecondaryKeeper({
       state,
@@ -182,7 +187,7 @@ async function start(
       secrets: () => new Map([["default/file/xfr", secret]]),
       board: new RaisedAlerts(),
       leading: () => ({}),
-      logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      logger: { info: () => undefined, warn: note, error: note },
       nowMs: () => running.nowMs,
       random: () => 0,
     }),
@@ -246,6 +251,7 @@ test("a zone is taken whole, then by changes; what does not fit leads to the who
     primary.script = having(serial, zoneOf(serial), lie);
     assert.deepEqual(await refresh(running), { serial, error: "" });
     assert.deepEqual(primary.asked.splice(0), [RRType.SOA, RRType.IXFR, RRType.AXFR]);
+    assert.match(running.log.pop() ?? "", /^Passed over an incremental transfer/);
   }
   primary.script = having(6);
   assert.deepEqual(await refresh(running), { serial: 6, error: "" });
@@ -259,9 +265,11 @@ test("what is no zone is refused, and the copy stays; a primary that is behind c
     const serial = running.keeper.views()[0]?.serial;
     primary.script = (type) =>
       type === RRType.SOA ? [soa(9)] : type === RRType.IXFR ? Rcode.NOTIMP : whole;
+    running.log.length = 0;
     const { error, serial: after } = await refresh(running);
     assert.match(error, wanted);
     assert.equal(after, serial);
+    assert.match(running.log.at(-1) ?? "", wanted);
   };
   const bad = async (): Promise<void> => {
     await refused(Rcode.REFUSED, /it answers REFUSED/);

@@ -116,7 +116,7 @@ export class UpdateRequests {
     const checked = checkSignature(packet, nameEnd + 4, keys, nowSeconds());
     if (checked.kind === "malformed") return headerOnly(packet, Rcode.FORMERR);
     if (checked.kind === "refused") {
-      this.#transfers.refused(query, checked.reason);
+      this.#transfers.refused(query, `its update is signed wrongly: ${checked.reason}`);
       return checked.answer;
     }
     const waiting = { message, signer: { ...checked.signer, nowSeconds }, send: undefined };
