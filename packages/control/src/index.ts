@@ -133,7 +133,13 @@ export { addSealingKey, sealingKeys, type KeyPlace } from "./state/sealing-key.t
 export { PrimaryConnection } from "./secondary/primary-connection.ts";
 export { SecondaryKeeper, type SecondaryView } from "./secondary/secondary-keeper.ts";
 export { readScenario, type ReadScenario } from "./simulate/read-scenario.ts";
-export { simulate, type SimulatedDocuments, type SimulationOptions } from "./simulate/simulate.ts";
+export {
+  simulate,
+  type SimulatedDocuments,
+  type SimulatedView,
+  type SimulationOptions,
+} from "./simulate/simulate.ts";
+export type { OtherAnswers } from "./simulate/simulated-caches.ts";
 export type {
   SimulatedChange,
   SimulatedEvent,

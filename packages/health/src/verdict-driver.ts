@@ -4,9 +4,12 @@
 
 import { key64, type Clock, type Random } from "@meridian/core";
 import {
+  Admin,
   CAPACITY_SHIFT,
   CHANGE_SHIFT,
+  EndpointWord,
   PER_MILLE,
+  Serve,
   Verdict,
   type SlotChange,
   type VantagePlace,
@@ -24,6 +27,7 @@ import type { Probe } from "./probe.ts";
 import { PaceKeeper } from "./quorum/pace-keeper.ts";
 import { Quorum, type Roster, type VantageView } from "./quorum/quorum.ts";
 import { HealthRunner } from "./runner.ts";
+import type { ProbeReport } from "./runner-options.ts";
 import type { Transition } from "./transition.ts";
 
 /** How often capacity factors move where no reading comes. */
@@ -83,10 +87,7 @@ export class VerdictDriver {
       ...(options.createProbe === undefined ? {} : { createProbe: options.createProbe }),
       onTransitions: (batch) => this.#transitions(batch),
       onOutlook: (batch) => this.#apply(batch, "when verdicts can change"),
-      onReport: (report) => {
-        if (report.load !== undefined)
-          this.#capacity.reading(report.key, report.load.load, options.clock.monotonicMs());
-      },
+      onReport: (report) => this.#reported(report),
       onOpinion: (opinion) => this.#quorum?.own(opinion),
       onSuspicion: (state) => this.#quorum?.doubt(state),
     });
@@ -239,6 +240,24 @@ export class VerdictDriver {
       if (state !== undefined && state.verdict !== "unknown") states.push(state);
     }
     this.#apply(states, "verdicts known before this snapshot");
+  }
+
+  /** What an endpoint shows while it is out says nothing of its load. */
+  #reported({ key, load }: ProbeReport): void {
+    if (!this.#rules.has(key)) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#isOut(key)) this.#capacity.away(key, nowMs);
+    else if (load !== undefined) this.#capacity.reading(key, load.load, nowMs);
+  }
+
+  /** Whether answers leave it out. */
+  #isOut(key: string): boolean {
+    const endpoint = this.#slotOf(key);
+    if (endpoint < 0) return false;
+    const slot = this.#options.overlay.read(endpoint);
+    if (((slot >>> 2) & 7) !== Admin.active) return true;
+    const packed = this.#world?.pools.endpointWord(endpoint, EndpointWord.weight) ?? 0;
+    return (slot & 3) === Verdict.unhealthy && ((packed >>> 27) & 3) !== Serve.always;
   }
 
   #factorChanged(key: string, factor: number): void {

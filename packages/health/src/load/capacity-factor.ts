@@ -2,13 +2,19 @@
 
 // From load readings to the capacity factor of the `capacity` policy: share ∝ weight × capacity × factor. Pure.
 //
-//   reading ──► EWMA ──► watermarks ──► at most maxStep a time ──► factor in 1/1000
+//   reading ──► per factor ──► EWMA ──► watermarks ──► at most maxStep a time ──► factor in 1/1000
 //
 //   factor 1000 ┤■■■■■■■■■╲
 //               │          ╲
 //             0 ┤           ╲■■■■■
-//               └────────┬───┬────►  smoothed load      low 0 and high 1 give 1 − load
+//               └────────┬───┬────►  load      low 0 and high 1 give 1 − load
 //                       low high
+//
+// The load follows the factor, a TTL later: at 95 % full, a factor that goes where the load of a moment points lets places take turns at being
+// full, and the more so the fuller they are. So what is smoothed is *pressure*, load for each unit of factor, and the factor goes to where it
+// would rest under it: f = (high − pressure × f) ÷ (high − low). Under a load that does not follow, it comes to rest at the same place.
+//
+// One that comes back after it was out was idle only because nobody came: it begins with little, and has twice as much each half-life.
 
 /** How load becomes a factor. */
 export interface CapacityRule {
@@ -41,6 +47,8 @@ export interface CapacityState {
   readonly factor: number;
   /** Smoothed load; undefined before the first reading. */
   readonly load: number | undefined;
+  /** Smoothed load for each unit of factor. */
+  readonly pressure: number;
   /** Time of the last reading, or of the start. */
   readonly readAtMs: number;
   readonly isStale: boolean;
@@ -53,8 +61,18 @@ export type CapacityInput =
 
 /** Full capacity until something is read, or what was left before a restart. */
 export function initialCapacity(atMs: number, factor: number = 1000): CapacityState {
-  return { factor, load: undefined, readAtMs: atMs, isStale: false };
+  return { factor, load: undefined, pressure: 0, readAtMs: atMs, isStale: false };
 }
+
+/** Of one that is out, until it comes back: what it shows meanwhile says nothing of what it will. */
+export function awayCapacity(atMs: number): CapacityState {
+  return { factor: RETURN_FACTOR, load: 0, pressure: 0, readAtMs: atMs, isStale: false };
+}
+
+/** What one that comes back begins with. */
+const RETURN_FACTOR = 10;
+/** Least share of the way to where a load that does not follow would leave it, at each reading. */
+const PROGRESS = 0.01;
 
 /** One step. */
 export function stepCapacity(
@@ -91,14 +109,53 @@ function takeReading(
   const isFirst = state.load === undefined;
   // What was true before a gap says nothing: begin anew.
   const isStale = atMs - state.readAtMs >= rule.staleAfterMs;
+  const elapsedMs = atMs - state.readAtMs;
   const load =
     state.load === undefined || isStale
       ? reading
-      : smooth(state.load, reading, atMs - state.readAtMs, rule.halfLifeMs);
+      : smooth(state.load, reading, elapsedMs, rule.halfLifeMs);
   const target = targetFactor(rule, load);
   // The first reading is believed at once: the full capacity before it was a guess.
-  const factor = isFirst ? target : approach(state.factor, target, rule.maxStep);
-  return { factor, load, readAtMs: atMs, isStale: false };
+  if (isFirst)
+    return {
+      factor: target,
+      load,
+      pressure: reading / unit(target),
+      readAtMs: atMs,
+      isStale: false,
+    };
+  const own = reading / unit(state.factor);
+  const pressure = isStale ? own : smooth(state.pressure, own, elapsedMs, rule.halfLifeMs);
+  const factor = nextFactor(rule, state.factor, restingFactor(rule, pressure), target, elapsedMs);
+  return { factor, load, pressure, readAtMs: atMs, isStale: false };
+}
+
+/** Where the factor rests under a pressure, 0 to 1000: where it is what the load that it brings makes of it. */
+function restingFactor({ highWatermark, lowWatermark }: CapacityRule, pressure: number): number {
+  return Math.min(1000, (1000 * highWatermark) / (highWatermark - lowWatermark + pressure));
+}
+
+/** Towards where it rests; a little at least towards `target`; up by twice a half-life at most, and down to 1, as nothing comes back from 0. */
+function nextFactor(
+  { maxStep, halfLifeMs }: CapacityRule,
+  before: number,
+  rest: number,
+  target: number,
+  elapsedMs: number,
+): number {
+  const way = rest - before;
+  const least = (target - before) * PROGRESS;
+  const isLittle = Math.sign(way) === Math.sign(least) && Math.abs(way) < Math.abs(least);
+  const wanted = before + (isLittle ? least : way);
+  const most = halfLifeMs <= 0 ? 1000 : Math.max(1, before) * 2 ** (elapsedMs / halfLifeMs);
+  const next = Math.min(approach(before, wanted, maxStep), Math.max(before + 1, Math.round(most)));
+  const moved = next === before ? before + Math.sign(target - before) : next;
+  return Math.max(Math.min(1, before), moved);
+}
+
+/** As a share, and never nothing. */
+function unit(factor: number): number {
+  return Math.max(1, factor) / 1000;
 }
 
 function smooth(previous: number, reading: number, elapsedMs: number, halfLifeMs: number): number {

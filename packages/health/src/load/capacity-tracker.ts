@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import {
+  awayCapacity,
   initialCapacity,
   stepCapacity,
   type CapacityInput,
@@ -38,6 +39,15 @@ export class CapacityTracker {
   /** A load that was read (ProbeReport.load); nothing where the key has no rule. */
   reading(key: string, load: number, atMs: number): void {
     this.#step(key, { kind: "reading", load, atMs });
+  }
+
+  /** An endpoint is out, by its verdict or an operator: it is to begin with little when it comes back. */
+  away(key: string, atMs: number): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const before = entry.state.factor;
+    entry.state = awayCapacity(atMs);
+    if (entry.state.factor !== before) this.#onFactor(key, entry.state.factor);
   }
 
   /** Time has passed; call it about once an interval, so that stale factors move. */

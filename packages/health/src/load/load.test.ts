@@ -91,13 +91,37 @@ test("targetFactor() falls from the low to the high watermark and never rises wi
   );
 });
 
-test("stepCapacity() weighs readings by half-life", () => {
+test("stepCapacity() weighs readings, each by the factor that it was read at, by half-life", () => {
   const rule = { ...defaultCapacityRule, halfLifeMs: 1000, maxStep: 1000 };
   let state = stepCapacity(rule, initialCapacity(0), { kind: "reading", load: 0, atMs: 0 });
   state = stepCapacity(rule, state, { kind: "reading", load: 1, atMs: 1000 });
-  assert.equal(state.factor, 500);
+  // Pressure ½: 1 / (1 + ½).
+  assert.deepEqual([state.factor, state.load], [667, 0.5]);
   state = stepCapacity(rule, state, { kind: "reading", load: 1, atMs: 2000 });
-  assert.equal(state.factor, 250);
+  // Half of ½ and half of 1 / 0.667.
+  assert.deepEqual([state.factor, state.load], [500, 0.75]);
+});
+
+test("stepCapacity() goes at once to where a load that follows the factor lets it rest, however full", () => {
+  for (const demand of [0.1, 1, 9, 99]) {
+    const rule = { ...defaultCapacityRule, halfLifeMs: 0, maxStep: 1000 };
+    let state: CapacityState = { ...initialCapacity(0), load: 0.5 };
+    state = stepCapacity(rule, state, { kind: "reading", load: demand, atMs: 1000 });
+    assert.equal(state.factor, Math.round(1000 / (1 + demand)));
+    const load = (demand * state.factor) / 1000;
+    state = stepCapacity(rule, state, { kind: "reading", load, atMs: 2000 });
+    assert.equal(state.factor, Math.round(1000 / (1 + demand)));
+  }
+});
+
+test("CapacityTracker lets one that was out begin with little, and have twice as much each half-life", () => {
+  const told: number[] = [];
+  const tracker = new CapacityTracker((_key, factor) => told.push(factor));
+  tracker.setRules(new Map([["a", defaultCapacityRule]]), 0);
+  tracker.reading("a", 0.5, 0);
+  for (const atMs of [1000, 2000]) tracker.away("a", atMs);
+  for (const atMs of [12_000, 22_000, 32_000]) tracker.reading("a", 0, atMs);
+  assert.deepEqual(told, [500, 10, 20, 40, 80]);
 });
 
 test("stepCapacity() after staleAfterMs holds, turns neutral or drains", () => {
