@@ -29,10 +29,10 @@ export function importNamedConf(path: string, readFile: ReadFile): Imported {
   const report = new ImportReport();
   const { zones, mistakes } = readNamedConf(path, readFile, report);
   report.mistakes.push(...mistakes);
-  for (const { origin, file } of zones) {
+  for (const { origin, file, view } of zones) {
     const read = readMaster({ path: file, origin, readFile });
     report.mistakes.push(...read.mistakes);
-    if (read.mistakes.length === 0) addZone(read.origin, read.records, report);
+    if (read.mistakes.length === 0) addZone(read.origin, read.records, report, view);
   }
   return report;
 }

@@ -4,21 +4,24 @@
 import { dirname, isAbsolute, join } from "node:path";
 import type { ReadFile } from "../zone-data.ts";
 import type { ImportReport } from "./imported.ts";
+import { addViews, seenBesides } from "./named-views.ts";
 
 /** A zone of which this server has the master file. */
 export interface NamedZone {
   readonly origin: string;
   readonly file: string;
+  /** The View that it belongs to. */
+  readonly view: string | undefined;
 }
 
 /** A word or text, or a block of statements, with the line where it begins. */
-interface Item {
+export interface Item {
   readonly line: number;
   readonly text: string;
   readonly block?: readonly Statement[];
 }
 
-interface Statement {
+export interface Statement {
   readonly file: string;
   readonly items: readonly Item[];
 }
@@ -36,18 +39,22 @@ export function readNamedConf(
   const statements = reader.read(path, 0);
   const options = statements.find(({ items }) => items[0]?.text === "options");
   const folder = valueOf(options?.items.at(-1)?.block, "directory") ?? dirname(path);
-  const views = statements.filter(({ items }) => items[0]?.text === "view");
-  for (const { file, items } of views.slice(1))
-    report.skip(
-      file,
-      items[0]?.line ?? 1,
-      `view "${items[1]?.text ?? ""}"`,
-      "Views are not mapped; the first alone is read",
-    );
-  const listed = [...statements, ...(views[0]?.items.at(-1)?.block ?? [])];
   const zones: NamedZone[] = [];
-  for (const { file, items } of listed) {
-    if (items[0]?.text === "zone") addNamedZone(file, items, { folder, zones, report });
+  for (const { name: view, block } of [
+    { name: undefined, block: statements },
+    ...addViews(statements, report),
+  ])
+    for (const { file, items } of block)
+      if (items[0]?.text === "zone") addNamedZone(file, items, { folder, zones, report, view });
+  for (const view of new Set(zones.flatMap((zone) => zone.view ?? []))) {
+    const besides = seenBesides(zones, view);
+    if (besides.length > 0)
+      report.skip(
+        path,
+        1,
+        `view "${view}"`,
+        `Who sees it sees zones of no view besides, which it had not: ${besides.join(", ")}`,
+      );
   }
   return { zones, mistakes: reader.mistakes };
 }
@@ -55,7 +62,12 @@ export function readNamedConf(
 function addNamedZone(
   file: string,
   items: readonly Item[],
-  { folder, zones, report }: { folder: string; zones: NamedZone[]; report: ImportReport },
+  {
+    folder,
+    zones,
+    report,
+    view,
+  }: { folder: string; zones: NamedZone[]; report: ImportReport; view: string | undefined },
 ): void {
   const [word, name] = items;
   const block = items.at(-1)?.block;
@@ -64,6 +76,9 @@ function addNamedZone(
   const type = valueOf(block, "type") ?? "";
   const zoneFile = valueOf(block, "file");
   if (type === "hint") return;
+  const other = valueOf(block, "in-view");
+  if (other !== undefined)
+    return skip(`It is the zone of view "${other}": a zone of no view is seen by all views`);
   if (type !== "primary" && type !== "master")
     return skip(`It is of type "${type}"; what has its data elsewhere is imported there`);
   if (zoneFile === undefined) return skip("It names no file");
@@ -80,6 +95,7 @@ function addNamedZone(
   zones.push({
     origin: `${(name?.text ?? "").replace(/\.$/, "")}.`,
     file: isAbsolute(zoneFile) ? zoneFile : join(folder, zoneFile),
+    view,
   });
 }
 

@@ -31,6 +31,7 @@ export function addZone(
   origin: Uint8Array,
   records: readonly ZoneRecord[],
   report: ImportReport,
+  view?: string,
 ): void {
   const soa = records.find(({ type }) => type === RRType.SOA);
   const ttl = Math.min(soa?.ttl ?? 300, TTL_MAX);
@@ -60,8 +61,10 @@ export function addZone(
       if (!found.entry.values.includes(value)) found.entry.values.push(value);
     }
   }
-  report.document("Zone", zoneName(origin), {
+  const name = zoneName(origin);
+  report.document("Zone", view === undefined ? name : `${name}-${view}`, {
     origin: nameText(origin),
+    ...(view === undefined ? {} : { view }),
     ttl: `${ttl}s`,
     ...(soa === undefined ? {} : { soa: soaSpec(soa) }),
     records: entries
