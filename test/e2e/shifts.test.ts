@@ -191,15 +191,28 @@ test("what is told of a shift is what edges answer and endpoints report", async 
 
   const startedMs = Date.now();
   const waited = await run("drain", target, "--reason", "all", "--yes", "--wait");
-  assert.match(
-    waited,
-    /drained, 0\.0 % of answers name it.*1 endpoints report 100, 25\.0 % of capacity/,
-  );
-  const whole = progressIn(await run("get", "shifts", "-o", "json"));
-  assert.equal(whole?.state, "drained");
-  assert.equal(whole?.share, 0);
+  assert.match(waited, /endpoint\/default\/web\/a: drained, /);
+  let whole: Progress | undefined;
+  await until("no answer that names it", CHANGE_MS_MAX, async () => {
+    whole = progressIn(await run("get", "shifts", "-o", "json"));
+    return whole?.state === "drained" && whole.share === 0 && whole.reported !== undefined;
+  });
   assert.ok((whole?.emptyAtMs ?? 0) >= startedMs + 1000 && (whole?.emptyAtMs ?? 0) <= Date.now());
-  assert.match(await run("describe", `Shift/${target}`), /# drained, 0\.0 % of answers name it/);
+  assert.match(
+    await run("describe", `Shift/${target}`),
+    /# drained, 0\.0 % of answers name it.*1 endpoints report 100, 25\.0 % of capacity/,
+  );
+  // Nobody has declared how much is asked for: it is measured, and what endpoints report says what that is of their capacity.
+  let planned = "";
+  await until("measured demand", CHANGE_MS_MAX, async () => {
+    ({ stdout: planned } = await meridian(
+      ...["plan", "--drain", target, "--state", control.stateDir],
+    ));
+    return /Load by profile demand measured over \d+ s, \d+ s old, .* of capacity in all/.test(
+      planned,
+    );
+  });
+  assert.match(planned, /pool\/default\/web +\S+ +\S+ +\S+ +400/);
   asking.abort();
   await asked;
 });

@@ -11,12 +11,12 @@ import type { EdgeGatherer } from "./edge-gatherer.ts";
 const OWN_EDGE = "";
 
 export class LocalTraffic {
-  readonly #embedded: Pick<Embedded, "world" | "overlay" | "traffic">;
+  readonly #embedded: Pick<Embedded, "world" | "overlay" | "counted">;
   readonly #gatherer: Pick<EdgeGatherer, "traffic">;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    embedded: Pick<Embedded, "world" | "overlay" | "traffic">,
+    embedded: Pick<Embedded, "world" | "overlay" | "counted">,
     gatherer: Pick<EdgeGatherer, "traffic">,
   ) {
     this.#embedded = embedded;
@@ -33,7 +33,7 @@ export class LocalTraffic {
 
   #tell(): void {
     const counts = this.#gatherer.traffic((world, endpoint) => this.#slotOf(world, endpoint));
-    if (counts !== undefined) this.#embedded.traffic.take(OWN_EDGE, counts, Date.now());
+    if (counts !== undefined) this.#embedded.counted(OWN_EDGE, counts);
   }
 
   /** What is served now of an endpoint of a world that may be another one. */

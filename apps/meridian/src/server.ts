@@ -500,7 +500,7 @@ export class Server {
       },
       refusals: this.#refusals,
       notified: (zone) => this.#secondaries.notify(zone),
-      traffic: (edge, counts) => this.embedded.traffic.take(edge, counts, Date.now()),
+      traffic: (edge, counts) => this.embedded.counted(edge, counts),
       drains: () => drainTallies(this.embedded, Date.now()),
       logger: this.#logger,
       clock: systemClock,

@@ -16,7 +16,7 @@ import {
   type Transition,
 } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
-import { isLater, type ManifestSection, type World } from "@meridian/snapshot";
+import { isLater, type ManifestSection, type TrafficCounts, type World } from "@meridian/snapshot";
 import { AdoptedModel, type VersionedLoad } from "./adopted-model.ts";
 import type { CompileProblem } from "./compile.ts";
 import { CompilerProcess } from "./compiler-process.ts";
@@ -309,6 +309,12 @@ export class Embedded implements Publisher {
 
   shifts(): readonly Shift[] {
     return this.#shifts.list();
+  }
+
+  /** An edge says where it has sent clients. */
+  counted(edge: string, counts: Omit<TrafficCounts, "epoch">): void {
+    const world = counts.revision === this.revision ? this.world : undefined;
+    this.traffic.take(edge, counts, this.#clock.wallMs(), world);
   }
 
   /** As `RunningShifts.reachOf()`. */

@@ -13,7 +13,8 @@ import type { RoutingControls } from "./routing/routing-controls.ts";
 import type { Shift } from "./shift-effects.ts";
 import { lengthMsOf, parseShiftRequest, reachedEndpoints } from "./shift-request.ts";
 import { loweringOf } from "./shift-views.ts";
-import { capacityLacks, profilesOf } from "./traffic/capacity-check.ts";
+import { capacityLacks } from "./traffic/capacity-check.ts";
+import { weighedProfiles } from "./traffic/weighed-profiles.ts";
 
 const LACKS_SHOWN_MAX = 5;
 
@@ -101,9 +102,9 @@ function lacksOf(
   atMs: number,
 ): string[] {
   const { model, world } = embedded;
-  const profiles = profilesOf(documents.documents);
-  if (model === undefined || world === undefined || profiles.length === 0) return [];
-  const served = { model, world, overlay: embedded.overlay, off: routing.off(), profiles };
+  const weighed = weighedProfiles(embedded, documents.documents, Date.now());
+  if (model === undefined || world === undefined || weighed === undefined) return [];
+  const served = { model, world, overlay: embedded.overlay, off: routing.off(), ...weighed };
   const before = { shifts: embedded.shifts(), atMs: Date.now() };
   return capacityLacks(served, before, { shifts, atMs });
 }

@@ -16,7 +16,8 @@ import { RequestRefusal } from "../request-refusal.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
 import { rankedShifts } from "../shift-precedence.ts";
-import { capacityLacks, profilesOf } from "../traffic/capacity-check.ts";
+import { capacityLacks } from "../traffic/capacity-check.ts";
+import { weighedProfiles } from "../traffic/weighed-profiles.ts";
 import type { SwitchedOff } from "../shift-effects.ts";
 import { TenantLooks } from "../tenant-looks.ts";
 import { parseDrillRecord } from "./drill-record.ts";
@@ -300,9 +301,9 @@ export class DrillKeeper {
   #lacks({ spec }: DrillDocument, atMs: number): string[] {
     const { embedded, off, state } = this.#options;
     const { model, world } = embedded;
-    const profiles = profilesOf(state.documents);
-    if (model === undefined || world === undefined || profiles.length === 0) return [];
-    const served = { model, world, overlay: embedded.overlay, off: off(), profiles };
+    const weighed = weighedProfiles(embedded, state.documents, atMs);
+    if (model === undefined || world === undefined || weighed === undefined) return [];
+    const served = { model, world, overlay: embedded.overlay, off: off(), ...weighed };
     const shifts = embedded.shifts();
     const { target, percent } = spec;
     const drill = {

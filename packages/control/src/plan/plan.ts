@@ -34,6 +34,8 @@ export interface NamedProfile {
   /** `NAMESPACE/NAME`. */
   readonly name: string;
   readonly spec: TrafficProfileSpec;
+  /** Its unit is another than that of capacities. */
+  readonly isUnweighed?: boolean;
 }
 
 /** Load of a place before and after. */
@@ -117,7 +119,7 @@ function budgetsOf({ world, model }: PlannedPair, names: NameChanges): PlannedBu
 function trafficOf(
   before: PlannedPair,
   after: PlannedPair,
-  { name, spec }: NamedProfile,
+  { name, spec, isUnweighed = false }: NamedProfile,
   demands: readonly Demand[],
 ): PlannedTraffic {
   const audiences = new Audiences([before.world, after.world]);
@@ -134,8 +136,10 @@ function trafficOf(
     unit: spec.unit,
     total: is.total,
     withheld: { before: was.withheld, after: is.withheld },
-    loads: loads.map(({ target, load, error, capacity }) => {
+    loads: loads.map(({ target, load, error, capacity: declared }) => {
+      const capacity = isUnweighed ? undefined : declared;
       const earlier = known.get(target);
+      const couldCarry = isUnweighed ? undefined : earlier?.capacity;
       return {
         target,
         before: earlier?.load ?? 0,
@@ -143,7 +147,7 @@ function trafficOf(
         error,
         ...(capacity === undefined ? {} : { capacity }),
         isOver: isOver(load, capacity),
-        wasOver: isOver(earlier?.load ?? 0, earlier?.capacity),
+        wasOver: isOver(earlier?.load ?? 0, couldCarry),
       };
     }),
     flows: flowsOf(before, after, demands, audiences),

@@ -20,6 +20,7 @@ import { TERM_MS } from "../routing/hand-over-waits.ts";
 import { rulesOf } from "../routing/routing-documents.ts";
 import { shiftChanges, type ShiftEffect, type SwitchedOff } from "../shift-effects.ts";
 import { shiftEffects } from "../shift-precedence.ts";
+import { measuredProfile, measuredText } from "../traffic/weighed-profiles.ts";
 import { filePlan, type FilePlan } from "./file-plan.ts";
 import { plannedEffect, type NamedProfile, type PlannedEffect, type PlannedPair } from "./plan.ts";
 
@@ -130,6 +131,8 @@ export class Planner {
       const found = profileOf(raw);
       if (found !== undefined) all.set(found.name, found);
     }
+    const isMeasured = profile === "measured" && !all.has("default/measured");
+    if (isMeasured || (profile === undefined && all.size === 0)) return this.#measured();
     if (profile === undefined) return all.size === 1 ? [...all.values()][0] : undefined;
     const name = profile.includes("/") ? profile : `default/${profile}`;
     const found = all.get(name);
@@ -139,6 +142,12 @@ export class Planner {
         `Cannot plan: there is no TrafficProfile/${name}, expected one of ${[...all.keys()].join(", ") || "none here"}`,
       );
     return found;
+  }
+
+  /** What edges have counted, where nothing is declared. */
+  #measured(): NamedProfile | undefined {
+    const found = measuredProfile(this.#parts.embedded, this.#parts.nowMs());
+    return found && { name: measuredText(found), spec: found.spec, isUnweighed: !found.isWeighed };
   }
 
   #switched(controls: readonly string[]): SwitchedOff[] {

@@ -3,7 +3,12 @@
 // Whether what remains can carry the load when traffic is moved: the demand of every TrafficProfile is decided anew, with the slots as they
 // would be.
 
-import { parseStoreDocument, type Model, type TrafficProfileDocument } from "@meridian/model";
+import {
+  parseStoreDocument,
+  type Model,
+  type TrafficProfileDocument,
+  type TrafficProfileSpec,
+} from "@meridian/model";
 import type { DocumentSet } from "../documents/document-set.ts";
 import { plainDocument } from "../documents/document-text.ts";
 import type { World } from "@meridian/snapshot";
@@ -26,6 +31,14 @@ export interface ShiftedTraffic {
   readonly overlay: { moment(): { readonly slots: Uint32Array } };
   readonly off: readonly SwitchedOff[];
   readonly profiles: readonly TrafficProfileDocument[];
+  /** Demand that nobody declared. */
+  readonly measured?: WeighedProfile | undefined;
+}
+
+/** Demand, and what it is called in a sentence. */
+export interface WeighedProfile {
+  readonly name: string;
+  readonly spec: TrafficProfileSpec;
 }
 
 export function profilesOf(documents: DocumentSet): TrafficProfileDocument[] {
@@ -47,15 +60,20 @@ export function capacityLacks(
   after: { readonly shifts: readonly Shift[]; readonly atMs: number },
 ): string[] {
   const [pairBefore, pairAfter] = [pairAt(served, before), pairAt(served, after)];
-  return served.profiles.flatMap((profile) => {
+  const profiles = [
+    ...served.profiles.map(({ metadata: { namespace, name }, spec }): WeighedProfile => {
+      return { name: `TrafficProfile ${namespace}/${name}`, spec };
+    }),
+    ...(served.measured === undefined ? [] : [served.measured]),
+  ];
+  return profiles.flatMap((profile) => {
     const demands = demandsOf(profile.spec)
       .toSorted((a, b) => b.rate - a.rate)
-      .slice(0, Math.ceil(DEMANDS_MAX / served.profiles.length));
+      .slice(0, Math.ceil(DEMANDS_MAX / profiles.length));
     const loads = (pair: ServedPair): TrafficLoad =>
       placeLoads(served.model, pair, decideLoad(pair, demands));
-    const { namespace, name } = profile.metadata;
     return lacking(loads(pairBefore), loads(pairAfter), profile.spec.unit).map(
-      (text) => `${text} (TrafficProfile ${namespace}/${name})`,
+      (text) => `${text} (${profile.name})`,
     );
   });
 }

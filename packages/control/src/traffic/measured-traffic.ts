@@ -5,8 +5,9 @@
 // Of an endpoint that is drained it is remembered when an answer last named it. The time is when control heard of it, so it is never
 // too early; of an edge that came after the drain began nobody here knows what it answered before, so it counts as if it had until it came.
 
-import type { KeyedCount, TrafficCounts } from "@meridian/snapshot";
+import type { KeyedCount, TrafficCounts, World } from "@meridian/snapshot";
 import { member } from "../documents/document-key.ts";
+import { MeasuredDemand } from "./measured-demand.ts";
 
 /** Seconds of which shares are told. */
 export const WINDOW_SECONDS = 10;
@@ -85,8 +86,12 @@ export class MeasuredTraffic {
   /** By key of an endpoint. */
   readonly #named = new Map<bigint, RecentCount>();
 
-  /** What an edge has counted since it last said so; the edge of this process is called "". */
-  take(edge: string, counts: Omit<TrafficCounts, "epoch">, nowMs: number): void {
+  /** How much is asked for. */
+  readonly demand: MeasuredDemand = new MeasuredDemand();
+
+  /** What an edge has counted since it last said so; the edge of this process is called "". `world` is that of its revision, where it is known. */
+  take(edge: string, counts: Omit<TrafficCounts, "epoch">, nowMs: number, world?: World): void {
+    this.demand.take(counts, world, nowMs);
     const known = this.#edges.get(edge);
     if (known === undefined) this.#edges.set(edge, { sinceMs: nowMs, heardMs: nowMs });
     else known.heardMs = nowMs;
