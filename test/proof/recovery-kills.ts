@@ -27,9 +27,11 @@ const NAME = "www.recovery.example";
 const OLD = "127.0.71.1";
 const NEW = "127.0.71.2";
 const TTL_MS = 3000;
-/** Their TTLs end one after another, so that of each edge one asks every 100 ms. */
-const CLIENTS = 60;
-const REQUEST_EVERY_MS = 50;
+/** Their TTLs end one after another, so that of each edge one asks every 50 ms. */
+const CLIENTS = 120;
+const REQUEST_EVERY_MS = 100;
+/** So long before its answer ends a client sends one more request, as the last of them says when it is served again. */
+const LAST_MS = 10;
 const WAIT_MS_MAX = 60_000;
 const PORT = 18_571;
 const ROUNDS = Number(process.env["MERIDIAN_ROUNDS"] ?? 2);
@@ -67,6 +69,18 @@ spec:
   root: order
   nodes:
     order: { failover: { tiers: [{ branches: [{ pool: old }] }, { branches: [{ pool: new }] }] } }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: TrafficPolicy
+metadata: { name: mix }
+spec:
+  root: mix
+  nodes: { mix: { weighted: { branches: [{ pool: spare, weight: 100 }, { pool: new, weight: 0 }] } } }
+---
+apiVersion: meridian.dev/v1alpha1
+kind: Record
+metadata: { name: mix }
+spec: { name: mix.recovery.example, policy: mix }
 ---
 apiVersion: meridian.dev/v1alpha1
 kind: Record
@@ -108,11 +122,23 @@ spec:
 ---
 apiVersion: meridian.dev/v1alpha1
 kind: RecoveryPlan
+metadata: { name: back }
+spec:
+  sequence: [own]
+  steps:
+    own:
+      weights:
+        policy: mix
+        node: mix
+        branches: [{ pool: spare, weight: 100 }, { pool: new, weight: 0 }]
+---
+apiVersion: meridian.dev/v1alpha1
+kind: RecoveryPlan
 metadata: { name: to-new }
 spec:
   objective: { recoveryTime: 10m }
   names: [${NAME}]
-  sequence: [ready, w1, alarm, w2${hasKubernetes ? ", grow" : ""}, w3, ask, w4, both, w5, child, w7, move]
+  sequence: [ready, w1, alarm, w2${hasKubernetes ? ", grow" : ""}, w3, ask, w4, both, w5, child, w7, ramp, w8, move]
   steps:
     w1: { wait: { for: 300ms } }
     w2: { wait: { for: 300ms } }
@@ -120,6 +146,7 @@ spec:
     w4: { wait: { for: 300ms } }
     w5: { wait: { for: 300ms } }
     w7: { wait: { for: 300ms } }
+    w8: { wait: { for: 300ms } }
     ready: { waitForHealth: { target: pool/default/new } }
     alarm: { waitForPrometheus: { source: { url: ${outside} }, query: up, above: 0 } }${hasKubernetes ? grow : ""}
     ask: { approval: { prompt: move? } }
@@ -127,6 +154,13 @@ spec:
     tell: { webhook: { url: ${outside}tell, retries: 50 } }
     call: { webhook: { url: ${outside}call, retries: 50 } }
     child: { plan: { name: spare } }
+    ramp:
+      weights:
+        policy: mix
+        node: mix
+        branches: [{ pool: spare, weight: 0 }, { pool: new, weight: 100 }]
+        over: 2s
+        every: 1s
     move: { controls: { states: { old: Off } } }
 `;
 }
@@ -188,7 +222,8 @@ class Client {
         this.failures++;
         this.lastFailureMs = began;
       }
-      await sleep(REQUEST_EVERY_MS);
+      const leftMs = this.#untilMs - LAST_MS - Date.now();
+      await sleep(leftMs > 0 ? Math.min(REQUEST_EVERY_MS, leftMs) : REQUEST_EVERY_MS);
     }
   }
 
@@ -343,7 +378,10 @@ test(
     const results = [];
     for (let round = 1; round <= ROUNDS; round++) {
       await command("control", "set", "old=On", "--reason", "start");
-      if (round > 1) old = await listening(t, OLD, PORT, serve);
+      if (round > 1) {
+        old = await listening(t, OLD, PORT, serve);
+        await command("recovery", "run", "back", "--yes", "--reason", "start", "--wait");
+      }
       if (kubernetes !== undefined) await remade(kubernetes);
       outside.calls.length = 0;
       outside.done.clear();
@@ -423,7 +461,9 @@ test(
       t.diagnostic(JSON.stringify(result));
       results.push(result);
       assert.equal(outside.done.size, 2);
-      assert.deepEqual(history, { shiftsStarted: 1, shiftsEnded: 1, controlsTurned: 1 });
+      // A node is taken, and changed twice.
+      const once = { shiftsStarted: 1, shiftsEnded: 1, controlsTurned: 1, weightsGiven: 3 };
+      assert.deepEqual(history, once);
       if (kubernetes !== undefined) assert.equal(await generation(kubernetes), 2);
     }
     const out = process.env["MERIDIAN_OUT"];
@@ -449,12 +489,13 @@ type OpenStore = Awaited<ReturnType<typeof openStore>>;
 
 /** What the store's history has of a run's steps. */
 async function effectsSince(store: OpenStore, from: number) {
-  const counts = { shiftsStarted: 0, shiftsEnded: 0, controlsTurned: 0 };
+  const counts = { shiftsStarted: 0, shiftsEnded: 0, controlsTurned: 0, weightsGiven: 0 };
   for (const { writes } of await store.history({ from: from + 1, limit: 1000 }))
     for (const { key, text, before } of writes) {
       if (key.kind === "RunningShift" && text !== undefined) counts.shiftsStarted++;
       if (key.kind === "RunningShift" && text === undefined) counts.shiftsEnded++;
       if (key.kind === "ControlStates" && text !== before) counts.controlsTurned++;
+      if (key.kind === "WeightOverride" && text !== before) counts.weightsGiven++;
     }
   return counts;
 }

@@ -3,9 +3,9 @@
 // Drills over the API and against something that answers as Prometheus does.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { ApiFixture } from "../testing/api-fixture.ts";
+import { prometheusOf } from "../testing/two-places.ts";
 
 const apiVersion = "meridian.dev/v1alpha1";
 const files = {
@@ -21,28 +21,9 @@ spec: {members: {one: {address: 192.0.2.1}, two: {address: 192.0.2.2}}}
 `,
 };
 
-/** Answers one number, or none, as a Prometheus server does; its address. */
-async function prometheus(t: TestContext, value: () => number | undefined): Promise<string> {
-  const server = createServer((_request, reply) => {
-    const now = value();
-    const result = now === undefined ? [] : [{ metric: {}, value: [0, String(now)] }];
-    reply.setHeader("content-type", "application/json");
-    reply.end(JSON.stringify({ status: "success", data: { resultType: "vector", result } }));
-  });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === "object" ? (address?.port ?? 0) : 0}`;
-}
-
 test("a drill shifts, ends as its alarms say, gives way to people, and is recorded", async (t) => {
   let errors: number | undefined = 0;
-  const url = await prometheus(t, () => errors);
+  const url = await prometheusOf(t, () => errors);
   const api = await ApiFixture.start(t, files);
   const drill = {
     ...{ apiVersion, kind: "Drill", metadata: { name: "one" } },

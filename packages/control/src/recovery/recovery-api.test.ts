@@ -3,51 +3,17 @@
 // Recovery plans over the API: what a run does to answers, what is refused, what people do to it, and what is told of it.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Secrets } from "../secrets/secrets.ts";
 import { ApiFixture } from "../testing/api-fixture.ts";
 import { silent } from "../testing/control-fixture.ts";
+import { documentOf as document, prometheusOf, twoPlaces } from "../testing/two-places.ts";
 import { PlanCapacity } from "./plan-capacity.ts";
 import { PlanEvaluations } from "./plan-evaluation.ts";
 import { RecoveryTriggers } from "./recovery-triggers.ts";
 import { ServedTraffic } from "./served-traffic.ts";
 
-const apiVersion = "meridian.dev/v1alpha1";
-const files = {
-  "zone.yaml": `apiVersion: ${apiVersion}
-kind: Zone
-metadata: {name: example.org}
-spec: {origin: example.org, nameServers: [{name: ns1.example.net}]}
----
-apiVersion: ${apiVersion}
-kind: Pool
-metadata: {name: eu}
-spec: {members: {one: {address: 192.0.2.1}}}
----
-apiVersion: ${apiVersion}
-kind: Pool
-metadata: {name: us}
-spec: {members: {one: {address: 192.0.2.2}}}
----
-apiVersion: ${apiVersion}
-kind: TrafficPolicy
-metadata: {name: order}
-spec:
-  root: order
-  nodes: {order: {failover: {tiers: [{branches: [{pool: eu}]}, {branches: [{pool: us}]}]}}}
----
-apiVersion: ${apiVersion}
-kind: Record
-metadata: {name: www}
-spec: {name: www.example.org, policy: order, ttl: {min: 1s, max: 1s}}
-`,
-};
-
-const document = (kind: string, name: string, spec: object): object => ({
-  ...{ apiVersion, kind, metadata: { name }, spec },
-});
 const plan = (
   name: string,
   sequence: readonly string[],
@@ -67,7 +33,7 @@ const controls = [
 ];
 
 test("a plan moves traffic, waits for people, is taken back, and tells how long it took", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const apply = (body: readonly object[]) => api.local("POST", "/v1/apply", { body });
   const runs = (method: string, body: object) => api.local(method, "/v1/recoveryruns", { body });
   const explained = async (): Promise<string> =>
@@ -158,16 +124,8 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   assert.match((await api.local("GET", "/v1/recoveryplans")).text, /"lastState":"rolled-back"/);
 
   // An alarm begins a run when it has held for long enough, once in a while, and at the leader alone.
-  const alarm = createServer((_request, response) => {
-    const result = [{ metric: {}, value: [1, isAlarmed ? "1" : "0"] }];
-    response.end(JSON.stringify({ status: "success", data: { resultType: "vector", result } }));
-  });
   let isAlarmed = false;
-  await new Promise<void>((done) => alarm.listen(0, "127.0.0.1", done));
-  t.after(() => alarm.close());
-  const address = alarm.address();
-  assert.ok(typeof address === "object" && address !== null);
-  const source = { url: `http://127.0.0.1:${address.port}` };
+  const source = { url: await prometheusOf(t, () => (isAlarmed ? 1 : 0)) };
   const prometheus = { source, query: "errors", above: 0 };
   const alarmed = plan(
     "alarmed",
@@ -234,7 +192,7 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
 });
 
 test("a step whose target is gone stops the run with the reason, and answers stay as they are", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const steps = {
     drain: { shift: { target: "endpoint/default/eu/gone" } },
     off: { controls: { states: { eu: "Off" } } },
@@ -255,7 +213,7 @@ test("a step whose target is gone stops the run with the reason, and answers sta
 });
 
 test("a plan is evaluated anew when it, what is served or the time is another, and for capacity", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const member = (address: string): object => ({ address, capacity: 100 });
   const sized = (name: string, address: string): object =>
     document("Pool", name, { members: { one: member(address) } });
@@ -337,7 +295,7 @@ test("a plan is evaluated anew when it, what is served or the time is another, a
 });
 
 test("plans are run, changed and written by those alone who may", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const apply = (body: readonly object[], token?: string) =>
     api.http("POST", "/v1/apply", { body, ...(token === undefined ? {} : { token }) });
   const mine = plan("mine", ["s"], { s: { shift: { target: "pool/default/eu" } } });

@@ -14,13 +14,10 @@ import { StateDocuments } from "../state/state-documents.ts";
 import type { Store } from "../store/store.ts";
 import { ApiFixture } from "../testing/api-fixture.ts";
 import { makeRecoveryRuns } from "../testing/recovery-fixture.ts";
+import { documentOf as document } from "../testing/two-places.ts";
 import type { RecoveryRuns } from "./recovery-runs.ts";
 import { isOver, type RecoveryRun } from "./run-state.ts";
 
-const apiVersion = "meridian.dev/v1alpha1";
-const document = (kind: string, name: string, spec: object): object => ({
-  ...{ apiVersion, kind, metadata: { name }, spec },
-});
 const pool = (name: string, address: string): object =>
   document("Pool", name, { members: { one: { address } } });
 const branches = [
