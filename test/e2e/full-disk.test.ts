@@ -96,16 +96,21 @@ test(
       until(what, WAIT_MS_MAX * busyFactor(), isSo);
     const isServed = async (name: string): Promise<boolean> =>
       (await answersOf(client, name, RRType.TXT).catch(() => [])).length > 0;
+    // One that is not answered in time may be done or not.
     const send = async (name: string): Promise<[string, number | undefined, string]> => {
       const twice = [txt(name), txt(`also.${name}`)];
-      const answer = await askFor(client, signed(update({ updates: twice })));
+      const answer = await askFor(client, signed(update({ updates: twice }))).catch(
+        () => undefined,
+      );
+      if (answer === undefined) return ["", undefined, ""];
       const ede = edeOf(answer);
       return [rcodeToText(answer.rcode), ede?.infoCode, ede?.text ?? ""];
     };
     const isTaken = async (name: string): Promise<boolean> =>
-      (await send(name).catch(() => [""]))[0] === rcodeToText(Rcode.NOERROR);
+      (await send(name))[0] === rcodeToText(Rcode.NOERROR);
     const copied = async (host: number): Promise<string> => {
-      const [rdata = new Uint8Array(1)] = await answersOf(client, `h${host}.copy.test.`, 16);
+      const asked = answersOf(client, `h${host}.copy.test.`, RRType.TXT).catch(() => []);
+      const [rdata = new Uint8Array(1)] = await asked;
       return Buffer.from(rdata.subarray(1)).toString();
     };
     await eventually("the first update", () => isTaken("before.example.org."));
@@ -128,15 +133,14 @@ test(
       const name = `full-${index}.example.org.`;
       const [rcode, ede, text] = await send(name);
       if (rcode === rcodeToText(Rcode.NOERROR)) acknowledged.push(name);
-      else {
+      else if (rcode !== "") {
         refused.push(name);
         assert.deepEqual([rcode, ede], ["SERVFAIL", ExtendedError.OTHER]);
         assert.match(text, /database or disk is full/);
       }
     }
     assert.equal(refused.length, 2);
-    assert.match(
-      control.log,
+    await control.whenLogged(
       /"rcode":"SERVFAIL","reason":"[^"]*full"[^\n]*Refused a dynamic update/,
     );
     await control.whenLogged(/"zone":"copy.test[^\n]*disk is full/);

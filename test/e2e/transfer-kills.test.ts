@@ -210,7 +210,16 @@ async function kdig(port: number, ...words: readonly string[]): Promise<string> 
 
 /** A summary of its hosts. */
 async function hostsAt(port: number, ...words: readonly string[]): Promise<string> {
-  const text = await kdig(port, "AXFR", origin, "+noclass", "+noall", "+answer", ...words);
+  const text = await kdig(
+    port,
+    "AXFR",
+    origin,
+    "+noclass",
+    "+noall",
+    "+answer",
+    "+timeout=30",
+    ...words,
+  );
   const lines = text.split("\n").map((line) => line.replaceAll(/\s+/g, " "));
   return summary(lines.filter((line) => /^h[0-9]/.test(line)).toSorted());
 }
