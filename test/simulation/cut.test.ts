@@ -124,6 +124,31 @@ test("an edge that serves the revision before asks for nothing of what the next 
   edge.close();
 });
 
+test("what shifts rows is not sent to an edge that does not say that it takes it", async () => {
+  for (const takesShifts of [false, true]) {
+    const hub = new EdgeHub({ wallMs: () => 0, monotonicMs: () => 0 });
+    const [first, second] = [publicationOf(1, "192.0.2.1"), publicationOf(2, "192.0.2.2")];
+    const sections = new Map([...first.sections, ...second.sections]);
+    const edge = edgeOf(hub, sections, { takesShifts });
+    hub.publish(first.publication);
+    await until(() => edge.revision === 1);
+    const brought = broughtSections(first.packed, second.packed);
+    assert.ok(brought !== undefined);
+    const [one, ...others] = brought.sections;
+    assert.ok(one !== undefined);
+    // No pieces, and the bit that says that there are shifts: who is sent it fetches the section instead.
+    const delta = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0x80);
+    hub.publish({
+      ...second.publication,
+      brought: { ...brought, sections: [{ ...one, delta }, ...others] },
+    });
+    await until(() => edge.revision === 2);
+    assert.equal(edge.sent, takesShifts ? brought.sections.length : 0);
+    assert.equal(edge.hash, second.publication.manifest.hash);
+    edge.close();
+  }
+});
+
 interface Published {
   readonly packed: PackedRevision;
   readonly publication: Publication;
@@ -159,7 +184,10 @@ function publicationOf(revision: number, address: string): Published {
 function edgeOf(
   hub: EdgeHub,
   sections: ReadonlyMap<string, SharedArrayBuffer>,
+  { takesShifts = true }: { readonly takesShifts?: boolean } = {},
 ): {
+  /** Sections that came ahead of their manifest. */
+  readonly sent: number;
   readonly revision: number;
   readonly hash: string;
   readonly origins: readonly string[];
@@ -167,6 +195,7 @@ function edgeOf(
   close(): void;
 } {
   let world: World | undefined;
+  let sent = 0;
   const complaints: string[] = [];
   const error = (message: string, facts: object = {}): void => {
     complaints.push(`${message} ${JSON.stringify(facts)}`);
@@ -202,6 +231,7 @@ function edgeOf(
         } else if (kind === FrameKind.section) {
           const section = decodeSentSection(payload);
           assert.ok(section !== undefined);
+          sent += 1;
           replica.takeSection(section);
         } else if (kind === FrameKind.stage) {
           const stage = decodeStage(payload);
@@ -217,12 +247,16 @@ function edgeOf(
     protocol: LINK_PROTOCOL,
     version: "0",
     takesSections: true,
+    takesShifts,
     takesLeases: false,
     dns: [],
   };
   hub.join("eu-0", { ...hello, ...replica.position }, stream, "here");
   return {
     complaints,
+    get sent() {
+      return sent;
+    },
     get revision() {
       return replica.position.revision;
     },

@@ -197,7 +197,7 @@ export class SimulatedEdge {
     const { epoch, revision, sequence } = replica.acknowledgement;
     const hello = {
       ...{ protocol: LINK_PROTOCOL, version: "0", epoch, revision, sequence },
-      ...{ takesSections: true, takesLeases: false, dns: [] },
+      ...{ takesSections: true, takesShifts: true, takesLeases: false, dns: [] },
     };
     hub?.join(this.name, hello, connection.stream, "simulated");
     connection.isOpen = hub !== undefined;

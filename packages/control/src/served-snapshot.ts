@@ -16,7 +16,9 @@ import {
   SectionPack,
   World,
   applySectionDelta,
+  isShifted,
   makeManifest,
+  sectionError,
   type Manifest,
   type ManifestSection,
   type NamedSection,
@@ -228,7 +230,8 @@ export class ServedSnapshot {
     const base = source && this.#pack?.section(source.base);
     const made = base && source && applySectionDelta(source.delta, base);
     // It is in the state folder else: another revision may have taken the place of the one that it was made of.
-    if (made instanceof SharedArrayBuffer) return { ...entry, buffer: made, source };
+    if (made instanceof SharedArrayBuffer)
+      return { ...entry, buffer: soundly(made, source), source };
     const found =
       content === undefined
         ? await this.#options.persistence.sectionFolder?.read(entry.name)
@@ -328,6 +331,13 @@ function writtenSections(
     const buffer = buffers[index];
     return buffer === undefined ? [] : [{ kind, key: BigInt(`0x${key}`), name, buffer }];
   });
+}
+
+/** What was worked out, not only copied, is looked at: a fault there must not be served. */
+function soundly(made: SharedArrayBuffer, source: SectionSource | undefined): SharedArrayBuffer {
+  const error = source !== undefined && isShifted(source.delta) ? sectionError(made) : undefined;
+  if (error !== undefined) throw new TypeError(`Cannot make what was compiled: ${error}`);
+  return made;
 }
 
 function sourcesOf(sections: readonly LoadedSection[]): Map<string, SectionSource> {

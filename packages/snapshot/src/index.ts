@@ -81,10 +81,11 @@ export {
   Section,
   SectionKind,
   openSection,
+  sectionError,
   type SectionError,
 } from "./section.ts";
 export { LookAhead, type CounterWords } from "./look-ahead.ts";
-export { applySectionDelta, encodeSectionDelta } from "./section-delta.ts";
+export { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
 export { countedIn, sectionFlaw } from "./section-flaw.ts";
 export { SectionPack, type NamedSection, type OnSlab } from "./section-pack.ts";
 export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";

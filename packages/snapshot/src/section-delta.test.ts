@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { applySectionDelta, encodeSectionDelta } from "./section-delta.ts";
+import { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
 import { openSection, type Section } from "./section.ts";
 import { SectionWriter } from "./section-writer.ts";
 
@@ -55,6 +55,124 @@ test("a delta of a few words is small, whatever the section's size is, and too l
   assert(delta !== undefined && delta.length < 300, `it has ${delta?.length} bytes`);
   assert.equal(encodeSectionDelta(before, after, delta.length - 1), undefined);
   assert.equal(encodeSectionDelta(undefined, after, 1000), undefined);
+});
+
+/** Rows of four words: a number of no pattern, two places in other tables, one of which is small in half of the rows, and one that is nowhere in every third. */
+function rowsOf(count: number, gap: { readonly at: number; readonly rows: number }): Uint32Array {
+  return Uint32Array.from({ length: (count + gap.rows) * 4 }, (_, word) => {
+    const [row, column] = [Math.floor(word / 4), word % 4];
+    const isNew = row >= gap.at && row < gap.at + gap.rows;
+    const old = row < gap.at ? row : row - gap.rows;
+    if (isNew) return 0xabcd_0000 + word;
+    if (column === 0) return Math.imul(old, 0x9e37_79b1) >>> 0;
+    if (column === 3) return old % 3 === 0 ? 0xffff_ffff : 7;
+    return column === 2 && old % 2 === 0 ? 3 : row * column + 4;
+  });
+}
+
+function sectionOfRows(rows: Uint32Array, stride: number): Section {
+  const writer = new SectionWriter(2, 1n);
+  writer.table(16, 4, Uint32Array.of(1, 2, 3));
+  writer.table(17, stride, rows);
+  const section = openSection(writer.finish().buffer);
+  assert(!("error" in section));
+  return section;
+}
+
+test("rows that say that something else is further on are a few words of a delta", () => {
+  for (const rows of [1, 2, 5])
+    for (const at of [0, 1, 400, 9999, 10_000])
+      for (const stride of [4, 16, 32]) {
+        const before = sectionOfRows(rowsOf(10_000, { at: 0, rows: 0 }), stride);
+        // Of two rows of the table one entry of 32 bytes is made.
+        const gap = { at: at - (at % 2), rows: rows * 2 };
+        const after = sectionOfRows(rowsOf(10_000, gap), stride);
+        for (const [from, to] of [
+          [before, after],
+          [after, before],
+        ] as const) {
+          const delta = encodeSectionDelta(from, to, 1_000_000);
+          assert(delta !== undefined);
+          const made = applySectionDelta(delta, from);
+          assert(made instanceof SharedArrayBuffer);
+          assert.deepEqual(new Uint8Array(made), bytesOf(to));
+          if (stride !== 16 || at === 10_000 || at === 9999) continue;
+          assert(isShifted(delta));
+          assert(delta.length < 500, `it has ${delta.length} bytes`);
+        }
+      }
+});
+
+test("a delta of tables in which places have moved makes the section that it was made of", () => {
+  const column = fc.record({ added: fc.nat(3), least: fc.nat(40), range: fc.constantFrom(2, 50) });
+  fc.assert(
+    fc.property(
+      fc.array(column, { minLength: 1, maxLength: 4 }),
+      fc.nat(400),
+      fc.nat(3),
+      fc.array(fc.record({ at: fc.nat(2000), word: fc.nat(50) }), { maxLength: 2 }),
+      fc.integer(),
+      (columns, at, gap, edited, seed) => {
+        const random = (row: number, word: number, range: number): number => {
+          const value = (Math.imul(row * 31 + word * 7 + seed, 0x9e37_79b1) >>> 7) % range;
+          return value === 49 ? 0xffff_ffff : value;
+        };
+        const size = columns.length;
+        const rows = Array.from({ length: 500 }, (_, row) =>
+          columns.map(({ range }, word) => random(row, word, range)),
+        );
+        const moved = rows.map((row) =>
+          row.map((value, word) => {
+            const { added = 0, least = 0 } = columns[word] ?? {};
+            return value >= least && value !== 0xffff_ffff ? value + added : value;
+          }),
+        );
+        moved.splice(at, 0, ...Array.from({ length: gap }, () => columns.map(() => 9)));
+        const words = Uint32Array.from(moved.flat());
+        for (const { at: place, word } of edited) words[place % words.length] = word;
+        const before = sectionOfRows(Uint32Array.from(rows.flat()), size * 4);
+        const after = sectionOfRows(words, size * 4);
+        const delta = encodeSectionDelta(before, after, 1_000_000);
+        assert(delta !== undefined);
+        const made = applySectionDelta(delta, before);
+        assert(made instanceof SharedArrayBuffer);
+        assert.deepEqual(new Uint8Array(made), bytesOf(after));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test("a delta that shifts what is not there makes nothing, and never throws", () => {
+  const before = sectionOfRows(rowsOf(200, { at: 0, rows: 0 }), 16);
+  const after = sectionOfRows(rowsOf(200, { at: 4, rows: 1 }), 16);
+  const delta = encodeSectionDelta(before, after, 10_000);
+  assert(delta !== undefined && isShifted(delta));
+  const view = new DataView(delta.buffer);
+  const shifts = 8 + (view.getUint32(4, true) - 0x8000_0000) * 12;
+  assert.equal(view.getUint32(shifts, true), 1);
+  for (const [place, value] of [
+    [0, 0xffff_ffff],
+    [0, 2],
+    [4, after.length],
+    [4, 2],
+    [8, 0xffff_ffff],
+    [12, 0],
+    [12, 17],
+  ] as const) {
+    const wrong: Uint8Array<ArrayBuffer> = Uint8Array.from(delta);
+    new DataView(wrong.buffer).setUint32(shifts + place, value, true);
+    assert.equal(typeof applySectionDelta(wrong, before), "string", `${place} ${value}`);
+  }
+  fc.assert(
+    fc.property(fc.nat(delta.length - 1), fc.nat(255), fc.nat(delta.length), (at, byte, length) => {
+      const torn = Uint8Array.from(delta).subarray(0, length);
+      if (at < torn.length) torn[at] = byte;
+      const made = applySectionDelta(torn, before);
+      if (typeof made === "object") assert(made.byteLength <= before.length + torn.length);
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 test("bytes that are no delta make nothing, and never throw", () => {

@@ -6,11 +6,25 @@
 //   u32 bytes of the section   u32 count of pieces   pieces × { u32 from, u32 copied, u32 own }   own bytes of all pieces
 //
 // A piece is `copied` bytes of the section before from `from` on, then `own` bytes of its own. Without a section before, all are its own.
+//
+// A policy more has every row behind it say that something else is one further: half a megabyte of ten thousand. So rows of the section may be
+// those that were copied with a number added, modulo 2³², to those words of a column that are at least as large as another number; 2³² − 1 is
+// no place of anything and stays. Then the count of pieces has its highest bit set, and behind the pieces is
+//
+//   u32 count of shifts   shifts × { u32 at, u32 rows, u32 words of a row, words × { u32 added, u32 least } }
 
 import { SECTION_BYTES_MAX, type Section } from "./section.ts";
 
 const HEADER_BYTES = 8;
 const PIECE_BYTES = 12;
+/** In the count of pieces: rows are shifted. */
+const SHIFTED = 0x8000_0000;
+const SHIFT_BYTES = 12;
+const ROW_WORDS_MAX = 16;
+const COLUMN_BYTES = 8;
+const NOWHERE = 0xffff_ffff;
+/** Fewer bytes are sent as they are. */
+const SHIFTED_BYTES_MIN = 1024;
 /** A shorter run that is equal is sent with what is around it: as a piece it would take nearly as much. */
 const COPY_BYTES_MIN = 32;
 /** Compared at once, by the C library. */
@@ -23,6 +37,25 @@ interface Copy {
   length: number;
 }
 
+/** What is added to the words of a column that are at least so large. */
+interface Column {
+  readonly added: number;
+  readonly least: number;
+}
+
+/** Rows of the section that are rows of the one before with numbers added to their words. */
+interface Shift {
+  /** First byte in the section. */
+  readonly at: number;
+  readonly rows: number;
+  readonly columns: readonly Column[];
+}
+
+/** Whether rows are shifted in it: programs before 0.2 take no such delta. */
+export function isShifted(delta: Uint8Array): boolean {
+  return delta.length >= HEADER_BYTES && (viewOf(delta).getUint32(4, true) & SHIFTED) !== 0;
+}
+
 /** What makes `after` of `before`; undefined where that takes more than `bytesMax`. */
 export function encodeSectionDelta(
   before: Section | undefined,
@@ -30,12 +63,13 @@ export function encodeSectionDelta(
   bytesMax: number,
 ): Uint8Array | undefined {
   const target = bytesOf(after);
-  const copies = before === undefined ? [] : commonRuns(before, after);
+  const { copies, shifts } =
+    before === undefined ? { copies: [], shifts: [] } : commonRuns(before, after);
   const copied = copies.reduce((sum, { length }) => sum + length, 0);
   const count = copies.length + 1;
-  const own = HEADER_BYTES + count * PIECE_BYTES;
+  const own = HEADER_BYTES + count * PIECE_BYTES + shiftBytes(shifts);
   const size = own + target.length - copied;
-  return size > bytesMax ? undefined : written(target, copies, { own, size });
+  return size > bytesMax ? undefined : written(target, copies, { own, size, shifts });
 }
 
 /** The section that a delta makes of `before`; a text says why it makes none. Never throws. */
@@ -44,32 +78,94 @@ export function applySectionDelta(
   before: Section | undefined,
 ): SharedArrayBuffer | string {
   const source = before === undefined ? new Uint8Array(0) : bytesOf(before);
-  const wrong = deltaError(delta, source.length);
-  if (wrong !== undefined) return wrong;
+  const parts = readParts(delta);
+  if (typeof parts === "string") return parts;
+  const { count, length, own: first, shifts } = parts;
   const view = viewOf(delta);
-  const count = view.getUint32(4, true);
-  const buffer = new SharedArrayBuffer(view.getUint32(0, true));
+  const wrong = piecesError(view, parts, source.length);
+  if (wrong !== undefined) return wrong;
+  const buffer = new SharedArrayBuffer(length);
   const target = new Uint8Array(buffer);
-  let own = HEADER_BYTES + count * PIECE_BYTES;
-  for (let piece = 0, at = 0; piece < count; piece++) {
+  for (let piece = 0, at = 0, own = first; piece < count; piece++) {
     const { from, copied, fresh } = pieceAt(view, piece);
     target.set(source.subarray(from, from + copied), at);
     target.set(delta.subarray(own, own + fresh), at + copied);
     at += copied + fresh;
     own += fresh;
   }
+  const words = new Uint32Array(buffer, 0, length >>> 2);
+  for (const shift of shifts) applyShift(words, shift);
   return buffer;
 }
 
-/** Before there is memory for what it makes: the pieces have to make as much as is said, of what there is. */
-function deltaError(delta: Uint8Array, sourceLength: number): string | undefined {
+function applyShift(words: Uint32Array, { at, rows, columns }: Shift): void {
+  for (const [index, { added, least }] of columns.entries()) {
+    if (added === 0) continue;
+    for (let word = (at >>> 2) + index, row = 0; row < rows; row++, word += columns.length) {
+      const value = words[word]!;
+      if (value >= least && value !== NOWHERE) words[word] = value + added;
+    }
+  }
+}
+
+interface DeltaParts {
+  /** Of the section. */
+  readonly length: number;
+  /** Of pieces. */
+  readonly count: number;
+  /** Where the own bytes begin. */
+  readonly own: number;
+  readonly shifts: readonly Shift[];
+}
+
+/** Before there is memory for what it makes: all that is said must lie where it can. */
+function readParts(delta: Uint8Array): DeltaParts | string {
   if (delta.length < HEADER_BYTES) return `Delta has ${delta.length} bytes`;
   const view = viewOf(delta);
-  const [length, count] = [view.getUint32(0, true), view.getUint32(4, true)];
-  let taken = HEADER_BYTES + count * PIECE_BYTES;
-  if (length > SECTION_BYTES_MAX || taken > delta.length)
+  const length = view.getUint32(0, true);
+  const count = (view.getUint32(4, true) & ~SHIFTED) >>> 0;
+  const end = HEADER_BYTES + count * PIECE_BYTES;
+  if (length > SECTION_BYTES_MAX || end > delta.length)
     return `Delta of ${delta.length} bytes has ${count} pieces of a section of ${length} bytes`;
-  let made = 0;
+  if (!isShifted(delta)) return { length, count, own: end, shifts: [] };
+  const shifts: Shift[] = [];
+  let [at, placed] = [end + 4, 0];
+  const left = at > delta.length ? -1 : view.getUint32(end, true);
+  for (let shift = 0; shift < left; shift++) {
+    const read = at + SHIFT_BYTES > delta.length ? undefined : shiftAt(view, at);
+    // One behind the other, so that there is no more to do than the section is long.
+    if (read === undefined || read.at < placed || read.at % 4 !== 0)
+      return `Delta of ${delta.length} bytes has shift ${shift} at ${read?.at ?? "its end"}`;
+    placed = read.at + read.rows * read.columns.length * 4;
+    if (placed > length) return `Delta shifts up to ${placed}, expected at most ${length}`;
+    at += SHIFT_BYTES + read.columns.length * COLUMN_BYTES;
+    shifts.push(read);
+  }
+  return left < 0
+    ? `Delta of ${delta.length} bytes has no shifts`
+    : { length, count, own: at, shifts };
+}
+
+/** Undefined where its words would lie behind the end. */
+function shiftAt(view: DataView, at: number): Shift | undefined {
+  const words = view.getUint32(at + 8, true);
+  const start = at + SHIFT_BYTES;
+  const end = start + words * COLUMN_BYTES;
+  if (words === 0 || words > ROW_WORDS_MAX || end > view.byteLength) return undefined;
+  const columns = Array.from({ length: words }, (_, word) => {
+    const column = start + word * COLUMN_BYTES;
+    return { added: view.getUint32(column, true), least: view.getUint32(column + 4, true) };
+  });
+  return { at: view.getUint32(at, true), rows: view.getUint32(at + 4, true), columns };
+}
+
+/** The pieces have to make as much as is said, of what there is. */
+function piecesError(
+  view: DataView,
+  { length, count, own }: DeltaParts,
+  sourceLength: number,
+): string | undefined {
+  let [taken, made] = [own, 0];
   for (let piece = 0; piece < count; piece++) {
     const { from, copied, fresh } = pieceAt(view, piece);
     if (from + copied > sourceLength)
@@ -77,9 +173,9 @@ function deltaError(delta: Uint8Array, sourceLength: number): string | undefined
     made += copied + fresh;
     taken += fresh;
   }
-  return made === length && taken === delta.length
+  return made === length && taken === view.byteLength
     ? undefined
-    : `Delta of ${delta.length} bytes makes ${made} bytes of ${taken}, expected ${length}`;
+    : `Delta of ${view.byteLength} bytes makes ${made} bytes of ${taken}, expected ${length}`;
 }
 
 function pieceAt(
@@ -97,12 +193,17 @@ function pieceAt(
 function written(
   target: Uint8Array,
   copies: readonly Copy[],
-  { own, size }: { readonly own: number; readonly size: number },
+  {
+    own,
+    size,
+    shifts,
+  }: { readonly own: number; readonly size: number; readonly shifts: readonly Shift[] },
 ): Uint8Array {
   const delta = new Uint8Array(size);
   const view = viewOf(delta);
   view.setUint32(0, target.length, true);
-  view.setUint32(4, copies.length + 1, true);
+  view.setUint32(4, shifts.length === 0 ? copies.length + 1 : copies.length + 1 + SHIFTED, true);
+  writeShifts(view, own - shiftBytes(shifts), shifts);
   let [at, end] = [0, own];
   // The first piece copies nothing: its own bytes are those before the first run.
   for (let piece = 0; piece <= copies.length; piece++) {
@@ -120,8 +221,29 @@ function written(
   return delta;
 }
 
-/** Runs of `after` that `before` has, in the order of `after`. */
-function commonRuns(before: Section, after: Section): Copy[] {
+function shiftBytes(shifts: readonly Shift[]): number {
+  if (shifts.length === 0) return 0;
+  return shifts.reduce((sum, { columns }) => sum + SHIFT_BYTES + columns.length * COLUMN_BYTES, 4);
+}
+
+function writeShifts(view: DataView, start: number, shifts: readonly Shift[]): void {
+  if (shifts.length === 0) return;
+  view.setUint32(start, shifts.length, true);
+  let at = start + 4;
+  for (const { at: first, rows, columns } of shifts) {
+    const numbers = columns.flatMap(({ added, least }) => [added, least]);
+    for (const word of [first, rows, columns.length, ...numbers]) {
+      view.setUint32(at, word, true);
+      at += 4;
+    }
+  }
+}
+
+/** What of `after` is in `before`, in the order of `after`. */
+function commonRuns(
+  before: Section,
+  after: Section,
+): { readonly copies: Copy[]; readonly shifts: Shift[] } {
   const runs = new Runs(bytesOf(before), bytesOf(after));
   let at = 0;
   const tables = [...after.tables()].sort(([, a], [, b]) => a.offset - b.offset);
@@ -135,15 +257,20 @@ function commonRuns(before: Section, after: Section): Copy[] {
     if (was === is) runs.compare(from, start, is);
     else {
       const head = runs.compareHead(from, start, Math.min(was, is));
-      runs.compareTail(from + was, at, Math.min(was, is) - head);
+      const least = Math.min(was, is) - head;
+      const ends = { from: from + was, to: at };
+      const isTaken = table.stride === old.stride && runs.compareShifted(ends, table.stride, least);
+      if (!isTaken) runs.compareTail(ends.from, ends.to, least);
     }
   }
-  return runs.found.filter(({ length }) => length >= COPY_BYTES_MIN);
+  const copies = runs.found.filter(({ length }) => length >= COPY_BYTES_MIN);
+  return { copies, shifts: runs.shifts };
 }
 
 /** Finds equal bytes of two sections. */
 class Runs {
   readonly found: Copy[] = [];
+  readonly shifts: Shift[] = [];
   readonly #source: Uint8Array;
   readonly #target: Uint8Array;
 
@@ -183,6 +310,46 @@ class Runs {
     this.#take(fromEnd - at, toEnd - at, at);
   }
 
+  /**
+   * Takes the last rows of a table, up to the two ends and of `length` bytes at most, where those of one are those of the other with the same
+   * numbers added; false where these are no other numbers, or few rows.
+   */
+  compareShifted(
+    { from, to }: { readonly from: number; readonly to: number },
+    stride: number,
+    length: number,
+  ): boolean {
+    const size = stride / 4;
+    const rowsMax = Math.floor(length / stride);
+    if (stride % 4 !== 0 || size > ROW_WORDS_MAX || rowsMax * stride < SHIFTED_BYTES_MIN)
+      return false;
+    const [source, target] = [wordsOf(this.#source), wordsOf(this.#target)];
+    if (source === undefined || target === undefined) return false;
+    const columns = Array.from({ length: size }, () => new ColumnShift());
+    const [was, is] = [from / 4, to / 4];
+    let rows = 0;
+    while (rows < rowsMax) {
+      const back = (rows + 1) * size;
+      if (
+        !columns.every((column, word) =>
+          column.takes(source[was - back + word]!, target[is - back + word]!),
+        )
+      )
+        break;
+      rows += 1;
+    }
+    const isShift = columns.some(({ added }) => added !== 0);
+    const bytes = rows * stride;
+    if (!isShift || bytes < SHIFTED_BYTES_MIN) return false;
+    this.#take(from - bytes, to - bytes, bytes);
+    this.shifts.push({
+      at: to - bytes,
+      rows,
+      columns: columns.map(({ added, least }) => ({ added, least })),
+    });
+    return true;
+  }
+
   #compareBytes(from: number, to: number, length: number): void {
     let start = 0;
     for (let at = 0; at <= length; at++) {
@@ -220,4 +387,34 @@ function bytesOf({ bytes, start, length }: Section): Uint8Array {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** The bytes of a section as words; undefined where they do not lie as such. */
+function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array | undefined {
+  return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, length >>> 2) : undefined;
+}
+
+/** Whether words of a column are those before with one number added to all that are large enough. */
+class ColumnShift {
+  /** 0 where none has moved so far. */
+  added = 0;
+  /** The least of those that have moved. */
+  least = NOWHERE;
+  /** The largest of those that have not, + 1. */
+  #kept = 0;
+
+  /** False where this one has moved otherwise than those before; what is known stays as it was then. */
+  takes(before: number, after: number): boolean {
+    const added = (after - before) >>> 0;
+    if (before === NOWHERE) return added === 0;
+    if (added === 0) {
+      if (before >= this.least) return false;
+      this.#kept = Math.max(this.#kept, before + 1);
+      return true;
+    }
+    if (before < this.#kept || (this.added !== 0 && this.added !== added)) return false;
+    this.added = added;
+    this.least = Math.min(this.least, before);
+    return true;
+  }
 }

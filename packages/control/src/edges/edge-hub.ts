@@ -98,6 +98,7 @@ interface KnownEdge {
   /** Hash of the whole revision that this is of. */
   whole: string | undefined;
   readonly takesSections: boolean;
+  readonly takesShifts: boolean;
   readonly takesLeases: boolean;
   /** It has asked for a lease on this stream. */
   hasAsked: boolean;
@@ -313,6 +314,7 @@ export class EdgeHub {
       dns: hello.dns,
       tables: undefined,
       takesSections: hello.takesSections,
+      takesShifts: hello.takesShifts,
       takesLeases: hello.takesLeases,
       hasAsked: false,
     };
@@ -567,7 +569,8 @@ export class EdgeHub {
       if (this.#stage !== undefined && lane === this.#newest)
         stream.write(this.#stageOf(name, lane));
       // With a manifest that it may have refused or lost it asks for them.
-      if (edge.takesSections && edge.whole !== undefined && edge.whole === lane.follows) {
+      const isNext = edge.whole !== undefined && edge.whole === lane.follows;
+      if (isNext && edge.takesSections && (edge.takesShifts || !lane.shifts)) {
         for (const section of cut.brought) stream.write(section);
         const { epoch, revision } = edge.position;
         // One that is behind passes over what comes between.

@@ -13,6 +13,7 @@ import {
   encodeManifestMessage,
   encodeSentSection,
   encodeTable,
+  isShifted,
   type Manifest,
   type SlotChanges,
 } from "@meridian/snapshot";
@@ -41,6 +42,8 @@ export class RevisionLane {
   readonly manifest: Manifest;
   /** Hash of the revision that lacks nothing of this one but what is brought; undefined where nothing is. */
   readonly follows: string | undefined;
+  /** Whether what is brought shifts rows, which not all edges take. */
+  readonly shifts: boolean;
   /** By edge. */
   readonly #cuts = new Map<string, Cut>();
   /** By hash: edges with the same zones share one. */
@@ -57,6 +60,7 @@ export class RevisionLane {
     this.#publication = publication;
     this.manifest = publication.manifest;
     this.follows = publication.brought?.after;
+    this.shifts = publication.brought?.sections.some(({ delta }) => isShifted(delta)) === true;
     this.#observer = new OverlayObserver(publication.overlay, publication.slotCount);
     this.#begun = this.#observer.sequence;
   }

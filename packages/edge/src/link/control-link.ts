@@ -265,7 +265,7 @@ export class ControlLink {
     stream.write(
       encodeHello({
         ...{ protocol: LINK_PROTOCOL, version, epoch, revision, sequence },
-        ...{ takesSections: true, takesLeases: true, dns: this.#options.dns() },
+        ...{ takesSections: true, takesShifts: true, takesLeases: true, dns: this.#options.dns() },
       }),
     );
     this.#stream = stream;

@@ -45,6 +45,7 @@ test("each message is read as it was written", () => {
         protocol: 1,
         version: "1.0.0",
         takesSections: at % 2 === 0,
+        takesShifts: at % 5 === 0,
         takesLeases: at % 3 === 0,
         dns: ["192.0.2.1:53"],
       };

@@ -87,6 +87,8 @@ export interface Hello extends Position {
   readonly version: string;
   /** Sections may be sent to it that it has not asked for. */
   readonly takesSections: boolean;
+  /** What makes them may shift rows; see `isShifted`. */
+  readonly takesShifts: boolean;
   /** It takes leases of what fenced panels govern, and is told of routing controls. */
   readonly takesLeases: boolean;
   /** Where it answers DNS, as `ADDRESS:PORT`; an address may stand for all of its host. */
@@ -122,9 +124,11 @@ export interface SlotChanges extends Position {
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
-  const { protocol, version, epoch, revision, sequence, takesSections, takesLeases } = hello;
+  const { protocol, version, epoch, revision, sequence } = hello;
+  const { takesSections, takesShifts, takesLeases } = hello;
   const text = JSON.stringify({
-    ...{ protocol, version, epoch, revision, sequence, takesSections, takesLeases },
+    ...{ protocol, version, epoch, revision, sequence },
+    ...{ takesSections, takesShifts, takesLeases },
     dns: hello.dns.slice(0, DNS_MAX),
   });
   return encodeFrame({ kind: FrameKind.hello, payload: new TextEncoder().encode(text) });
@@ -147,6 +151,7 @@ export function decodeHello(payload: Uint8Array): Hello | undefined {
     revision,
     sequence,
     takesSections,
+    takesShifts: member("takesShifts") === true,
     takesLeases: member("takesLeases") === true,
     dns: addresses(member("dns")),
   };
