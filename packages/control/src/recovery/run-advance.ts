@@ -10,6 +10,7 @@
 import { parseDuration } from "@meridian/core";
 import { stepKindOf } from "@meridian/model";
 import {
+  HANDOVER,
   RAMP,
   UNDO_FAILED,
   withEvent,
@@ -185,7 +186,8 @@ function undoNext(run: RecoveryRun, nowMs: number): RecoveryRun {
 /** Of a step that failed or was cut off nobody knows how far it came; of a ramp it is known. */
 function isLeftToUndo(step: RunStep): boolean {
   const { state, memo } = step;
-  const isPartly = memo[RAMP] !== undefined && memo[UNDO_FAILED] === undefined;
+  const hasBegun = memo[RAMP] !== undefined || memo[HANDOVER] !== undefined;
+  const isPartly = hasBegun && memo[UNDO_FAILED] === undefined;
   const mayHaveDone =
     state === "done" ||
     (state === "failed" && (isPartly || !isMoving(step))) ||

@@ -29,6 +29,8 @@ export const UNDO_FAILED = "undoFailed";
 
 /** Under which a step that changes weights remembers how far its ramp is. */
 export const RAMP = "ramp";
+/** Memo of a step that has turned routing controls: in which state, and the panel whose fenced hand-over it waits for. */
+export const HANDOVER = "handover";
 
 export interface RunStep {
   /** Unique in the run: `STEP`, or `STEP/INNER` of a child plan. */

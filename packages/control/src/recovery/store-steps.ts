@@ -10,7 +10,7 @@ import type { RoutingControls } from "../routing/routing-controls.ts";
 import { isShift, type Shift } from "../shift-effects.ts";
 import type { StateWrite } from "../state/state-documents.ts";
 import type { Outcome } from "./run-advance.ts";
-import type { RecoveryRun, RunStep } from "./run-state.ts";
+import { HANDOVER, type RecoveryRun, type RunStep } from "./run-state.ts";
 import type { ServedTraffic } from "./served-traffic.ts";
 import { weightsEffect, type WeightsPlaces } from "./weights-step.ts";
 
@@ -38,6 +38,9 @@ export interface StoreEffect {
   readonly dueAtMs?: number;
 }
 
+/** How often it is looked whether a hand-over is done. */
+const LOOK_MS = 250;
+
 const storeKinds: ReadonlySet<StepKind> = new Set(["controls", "shift", "endShift", "weights"]);
 
 export class StoreSteps {
@@ -61,7 +64,7 @@ export class StoreSteps {
     const isUndo = step.state === "undoing";
     try {
       if (step.what.weights !== undefined) return weightsEffect(run, step, this.#places, nowMs);
-      if (step.what.controls !== undefined) return this.#turn(run, step, isUndo);
+      if (step.what.controls !== undefined) return this.#turn(run, step, nowMs);
       const started = this.#started(run, step);
       if (started !== undefined && !isUndo) this.#refuseGone(started.target);
       const memo: unknown = JSON.parse(step.memo["shifts"] ?? "[]");
@@ -125,7 +128,20 @@ export class StoreSteps {
     };
   }
 
-  #turn(run: RecoveryRun, step: RunStep, isUndo: boolean): StoreEffect {
+  #turn(run: RecoveryRun, step: RunStep, nowMs: number): StoreEffect {
+    const isUndo = step.state === "undoing";
+    // Turned once, whatever others turn meanwhile: what is left is the hand-over.
+    const waiting = step.memo[HANDOVER];
+    if (waiting?.startsWith(`${step.state} `) === true) {
+      const panel = waiting.slice(step.state.length + 1);
+      return this.#routing.isSettled(panel)
+        ? { outcome: { result: "done", detail: `${step.detail}: done` }, writes: [] }
+        : {
+            outcome: { result: "going", detail: step.detail },
+            writes: [],
+            dueAtMs: nowMs + LOOK_MS,
+          };
+    }
     const { states = {}, override = [] } = step.what.controls ?? {};
     const wanted: Readonly<Record<string, ControlState>> = isUndo
       ? statesIn(step.memo["controls"])
@@ -141,11 +157,14 @@ export class StoreSteps {
     };
     const rules = [{ verbs: ["set" as const], kinds: ["RoutingControl"], namespaces: [namespace] }];
     const caller = new Caller(run.actor, undefined, "", rules);
-    const { changed, before, writes } = this.#routing.prepare(request, caller);
+    const { changed, before, writes, handsOver } = this.#routing.prepare(request, caller);
     const said = changed.map((name) => `${name} ${wanted[name] ?? ""}`).join(", ");
     const detail = said === "" ? "they were so already" : `set ${said}`;
     const memo = isUndo ? {} : { controls: JSON.stringify(Object.fromEntries(before)) };
-    return { outcome: { result: "done", detail, memo }, writes };
+    if (handsOver === undefined) return { outcome: { result: "done", detail, memo }, writes };
+    const waits = { ...memo, [HANDOVER]: `${step.state} ${handsOver}` };
+    const going = `${detail}; the hand-over of ControlPanel ${handsOver}`;
+    return { outcome: { result: "going", detail: going, memo: waits }, writes };
   }
 }
 

@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ApiFixture } from "../testing/api-fixture.ts";
 
 const apiVersion = "meridian.dev/v1alpha1";
@@ -59,12 +60,11 @@ test("a fenced panel turns off at once, on when the hand-over is done, and back 
   const explained = async (): Promise<string> =>
     (await api.local("GET", "/v1/explain?name=www.example.org")).text;
   const ended = async (): Promise<void> => {
+    api.endsHandOvers = true;
     api.handOvers.look();
     while (/"handover"/.test(await shown())) {
       api.handOvers.look();
-      await new Promise((resolve) => {
-        setTimeout(resolve, 5);
-      });
+      await sleep(5);
     }
   };
   const own = [control("eu", ["pool/default/eu"]), control("us", ["pool/default/us"])];
@@ -73,6 +73,7 @@ test("a fenced panel turns off at once, on when the hand-over is done, and back 
   // eu goes off at once; us, off before, waits for that.
   assert.equal((await set({ us: "Off" })).status, 200);
   await ended();
+  api.endsHandOvers = false;
   const turned = await set({ eu: "Off", us: "On" });
   assert.equal(turned.status, 200, turned.text);
   assert.match(turned.text, /"state":"Off"[^}]*"name":"default\/us"[^}]*"handover":{"wanted":"On"/);
@@ -103,4 +104,47 @@ test("a fenced panel turns off at once, on when the hand-over is done, and back 
   assert.match(audit.text, /"verb":"hand-over"/);
   const metrics = await api.local("GET", "/metrics");
   assert.match(metrics.text, /meridian_handovers_running 0\n/);
+});
+
+test("a step of a recovery plan that turns a fenced panel is done when the hand-over is", async (t) => {
+  const api = await ApiFixture.start(t, files);
+  const apply = (body: readonly object[]) => api.local("POST", "/v1/apply", { body });
+  const reported = async (): Promise<string> =>
+    (await api.local("GET", "/v1/recoveryreport?run=away")).text;
+  const until = async (wanted: RegExp, meanwhile = (): void => undefined): Promise<string> => {
+    for (;;) {
+      const text = await reported();
+      if (wanted.test(text)) return text;
+      meanwhile();
+      await sleep(10);
+    }
+  };
+  const plan = document("RecoveryPlan", "away", {
+    sequence: ["turn"],
+    steps: { turn: { controls: { states: { eu: "Off", us: "On" } } } },
+  });
+  const own = [control("eu", ["pool/default/eu"]), control("us", ["pool/default/us"])];
+  const applied = await apply([panel, ...own, plan]);
+  assert.equal(applied.status, 200, applied.text);
+  const off = { states: { us: "Off" }, reason: "test" };
+  assert.equal((await api.local("POST", "/v1/routing-controls", { body: off })).status, 200);
+  api.handOvers.look();
+  while (/"handover"/.test((await api.local("GET", "/v1/routing-controls")).text)) await sleep(5);
+  api.endsHandOvers = false;
+  const began = await api.local("POST", "/v1/recoveryruns", {
+    body: { plan: "away", reason: "test" },
+  });
+  assert.equal(began.status, 200, began.text);
+  await until(
+    /"state":"running"[^}]*set eu Off, us On; the hand-over of ControlPanel default\/shop"/,
+  );
+  api.endsHandOvers = true;
+  await until(/"state":"completed"/, () => api.handOvers.look());
+  assert.match((await api.local("GET", "/v1/explain?name=www.example.org")).text, /192\.0\.2\.2/);
+  // Back again, in as many steps.
+  const back = { plan: "away", run: "away", order: "rollback", reason: "test" };
+  const ordered = await api.local("PUT", "/v1/recoveryruns", { body: back });
+  assert.equal(ordered.status, 200, ordered.text);
+  await until(/"state":"rolled-back"/, () => api.handOvers.look());
+  assert.match((await api.local("GET", "/v1/explain?name=www.example.org")).text, /192\.0\.2\.1/);
 });

@@ -91,6 +91,8 @@ export interface PreparedChange {
   readonly before: ReadonlyMap<string, ControlState>;
   /** To be committed while nothing else has changed. */
   readonly writes: readonly StateWrite[];
+  /** The panel whose hand-over is under way then, as `NAMESPACE/NAME`. */
+  readonly handsOver?: string;
 }
 
 export class RoutingControls {
@@ -340,7 +342,8 @@ export class RoutingControls {
     const before = new Map(
       [...states.keys()].map((each) => [each, (standings.get(each) ?? unset).state]),
     );
-    if (changed.length === 0) return { changed, before, writes: [] };
+    if (changed.length === 0)
+      return { changed, before, writes: [], ...(isRunning(fence) ? { handsOver: name } : {}) };
     if (fenced === undefined) {
       const text = statesText(members, outcome.standings);
       return { changed, before, writes: [{ kind: "ControlStates", name, text }] };
@@ -350,7 +353,8 @@ export class RoutingControls {
       { kind: "ControlStates", name, text: statesText(members, next.standings) },
       { kind: "ControlFence", name, text: formatFence(next.fence) },
     ] as const;
-    return { changed, before, writes };
+    const isOn = isRunning(next.fence);
+    return { changed, before, writes, ...(isOn ? { handsOver: name } : {}) };
   }
 
   /** What writes that the hand-over of a panel is over; by the documents as they were last seen. */

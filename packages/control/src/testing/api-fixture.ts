@@ -135,6 +135,8 @@ export class ApiFixture {
   readonly routing: RoutingControls;
   /** Not started: fenced hand-overs wait until it is. */
   readonly handOvers: HandOvers;
+  /** Whether hand-overs end here. */
+  endsHandOvers = true;
   readonly state: StateDocuments;
   readonly weights: WeightOverrides;
   readonly approvals: Approvals;
@@ -208,7 +210,7 @@ export class ApiFixture {
       },
       gateway: () => undefined,
       epoch: () => this.documents.epoch,
-      leading: () => ({}),
+      leading: () => (this.endsHandOvers ? {} : undefined),
     });
     const { embedded, documents, routing, weights } = this;
     const places = { embedded, documents, routing, weights, folder: join(folder, "secrets") };
