@@ -172,6 +172,13 @@ describe("SafetyRule", () => {
     assert.match(read({ assertion, require: { atLeast: 3 } }), /atLeast of 2 or fewer/);
     assert.match(read({ assertion, require: { atLeast: 0 }, inverted: true }), /1 or more/);
     assert.match(read({ assertion, require: { all: {}, any: {} } }), /exactly one of all/);
+    // A gate that keeps itself shut.
+    const gating = { gates: ["m"], targets: ["m", "a"] };
+    assert.match(read({ gating, require: { any: {} } }), /it would keep itself so/);
+    const both = { gates: ["m", "n"], targets: ["m", "a"] };
+    assert.match(read({ gating: both, require: { all: {} } }), /it would keep itself so/);
+    assert.doesNotMatch(read({ gating: both, require: { any: {} } }), /findings":\[{/);
+    assert.match(read({ gating, require: { any: {} }, inverted: true }), /it would keep itself so/);
     assert.match(read({ require: { any: {} } }), /exactly one of assertion, gating/);
     assert.match(read({ assertion: { controls: ["a", "a"] }, require: { any: {} } }), /once/);
   });

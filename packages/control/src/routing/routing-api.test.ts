@@ -103,6 +103,17 @@ test("routing controls turn what they are bound to off and on, as safety rules a
   assert.equal((await set({ eu: "On", us: "On" })).status, 200);
   assert.match(await explained(), /192\.0\.2\.1/);
 
+  const never = document("SafetyRule", "nowhere", {
+    ...{ panel: "shop", assertion: { controls: ["eu", "us"] } },
+    ...{ require: { any: {} }, inverted: true },
+  });
+  const contrary = await apply([never]);
+  assert.equal(contrary.status, 409);
+  assert.match(
+    contrary.text,
+    /meet all of \\"nowhere\\", \\"somewhere\\", expected rules that can/,
+  );
+
   const listed = await api.local("GET", "/v1/routing-controls");
   assert.match(listed.text, /"name":"default\/eu","panel":"shop"/);
   const audit = await api.local("GET", "/v1/audit?limit=1");
@@ -123,6 +134,7 @@ test("a routing control that is wrong, unknown or another's is refused, and one 
       .status,
     200,
   );
+  const tooMany = Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`c${at}`, "Off"]));
   for (const [body, wanted] of [
     [{ states: { eu: "Off" } }, /reason is missing/],
     [{ states: { eu: "off" }, reason: "x" }, /state of eu is \\"off\\", expected \\"On\\" or/],
@@ -130,6 +142,8 @@ test("a routing control that is wrong, unknown or another's is refused, and one 
     [{ states: { nobody: "Off" }, reason: "x" }, /There is no RoutingControl\/default\/nobody/],
     [{ states: { eu: "Off" }, override: ["r"], reason: "x" }, /override names \\"r\\"/],
     [{ states: {}, reason: "x" }, /0 are named, expected 1 to 100/],
+    // Reference vector 29, with a larger limit.
+    [{ states: tooMany, reason: "x" }, /101 are named, expected 1 to 100/],
   ] as const) {
     const answer = await set(body);
     assert.ok(answer.status === 400 || answer.status === 404, answer.text);

@@ -19,6 +19,7 @@ import type { DocumentSet } from "../documents/document-set.ts";
 import { plainDocument, serverMetadataOf } from "../documents/document-text.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { Write } from "../store/store.ts";
+import { areCompatible } from "./rule-conflicts.ts";
 import { isRunning, parseFence } from "./control-fence.ts";
 
 const routingKinds: ReadonlySet<string> = new Set(["ControlPanel", "RoutingControl", "SafetyRule"]);
@@ -96,7 +97,32 @@ export function refuseRouting(
   for (const { document } of controls) refuseControl(document, set, wanted);
   for (const { document } of controls) refuseTargets(document, touched, caller);
   for (const rule of rulesOf(wanted)) refuseRule(rule, controls, wanted);
+  refuseConflicts(rulesOf(wanted), touched);
   refuseFull(controls);
+}
+
+/** Assertions that cannot all be met would refuse every change, or none could be made but by overrides. */
+function refuseConflicts(rules: readonly SafetyRuleDocument[], touched: readonly Write[]): void {
+  const isWritten = ({ metadata: { namespace, name } }: SafetyRuleDocument): boolean =>
+    touched.some(
+      ({ key }) => key.kind === "SafetyRule" && key.namespace === namespace && key.name === name,
+    );
+  const panels = Map.groupBy(
+    rules.filter(({ spec }) => spec.assertion !== undefined),
+    ({ metadata, spec }) => `${metadata.namespace}/${spec.panel}`,
+  );
+  for (const [panel, members] of panels) {
+    // Others' panels are as they are.
+    if (!members.some(isWritten) || areCompatible(members.map(({ spec }) => spec))) continue;
+    const names = members
+      .map(({ metadata }) => `"${metadata.name}"`)
+      .toSorted()
+      .join(", ");
+    throw new RequestRefusal(
+      "DOCUMENT_CONFLICT",
+      `Cannot apply SafetyRules: no states of the controls of ControlPanel/${panel} meet all of ${names}, expected rules that can hold together`,
+    );
+  }
 }
 
 /** What a hand-over is about stays as it is until that is done: what went away or was bound otherwise would be answered at once. */

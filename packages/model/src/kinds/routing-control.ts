@@ -110,10 +110,26 @@ function neverHolds({
   inverted,
 }: {
   readonly assertion?: { readonly controls: readonly string[] } | undefined;
-  readonly gating?: { readonly gates: readonly string[] } | undefined;
-  readonly require: { readonly atLeast?: number | undefined };
+  readonly gating?:
+    | { readonly gates: readonly string[]; readonly targets: readonly string[] }
+    | undefined;
+  readonly require: {
+    readonly all?: object | undefined;
+    readonly any?: object | undefined;
+    readonly atLeast?: number | undefined;
+  };
   readonly inverted: boolean;
 }): string | undefined {
+  const gates = gating?.gates ?? [];
+  const needed =
+    require.atLeast ??
+    (require.all !== undefined ? gates.length : require.any !== undefined ? 1 : 0);
+  const isOwnTarget = (each: string): boolean => gating?.targets.includes(each) === true;
+  const own = gates.filter(isOwnTarget).length;
+  // Gates that are targets stay as they are while the gate is shut: the others alone have to be able to open it.
+  const isStuck = inverted ? own >= needed : gates.length - own < needed;
+  if (own > 0 && isStuck)
+    return "gates that are no targets to be enough: once it is shut, it would keep itself so";
   const { atLeast } = require;
   if (atLeast === undefined) return undefined;
   const count = (assertion?.controls ?? gating?.gates ?? []).length;
