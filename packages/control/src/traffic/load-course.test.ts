@@ -37,6 +37,23 @@ describe("LoadBins", () => {
   });
 });
 
+test("next() gives the rates of one bin after the other as rates() does of all, while more is added", () => {
+  const random = new Pcg32(11);
+  const below = (limit: number): number => (random.next32() / 2 ** 32) * limit;
+  const bins = new LoadBins(3, 50, 0.5);
+  const read: number[][] = [];
+  const into = new Float64Array(3);
+  for (let bin = 0; bin < 50; bin++) {
+    for (let round = 0; round < 20; round++)
+      bins.add(Math.floor(below(3)), bin * 0.5 + below(0.5), below(8), below(10), 1);
+    read.push([...(bins.next(into) ?? [])]);
+  }
+  for (const place of [0, 1, 2])
+    for (const [bin, rate] of bins.rates(place).entries())
+      near(read[bin]?.[place] ?? Number.NaN, rate, 1e-9, `place ${place}, bin ${bin}`);
+  assert.equal(bins.next(into), undefined);
+});
+
 describe("ResolverCaches", () => {
   // A look-up t seconds after the change finds an answer from before if the cache asked within (t − TTL, 0): it goes round in TTL + 1 / rate.
   for (const { rate, floor, cap, kept } of [
@@ -64,6 +81,19 @@ describe("ResolverCaches", () => {
         near(was / total, wanted, within, `old after ${at} s`);
       }
     });
+
+  test("that count whole seconds keep answers for half a second longer at the mean, and lose them at full ones", () => {
+    const source = new Changing(2, 100);
+    const group = { count: 20_000, rate: 1000, ttlFloorSeconds: 0, ttlCapSeconds: 60, weight: 1 };
+    const caches = new ResolverCaches([{ ...group, wholeSeconds: true }], () => 2, new Pcg32(5));
+    const bins = new LoadBins(2, 110, 1);
+    caches.run(110, source, bins);
+    const old = bins.rates(0);
+    // All ask right after a full second, so none has the old answer for longer than three.
+    assert.ok((old[101] ?? 0) > 0);
+    near((old[103] ?? 0) / (group.count * group.rate), 0, 1e-3, "old after 3 s");
+    near(caches.rounds / group.count / 110, 1 / 3, 0.02, "rounds a second");
+  });
 
   test("one seed gives one course, to the last bit", () => {
     const course = (): number[] => {
