@@ -9,6 +9,8 @@ import type { SimulatedPlace, SimulatedTraffic } from "./report.ts";
 const BINS_MAX = 360;
 /** A site's load turns round where it goes back by so much of all load. */
 const TURN_SHARE = 0.1;
+/** Shares up to this are none. */
+const NOTHING_SHARE = 1e-9;
 /** Windows in which it is looked at. */
 const TURN_SECONDS = 5;
 
@@ -129,7 +131,8 @@ export class Recorder {
       part += this.sentTo(places, step);
       all += this.all[step] ?? 0;
     }
-    return all === 0 ? 0 : part / all;
+    // What is less is left of sums that were taken back.
+    return part <= all * NOTHING_SHARE ? 0 : part / all;
   }
 
   /** Every endpoint, pool and site, and what lies elsewhere. */
