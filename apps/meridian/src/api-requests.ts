@@ -373,6 +373,8 @@ export type RolloutState = {
     readonly lastMs: number;
     readonly last: string;
   }[];
+  readonly earliestEndMs?: number;
+  readonly promotions: number;
 };
 
 export type RunningShift = {

@@ -86,6 +86,7 @@ function show(rollouts: readonly Rollout[]): void {
     step: `${rollout.step}/${rollout.steps}`,
     weight: `${rollout.weight} %`,
     age: rollout.changedAtMs === 0 ? "" : formatAge(nowMs - rollout.changedAtMs),
+    end: endText(rollout),
     measured: analyses
       .map(
         ({ name, successes, failures, last }) =>
@@ -101,9 +102,21 @@ function show(rollouts: readonly Rollout[]): void {
     field("STEP", "step"),
     field("WEIGHT", "weight", true),
     field("AGE", "age", true),
+    field("ENDS", "end"),
     field("BY", "actor"),
     field("REASON", "reason"),
     field("MEASURED", "measured"),
   ];
   for (const line of tableLines(rows, columns, hasColours())) print(line);
+}
+
+/** When it ends at the earliest, or what that waits for. */
+function endText({
+  earliestEndMs,
+  promotions,
+}: Pick<Rollout, "earliestEndMs" | "promotions">): string {
+  if (promotions > 0)
+    return promotions === 1 ? "after a promotion" : `after ${promotions} promotions`;
+  if (earliestEndMs === undefined) return "";
+  return `${new Date(earliestEndMs).toISOString().slice(0, 19)}Z or later`;
 }

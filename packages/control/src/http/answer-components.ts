@@ -458,6 +458,8 @@ export const rollout: z.ZodType = named(
         last: z.string(),
       }),
     ),
+    earliestEndMs: ms.optional(),
+    promotions: count,
   }),
 );
 

@@ -6,6 +6,7 @@ import type { Gatekeeper } from "../http/gatekeeper.ts";
 import { member } from "../documents/document-key.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { RolloutKeeper, RolloutOrder } from "./rollout-keeper.ts";
+import { rolloutRest } from "./rollout-rest.ts";
 import type { KnownRollout } from "./rollout-state.ts";
 
 const REASON_LENGTH_MAX = 1024;
@@ -31,6 +32,10 @@ export interface RolloutView {
   readonly startedAtMs: number;
   readonly changedAtMs: number;
   readonly analyses: readonly AnalysisView[];
+  /** When it ends at the earliest; absent where somebody has to let it go on. */
+  readonly earliestEndMs?: number;
+  /** Pauses that are left in which it waits to be promoted. */
+  readonly promotions: number;
 }
 
 /** What was measured of an analysis. */
@@ -85,6 +90,7 @@ export function viewOf({ name, document: { spec }, run }: KnownRollout): Rollout
     ...{ reason: run?.reason ?? "", actor: run?.actor ?? "" },
     ...{ startedAtMs: run?.startedAtMs ?? 0, changedAtMs: run?.changedAtMs ?? 0 },
     analyses: Object.entries(run?.tallies ?? {}).map(([key, tally]) => ({ name: key, ...tally })),
+    ...rolloutRest(spec, run),
   };
 }
 
