@@ -54,7 +54,7 @@ spec:
   origin: example.org
   view: internal
   ttl: 2s
-  nameServers: [{ name: ns1.example.org, addresses: [10.0.0.53] }]
+  nameServers: [{ name: ns1.example.org, addresses: [127.0.0.1] }]
   records: [{ name: www, type: A, values: [10.0.0.1] }]
   tsigKeys: { ddns.inner: { secret: { file: ddns } } }
   updates: { mode: store, allow: [{ key: ddns.inner }] }
@@ -160,6 +160,17 @@ test(
     const { stdout: sets } = await command("get", "RecordSet");
     assert.match(sets, /^default +new\.example\.org-a-internal +internal /m);
     assert.match(sets, /^default +new\.example\.org-a-staff +staff /m);
+
+    // Its name server is this one, which shows others another zone.
+    const examined = async (...words: readonly string[]): Promise<string> => {
+      const how = ["--port", String(port), "--seconds", "5", "--parent", "127.0.0.1:1"];
+      const { stdout, stderr } = await command("doctor", ...words, ...how, "--output", "plain");
+      return `${stdout}${stderr}`;
+    };
+    assert.match(await examined("example.org@internal"), /expected --from ADDRESS/);
+    const said = await examined("example.org@internal", "--from", "127.0.0.2");
+    assert.match(said, /^example\.org@internal: 0 errors/m, said);
+    assert.match(said, /server-single/);
 
     const seen = new Map<string | undefined, string>();
     await served("lines of the log", () => {

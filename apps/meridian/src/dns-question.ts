@@ -25,6 +25,8 @@ export interface DnsQuestion {
   readonly server: string;
   readonly name: string;
   readonly type: number;
+  /** Address of this host to ask from; the system's choice unless given. */
+  readonly from?: string | undefined;
   /** Client subnet to send, such as `192.0.2.0/24`. */
   readonly subnet?: string;
   readonly recursive?: boolean;
@@ -113,7 +115,11 @@ async function overUdp(question: DnsQuestion, packet: Uint8Array): Promise<Uint8
   socket.on("message", (message) => {
     if (message[0] === packet[0] && message[1] === packet[1]) resolve(message);
   });
-  socket.connect(port, host, () => socket.send(packet));
+  // Not as its callback, which is called for errors, too: they are events then.
+  socket.once("connect", () => socket.send(packet));
+  const ask = (): void => socket.connect(port, host);
+  if (question.from === undefined) ask();
+  else socket.bind(0, question.from, ask);
   try {
     return await promise;
   } finally {
@@ -124,7 +130,8 @@ async function overUdp(question: DnsQuestion, packet: Uint8Array): Promise<Uint8
 
 async function overTcp(question: DnsQuestion, packet: Uint8Array): Promise<Uint8Array> {
   const { host, port } = splitServer(question.server);
-  const socket = connect(port, host);
+  const { from } = question;
+  const socket = connect({ port, host, ...(from === undefined ? {} : { localAddress: from }) });
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const timer = setTimeout(() => reject(silent(question)), question.timeoutMs ?? TIMEOUT_MS);
   let received = Buffer.alloc(0);

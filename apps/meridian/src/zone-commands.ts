@@ -32,9 +32,20 @@ export const zoneCommands: readonly CommandDefinition[] = [
     name: "doctor",
     summary:
       "Ask a zone's parents, all its name servers and edges, and a resolver, and say what to do about what is wrong.",
-    arguments: [{ name: "<ZONE>", summary: "Origin of a zone that is served, or in the files." }],
+    arguments: [
+      {
+        name: "<ZONE>",
+        summary: "Origin of a zone that is served, or in the files; of one in a view ORIGIN@VIEW.",
+      },
+    ],
     options: [
       unserved,
+      {
+        flags: "--from <ADDRESS>",
+        summary:
+          "Address of this host that name servers and edges are asked from; of a zone of a view one that sees it. Those of the other family are not asked then.",
+        defaultText: "what the system chooses",
+      },
       {
         flags: "--parent <ADDRESS:PORT...>",
         summary: "Name servers of the parent zone; may be given several times.",

@@ -3,6 +3,8 @@
 // `meridian doctor ZONE`: asks everybody who has a part in a zone's being found and answered, and says what to do about what is wrong.
 
 import { getServers } from "node:dns";
+import { isIP } from "node:net";
+import { zoneKeyOf } from "@meridian/model";
 import { clientOf } from "../api-target.ts";
 import type { CommandInput } from "../command.ts";
 import { delegatedZone, type DelegatedZone } from "../doctor/delegated-zone.ts";
@@ -17,11 +19,22 @@ const SECONDS_MAX = 600;
 
 /** Prints what is found; 1 where something of it is an error. */
 export async function doctor(input: CommandInput): Promise<ExitCode> {
+  const from = input.text("from");
+  if (input.argument(0).includes("@") && from === undefined)
+    throw new CommandError(
+      ExitCode.invalid,
+      "Cannot ask for a zone of a view: expected --from ADDRESS, one of this host's that sees the view",
+    );
+  if (from !== undefined && isIP(from) === 0)
+    throw new CommandError(
+      ExitCode.invalid,
+      `Cannot ask from "${from}": expected an address of this host`,
+    );
   const zone = await delegatedZone(input);
   const progress = new Progress();
   const [systemResolver] = getServers();
-  const resolver = input.text("resolver") ?? systemResolver;
-  if (resolver === undefined)
+  const resolver = input.text("resolver") ?? (zone.view === undefined ? systemResolver : undefined);
+  if (resolver === undefined && zone.view === undefined)
     throw new CommandError(
       ExitCode.invalid,
       "The system has no resolver; name one with --resolver",
@@ -30,6 +43,7 @@ export async function doctor(input: CommandInput): Promise<ExitCode> {
     port: input.wholeNumber("port", 1, PORT_MAX) ?? 53,
     parents: input.list("parent"),
     resolver,
+    from,
     edges: await knownEdges(input),
     seconds: input.wholeNumber("seconds", 1, SECONDS_MAX) ?? 30,
     progress,
@@ -51,9 +65,14 @@ async function knownEdges(input: CommandInput): Promise<KnownEdge[]> {
   }));
 }
 
-function show(input: CommandInput, { origin }: DelegatedZone, findings: readonly Finding[]): void {
+function show(
+  input: CommandInput,
+  { origin, view }: DelegatedZone,
+  findings: readonly Finding[],
+): void {
+  const zone = zoneKeyOf(origin, view);
   const errors = findings.filter(({ severity }) => severity === "error").length;
-  if (input.isJson()) return printJson({ zone: origin, ok: errors === 0, findings });
+  if (input.isJson()) return printJson({ zone, ok: errors === 0, findings });
   if (input.text("output") === "plain") {
     for (const { severity, code, subject, seen, advice } of findings)
       print(`${severity} ${code}: ${subject}: ${seen}. ${advice}`);
@@ -74,5 +93,5 @@ function show(input: CommandInput, { origin }: DelegatedZone, findings: readonly
     const advice = new Map(findings.map((each) => [each.code, each.advice]));
     for (const [code, text] of advice) print(`${code}: ${text}.`);
   }
-  print(`${origin}: ${errors} errors, ${findings.length - errors} other findings`);
+  print(`${zone}: ${errors} errors, ${findings.length - errors} other findings`);
 }

@@ -12,12 +12,14 @@ const QUESTION_MS_MAX = 2000;
 export class Asker {
   readonly #deadlineMs: number;
   readonly #progress: Progress;
+  readonly #from: string | undefined;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #asked = 0;
 
-  /** `deadlineMs` on the clock of performance.now(). */
-  constructor(deadlineMs: number, progress: Progress) {
+  /** `deadlineMs` on the clock of performance.now(); `from` is an address of this host to ask from. */
+  constructor(deadlineMs: number, progress: Progress, from?: string) {
+    this.#from = from;
     this.#deadlineMs = deadlineMs;
     this.#progress = progress;
   }
@@ -42,7 +44,11 @@ export class Asker {
       const leftMs = this.#deadlineMs - performance.now();
       if (leftMs <= 0) return why || "no time was left to ask";
       try {
-        return await exchangeDns({ ...question, timeoutMs: Math.min(QUESTION_MS_MAX, leftMs) });
+        return await exchangeDns({
+          from: this.#from,
+          ...question,
+          timeoutMs: Math.min(QUESTION_MS_MAX, leftMs),
+        });
       } catch (error) {
         why = error instanceof Error ? error.message : String(error);
       }

@@ -4,7 +4,7 @@
 
 import { resolve4, resolveNs } from "node:dns/promises";
 import { RRType, formatName, type Message, type ResourceRecord } from "@meridian/dns";
-import type { Model, Zone } from "@meridian/model";
+import { zoneKeyOf, type Model, type Zone } from "@meridian/model";
 import { ApiClient } from "../api-client.ts";
 import type { CommandInput } from "../command.ts";
 import { addressesOf, askDns } from "../dns-question.ts";
@@ -32,6 +32,8 @@ export interface NameServer {
 export interface DelegatedZone {
   /** Lower case, without the last dot. */
   readonly origin: string;
+  /** The view that shows it. */
+  readonly view?: string | undefined;
   readonly servers: readonly NameServer[];
   /** Of a zone in files. */
   readonly model?: Model;
@@ -39,11 +41,13 @@ export interface DelegatedZone {
 
 /** The zone that a command names, from its --file or from the server that holds the state folder. */
 export function delegatedZone(input: CommandInput): Promise<DelegatedZone> {
-  const origin = input.argument(0).replace(/\.$/, "").toLowerCase();
+  const [name = "", view] = input.argument(0).toLowerCase().split("@");
+  const origin = name.replace(/\.$/, "");
   const files = input.list("file");
-  if (files.length === 0) return servedZone(stateDirOf(input), origin);
-  const { model, zone } = zoneInFiles(files, origin);
-  return Promise.resolve({ origin, servers: nameServersOf(zone), model });
+  if (files.length === 0)
+    return servedZone(stateDirOf(input), { origin, view, from: input.text("from") });
+  const { model, zone } = zoneInFiles(files, zoneKeyOf(origin, view));
+  return Promise.resolve({ origin, view, servers: nameServersOf(zone), model });
 }
 
 function nameServersOf(zone: Zone): NameServer[] {
@@ -64,11 +68,22 @@ function nameServersOf(zone: Zone): NameServer[] {
 }
 
 /** Asks the server that holds the state folder, over DNS as its clients do. */
-async function servedZone(stateDir: string, origin: string): Promise<DelegatedZone> {
-  const shard = await shardServers(stateDir, origin);
-  if (shard !== undefined) return { origin, servers: shard };
+async function servedZone(
+  stateDir: string,
+  {
+    origin,
+    view,
+    from,
+  }: {
+    readonly origin: string;
+    readonly view: string | undefined;
+    readonly from: string | undefined;
+  },
+): Promise<DelegatedZone> {
+  const shard = await shardServers(stateDir, zoneKeyOf(origin, view));
+  if (shard !== undefined) return { origin, view, servers: shard };
   const server = await dnsAddressOf(stateDir);
-  const message = await askDns({ server, name: origin, type: RRType.NS });
+  const message = await askDns({ server, name: origin, type: RRType.NS, from });
   const names = nsNames({ ...message, authority: [] }, origin);
   if (!message.flags.aa || names.length === 0)
     throw new CommandError(
@@ -79,28 +94,28 @@ async function servedZone(stateDir: string, origin: string): Promise<DelegatedZo
     const isInside = needsGlue(name, origin);
     const answers = isInside
       ? await Promise.all(
-          [RRType.A, RRType.AAAA].map((type) => askDns({ server, name, type, tcp: true })),
+          [RRType.A, RRType.AAAA].map((type) => askDns({ server, name, type, tcp: true, from })),
         )
       : [];
     return { name, addresses: answers.flatMap(addressesOf), needsGlue: isInside };
   });
-  return { origin, servers: await Promise.all(servers) };
+  return { origin, view, servers: await Promise.all(servers) };
 }
 
 /** Of a zone that some edges alone serve: those; undefined for one that every edge serves. */
-async function shardServers(stateDir: string, origin: string): Promise<NameServer[] | undefined> {
-  const listed = await new ApiClient({ stateDir }).list("/v1/shards", { zone: origin });
+async function shardServers(stateDir: string, key: string): Promise<NameServer[] | undefined> {
+  const listed = await new ApiClient({ stateDir }).list("/v1/shards", { zone: key });
   const [shard] = rowsOf(listed);
   if (shard === undefined) return undefined;
   const { edges, nameServers: names, cell } = shard;
   if (!Array.isArray(names) || !Array.isArray(edges) || names.length < edges.length)
     throw new CommandError(
       ExitCode.failed,
-      `Cannot say how "${origin}" is delegated: not every one of its edges ${String(edges)} has a nameServer in Cell/${String(cell)}, expected one each`,
+      `Cannot say how "${key}" is delegated: not every one of its edges ${String(edges)} has a nameServer in Cell/${String(cell)}, expected one each`,
     );
   return names.map((each): NameServer => {
     const name = `${String(each).toLowerCase().replace(/\.$/, "")}.`;
-    return { name, addresses: [], needsGlue: needsGlue(name, origin) };
+    return { name, addresses: [], needsGlue: needsGlue(name, key.split("@")[0] ?? "") };
   });
 }
 

@@ -33,7 +33,10 @@ export interface ExaminationOptions {
   readonly port: number;
   /** Name servers of the parent; found by the system's resolver where none is given. */
   readonly parents: readonly string[];
-  readonly resolver: string;
+  /** None is asked of a zone of a view unless it is named: it may not see that. */
+  readonly resolver: string | undefined;
+  /** Address of this host that name servers and edges are asked from. */
+  readonly from?: string | undefined;
   readonly edges: readonly KnownEdge[];
   readonly seconds: number;
   readonly progress: Progress;
@@ -49,18 +52,24 @@ export async function examine(
   zone: DelegatedZone,
   options: ExaminationOptions,
 ): Promise<Finding[]> {
-  const asker = new Asker(performance.now() + options.seconds * 1000, options.progress);
+  const { resolver, from, seconds, progress } = options;
+  const endMs = performance.now() + seconds * 1000;
+  const asker = new Asker(endMs, progress);
+  const client = from === undefined ? asker : new Asker(endMs, progress, from);
   const [servers, parents] = await Promise.all([
-    examineServers(asker, zone, options),
+    examineServers(client, zone, options),
     examineParents(asker, zone, options),
   ]);
   const findings = [
-    ...parents.findings,
+    // The parent delegates the zone that everybody sees; its DS is for all of that origin.
+    ...(zone.view === undefined ? parents.findings : []),
     ...servers.findings,
     ...dsFindings(zone.origin, parents.ds, servers.keys),
-    ...(await examineResolver(asker, zone, options.resolver, parents.ds.length > 0)),
+    ...(resolver === undefined
+      ? []
+      : await examineResolver(asker, zone, resolver, parents.ds.length > 0)),
     ...budgetFindings(zone),
-    ...(await ttlFindings(asker, zone, servers.answering)),
+    ...(await ttlFindings(client, zone, servers.answering)),
   ];
   return findings.toSorted(
     (a, b) => ranks[a.severity] - ranks[b.severity] || a.code.localeCompare(b.code),
@@ -110,6 +119,7 @@ async function examineServers(
   const nowSeconds = Math.floor(Date.now() / 1000);
   const views = await Promise.all(
     addresses
+      .filter(({ server }) => isReachable(server, options.from))
       .slice(0, ADDRESSES_MAX)
       .map((address) => examineServer(asker, zone.origin, address, nowSeconds)),
   );
@@ -136,6 +146,11 @@ export function serversOf({ address, dns }: KnownEdge, port: number): string[] {
   });
 }
 
+/** Whether a server can be asked from an address: those of the other family cannot. */
+function isReachable(server: string, from: string | undefined): boolean {
+  return from === undefined || splitServer(server).host.includes(":") === from.includes(":");
+}
+
 function isLoopback(host: string): boolean {
   return host === "::1" || host.startsWith("127.");
 }
@@ -144,9 +159,9 @@ function isLoopback(host: string): boolean {
 async function addressesOfServer(
   asker: Asker,
   { name, addresses }: DelegatedZone["servers"][number],
-  resolver: string,
+  resolver: string | undefined,
 ): Promise<{ name: string; found: readonly string[] }> {
-  if (addresses.length > 0) return { name, found: addresses };
+  if (addresses.length > 0 || resolver === undefined) return { name, found: addresses };
   const replies = await Promise.all(
     [RRType.A, RRType.AAAA].map((type) =>
       asker.ask({ server: resolver, name, type, recursive: true }),
