@@ -9,7 +9,8 @@ export class TransitionOutbox {
   readonly #options: Pick<HealthRunnerOptions, "onTransitions" | "onOutlook">;
   readonly #history = new TransitionHistory(TRANSITIONS_REMEMBERED_MAX);
   #transitions: Transition[] = [];
-  #outlooks: Outlook[] = [];
+  /** The newest of each endpoint, where no transition came behind it: that says the same, of now. */
+  #outlooks = new Map<string, Outlook>();
   #sequence = 0;
   #isFlushQueued = false;
   #isClosed = false;
@@ -22,11 +23,12 @@ export class TransitionOutbox {
   add(transition: Omit<Transition, "sequence">): void {
     const numbered = { ...transition, sequence: ++this.#sequence };
     this.#transitions.push(numbered);
+    this.#outlooks.delete(transition.key);
     this.#history.add(numbered);
   }
 
   addOutlook(outlook: Outlook): void {
-    if (this.#options.onOutlook !== undefined) this.#outlooks.push(outlook);
+    if (this.#options.onOutlook !== undefined) this.#outlooks.set(outlook.key, outlook);
   }
 
   /** The last transitions, oldest first; of one target where a key is given. */
@@ -36,7 +38,7 @@ export class TransitionOutbox {
 
   /** Tells what there is when the present turn has ended. */
   flush(): void {
-    const isWaiting = this.#transitions.length > 0 || this.#outlooks.length > 0;
+    const isWaiting = this.#transitions.length > 0 || this.#outlooks.size > 0;
     if (!isWaiting || this.#isFlushQueued || this.#isClosed) return;
     this.#isFlushQueued = true;
     queueMicrotask(this.#tell);
@@ -53,8 +55,8 @@ export class TransitionOutbox {
     const transitions = this.#transitions;
     const outlooks = this.#outlooks;
     this.#transitions = [];
-    this.#outlooks = [];
+    this.#outlooks = new Map();
     if (transitions.length > 0) this.#options.onTransitions(transitions);
-    if (outlooks.length > 0) this.#options.onOutlook?.(outlooks);
+    if (outlooks.size > 0) this.#options.onOutlook?.([...outlooks.values()]);
   };
 }
