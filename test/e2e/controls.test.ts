@@ -298,6 +298,12 @@ test(
     assert.notEqual(unturned.code, 0);
     assert.match(unturned.stderr, /^Cannot .*etcd/);
     await answered("192.0.2.102", "switched");
+    // What switches were last is known at every edge, with its age.
+    for (const { process } of edges) {
+      const { stdout } = await meridian("control", "get", "--state", process.stateDir);
+      assert.match(stdout, /default\/left +sides +Off/);
+      assert.match(stdout, /As this edge was told: revision \d+ of epoch 1 of the store, \d+s old/);
+    }
     for (const index of dead) etcd.startMember(index);
     await etcd.ready();
     await change(other, "192.0.2.3", "192.0.2.4");

@@ -507,6 +507,7 @@ export class Server {
     });
     // Before the first edge is sent a revision.
     this.#tellEdges();
+    if (this.#routing.fencedPanels().length > 0) this.#gateway.holdUntilConfirmed();
     await this.#gateway.start();
   }
 

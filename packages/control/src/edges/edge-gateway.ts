@@ -347,6 +347,11 @@ export class EdgeGateway {
     this.#hub.confirm(state);
   }
 
+  /** See `EdgeHub.holdUntilConfirmed()`. */
+  holdUntilConfirmed(): void {
+    this.#hub.holdUntilConfirmed();
+  }
+
   /** What routing controls are, as every edge is told. */
   setControls(message: Uint8Array): void {
     this.#hub.setControls(message);

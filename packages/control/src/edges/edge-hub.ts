@@ -130,6 +130,8 @@ interface SharedMessages {
   readonly carried?: CarriedMessage | undefined;
 }
 
+/** Edges are kept waiting for at most this long by a control that has begun. */
+const HELD_MS_MAX = 3000;
 /** Revisions that were taken back and are remembered. */
 const WITHDRAWN_MAX = 100;
 
@@ -153,6 +155,7 @@ export class EdgeHub {
   /** What routing controls are, as edges are told. */
   #controls: Uint8Array | undefined;
   readonly leases: EdgeLeases;
+  #heldUntilMs = -Infinity;
   #withheld: Withheld = () => [];
 
   constructor(clock: Clock, events: PublicationEvents = {}) {
@@ -163,6 +166,7 @@ export class EdgeHub {
 
   /** What edges may act on, of panels with fenced hand-over; undefined where there are none, or nothing is known of them any more. */
   confirm(state: ConfirmedState | undefined): void {
+    this.#heldUntilMs = -Infinity;
     this.leases.confirm(state);
     for (const [name, edge] of this.#edges) this.#grant(name, edge);
   }
@@ -257,7 +261,16 @@ export class EdgeHub {
 
   /** Whether there is anything to send. */
   get isServing(): boolean {
-    return this.#newest !== undefined && this.#mayServe;
+    const isHeld = this.#clock.monotonicMs() < this.#heldUntilMs;
+    return this.#newest !== undefined && this.#mayServe && !isHeld;
+  }
+
+  /**
+   * Nobody is served before it is known what edges may act on, or a moment has passed: who came before would give up the lease that it has
+   * from another control, or from the process before.
+   */
+  holdUntilConfirmed(): void {
+    this.#heldUntilMs = this.#clock.monotonicMs() + HELD_MS_MAX;
   }
 
   /** With `false` all edges are sent away. */

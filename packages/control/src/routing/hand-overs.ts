@@ -146,7 +146,7 @@ export class HandOvers {
   async #advance(): Promise<number> {
     const { routing, gateway, clock } = this.#options;
     if (routing.fencedPanels().length === 0) {
-      if (this.#confirmed !== undefined) gateway()?.confirm(undefined);
+      gateway()?.confirm(undefined);
       this.#confirmed = undefined;
       this.#running = 0;
       routing.setWaits(new Map());
@@ -161,7 +161,8 @@ export class HandOvers {
     this.#running = open.filter(({ fence }) => isRunning(fence)).length;
     if (open.length === 0) {
       routing.setWaits(new Map());
-      return Math.max(0, CONFIRM_MS - ageMs);
+      const sinceMs = clock.monotonicMs() - (this.#confirmed?.askedAtMs ?? -Infinity);
+      return Math.max(BUSY_MS, CONFIRM_MS - sinceMs);
     }
     const scene = (await gateway()?.leases()) ?? { edges: [], revoked: [], controls: [] };
     const waits = new Map(open.map((panel) => [panel.name, this.#waitsOf(panel, scene)] as const));
@@ -272,7 +273,8 @@ export class HandOvers {
     if (place === undefined) return;
     const { documents } = state;
     const nowMs = this.#options.clock.monotonicMs();
-    if (this.#toldAt?.documents === documents && nowMs - this.#toldAt.atMs < CONFIRM_MS) return;
+    const pauseMs = this.#toldAt?.documents === documents ? CONFIRM_MS : SLOW_MS;
+    if (nowMs - (this.#toldAt?.atMs ?? -Infinity) < pauseMs) return;
     this.#toldAt = { documents, atMs: nowMs };
     const { ageMs } = await state.store.head({ stale: true });
     const { revision } = documents;

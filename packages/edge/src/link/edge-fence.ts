@@ -4,6 +4,7 @@
 // the look whether all of them answer by what control has told.
 
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { leaseClock, leaseWord, type LeaseGrant, type LeaseRequest } from "@meridian/snapshot";
 import { FenceLease } from "./fence-lease.ts";
 import type { OverlayMirror } from "./overlay-mirror.ts";
@@ -57,6 +58,12 @@ export class EdgeFence {
 
   get isHeld(): boolean {
     return this.#lease.isHeld;
+  }
+
+  /** Resolves when there is a lease, or nothing that wants one, or the time is over. */
+  async whenHeld(msMax: number): Promise<void> {
+    const endMs = this.#nowMs() + msMax;
+    while (this.fencedCount > 0 && !this.isHeld && this.#nowMs() < endMs) await sleep(LOOK_MS);
   }
 
   /** Milliseconds that are left of it; 0 without. */

@@ -110,6 +110,7 @@ export class EdgeProcess implements LocalEdge {
   readonly #front: EdgeFront;
   readonly #isolation: Isolation;
   readonly #fence: EdgeFence;
+  #hasStarted = false;
   readonly #controls: ToldControlsFile;
   readonly #answers = new AnswerCounter();
   readonly #signing: EdgeSigning;
@@ -183,7 +184,8 @@ export class EdgeProcess implements LocalEdge {
     this.#rehearsal = new RevisionRehearsal(() => this.#replica.resting);
     this.#controls = new ToldControlsFile(stateFolder, logger);
     this.#fence = new EdgeFence({
-      workers: () => this.edge.handlerCount,
+      // Those that are to start begin with what was served last.
+      workers: () => (this.#hasStarted ? this.edge.handlerCount : 0),
       sequence: () => this.#replica.followedSequence,
       keep: () => this.#state.flush(),
       ask: () => this.#link.askLease(),
@@ -350,7 +352,10 @@ export class EdgeProcess implements LocalEdge {
       // The other process follows control no more: this one is to know all of it before it answers.
       this.#link.start();
       await Promise.race([this.#link.whenCurrent, passed(CURRENT_MS_MAX)]);
+      // What is fenced is answered on without a break.
+      await this.#fence.whenHeld(CURRENT_MS_MAX);
     }
+    this.#hasStarted = true;
     await this.edge.start();
     // Not before its workers were started, whose slices are as others'.
     shortenSlices();
