@@ -25,8 +25,6 @@ import {
 
 /** How often it is looked whether edges have a change. */
 const EDGES_MS = 20;
-/** Within this an edge whose control died or hangs follows another one: 5 s of silence, and the dialling. */
-const SETTLE_MS = 7000;
 
 /** What recovery plans act on in a server. */
 export interface RecoveryScene {
@@ -75,7 +73,7 @@ export class Recovery {
       work: outsideWork(traffic, secrets, Date.now),
       findings: (plan) => evaluations.of(plan),
       propagated: (signal) => propagated(scene, signal),
-      settleMs: scene.answersItself ? 0 : SETTLE_MS,
+      expected: () => (scene.answersItself ? [] : scene.gateway()?.edgeNames()),
       nowMs: Date.now,
     });
     this.#triggers = new RecoveryTriggers({

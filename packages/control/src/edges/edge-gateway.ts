@@ -418,6 +418,11 @@ export class EdgeGateway {
     this.#listener.cutRevoked();
   }
 
+  /** Edges that have joined, at whichever control. */
+  edgeNames(): readonly string[] {
+    return this.#roster.edges();
+  }
+
   /** As `EdgeHub.unmovedMs()`. */
   unmovedMs(revision: number, sequence: number): ReadonlyMap<string, number> | undefined {
     return this.#hub.unmovedMs(revision, sequence);

@@ -59,7 +59,7 @@ export interface RecoveryRunsOptions {
   /** Of this control. */
   readonly name: string;
   readonly propagated: RunMeasuresOptions["propagated"];
-  readonly settleMs: RunMeasuresOptions["settleMs"];
+  readonly expected: RunMeasuresOptions["expected"];
   /** What is known to be wrong with `NAMESPACE/PLAN`. */
   readonly findings?: (plan: string) => readonly PlanFinding[] | undefined;
   /** What asks change policies before a run begins that people begin. */

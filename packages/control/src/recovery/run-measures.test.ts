@@ -47,12 +47,13 @@ class Control {
   edges: AnsweringEdges = new Map();
   isGreen: boolean | undefined = true;
   isServed = true;
+  expected: readonly string[] | undefined = [];
   marks = 0;
 
   constructor(state: SharedMarks, name: string) {
     const isServed = (): boolean => this.isServed;
     this.measures = new RunMeasures({
-      ...{ state, name, settleMs: 7000, logger: silent },
+      ...{ state, name, logger: silent },
       traffic: {
         ttlMs: () => 3000,
         isGreen: () => this.isGreen,
@@ -60,6 +61,7 @@ class Control {
           return isServed();
         },
       },
+      expected: () => this.expected,
       propagated: async () => this.edges,
       onMark: () => this.marks++,
       nowMs: () => this.nowMs,
@@ -98,6 +100,7 @@ test("propagation ends when the last edge had a move, whoever heard of it, and w
   const again = new Control(state, "b");
   await again.look(at(2500), new Map([["e1", 2400]]));
   assert.equal(again.marks, 0);
+  assert.equal(again.measures.propagatedAtMs(run), at(150));
   // One more comes that was cut off, and had it later.
   await again.look(
     at(4000),
@@ -124,7 +127,7 @@ test("no edge had a move before it was there, nor later than now", async () => {
   const other = new Control(state, "b");
   await other.look(at(100), new Map([["old", Infinity]]));
   const mark = state.get("RecoveryMark", "default/away/aa/b")?.text;
-  assert.deepEqual(JSON.parse(mark ?? ""), { movedAtMs, atMs: movedAtMs });
+  assert.deepEqual(JSON.parse(mark ?? ""), { movedAtMs, atMs: movedAtMs, edges: ["old"] });
 });
 
 test("a server that answers itself and was started anew is not late by that", async () => {
@@ -144,6 +147,7 @@ test("who leads next takes over what was known of TTLs and health", async () => 
   await leads.look(at(900), new Map());
   // It has not looked, and led until now.
   await led.look(at(30), new Map([["e0", 0]]));
+  leads.expected = ["e0", "e1"];
   const taken = leads.measures.measured(run, at(5000));
   assert.deepEqual(
     { drainMs: taken.drainMs, greenAtMs: taken.greenAtMs, isMeasured: taken.isMeasured },
@@ -160,8 +164,14 @@ test("who leads next takes over what was known of TTLs and health", async () => 
     [unknown.drainMs, unknown.greenAtMs, unknown.isMeasured],
     [undefined, undefined, false],
   );
-  assert.equal(leads.measures.measured(taken, at(6999)).isMeasured, false);
-  assert.equal(leads.measures.measured(taken, at(7000)).isMeasured, true);
+  // An edge that nobody has heard of may answer as before: it is waited for, though not for ever.
+  assert.equal(leads.measures.measured(taken, at(29_999)).isMeasured, false);
+  assert.equal(leads.measures.measured(taken, at(30_000)).isMeasured, true);
+  leads.expected = undefined;
+  assert.equal(leads.measures.measured(taken, at(7000)).isMeasured, false);
+  leads.expected = ["e0"];
+  assert.equal(leads.measures.measured(taken, at(3029)).isMeasured, false);
+  assert.equal(leads.measures.measured(taken, at(3030)).isMeasured, true);
   leads.isGreen = false;
   assert.equal(leads.measures.measured(taken, at(7000)).greenAtMs, undefined);
 });

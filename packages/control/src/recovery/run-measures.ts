@@ -9,6 +9,7 @@
 // An edge says for how long it has answered as it does. So its time does not depend on when a control first heard of it.
 
 import { reasonOf } from "@meridian/core";
+import { member } from "../documents/document-key.ts";
 import type { Logger } from "../embedded-options.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import { isOver, runName, type RecoveryRun } from "./run-state.ts";
@@ -16,8 +17,11 @@ import type { ServedTraffic } from "./served-traffic.ts";
 
 /** How long after a move it is measured at most. */
 export const MEASURE_MS_MAX = 3_600_000;
-/** How often it is looked whether other edges have come. */
+/** So long edges are waited for that no control has heard of since the move: one whose control died dials others, at last every 5 s. */
+const MISSING_MS_MAX = 30_000;
+/** How often it is looked whether other edges have come: at first, and when a run is not measured by then. */
 const EDGES_MS = 1000;
+const LATE_EDGES_MS = 10_000;
 /** What stands for the server itself, where it answers. */
 export const ITSELF = "";
 
@@ -31,8 +35,8 @@ export interface RunMeasuresOptions {
   readonly name: string;
   /** Resolves when all edges of this control answer as the store says now. */
   readonly propagated: (signal: AbortSignal) => Promise<AnsweringEdges>;
-  /** Within this an edge whose control died or hangs follows another one: until then nothing is final. */
-  readonly settleMs: number;
+  /** Edges that are to be heard of, at whichever control; undefined as long as that is not known. */
+  readonly expected: () => readonly string[] | undefined;
   /** A mark was written. */
   readonly onMark: () => void;
   readonly logger: Logger;
@@ -73,7 +77,8 @@ export class RunMeasures {
       measuring.add(name);
       const seen = this.#seenOf(name, movedAtMs);
       this.#seeHealth(seen, run.names, nowMs);
-      if (seen.isLooking || nowMs < seen.lookedAtMs + EDGES_MS) continue;
+      const everyMs = nowMs < movedAtMs + 2 * MISSING_MS_MAX ? EDGES_MS : LATE_EDGES_MS;
+      if (seen.isLooking || nowMs < seen.lookedAtMs + everyMs) continue;
       seen.isLooking = true;
       seen.lookedAtMs = nowMs;
       this.#mark(name, seen)
@@ -91,19 +96,29 @@ export class RunMeasures {
 
   /** When the last edge had what a run has moved, as far as controls have said so; Unix milliseconds. */
   propagatedAtMs(run: RecoveryRun): number | undefined {
-    const prefix = `${runName(run)}/`;
-    const times = [...this.#options.state.all("RecoveryMark")].flatMap(({ name, text }) => {
-      const mark = name.startsWith(prefix) ? markIn(text) : undefined;
-      return mark !== undefined && mark.movedAtMs === run.movedAtMs ? [mark.atMs] : [];
-    });
+    const times = this.#marksOf(run).map(({ atMs }) => atMs);
     return times.length === 0 ? undefined : Math.max(...times);
+  }
+
+  #marksOf(run: RecoveryRun): Mark[] {
+    const prefix = `${runName(run)}/`;
+    return [...this.#options.state.all("RecoveryMark")].flatMap(({ name, text }) => {
+      const mark = name.startsWith(prefix) ? markIn(text) : undefined;
+      return mark !== undefined && mark.movedAtMs === run.movedAtMs ? [mark] : [];
+    });
+  }
+
+  /** Whether some control has heard of each edge that the move is there. */
+  #isEverywhere(run: RecoveryRun): boolean {
+    const heard = new Set(this.#marksOf(run).flatMap(({ edges }) => edges));
+    return this.#options.expected()?.every((edge) => heard.has(edge)) === true;
   }
 
   /** The run with what is known by now. */
   measured(run: RecoveryRun, nowMs: number): RecoveryRun {
     const { movedAtMs, names } = run;
     if (movedAtMs === undefined || run.isMeasured) return run;
-    const { traffic, settleMs } = this.#options;
+    const { traffic } = this.#options;
     const drainMs = run.drainMs ?? (traffic.isServed ? (traffic.ttlMs(names) ?? 0) : undefined);
     const seen = this.#seenOf(runName(run), movedAtMs);
     this.#seeHealth(seen, names, nowMs);
@@ -112,7 +127,7 @@ export class RunMeasures {
     const greenAtMs = isGreen === false ? undefined : (run.greenAtMs ?? seen.greenAtMs);
     const propagatedMs = this.propagatedAtMs(run);
     const endsAtMs = Math.max(
-      movedAtMs + settleMs,
+      movedAtMs + (this.#isEverywhere(run) ? 0 : MISSING_MS_MAX),
       (propagatedMs ?? Infinity) + (drainMs ?? Infinity),
     );
     const isMeasured = isOver(run) && greenAtMs !== undefined && nowMs >= endsAtMs;
@@ -126,8 +141,8 @@ export class RunMeasures {
     const stored = this.#ownMark(name, movedAtMs);
     const seen = {
       movedAtMs,
-      // A server that was started anew answered so before.
-      counted: new Set(stored === undefined ? [] : [ITSELF]),
+      // One that was started anew has said so before.
+      counted: new Set(stored?.edges ?? []),
       ...{ isLooking: false, lookedAtMs: -Infinity, greenAtMs: undefined },
     };
     this.#seen.set(name, seen);
@@ -152,11 +167,13 @@ export class RunMeasures {
       .filter(([edge]) => !counted.has(edge))
       .reduce((last, [, ms]) => Math.max(last, Math.min(now, Math.round(now - ms))), movedAtMs);
     const stored = this.#ownMark(name, movedAtMs);
-    if (stored === undefined || stored < atMs) {
+    const heard = new Set([...(stored?.edges ?? []), ...edges.keys()]);
+    if (stored === undefined || stored.atMs < atMs || heard.size > stored.edges.length) {
+      const kept = { movedAtMs, atMs: Math.max(atMs, stored?.atMs ?? 0), edges: [...heard] };
       const mark = {
         kind: "RecoveryMark",
         name: this.#markName(name),
-        text: JSON.stringify({ movedAtMs, atMs }),
+        text: JSON.stringify(kept satisfies Mark),
       } as const;
       await state.write([mark], "recovery", { edgesOf: mark.name });
       onMark();
@@ -168,16 +185,25 @@ export class RunMeasures {
     return `${run}/${this.#options.name}`;
   }
 
-  #ownMark(run: string, movedAtMs: number): number | undefined {
+  #ownMark(run: string, movedAtMs: number): Mark | undefined {
     const stored = this.#options.state.get("RecoveryMark", this.#markName(run));
     const mark = stored === undefined ? undefined : markIn(stored.text);
-    return mark?.movedAtMs === movedAtMs ? mark.atMs : undefined;
+    return mark?.movedAtMs === movedAtMs ? mark : undefined;
   }
 }
 
-function markIn(text: string): { readonly movedAtMs: number; readonly atMs: number } | undefined {
+/** What one control has said of a move. */
+interface Mark {
+  readonly movedAtMs: number;
+  /** When the last of its edges had it. */
+  readonly atMs: number;
+  /** All that it has heard of. */
+  readonly edges: readonly string[];
+}
+
+function markIn(text: string): Mark | undefined {
   const raw: unknown = JSON.parse(text);
-  if (typeof raw !== "object" || raw === null) return undefined;
-  const [movedAtMs, atMs] = [Reflect.get(raw, "movedAtMs"), Reflect.get(raw, "atMs")].map(Number);
-  return movedAtMs === undefined || atMs === undefined ? undefined : { movedAtMs, atMs };
+  const [movedAtMs, atMs, edges] = ["movedAtMs", "atMs", "edges"].map((name) => member(raw, name));
+  if (typeof movedAtMs !== "number" || typeof atMs !== "number") return undefined;
+  return { movedAtMs, atMs, edges: Array.isArray(edges) ? edges.map(String) : [] };
 }
