@@ -334,7 +334,7 @@ class Decision {
       const picked = this.#pick(fresh.length > 0 ? fresh : members, pools.word(16, pool, 7), step);
       const at = members.findIndex(({ index }) => index === picked);
       members = members.with(at, members.at(-1) ?? { index: -1, weight: 0 }).slice(0, -1);
-      const isKept = this.#keeps(pools.keyAt(19, picked), (this.#slot(picked) >>> 15) & 0x3ff);
+      const isKept = this.#keeps(0x1d1a15n, (this.#slot(picked) >>> 15) & 0x3ff);
       // A host name (not resolved here) is an answer of its own.
       const isName = (pools.word(18, picked, 1) & 20) === 4;
       if (!isKept || (isName && this.chosen.length > 0)) continue;

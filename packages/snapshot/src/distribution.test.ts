@@ -17,6 +17,7 @@ const slotArbitrary = fc.record({
   verdict: fc.constantFrom(Verdict.healthy, Verdict.unhealthy, Verdict.healthy),
   admin: fc.constantFrom(Admin.active, Admin.active, Admin.active, Admin.drained),
   capacity: fc.constantFrom(1000, 1000, 250, 0),
+  dial: fc.constantFrom(1000, 1000, 700, 300, 0),
 });
 
 test("select() draws what distribution() says, over random graphs and overlays", () => {
@@ -80,7 +81,7 @@ test("select() draws what distribution() says, over random graphs and overlays",
       graph.pools.forEach((members, index) =>
         members.forEach(({ slot }, at) => {
           const own = world.slotOfKey(key64(`endpoint/default/p${index}/m${at}`));
-          slots[own] = endpointSlot(slot.verdict, slot.admin, slot.capacity, PER_MILLE, 3);
+          slots[own] = endpointSlot(slot.verdict, slot.admin, slot.capacity, slot.dial, 3);
         }),
       );
       const expected = new Map<string, number>();

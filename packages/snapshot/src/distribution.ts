@@ -11,7 +11,7 @@ import {
   neededCount,
   takenMode,
 } from "./distribution/branch-health.ts";
-import { ofPool, type Question } from "./distribution/members.ts";
+import { memberDial, ofPool, type Question } from "./distribution/members.ts";
 import { ofMultivalue } from "./distribution/multivalue.ts";
 import {
   add,
@@ -26,6 +26,7 @@ import {
   type Outcomes,
 } from "./distribution/outcomes.ts";
 import { firstKept } from "./first-kept.ts";
+import { PER_MILLE } from "./overlay.ts";
 import {
   BranchFlag,
   BranchTarget,
@@ -44,7 +45,10 @@ import { TargetKind, type World } from "./world.ts";
  */
 export type Distribution = ReadonlyMap<string, number>;
 
-/** Distribution of the first answer of (target, client). Sticky nodes give no chances: their choice is a function of the client. Dials of a node or endpoint that is reached by several ways are taken as independent. */
+/**
+ * Distribution of the first answer of (target, client). Sticky nodes give no chances: their choice is a function of the client. Dials of a
+ * branch or pool that is reached by several ways are taken as independent; those of members are one draw of the decision.
+ */
 export function distribution(
   world: World,
   slots: Uint32Array,
@@ -53,11 +57,35 @@ export function distribution(
   client: Client,
   family: number,
 ): Distribution {
+  const result: Outcomes = new Map();
+  let from = 0;
+  for (const to of [...memberDials(world, slots), PER_MILLE]) {
+    const question = { world, slots, client, family, dialed: from };
+    for (const [key, chance] of ofTargetAt(question, targetKind, targetIndex))
+      add(result, key, (chance * (to - from)) / PER_MILLE);
+    from = to;
+  }
+  return result;
+}
+
+/** Dials of members at which chances change, ascending. */
+function memberDials(world: World, slots: Uint32Array): number[] {
+  const found = new Set<number>();
+  for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++)
+    found.add(memberDial({ slots }, endpoint));
+  return [...found].filter((dial) => dial > 0 && dial < PER_MILLE).sort((a, b) => a - b);
+}
+
+function ofTargetAt(
+  asked: Omit<Question, "ignoresDials">,
+  targetKind: number,
+  targetIndex: number,
+): Outcomes {
   const run = (mode: number, ignoresDials: boolean): Outcomes => {
-    const question: Question = { world, slots, client, family, ignoresDials };
+    const question: Question = { ...asked, ignoresDials };
     return targetKind === TargetKind.pool
       ? ofPool(question, targetIndex, mode)
-      : ofNode(question, world.policies.rootOf(targetIndex), mode);
+      : ofNode(question, asked.world.policies.rootOf(targetIndex), mode);
   };
   let result = run(Mode.verdict, false);
   if (targetKind === TargetKind.pool)

@@ -30,6 +30,12 @@ export function drawKeeps(draw: number, salt: number, step: number, perMille: nu
 /** Steps at which a place decides about dials lie far from those at which it picks. */
 export const DIAL_STEP = 4096;
 
+/**
+ * The place of the dials of members: one for all of a decision. Members of equal dials keep or lose a draw together, in all pools, so that a
+ * shift of a fifth of a site moves a fifth; were each to decide for itself, what one sends away would go to another one of the site first.
+ */
+export const MEMBER_DIAL_SALT = 0x1d1a15;
+
 /** Draws are equal within these prefixes, so that a client's next query of a window is decided alike. */
 export const DRAW_BITS_IPV4 = 24;
 export const DRAW_BITS_IPV6 = 56;

@@ -268,6 +268,46 @@ test("dials 50/50 keep half and hand the rest on; dial 0 still serves when nobod
   );
 });
 
+test("members of equal dials go together, in all pools: a fifth of a site is a fifth", () => {
+  const world = loadWorld(
+    [
+      pool("default/a", [member("m1", 1), member("m2", 2)]),
+      pool("default/b", [member("m1", 3)]),
+      pool("default/c", [member("m1", 4)]),
+    ],
+    [
+      {
+        name: "default/p",
+        root: "root",
+        nodes: [
+          node("root", "failover", [
+            branch({ pool: "default/a" }),
+            branch({ pool: "default/b" }, { tier: 1 }),
+            branch({ pool: "default/c" }, { tier: 2 }),
+          ]),
+        ],
+      },
+    ],
+  );
+  const dialed = endpointSlot(Verdict.healthy, Admin.active, PER_MILLE, 800, 5);
+  const slots = slotsOf(world, {
+    "default/a/m1": dialed,
+    "default/a/m2": dialed,
+    "default/b/m1": dialed,
+  });
+  const expected = new Map([
+    ["endpoint/default/a/m1", 0.4],
+    ["endpoint/default/a/m2", 0.4],
+    ["endpoint/default/c/m1", 0.2],
+  ]);
+  const found = distribution(world, slots, TargetKind.policy, 0, client, 0);
+  for (const [key, chance] of expected)
+    assert.ok(Math.abs((found.get(key) ?? 0) - chance) < 1e-9, key);
+  assert.ok(
+    !chiSquareExceeds(countAnswers(world, slots, "default/p", 20_000, 6), expected, 20_000),
+  );
+});
+
 test("an endpoint's dial hands its share to its peers", () => {
   const world = loadWorld([pool("default/a", [member("m1", 1), member("m2", 2)])], [weighted([1])]);
   const slots = slotsOf(world, {

@@ -8,6 +8,7 @@
 // as its weight says, but for one variant more or less; and over many names its shares are exactly those of free draws.
 
 import { mix32 } from "@meridian/core";
+import { DIAL_STEP, MEMBER_DIAL_SALT } from "./draw.ts";
 
 const STEP = 0x9e3779b1;
 /** 2⁻³². */
@@ -15,10 +16,11 @@ const UNIT = 1 / 4294967296;
 /** Its powers are odd, and those of neighbouring picks far from one another's small multiples. */
 const GENERATOR = 19;
 const MULTIPLIERS = 32;
-const DIAL_STEP = 4096;
 const VARIANT_STEP = 8192;
 /** Most variants of a name at one place, as a power of two. */
 export const VARIANT_BITS_MAX = 10;
+
+const DIAL_MULTIPLIER = mix32(MEMBER_DIAL_SALT) | 1;
 
 const multipliers = Int32Array.from({ length: MULTIPLIERS }, () => 1);
 for (let step = 1; step < MULTIPLIERS; step++)
@@ -53,15 +55,14 @@ export function variantBelow(
   return (word >>> 0) * UNIT * total;
 }
 
-/** Whether the variant is among the `perMille` thousandths that a dial of the endpoint with `salt` keeps. */
+/** Whether the variant is among the `perMille` thousandths that a dial of members keeps: alike for all members of equal dials. */
 export function variantKeeps(
   variant: number,
   bits: number,
   seed: number,
-  salt: number,
   perMille: number,
 ): boolean {
-  const word = numberOf(variant, bits, seed, (salt + DIAL_STEP) | 0, mix32(salt) | 1);
+  const word = numberOf(variant, bits, seed, MEMBER_DIAL_SALT + DIAL_STEP, DIAL_MULTIPLIER);
   return word >>> 0 < perMille * 4294967.296;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Client } from "../client.ts";
-import { firstKept } from "../first-kept.ts";
 import { CAPACITY_SHIFT, DIAL_SHIFT, PER_MILLE } from "../overlay.ts";
 import { isConfigured, isEligible, Mode } from "../pools/candidates.ts";
 import { EndpointFlag, EndpointWord, PoolWord, healthyNeeded } from "../pools/pools-format.ts";
@@ -14,6 +13,8 @@ export interface Question {
   readonly client: Client;
   readonly family: number;
   readonly ignoresDials: boolean;
+  /** What the decision has drawn for the dials of members, in thousandths: those above it hold. */
+  readonly dialed: number;
 }
 
 /** A member that takes part, with its effective weight. */
@@ -22,7 +23,7 @@ export interface Member {
   readonly weight: number;
 }
 
-/** Members by weight in the serving tier, each with its dial; what is dialed away goes to the other members first. */
+/** Members by weight in the serving tier, without those whose dial sends the decision away. */
 export function ofPool(question: Question, pool: number, mode: number): Outcomes {
   const members = pool < 0 ? [] : candidateMembers(question, pool, mode);
   if (members.length === 0) return certain("unhealthy");
@@ -39,20 +40,20 @@ export function ofMembers(question: Question, members: readonly Member[]): Outco
 }
 
 function amongMembers(question: Question, members: readonly Member[]): Outcomes {
-  const choices = members.map(({ endpoint, weight }) => ({
-    weight,
-    holds: question.ignoresDials
-      ? 1
-      : Math.min(1, (((question.slots[endpoint] ?? 0) >>> DIAL_SHIFT) & 0x3ff) / PER_MILLE),
-  }));
+  const kept = members.filter(
+    ({ endpoint }) => question.ignoresDials || memberDial(question, endpoint) > question.dialed,
+  );
+  if (kept.length === 0) return certain("dialed");
+  const total = kept.reduce((sum, { weight }) => sum + weight, 0);
   const result = new Map<string, number>();
-  firstKept(choices).forEach((chance, index) => {
-    if (chance > 0)
-      add(result, question.world.endpointName(members[index]?.endpoint ?? -1), chance);
-  });
-  const dialed = choices.reduce((chance, { holds }) => chance * (1 - holds), 1);
-  if (dialed > 0) add(result, "dialed", dialed);
+  for (const { endpoint, weight } of kept)
+    add(result, question.world.endpointName(endpoint), weight / total);
   return result;
+}
+
+/** Per mille that a member keeps of the draws that pick it. */
+export function memberDial({ slots }: Pick<Question, "slots">, endpoint: number): number {
+  return Math.min(PER_MILLE, ((slots[endpoint] ?? 0) >>> DIAL_SHIFT) & 0x3ff);
 }
 
 /** Per mille that a pool keeps of what is routed to it. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { DIAL_SHIFT, PER_MILLE } from "../overlay.ts";
-import { DIAL_STEP, drawBelow, drawKeeps } from "../draw.ts";
+import { DIAL_STEP, MEMBER_DIAL_SALT, drawBelow, drawKeeps } from "../draw.ts";
 import { memberHash, memberHashLow } from "../rendezvous.ts";
 import type { Selector } from "../selector.ts";
 import { Status } from "../trace.ts";
@@ -106,10 +106,9 @@ function keepsDial(selector: Selector, endpoint: number): boolean {
   const dial = (selector.slots[endpoint]! >>> DIAL_SHIFT) & 0x3ff;
   if (dial >= PER_MILLE || selector.ignoresDials) return true;
   const { variant, variantBits, variantSeed } = selector;
-  const salt = selector.world.endpointSalt(endpoint);
   return variant < 0
-    ? drawKeeps(selector.draw, salt, DIAL_STEP, dial)
-    : variantKeeps(variant, variantBits, variantSeed, salt, dial);
+    ? drawKeeps(selector.draw, MEMBER_DIAL_SALT, DIAL_STEP, dial)
+    : variantKeeps(variant, variantBits, variantSeed, dial);
 }
 
 /**
