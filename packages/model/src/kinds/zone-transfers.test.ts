@@ -19,7 +19,7 @@ test("transfers name keys of the zone, and who an entry is for", () => {
   const allow = [{ key: "xfr.example" }, { clients: ["192.0.2.0/24"] }];
   assert.deepEqual(zone({ tsigKeys, transfers: { allow } }), []);
   assert.match(zone({ transfers: { allow } }).join(), /keys that tsigKeys has/);
-  assert.match(zone({ transfers: { allow: [{}] } }).join(), /clients, key or both/);
+  assert.match(zone({ transfers: { allow: [{}] } }).join(), /clients, key or certificate/);
 });
 
 test("who may ask is said by networks and keys of the zone", () => {
