@@ -65,6 +65,10 @@ type Source = readonly [from: DemandSource, share: number];
 export class MeasuredDemand {
   #current: CountedWindow | undefined;
   #last: CountedWindow | undefined;
+  /** What was made of a window that is whole: names are looked for in all zones. */
+  #made:
+    | { readonly window: CountedWindow; readonly world: World; readonly spec: TrafficProfileSpec }
+    | undefined;
 
   /** What an edge has counted; audiences only where `world` is that of its revision. */
   take(counts: Omit<TrafficCounts, "epoch">, world: World | undefined, nowMs: number): void {
@@ -95,23 +99,12 @@ export class MeasuredDemand {
     const window = [this.#last, this.#current].find(isEnough);
     if (window === undefined || nowMs - window.untilMs > AGE_MS_MAX) return undefined;
     const seconds = (window.untilMs - window.sinceMs) / 1000;
-    const rows = askedTargets(world, window, seconds).flatMap((target) => {
-      const name = boundTo(world, target.link);
-      if (name === undefined) return [];
-      return sourcesOf(world, target, window).map(([from, share]) => ({
-        name,
-        from,
-        rate: target.rate * share,
-      }));
-    });
-    if (rows.length === 0) return undefined;
-    const largest = rows.toSorted((a, b) => b.rate - a.rate).slice(0, ROWS_MAX);
-    // What has no row of its own is asked for by those that have.
-    const scale = sumOf(rows) / sumOf(largest);
-    const demand = Object.fromEntries(
-      largest.map((row, index) => [`${index + 1}`, { ...row, rate: row.rate * scale }]),
-    );
-    return { spec: { unit: "queries/s", demand }, ageMs: nowMs - window.untilMs, seconds };
+    const isMade = this.#made?.window === window && this.#made.world === world;
+    const spec = isMade ? this.#made?.spec : specOf(world, window, seconds);
+    if (spec === undefined) return undefined;
+    // One that still counts is made anew.
+    if (window === this.#last) this.#made = { window, world, spec };
+    return { spec, ageMs: nowMs - window.untilMs, seconds };
   }
 
   #windowAt(nowMs: number): CountedWindow {
@@ -121,6 +114,30 @@ export class MeasuredDemand {
     this.#current = { sinceMs: nowMs, untilMs: nowMs, targets: new Map(), classes: new Map() };
     return this.#current;
   }
+}
+
+function specOf(
+  world: World,
+  window: CountedWindow,
+  seconds: number,
+): TrafficProfileSpec | undefined {
+  const rows = askedTargets(world, window, seconds).flatMap((target) => {
+    const name = boundTo(world, target.link);
+    if (name === undefined) return [];
+    return sourcesOf(world, target, window).map(([from, share]) => ({
+      name,
+      from,
+      rate: target.rate * share,
+    }));
+  });
+  if (rows.length === 0) return undefined;
+  const largest = rows.toSorted((a, b) => b.rate - a.rate).slice(0, ROWS_MAX);
+  // What has no row of its own is asked for by those that have.
+  const scale = sumOf(rows) / sumOf(largest);
+  const demand = Object.fromEntries(
+    largest.map((row, index) => [`${index + 1}`, { ...row, rate: row.rate * scale }]),
+  );
+  return { unit: "queries/s", demand };
 }
 
 function sumOf(rows: readonly { readonly rate: number }[]): number {

@@ -20,6 +20,9 @@ export interface ScaledProfile extends MeasuredProfile {
   readonly isWeighed: boolean;
 }
 
+/** Of each window: half a second of deciding is not done again for the same. */
+const scales = new WeakMap<TrafficProfileSpec, number>();
+
 /** What a shift is weighed by: the declared profiles, else what was measured where that can be weighed; undefined for nothing. */
 export function weighedProfiles(
   embedded: Pick<Embedded, "model" | "world" | "overlay" | "traffic">,
@@ -46,8 +49,10 @@ export function measuredProfile(
   if (model === undefined || world === undefined) return undefined;
   const measured = traffic.demand.profile(world, nowMs);
   if (measured === undefined) return undefined;
-  const scale = capacityScale(model, { world, slots: overlay.moment().slots }, measured.spec);
+  const pair = { world, slots: overlay.moment().slots };
+  const scale = scales.get(measured.spec) ?? capacityScale(model, pair, measured.spec);
   if (scale === undefined) return { ...measured, isWeighed: false };
+  scales.set(measured.spec, scale);
   const demand = Object.fromEntries(
     Object.entries(measured.spec.demand).map(([label, row]) => [
       label,
