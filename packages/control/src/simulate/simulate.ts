@@ -58,6 +58,8 @@ const MICROTASK_TURNS = 2;
 const START_MS = 1_700_000_000_000;
 /** Real time after which the event loop gets its turn, and who waits is told how far it has come. */
 const TURN_MS = 100;
+/** What is left where sums that should be 0 are not quite, requests a second. */
+const RESIDUE = 1e-9;
 /** Transitions and changes that a report lists; more are counted. */
 const LISTED_MAX = 10_000;
 
@@ -391,7 +393,7 @@ class Simulation {
       const times = this.#troubles.demandTimes(name);
       for (let place = 0; place < places.length; place++) {
         const rate = Math.max(0, (rates[demand * places.length + place] ?? 0) * times);
-        if (rate === 0) continue;
+        if (rate < RESIDUE) continue;
         sums.demand += rate;
         const endpoint = this.#endpointOf[place] ?? -1;
         const isCut = endpoint >= 0 && this.#isCut({ demand: name }, this.#at(endpoint));
