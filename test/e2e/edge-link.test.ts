@@ -75,6 +75,11 @@ async function startControl(
     notified: () => {},
     traffic: () => {},
     drains: () => [],
+    weights: {
+      weights: { look: () => Promise.resolve() },
+      storeRevision: () => 0,
+      place: () => ({ revision: 0, sequence: 0 }),
+    },
     name: "control",
     site: "",
     version: "0.0.0",

@@ -374,6 +374,10 @@ export type RolloutState = {
     readonly last: string;
   }[];
   readonly earliestEndMs?: number;
+  readonly edges?: {
+    readonly waiting: readonly EdgeBehind[];
+    readonly silent: readonly EdgeBehind[];
+  };
   readonly promotions: number;
 };
 

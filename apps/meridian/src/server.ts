@@ -35,6 +35,7 @@ import {
   ShrinkAllowance,
   ControlReplica,
   WeightOverrides,
+  type WeightsReach,
   RolloutKeeper,
   SecondaryKeeper,
   ServedOrigins,
@@ -243,6 +244,7 @@ export class Server {
         return model === undefined || world === undefined ? undefined : { model, world };
       },
       leading: () => this.#leading(),
+      reach: (asOf) => this.#weightsReach(asOf),
       secrets: { folder: join(directory.path, "secrets"), environment: process.env },
       board: this.#notifier.board,
       logger,
@@ -502,6 +504,11 @@ export class Server {
       notified: (zone) => this.#secondaries.notify(zone),
       traffic: (edge, counts) => this.embedded.counted(edge, counts),
       drains: () => drainTallies(this.embedded, Date.now()),
+      weights: {
+        weights: this.#weights,
+        storeRevision: () => this.#documents.documents.revision,
+        place: () => ({ revision: this.embedded.revision, sequence: this.embedded.sequence }),
+      },
       logger: this.#logger,
       clock: systemClock,
     });
@@ -553,6 +560,12 @@ export class Server {
   }
 
   /** What is told of edges and certificates; of one alone it is the certificate of its API. */
+  async #weightsReach(asOf: number): Promise<WeightsReach> {
+    if (this.#gateway !== undefined) return this.#gateway.weightsReach(asOf);
+    await this.#weights.look();
+    return { waiting: [], silent: [] };
+  }
+
   async #fleet(): Promise<Fleet> {
     if (this.#gateway !== undefined) return this.#gateway.fleet();
     const atMs = certificateFileEnd(this.#options.access.tls?.certificate);

@@ -93,6 +93,7 @@ export type { ControlView } from "./edges/control-peers.ts";
 export { ControlReplica } from "./replicas/control-replica.ts";
 export type { Leading } from "./cells/cell-keeper.ts";
 export { WeightOverrides, type WeightOverride } from "./weights/weight-overrides.ts";
+export type { WeightsReach } from "./weights/weights-reach.ts";
 export { figure, flowPicture } from "./plan/flow-picture.ts";
 export { RolloutKeeper } from "./rollouts/rollout-keeper.ts";
 export { EdgeLeases } from "./edges/edge-leases.ts";

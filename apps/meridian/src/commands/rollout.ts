@@ -12,6 +12,8 @@ import { field, formatAge, hasColours, print, printJson, tableLines } from "../o
 
 type Rollout = ItemOf<"/v1/rollouts">;
 
+/** Edges that are named. */
+const EDGES_MAX = 5;
 /** How often a watch looks. */
 const WATCH_MS = 500;
 
@@ -87,6 +89,7 @@ function show(rollouts: readonly Rollout[]): void {
     weight: `${rollout.weight} %`,
     age: rollout.changedAtMs === 0 ? "" : formatAge(nowMs - rollout.changedAtMs),
     end: endText(rollout),
+    reason: [rollout.reason, edgesText(rollout)].filter((text) => text !== "").join("; "),
     measured: analyses
       .map(
         ({ name, successes, failures, last }) =>
@@ -108,6 +111,23 @@ function show(rollouts: readonly Rollout[]): void {
     field("MEASURED", "measured"),
   ];
   for (const line of tableLines(rows, columns, hasColours())) print(line);
+}
+
+/** Who has to say that it answers with the weights before the step begins, and who is not waited for. */
+function edgesText({ edges }: Pick<Rollout, "edges">): string {
+  if (edges === undefined) return "";
+  const names = (list: readonly { readonly name: string }[]): string => {
+    const shown = list.slice(0, EDGES_MAX).map(({ name }) => name);
+    const more = list.length - shown.length;
+    return [...shown, ...(more > 0 ? [`${more} more`] : [])].join(", ");
+  };
+  const parts = [
+    ...(edges.waiting.length === 0
+      ? []
+      : [`waits for ${names(edges.waiting)} to answer with its weights`]),
+    ...(edges.silent.length === 0 ? [] : [`not for ${names(edges.silent)}, silent`]),
+  ];
+  return parts.join(", ");
 }
 
 /** When it ends at the earliest, or what that waits for. */

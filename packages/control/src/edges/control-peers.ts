@@ -11,6 +11,7 @@ import type { ControlLeases } from "../routing/hand-over-waits.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import type { KeyPair } from "./certificate-authority.ts";
 import { isDrainTally, type DrainTally } from "../traffic/measured-traffic.ts";
+import { isControlReach, type ControlReach } from "../weights/weights-reach.ts";
 import type { EdgeView } from "./edge-hub.ts";
 import { FRESH_MS_MAX, type EdgeMoment } from "./publication-state.ts";
 
@@ -47,6 +48,8 @@ export interface ControlStatus {
   readonly drains?: readonly DrainTally[];
   /** What it knows of leases; absent for one that does not answer, or knows none. */
   readonly leases?: ControlLeases | undefined;
+  /** Which of its edges have not the weights that branches were given; absent from one of an earlier version, or that does not answer. */
+  readonly weights?: ControlReach | undefined;
 }
 
 export interface ControlPeersOptions {
@@ -227,7 +230,9 @@ function isStatus(raw: unknown): raw is ControlStatus {
   const control = member(raw, "control");
   const edges = member(raw, "edges");
   const drains = member(raw, "drains") ?? [];
+  const weights = member(raw, "weights");
   return (
+    (weights === undefined || isControlReach(weights)) &&
     Array.isArray(drains) &&
     drains.every(isDrainTally) &&
     typeof member(control, "name") === "string" &&

@@ -44,6 +44,12 @@ import type { Fleet } from "../notifications/notifier.ts";
 import type { KeyPlace } from "../state/sealing-key.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import type { DrainTally } from "../traffic/measured-traffic.ts";
+import {
+  ServedWeights,
+  reachOfAll,
+  type ServedWeightsOptions,
+  type WeightsReach,
+} from "../weights/weights-reach.ts";
 import { SigningHub } from "./signing-hub.ts";
 import { VantageHub, type SecretsOf } from "./vantage-hub.ts";
 
@@ -92,6 +98,8 @@ export interface EdgeGatewayOptions {
   readonly traffic: (edge: string, counts: TrafficCounts) => void;
   /** What other controls are told of that. */
   readonly drains: () => readonly DrainTally[];
+  /** The weights that branches were given, and where the overlay stands. */
+  readonly weights: Omit<ServedWeightsOptions, "behind">;
   /** An edge has heard that a secondary zone has changed. */
   readonly notified: (zone: string) => void;
   readonly logger: Logger;
@@ -111,6 +119,7 @@ export class EdgeGateway {
   readonly #tokens: JoinTokens;
   readonly #roster: EdgeRoster;
   readonly #hub: EdgeHub;
+  readonly #weights: ServedWeights;
   readonly #vantages: VantageHub;
   readonly #signing = new SigningHub();
   readonly #plan: PlanSectionFile;
@@ -142,6 +151,10 @@ export class EdgeGateway {
     this.#tokens = new JoinTokens(state);
     this.#roster = new EdgeRoster(state);
     this.#hub = new EdgeHub(clock, options.events);
+    this.#weights = new ServedWeights({
+      ...options.weights,
+      behind: (place) => this.#hub.behind(place, this.#roster.edges()),
+    });
     this.#vantages = new VantageHub(options.hear, options.secrets);
     this.#plan = new PlanSectionFile(options.stateFolder);
     this.#served = new ServedFile(options.stateFolder, () => clock.wallMs());
@@ -339,6 +352,7 @@ export class EdgeGateway {
       edges: this.views(),
       drains: this.#options.drains(),
       leases: this.#hub.leases.view(),
+      weights: this.#weights.known(),
     };
   }
 
@@ -463,6 +477,17 @@ export class EdgeGateway {
     const nowMs = this.#options.clock.wallMs();
     const all = publicationOf(revision, published, momentsOf(statuses, epoch, nowMs));
     return { ...all, ...(own.canaries === undefined ? {} : { canaries: own.canaries }) };
+  }
+
+  /** Edges of all controls of the store that do not answer with the weights that were in it as of this revision of it. */
+  async weightsReach(asOf: number): Promise<WeightsReach> {
+    const own = await this.#weights.reach();
+    const { name } = this.#options;
+    const others = (await this.#lately()).filter(({ control }) => control.name !== name);
+    return reachOfAll(asOf, [
+      { name, reach: own },
+      ...others.map(({ control, weights }) => ({ name: control.name, reach: weights })),
+    ]);
   }
 
   /** The edges of all controls of the store. */

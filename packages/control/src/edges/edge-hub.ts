@@ -19,12 +19,14 @@ import type { Clock } from "@meridian/core";
 import type { ChangeSet } from "@meridian/health";
 import type { Publication } from "../embedded-options.ts";
 import {
+  behind,
   isFresh,
   publicationOf,
   type EdgeMoment,
   type PublicationView,
 } from "./publication-state.ts";
 
+import type { OverlayPlace, WeightsReach } from "../weights/weights-reach.ts";
 import { PublicationStage } from "./publication-stage.ts";
 import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
 import { EdgeLeases, type ConfirmedState } from "./edge-leases.ts";
@@ -388,6 +390,18 @@ export class EdgeHub {
       found.set(name, nowMs - unmovedSinceMs);
     }
     return found;
+  }
+
+  /** Which of `names` and those that have come do not answer with the overlay as it was at a place; those that are silent hold nothing up. */
+  behind({ revision, sequence }: OverlayPlace, names: readonly string[]): WeightsReach {
+    const moments = this.#moments(names);
+    const isThere = ({ name, revision: served }: EdgeMoment): boolean =>
+      served > revision ||
+      (served === revision && (this.#edges.get(name)?.position.sequence ?? -1) >= sequence);
+    return {
+      waiting: moments.filter((each) => isFresh(each) && !isThere(each)).map(behind),
+      silent: moments.filter((each) => !isFresh(each)).map(behind),
+    };
   }
 
   /** How an edge answers from the revision that it serves, and from the one before; undefined for one that has not come. */

@@ -60,6 +60,6 @@ export function isFresh({ silentMs }: EdgeMoment): boolean {
   return silentMs <= FRESH_MS_MAX;
 }
 
-function behind({ name, revision, silentMs }: EdgeMoment): EdgeBehind {
+export function behind({ name, revision, silentMs }: EdgeMoment): EdgeBehind {
   return { name, revision, ...(Number.isFinite(silentMs) ? { silentMs } : {}) };
 }

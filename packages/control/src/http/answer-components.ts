@@ -459,6 +459,7 @@ export const rollout: z.ZodType = named(
       }),
     ),
     earliestEndMs: ms.optional(),
+    edges: z.object({ waiting: z.array(behind), silent: z.array(behind) }).optional(),
     promotions: count,
   }),
 );

@@ -116,6 +116,48 @@ test("a rollout moves a record's clients as measurements allow, and back when th
   assert.match(await status(), /^succeeded 100 %/);
   assert.match((await order("start")).text, /it has succeeded, and its policy does not say so/);
 
+  // A plan's run that is done holds the node until it is rolled back.
+  const runs = (method: string, body: object) => api.local(method, "/v1/recoveryruns", { body });
+  const ended = async (run: string, wanted: RegExp): Promise<void> => {
+    while (!wanted.test((await api.local("GET", `/v1/recoveryreport?run=${run}`)).text))
+      await sleep(10);
+  };
+  assert.match((await order("abort")).text, /"phase":"aborted"/);
+  const weights = { policy: "split", node: "all", branches: [{ pool: "v2", weight: 5 }] };
+  const away = document("RecoveryPlan", "away", {
+    sequence: ["some"],
+    steps: { some: { weights } },
+  });
+  assert.equal((await apply([away])).status, 200);
+  assert.equal((await runs("POST", { plan: "away", reason: "test" })).status, 200);
+  await ended("away", /"state":"completed"/);
+  assert.match((await order("start")).text, /gives.* weights: recovery plan default\/away: test/);
+  assert.match(await status(), /^aborted/);
+  assert.deepEqual(
+    api.weights.all().map(({ owner }) => owner),
+    ["recovery/default"],
+  );
+  assert.equal((await runs("PUT", { run: "away", order: "rollback", reason: "x" })).status, 200);
+  await ended("away", /"state":"rolled-back"/);
+  assert.equal((await order("start")).status, 200);
+  await until(/^waiting 10 %/);
+
+  // A step begins when edges answer with the weights before; which they are is for who may know it.
+  assert.match((await order("abort")).text, /"phase":"aborted"/);
+  api.behind = { waiting: [{ name: "us", revision: 1 }], silent: [{ name: "ap", revision: 0 }] };
+  assert.equal((await order("start")).status, 200);
+  await until(/^progressing 10 %/);
+  const reader = await api.tokenOf("reader", [{ verbs: ["list", "get"], kinds: ["Rollout"] }]);
+  const shown = (await api.local("GET", "/v1/rollouts")).text;
+  assert.match(shown, /"edges":\{"waiting":\[\{"name":"us",.*"silent":\[\{"name":"ap",/);
+  const withheld = await api.http("GET", "/v1/rollouts", { token: reader });
+  assert.match(withheld.text, /"phase":"progressing"/);
+  assert.doesNotMatch(withheld.text, /"us"|"ap"/);
+  assert.match(await status(), /^progressing 10 %/);
+  api.behind = {};
+  await until(/^waiting 10 %/);
+  assert.doesNotMatch((await api.local("GET", "/v1/rollouts")).text, /"edges"/);
+
   // Taken back by hand; then by what is measured.
   assert.match((await order("abort")).text, /"phase":"aborted"/);
   assert.doesNotMatch(await explained(), /instead of/);
@@ -148,7 +190,6 @@ test("a rollout moves a record's clients as measurements allow, and back when th
   // Who may look may not start.
   const timed = { steps: [{ setWeight: 1 }, { pause: { for: "1h" } }, { pause: { for: "1h" } }] };
   assert.equal((await apply([rollout(timed)])).status, 200);
-  const reader = await api.tokenOf("reader", [{ verbs: ["list", "get"] }]);
   const start = { verb: "start", name: "r" };
   assert.equal((await api.http("GET", "/v1/rollouts", { token: reader })).status, 200);
   assert.equal(

@@ -18,6 +18,7 @@ import type { SecretPlace } from "../secrets/probe-secrets.ts";
 import { Secrets } from "../secrets/secrets.ts";
 import type { StateDocuments, StateWrite } from "../state/state-documents.ts";
 import type { WeightOverrides } from "../weights/weight-overrides.ts";
+import type { WeightsReach } from "../weights/weights-reach.ts";
 import {
   CONTROL,
   aborted,
@@ -26,9 +27,11 @@ import {
   canaryPercent,
   dues,
   isActive,
+  isMoving,
   measured,
   nextMs,
   ordered,
+  served as begins,
   type Due,
   type Measurement,
   type Order,
@@ -45,6 +48,8 @@ import {
 
 /** Longest pause between two looks. */
 const LOOK_MS_MAX = 1000;
+/** How often it is looked whether edges answer with weights. */
+const EDGES_MS = 50;
 /** Times an order is tried anew because the leader was first. */
 const ATTEMPTS_MAX = 20;
 
@@ -55,6 +60,8 @@ export interface RolloutKeeperOptions {
   readonly served: () => ServedTargets | undefined;
   /** undefined where another control leads. */
   readonly leading: () => Leading;
+  /** Whom weights have not reached that were in the store as of this revision of it. */
+  readonly reach: (asOf: number) => Promise<WeightsReach>;
   /** Where secrets of Prometheus servers are. */
   readonly secrets: SecretPlace;
   /** Whether what somebody wants may go ahead now. */
@@ -124,6 +131,7 @@ export class RolloutKeeper {
       const { name, run, document } = known;
       if (run === undefined || !isLeading) continue;
       const dueMs = nextMs(document.spec, run) ?? Infinity;
+      if (isMoving(run)) next = Math.min(next, nowMs + EDGES_MS);
       if (!this.#driven.has(name)) next = Math.min(next, dueMs);
       this.#once(name, () => this.#drive(known));
     }
@@ -132,7 +140,13 @@ export class RolloutKeeper {
 
   #once(name: string, work: () => Promise<void>): void {
     if (this.#driven.has(name)) return;
+    const { state } = this.#options;
+    const before = state.get("RolloutRun", name)?.revision;
+    let hasMoved = false;
     const done = work()
+      .then(() => {
+        hasMoved = state.get("RolloutRun", name)?.revision !== before;
+      })
       .catch((error: unknown) => {
         if (this.#closing.signal.aborted) return;
         this.#options.logger.warn(
@@ -140,7 +154,11 @@ export class RolloutKeeper {
           "Cannot go on with a rollout",
         );
       })
-      .finally(() => this.#driven.delete(name));
+      .finally(() => {
+        this.#driven.delete(name);
+        // It was passed over when the store said that it has gone on; what follows may be due.
+        if (hasMoved) this.look();
+      });
     this.#driven.set(name, done);
   }
 
@@ -152,15 +170,20 @@ export class RolloutKeeper {
     const now = served();
     if (now === undefined || before === undefined) return;
     const due = dues(spec, before).filter(({ atMs }) => atMs <= nowMs());
-    const found = await Promise.all(
-      due.map(async (each) => [each, await this.#measure(known, before, each)] as const),
-    );
+    const [reach, found] = await Promise.all([
+      this.reachOf(known),
+      Promise.all(
+        due.map(async (each) => [each, await this.#measure(known, before, each)] as const),
+      ),
+    ]);
     if (this.#closing.signal.aborted) return;
     // Somebody may have paused or ended it meanwhile.
     const current = this.all().find((each) => each.name === name) ?? known;
     if (current.run === undefined || current.uid !== known.uid) return;
     const wanted = new Set(dues(spec, current.run).map(({ key }) => key));
     let run = current.run;
+    if (reach?.waiting.length === 0 && run.movedAtMs === before.movedAtMs)
+      run = begins(run, nowMs());
     for (const [each, measurement] of found)
       if (wanted.has(each.key)) run = measured(run, each, measurement, nowMs());
     const target = targetOf(document.metadata.namespace, spec, served() ?? now);
@@ -176,6 +199,17 @@ export class RolloutKeeper {
     } else if (writes.length > 0) await this.#commit(change, writes);
     if (run.phase !== before.phase)
       logger.info({ rollout: name, phase: run.phase, reason: run.reason }, "A rollout goes on");
+  }
+
+  /** Whom the weights of a rollout have not reached; undefined where it does not wait for edges. */
+  async reachOf({ name, run }: KnownRollout): Promise<WeightsReach | undefined> {
+    if (run === undefined || !isMoving(run)) return undefined;
+    const { weights, state, reach } = this.#options;
+    const revisions = weights
+      .all()
+      .filter(({ owner }) => owner === ownerOf(name))
+      .map(({ policy, node }) => state.get("WeightOverride", `${policy}/${node}`)?.revision ?? 0);
+    return reach(Math.max(0, ...revisions));
   }
 
   async #measure(
@@ -234,6 +268,15 @@ export class RolloutKeeper {
     return [...writes, ...this.#withdrawals(owner, new Set(given.keys()))];
   }
 
+  /** Who else gives a node of it weights. */
+  #holderText({ known, target }: Change): string {
+    const { weights } = this.#options;
+    const held = target?.waves.map(({ node }) => weights.of(target.policy, node));
+    const other = held?.find((each) => each !== undefined && each.owner !== ownerOf(known.name));
+    const why = "another rollout or plan gives the branches of its policy weights";
+    return other === undefined ? why : `${why}: ${other.cause}`;
+  }
+
   /** What gives the nodes of an owner, but for some, their own weights again. */
   #withdrawals(owner: string, kept: ReadonlySet<string>): StateWrite[] {
     const { weights } = this.#options;
@@ -278,8 +321,7 @@ export class RolloutKeeper {
       const known = this.#found(order.name, caller);
       const change = this.#ordered(known, order, caller);
       const writes = this.#writes(change);
-      if (writes === undefined)
-        throw refused(order, "another rollout or plan gives the branches of its policy weights");
+      if (writes === undefined) throw refused(order, this.#holderText(change));
       const approved = await this.#approved(known, order, caller);
       const { subject, token } = caller;
       const who = { subject, ...(token === undefined ? {} : { token }) };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseStoreDocument, type RolloutSpec } from "@meridian/model";
-import { advance, begun, measured, ordered, type RolloutRun } from "./rollout-run.ts";
+import { advance, begun, measured, ordered, served, type RolloutRun } from "./rollout-run.ts";
 import { rolloutRest } from "./rollout-rest.ts";
 
 const wave = { stable: { pool: "a" }, canary: { pool: "b" } };
@@ -33,7 +33,7 @@ function specOf(steps: readonly object[], waves = 1): RolloutSpec {
 }
 
 function start(spec: RolloutSpec): RolloutRun {
-  return advance(spec, begun("uid", { actor: "a", reason: "" }, 0), 0);
+  return advance(spec, served(advance(spec, begun("uid", { actor: "a", reason: "" }, 0), 0), 0), 0);
 }
 
 test("the earliest end is that of all pauses and analyses that are left, in all waves", () => {

@@ -6,6 +6,7 @@ import type { Gatekeeper } from "../http/gatekeeper.ts";
 import { member } from "../documents/document-key.ts";
 import { RequestRefusal } from "../request-refusal.ts";
 import type { RolloutKeeper, RolloutOrder } from "./rollout-keeper.ts";
+import type { WeightsReach } from "../weights/weights-reach.ts";
 import { rolloutRest } from "./rollout-rest.ts";
 import type { KnownRollout } from "./rollout-state.ts";
 
@@ -34,6 +35,8 @@ export interface RolloutView {
   readonly analyses: readonly AnalysisView[];
   /** When it ends at the earliest; absent where somebody has to let it go on. */
   readonly earliestEndMs?: number;
+  /** Edges that have to say that they answer with its weights before its step begins, and those that are not waited for. */
+  readonly edges?: WeightsReach;
   /** Pauses that are left in which it waits to be promoted. */
   readonly promotions: number;
 }
@@ -57,16 +60,25 @@ export function addRolloutRoutes(
   rollouts: RolloutKeeper,
   keeper: Gatekeeper,
 ): void {
-  server.get<{ Querystring: Record<string, string> }>("/v1/rollouts", ({ query }, reply) => {
-    const request = parsePageRequest(query);
-    return typeof request === "string"
-      ? reply.code(400).send({ error: request })
-      : pageOf(
-          rollouts.all().map(viewOf),
-          request,
-          ({ name }) => name,
-          (view) => view,
-        );
+  type Query = { Querystring: Record<string, string> };
+  server.get<Query>("/v1/rollouts", async (asked, reply) => {
+    const request = parsePageRequest(asked.query);
+    if (typeof request === "string") return reply.code(400).send({ error: request });
+    // Which edges there are is told to those who may know it alone.
+    const seesEdges = keeper.callerOf(asked).may("list", { kind: "Edge", namespace: undefined });
+    const views = await Promise.all(
+      rollouts.all().map(async (known): Promise<RolloutView> => {
+        // What cannot be said of edges now is left out.
+        const edges = seesEdges ? await rollouts.reachOf(known).catch(() => undefined) : undefined;
+        return { ...viewOf(known), ...(edges === undefined ? {} : { edges }) };
+      }),
+    );
+    return pageOf(
+      views,
+      request,
+      ({ name }) => name,
+      (view) => view,
+    );
   });
   const order = async (body: unknown, caller: Caller): Promise<RolloutView> =>
     viewOf(await rollouts.order(parseOrder(body), caller));

@@ -4,14 +4,16 @@ import { describe, test } from "node:test";
 import { parseStoreDocument, type RolloutSpec } from "@meridian/model";
 import fc from "fast-check";
 import {
-  advance,
+  advance as advanceOnce,
   begun,
   canaryPercent,
   dues,
   isActive,
+  isMoving,
   measured,
   nextMs,
-  ordered,
+  ordered as orderedOnce,
+  served,
   type Measurement,
   type Order,
   type RolloutRun,
@@ -38,6 +40,27 @@ function specOf(spec: object): RolloutSpec {
   const parsed = read(spec);
   assert.ok("document" in parsed && parsed.document.kind === "Rollout", JSON.stringify(parsed));
   return parsed.document.spec;
+}
+
+/** Where edges answer with weights at once. */
+function settled(spec: RolloutSpec, run: RolloutRun, nowMs: number): RolloutRun {
+  let at = run;
+  while (isMoving(at)) at = advanceOnce(spec, served(at, nowMs), nowMs);
+  return at;
+}
+
+function advance(spec: RolloutSpec, run: RolloutRun, nowMs: number): RolloutRun {
+  return settled(spec, advanceOnce(spec, run, nowMs), nowMs);
+}
+
+function ordered(
+  spec: RolloutSpec,
+  run: RolloutRun,
+  wanted: Order,
+  nowMs: number,
+): RolloutRun | string {
+  const next = orderedOnce(spec, run, wanted, nowMs);
+  return typeof next === "string" ? next : settled(spec, next, nowMs);
 }
 
 function start(spec: RolloutSpec): RolloutRun {
@@ -110,6 +133,55 @@ describe("a rollout", () => {
     const back = ordered(spec, run, order("abort"), START_MS + 2);
     assert.ok(typeof back !== "string");
     assert.deepEqual([back.phase, canaryPercent(back, 0)], ["aborted", undefined]);
+  });
+
+  test("begins a step, and the next wave, when edges answer with the weights before", () => {
+    const waves = ["eu", "us"].map((node) => ({
+      ...{ node, stable: { pool: `${node}-a` }, canary: { pool: `${node}-b` } },
+    }));
+    const steps = [{ setWeight: 10 }, { analysis: ["errors"] }, { pause: { for: "10s" } }];
+    const spec = specOf({ waves, steps, analyses: { errors }, watch: ["errors"] });
+    const begin = begun("u", { actor: "me", reason: "" }, START_MS);
+    let run = advanceOnce(spec, begin, START_MS);
+    assert.deepEqual([...where(run), isMoving(run)], ["progressing", 0, 1, 10, true]);
+    // What is watched is measured: some edges have the weight before others.
+    assert.deepEqual(
+      dues(spec, run).map(({ key }) => key),
+      ["watch/errors"],
+    );
+    assert.equal(advanceOnce(spec, run, START_MS + 60_000), run);
+    assert.equal(nextMs(spec, run), START_MS);
+    run = advanceOnce(spec, served(run, START_MS + 60_000), START_MS + 60_000);
+    assert.deepEqual(
+      dues(spec, run).map(({ key, atMs }) => [key, atMs - START_MS]),
+      [
+        ["errors", 60_000],
+        ["watch/errors", 0],
+      ],
+    );
+    assert.equal(served(run, START_MS + 61_000), run);
+    for (const atMs of [START_MS + 60_000, START_MS + 61_000])
+      for (const due of dues(spec, run)) run = measured(run, due, value(0), atMs);
+    run = advanceOnce(spec, run, START_MS + 61_000);
+    assert.deepEqual(where(run), ["progressing", 0, 2, 10]);
+    // The wave is done: the next one begins when its canary has everything at the edges.
+    run = advanceOnce(spec, run, START_MS + 71_000);
+    assert.deepEqual([...where(run), isMoving(run)], ["progressing", 1, 0, 0, true]);
+    assert.equal(canaryPercent(run, 0), 100);
+    assert.equal(advanceOnce(spec, run, START_MS + 90_000), run);
+    run = advanceOnce(spec, served(run, START_MS + 90_000), START_MS + 90_000);
+    assert.deepEqual([...where(run), isMoving(run)], ["progressing", 1, 1, 10, true]);
+    // Somebody who does not want to wait need not, and an end is one.
+    const promoted = orderedOnce(spec, run, order("promote"), START_MS + 91_000);
+    assert.ok(typeof promoted !== "string");
+    assert.deepEqual([...where(promoted), isMoving(promoted)], ["progressing", 1, 2, 10, false]);
+    const ended = orderedOnce(spec, run, order("abort"), START_MS + 91_000);
+    assert.ok(typeof ended !== "string" && !isMoving(ended));
+    // Paused meanwhile, it goes on to wait for them.
+    const paused = orderedOnce(spec, run, order("pause"), START_MS + 91_000);
+    assert.ok(typeof paused !== "string" && served(paused, START_MS + 92_000) === paused);
+    const resumed = orderedOnce(spec, paused, order("resume"), START_MS + 93_000);
+    assert.ok(typeof resumed !== "string" && isMoving(resumed));
   });
 
   test("does with what was measured what its fields say", () => {

@@ -39,6 +39,8 @@ export interface RolloutRun {
   readonly step: number;
   /** Percent that the canary of the current wave has. */
   readonly weight: number;
+  /** When it gave weights that edges have yet to say they answer with: what comes next begins when they have. */
+  readonly movedAtMs?: number | undefined;
   readonly stepSinceMs: number;
   /** When a canary had a weight first; 0 before. */
   readonly watchSinceMs: number;
@@ -106,11 +108,14 @@ export function advance(spec: RolloutSpec, run: RolloutRun, nowMs: number): Roll
 
 /** The next state of a run that progresses; undefined where it has to wait for time or measurements. */
 function stepOnce(spec: RolloutSpec, run: RolloutRun, nowMs: number): RolloutRun | undefined {
+  if (run.movedAtMs !== undefined) return undefined;
   const step = spec.steps[run.step];
   if (step === undefined) return waveDone(spec, run, nowMs);
   if (step.setWeight !== undefined) {
     const watchSinceMs = run.watchSinceMs === 0 && step.setWeight > 0 ? nowMs : run.watchSinceMs;
-    return nextStep({ ...run, weight: step.setWeight, watchSinceMs }, nowMs);
+    const movedAtMs = step.setWeight === run.weight ? undefined : nowMs;
+    const next = nextStep({ ...run, weight: step.setWeight, watchSinceMs }, nowMs);
+    return { ...next, movedAtMs };
   }
   if (step.pause !== undefined) {
     if (step.pause.for === undefined) return waiting(run, "pause", "waits to be promoted", nowMs);
@@ -126,15 +131,27 @@ function stepOnce(spec: RolloutSpec, run: RolloutRun, nowMs: number): RolloutRun
 function nextStep(run: RolloutRun, nowMs: number): RolloutRun {
   const kept = Object.entries(run.tallies).filter(([key]) => key.startsWith(WATCH));
   const tallies = Object.fromEntries(kept);
-  const at = { step: run.step + 1, stepSinceMs: nowMs, changedAtMs: nowMs };
+  const times = { stepSinceMs: nowMs, changedAtMs: nowMs, movedAtMs: undefined };
+  const at = { step: run.step + 1, ...times };
   return { ...run, ...at, tallies, waitsFor: "nothing", reason: "" };
+}
+
+/** Whether its step begins only when edges have said that they answer with its weights. */
+export function isMoving({ phase, movedAtMs }: Pick<RolloutRun, "phase" | "movedAtMs">): boolean {
+  return phase === "progressing" && movedAtMs !== undefined;
+}
+
+/** Edges answer with its weights: the step begins. What is watched was measured meanwhile, as some of them did before others. */
+export function served(run: RolloutRun, nowMs: number): RolloutRun {
+  return isMoving(run) ? { ...run, movedAtMs: undefined, stepSinceMs: nowMs } : run;
 }
 
 function waveDone(spec: RolloutSpec, run: RolloutRun, nowMs: number): RolloutRun {
   const wave = run.wave + 1;
   const watchSinceMs = run.watchSinceMs === 0 ? nowMs : run.watchSinceMs;
   const times = { stepSinceMs: nowMs, changedAtMs: nowMs, watchSinceMs };
-  if (wave < spec.waves.length) return { ...run, ...times, wave, step: 0, weight: 0 };
+  const movedAtMs = run.weight === 100 ? undefined : nowMs;
+  if (wave < spec.waves.length) return { ...run, ...times, wave, step: 0, weight: 0, movedAtMs };
   return { ...run, ...times, wave, weight: 100, phase: "succeeded", reason: "every step is done" };
 }
 
@@ -157,7 +174,8 @@ export function aborted(
   nowMs: number,
   actor: string = CONTROL,
 ): RolloutRun {
-  return { ...run, phase: "aborted", waitsFor: "nothing", reason, actor, changedAtMs: nowMs };
+  const ended = { phase: "aborted", waitsFor: "nothing", movedAtMs: undefined } as const;
+  return { ...run, ...ended, reason, actor, changedAtMs: nowMs };
 }
 
 /** Keys of tallies of watched analyses begin with it. */
@@ -175,7 +193,8 @@ export interface Due {
 /** What is to be measured, and when. */
 export function dues(spec: RolloutSpec, run: RolloutRun): Due[] {
   if (!isActive(run)) return [];
-  const named = run.phase === "progressing" ? (spec.steps[run.step]?.analysis ?? []) : [];
+  const isStep = run.phase === "progressing" && run.movedAtMs === undefined;
+  const named = isStep ? (spec.steps[run.step]?.analysis ?? []) : [];
   const watched = run.watchSinceMs === 0 ? [] : spec.watch;
   const due = (key: string, name: string, sinceMs: number): Due[] => {
     const analysis = spec.analyses[name];
@@ -196,7 +215,8 @@ export function dues(spec: RolloutSpec, run: RolloutRun): Due[] {
 /** When something is to be done next by itself; undefined where nothing is. */
 export function nextMs(spec: RolloutSpec, run: RolloutRun): number | undefined {
   const times = dues(spec, run).map(({ atMs }) => atMs);
-  const pause = run.phase === "progressing" ? spec.steps[run.step]?.pause?.for : undefined;
+  const isStep = run.phase === "progressing" && run.movedAtMs === undefined;
+  const pause = isStep ? spec.steps[run.step]?.pause?.for : undefined;
   if (pause !== undefined) times.push(run.stepSinceMs + (parseDuration(pause) ?? 0));
   return times.length === 0 ? undefined : Math.min(...times);
 }
@@ -314,7 +334,7 @@ function resumed(run: RolloutRun, nowMs: number): RolloutRun {
 
 function promotedFully(spec: RolloutSpec, run: RolloutRun, nowMs: number): RolloutRun {
   const wave = spec.waves.length;
-  const times = { stepSinceMs: nowMs, changedAtMs: nowMs };
+  const times = { stepSinceMs: nowMs, changedAtMs: nowMs, movedAtMs: undefined };
   const reason = "promoted without the steps that were left";
   return {
     ...run,

@@ -22,6 +22,7 @@ import { LatencySamples } from "../latency-samples.ts";
 import { MemoryPersistence, silent } from "./control-fixture.ts";
 import { makeRolloutKeeper } from "./rollout-fixture.ts";
 import type { RolloutKeeper } from "../rollouts/rollout-keeper.ts";
+import type { WeightsReach } from "../weights/weights-reach.ts";
 import { WeightOverrides } from "../weights/weight-overrides.ts";
 import { DrillKeeper } from "../drills/drill-keeper.ts";
 import { Secrets } from "../secrets/secrets.ts";
@@ -142,6 +143,8 @@ export class ApiFixture {
   readonly approvals: Approvals;
   readonly recovery: RecoveryRuns;
   readonly rollouts: RolloutKeeper;
+  /** Edges that do not answer with the weights of rollouts. */
+  behind: Partial<WeightsReach> = {};
   /** Not started: `look()` takes a step. */
   readonly drills: DrillKeeper;
   /** By how much the clock of drills is ahead. */
@@ -216,7 +219,13 @@ export class ApiFixture {
     const places = { embedded, documents, routing, weights, folder: join(folder, "secrets") };
     this.recovery = makeRecoveryRuns(places);
     this.notifier = makeNotifier(this.embedded, this.documents, transitions, folder);
-    this.rollouts = makeRolloutKeeper(this.embedded, this.state, this.weights, this.notifier);
+    this.rollouts = makeRolloutKeeper(
+      this.embedded,
+      this.state,
+      this.weights,
+      this.notifier,
+      () => this.behind,
+    );
     this.zoneKeys = makeZoneKeeper(this.embedded, this.documents, folder);
     this.#latency = new LatencySamples({ folder: join(folder, "latency"), onChange: () => {} });
     this.#api = new Api({

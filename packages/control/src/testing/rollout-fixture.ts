@@ -5,6 +5,7 @@ import type { Notifier } from "../notifications/notifier.ts";
 import { RolloutKeeper } from "../rollouts/rollout-keeper.ts";
 import type { StateDocuments } from "../state/state-documents.ts";
 import type { WeightOverrides } from "../weights/weight-overrides.ts";
+import type { WeightsReach } from "../weights/weights-reach.ts";
 import { silent } from "./control-fixture.ts";
 
 /** Drives the rollouts of a control that is alone. */
@@ -13,6 +14,7 @@ export function makeRolloutKeeper(
   state: StateDocuments,
   weights: WeightOverrides,
   notifier: Notifier,
+  behind: () => Partial<WeightsReach> = () => ({}),
 ): RolloutKeeper {
   return new RolloutKeeper({
     state,
@@ -20,6 +22,10 @@ export function makeRolloutKeeper(
     served: () => {
       const { model, world } = embedded;
       return model === undefined || world === undefined ? undefined : { model, world };
+    },
+    reach: async () => {
+      await weights.look();
+      return { waiting: [], silent: [], ...behind() };
     },
     approvals: new Approvals(state, Date.now),
     leading: () => ({}),
