@@ -68,9 +68,13 @@ export class DeltaFiles {
     return isThere;
   }
 
-  /** Puts a delta where a process that starts finds it; false where its chain would be too long. The disk has it when it is synced. */
+  /**
+   * Puts a delta where a process that starts finds it; false where its chain would be too long, or come back to itself. The disk has it when
+   * it is synced.
+   */
   place(name: string, base: string, delta: Uint8Array): boolean {
-    if (this.#lengthOf(base) >= CHAIN_MAX) return false;
+    const bases = this.basesOf(base);
+    if (bases.length >= CHAIN_MAX || base === name || bases.includes(name)) return false;
     writeUnsynced(this.#path(name), Buffer.concat([Buffer.from(base, "hex"), delta]));
     this.#heads.delete(name);
     this.#names().add(name);
@@ -91,15 +95,16 @@ export class DeltaFiles {
     name: string,
     readBase: (name: string) => SharedArrayBuffer | string,
   ): SharedArrayBuffer | string {
-    const head = this.head(name);
-    if (head === undefined || this.#lengthOf(name) > CHAIN_MAX)
+    if (this.head(name) === undefined || this.#lengthOf(name) > CHAIN_MAX)
       return `Section ${name} is neither there nor made of one that is`;
-    const base = readBase(head.base);
-    if (typeof base === "string") return base;
-    const section = openSection(base);
-    if ("error" in section) return `Section ${head.base}: ${section.error}`;
     try {
+      // Another process may have put another one there since its head was read.
       const content = readFileSync(this.#path(name));
+      const baseName = content.toString("hex", 0, NAME_BYTES);
+      const base = readBase(baseName);
+      if (typeof base === "string") return base;
+      const section = openSection(base);
+      if ("error" in section) return `Section ${baseName}: ${section.error}`;
       return applySectionDelta(content.subarray(NAME_BYTES), section);
     } catch (error) {
       return `Section ${name}: ${reasonOf(error)}`;

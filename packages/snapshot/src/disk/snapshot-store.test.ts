@@ -300,6 +300,31 @@ test("a section whose delta is cut off is refused, and the revision before is se
   }
 });
 
+test("a change that is taken back is not made of what is made of it", async (context) => {
+  const { store, folder } = makeStore(context);
+  const revisions = await placeDeltas(store, 3);
+  const [, second, third] = revisions;
+  assert.ok(second !== undefined && third !== undefined);
+  const [after, before] = [poolsOf(second), poolsOf(third)];
+  const delta = encodeSectionDelta(before.section, after.section, 1_000_000);
+  assert.ok(delta !== undefined);
+  const source = { base: before.name, delta };
+  const take = async (revision: number): Promise<void> => {
+    if (!store.placeDelta(after.name, source))
+      store.placeSection(after.name, new Uint8Array(after.buffer));
+    store.place(makeManifest(revision, 7, second.sections.map(manifestSection), 2));
+    await store.settle();
+    const restarted = new SnapshotStore(folder).open();
+    assert.deepEqual(restarted.refused, []);
+    assert.equal(restarted.stored?.manifest.revision, revision);
+    assert.deepEqual(new SnapshotStore(folder).loadOld(3), third);
+  };
+  await take(4);
+  // One that a loss of power cut off is of no use, nor may it hide what is whole.
+  truncateSync(join(folder, "sections", `${after.name}.delta`), 50);
+  await take(5);
+});
+
 test("makeWhole() takes the place of what makes a section; another process reads it before and after", async (context) => {
   const { store, folder } = makeStore(context);
   store.save(largeRevision(1));

@@ -5,7 +5,7 @@
 // What a small change makes of a large section may be there as SHA256.delta alone (delta-files.ts), until it is written whole. Where both are
 // there, the delta counts: the disk may not have the other one yet.
 
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import {
   closeSync,
   existsSync,
@@ -142,6 +142,8 @@ export class SnapshotStore {
     const path = this.#sectionPath(name);
     if (this.#whole.has(name) && existsSync(path)) return;
     writeUnsynced(path, content, `${path}.${process.pid}.new`);
+    // Where both are there, the delta counts.
+    if (this.#deltas.has(name) && !this.#isMade(name)) this.#deltas.remove(name);
     this.#whole.add(name);
     this.#unsettled.add(name);
   }
@@ -151,10 +153,22 @@ export class SnapshotStore {
    * each start puts it together otherwise.
    */
   placeDelta(name: string, { base, delta }: SectionSource): boolean {
+    if (this.#deltas.has(name)) {
+      // A change that was taken back: what is made of this one may be what it would be made of now.
+      if (!this.#isMade(name)) return false;
+      this.#unsettled.add(this.#deltas.fileOf(name));
+      return true;
+    }
     if (existsSync(this.#sectionPath(name))) return this.#whole.has(name);
     if (!this.mayHave(base) || !this.#deltas.place(name, base, delta)) return false;
     this.#unsettled.add(this.#deltas.fileOf(name));
     return true;
+  }
+
+  /** Whether the delta that is there makes the very section. */
+  #isMade(name: string): boolean {
+    const made = this.#readMade(name);
+    return typeof made !== "string" && hash("sha256", new Uint8Array(made)) === name;
   }
 
   /** Puts a section on disk whole, in place of what makes it. Nobody waits for it: a revision may be kept meanwhile. */
