@@ -181,7 +181,7 @@ export class EdgeProcess implements LocalEdge {
       suspicion: () => this.#agent?.vantage.runner.suspicion ?? { kind: "trusting" },
       onChange: (isIsolated) => this.#agent?.vantage.runner.setIsolated(isIsolated),
     });
-    this.#rehearsal = new RevisionRehearsal(() => this.#replica.resting);
+    this.#rehearsal = new RevisionRehearsal(() => this.#replica.resting, logger);
     this.#controls = new ToldControlsFile(stateFolder, logger);
     this.#fence = new EdgeFence({
       // Those that are to start begin with what was served last.

@@ -4,6 +4,7 @@
 // while it is waited for: 20 to 30 ms of processor time instead of 5, of a million names, at each edge. So an edge that has begun to
 // answer rehearses: it takes what it serves once more, with the sections that changes make anew, and drops what came of it.
 
+import { reasonOf } from "@meridian/core";
 import { GarbageCollections } from "@meridian/health";
 import {
   SectionKind,
@@ -14,6 +15,7 @@ import {
   openSection,
   type NamedSection,
 } from "@meridian/snapshot";
+import type { EdgeLogger } from "../edge-logger.ts";
 import { OverlayMirror } from "./overlay-mirror.ts";
 
 /** After so many times nothing gets faster any more. */
@@ -48,6 +50,7 @@ export interface RehearsedRevision {
 /** What an edge's main thread does for the next revision while none is waited for. */
 export class RevisionRehearsal {
   readonly #served: () => RehearsedRevision | undefined;
+  readonly #logger: Pick<EdgeLogger, "warn">;
   readonly #collections = new GarbageCollections(
     WHOLE_EVERY + Math.floor(Math.random() * WHOLE_EVERY),
   );
@@ -56,8 +59,9 @@ export class RevisionRehearsal {
   #isClosed = false;
 
   /** `served` gives nothing while a revision is taken. */
-  constructor(served: () => RehearsedRevision | undefined) {
+  constructor(served: () => RehearsedRevision | undefined, logger: Pick<EdgeLogger, "warn">) {
     this.#served = served;
+    this.#logger = logger;
   }
 
   /** A revision is served. */
@@ -74,15 +78,24 @@ export class RevisionRehearsal {
   }
 
   #pass(): void {
-    const served = this.#served();
-    if (served !== undefined) {
-      rehearseRevision(served);
-      this.#left -= 1;
-      if (this.#left > 0) this.#collections.young();
-      else this.#collections.whole();
+    try {
+      this.#rehearse();
+    } catch (error) {
+      // An edge that answers goes on: what is wrong is told with the next revision, or was memory that there is not.
+      this.#left = 0;
+      this.#logger.warn("Rehearses no more revisions", { reason: reasonOf(error) });
     }
     if (this.#left > 0 && !this.#isClosed)
       this.#passTimer = setTimeout(() => this.#pass(), PAUSE_MS).unref();
+  }
+
+  #rehearse(): void {
+    const served = this.#served();
+    if (served === undefined) return;
+    rehearseRevision(served);
+    this.#left -= 1;
+    if (this.#left > 0) this.#collections.young();
+    else this.#collections.whole();
   }
 }
 
