@@ -35,6 +35,8 @@ interface DeltaHead {
 export class DeltaFiles {
   readonly #folder: string;
   readonly #heads = new Map<string, DeltaHead>();
+  /** Those whose delta this process has put there. */
+  readonly #own = new Set<string>();
   /** Sections of which there is a delta; undefined before it was looked. */
   #found: Set<string> | undefined;
 
@@ -64,6 +66,7 @@ export class DeltaFiles {
     else {
       this.#names().delete(name);
       this.#heads.delete(name);
+      this.#own.delete(name);
     }
     return isThere;
   }
@@ -78,7 +81,13 @@ export class DeltaFiles {
     writeUnsynced(this.#path(name), Buffer.concat([Buffer.from(base, "hex"), delta]));
     this.#heads.delete(name);
     this.#names().add(name);
+    this.#own.add(name);
     return true;
+  }
+
+  /** Whether this process has put it there. */
+  isOwn(name: string): boolean {
+    return this.#own.has(name);
   }
 
   /** The section that a delta is of, and how large it is; undefined where there is no delta, or one that was cut off. */
@@ -124,6 +133,7 @@ export class DeltaFiles {
   remove(name: string): void {
     this.#heads.delete(name);
     this.#names().delete(name);
+    this.#own.delete(name);
     rmSync(this.#path(name), { force: true });
   }
 

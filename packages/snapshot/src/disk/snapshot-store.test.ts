@@ -309,20 +309,21 @@ test("a change that is taken back is not made of what is made of it", async (con
   const delta = encodeSectionDelta(before.section, after.section, 1_000_000);
   assert.ok(delta !== undefined);
   const source = { base: before.name, delta };
-  const take = async (revision: number): Promise<void> => {
-    if (!store.placeDelta(after.name, source))
-      store.placeSection(after.name, new Uint8Array(after.buffer));
-    store.place(makeManifest(revision, 7, second.sections.map(manifestSection), 2));
-    await store.settle();
+  const take = async (by: SnapshotStore, revision: number): Promise<void> => {
+    if (!by.placeDelta(after.name, source))
+      by.placeSection(after.name, new Uint8Array(after.buffer));
+    by.place(makeManifest(revision, 7, second.sections.map(manifestSection), 2));
+    await by.settle();
     const restarted = new SnapshotStore(folder).open();
     assert.deepEqual(restarted.refused, []);
     assert.equal(restarted.stored?.manifest.revision, revision);
     assert.deepEqual(new SnapshotStore(folder).loadOld(3), third);
   };
-  await take(4);
+  await take(store, 4);
   // One that a loss of power cut off is of no use, nor may it hide what is whole.
   truncateSync(join(folder, "sections", `${after.name}.delta`), 50);
-  await take(5);
+  await take(new SnapshotStore(folder), 5);
+  await take(new SnapshotStore(folder), 6);
 });
 
 test("makeWhole() takes the place of what makes a section; another process reads it before and after", async (context) => {

@@ -165,8 +165,9 @@ export class SnapshotStore {
     return true;
   }
 
-  /** Whether the delta that is there makes the very section. */
+  /** Whether the delta that is there makes the very section: one of this process does. */
   #isMade(name: string): boolean {
+    if (this.#deltas.isOwn(name)) return true;
     const made = this.#readMade(name);
     return typeof made !== "string" && hash("sha256", new Uint8Array(made)) === name;
   }
