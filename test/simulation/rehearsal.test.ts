@@ -5,6 +5,7 @@ import { DataSets, classifierCompiler, compile } from "@meridian/control";
 import {
   OverlayMirror,
   RevisionRehearsal,
+  SILENT_LOGGER,
   rehearseRevision,
   type RehearsedRevision,
 } from "@meridian/edge";
@@ -66,7 +67,7 @@ test("RevisionRehearsal rehearses some times after the first revision, while non
   const rehearsal = new RevisionRehearsal(() => {
     asked += 1;
     return isResting ? revision : undefined;
-  });
+  }, SILENT_LOGGER);
   const passSeconds = (seconds: number): void => {
     for (let tenth = 0; tenth < seconds * 10; tenth++) context.mock.timers.tick(100);
   };
