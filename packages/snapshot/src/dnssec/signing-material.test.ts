@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
+  SigningMaterials,
   encodeSigningMaterial,
   parseSigningMaterial,
   withMaterial,
@@ -65,4 +66,13 @@ test("withMaterial() replaces the material of a zone alone", () => {
   const other = { ...sample, zone: Uint8Array.of(1, 97, 0) };
   const newer = { ...sample, sequence: 4 };
   assert.deepEqual(withMaterial([sample, other], newer), [other, newer]);
+});
+
+test("a zone of a view is signed as its origin outside, unless keys of its own or elsewhere sign it", () => {
+  const materials = new SigningMaterials([sample]);
+  const asked = { origin: sample.zone, view: "internal", hasOwnKeys: false, isPresigned: false };
+  assert.equal(materials.of(asked), sample);
+  assert.equal(materials.of({ ...asked, hasOwnKeys: true }), undefined);
+  assert.equal(materials.of({ ...asked, isPresigned: true }), undefined);
+  assert.equal(materials.of({ ...asked, view: undefined, isPresigned: true }), sample);
 });

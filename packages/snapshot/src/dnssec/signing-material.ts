@@ -128,10 +128,11 @@ export class SigningMaterials {
     );
   }
 
-  /** Its own; of a zone of a view without keys of its own that of the zone of its origin that is in no view. */
-  of({ origin, view, hasOwnKeys }: SignableZone): SigningMaterial | undefined {
+  /** Its own; of a zone of a view without keys of its own, here or elsewhere, that of the zone of its origin that is in no view. */
+  of({ origin, view, hasOwnKeys, isPresigned }: SignableZone): SigningMaterial | undefined {
     const own = this.#byZone.get(zoneText(origin, view));
-    return own ?? (hasOwnKeys ? undefined : this.#byZone.get(zoneText(origin, undefined)));
+    const isShared = !hasOwnKeys && !isPresigned;
+    return own ?? (isShared ? this.#byZone.get(zoneText(origin, undefined)) : undefined);
   }
 }
 
@@ -145,6 +146,8 @@ export interface SignableZone {
   readonly origin: Uint8Array;
   readonly view: string | undefined;
   readonly hasOwnKeys: boolean;
+  /** Whether it was signed elsewhere. */
+  readonly isPresigned: boolean;
 }
 
 function viewOf(value: unknown): { readonly view?: string } | undefined {
