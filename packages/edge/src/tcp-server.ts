@@ -244,13 +244,13 @@ export class TcpServer {
       isSecure = true;
       this.#counters.add("handshakes", 1);
       const proxies = isProxy ? this.#proxies : undefined;
-      const shown = service === "dot" ? encryption.wrapper.shownBy(secure) : undefined;
       const channel = protocol === "dot" && secure.getProtocol() === "TLSv1.3" ? "xot" : "tls";
       if (service === "dot" && proxies === undefined)
-        this.#speakDns(secure, held, held.client, channel, shown);
+        this.#speakDns(secure, held, held.client, channel, encryption.wrapper.shownBy(secure));
       else if (service === "dot" && proxies !== undefined)
+        // The certificate is the proxy's own, whoever is behind it: it says nothing of the client.
         this.#readHeader(proxies, secure, false, (client) =>
-          this.#speakDns(secure, held, client ?? held.client, channel, shown),
+          this.#speakDns(secure, held, client ?? held.client, channel),
         );
       else if (protocol === "h2" && !isProxy) this.#speakHttp(secure, encryption, held);
       else secure.destroy();
