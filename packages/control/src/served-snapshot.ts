@@ -167,13 +167,17 @@ export class ServedSnapshot {
     const world = this.#load(sections, this.seed, true);
     if (typeof world === "string")
       throw new TypeError(`The compiler wrote what the reader refuses: ${world}`);
-    // The verdict thread and the disk are waited for together: nobody sees the number of either before both are there.
-    const adopting = this.#adopt(world, revision);
-    const brought =
+    const bring = (): BroughtSections | undefined =>
       before &&
       this.#pack &&
       broughtSections(before, { manifest, pack: this.#pack }, sourcesOf(sections));
-    const [overlay] = await Promise.all([adopting, keeping ?? this.#keep(sections, manifest)]);
+    // The verdict thread and the disk are waited for together: nobody sees the number of either before both are there. What is worked out
+    // meanwhile is waited for with them: what fails, whichever it is, fails this revision.
+    const [overlay, , brought] = await Promise.all([
+      this.#adopt(world, revision),
+      keeping ?? this.#keep(sections, manifest),
+      Promise.resolve().then(bring),
+    ]);
     if (this.#isClosed) return;
     // Nobody writes to the overlay before any more.
     const carried =
