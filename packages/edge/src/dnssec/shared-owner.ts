@@ -4,8 +4,11 @@
 // response they would be one set of two records (RFC 2181 §5), of which neither signature is right. So a chain of aliases that needs both ends
 // before the second zone, and who asked asks for the rest by itself.
 
-import { isSubdomain } from "@meridian/dns";
+import { DnsLimits, isSubdomain } from "@meridian/dns";
 import { nameStart, type CanonicalOrder, type LoadedZone } from "@meridian/snapshot";
+
+/** Of one owner; a worker looks at one at a time. */
+const ownerBytes = new Uint8Array(DnsLimits.nameBytesMax);
 
 /** Whether the NSEC at a position of a zone's order may have the owner of one that proves something in zone `next`. */
 export function sharesOwner(
@@ -21,8 +24,8 @@ export function sharesOwner(
   const { bytes } = order.chunkAt(position);
   const node = order.nodeAt(position);
   const start = nameStart(bytes, node);
-  const owner = new Uint8Array(bytes[node + 1]! + zone.origin.length);
-  owner.set(bytes.subarray(start, start + bytes[node + 1]!));
-  owner.set(zone.origin, bytes[node + 1]);
-  return isSubdomain(owner, next.origin);
+  const labelBytes = bytes[node + 1]!;
+  for (let at = 0; at < labelBytes; at++) ownerBytes[at] = bytes[start + at]!;
+  ownerBytes.set(zone.origin, labelBytes);
+  return isSubdomain(ownerBytes.subarray(0, labelBytes + zone.origin.length), next.origin);
 }
