@@ -28,6 +28,7 @@ import type { CompilerProcess } from "./compiler-process.ts";
 import { declaredLatches } from "./declared-latches.ts";
 import type { EmbeddedOptions, LatchPosition, PublishMode } from "./embedded-options.ts";
 import type { AcceptedLoad } from "./file-load.ts";
+import { PoolLoads } from "./prometheus/pool-loads.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
 import { ProbeSecrets } from "./secrets/probe-secrets.ts";
@@ -88,6 +89,7 @@ export class AdoptedModel {
   readonly #hosts: HostResolver;
   readonly #parts: AdoptedModelParts;
   readonly #targets = new ProbeTargets();
+  readonly #loads: PoolLoads;
   #latches: ReadonlyMap<string, DeclaredLatch> = new Map();
   /** The same as the verdict thread has them. */
   #judged: ReadonlyMap<string, DeclaredLatch> = new Map();
@@ -131,6 +133,10 @@ export class AdoptedModel {
       options.secrets === undefined
         ? undefined
         : new ProbeSecrets(options.secrets, options.logger, () => this.#secretsChanged());
+    this.#loads = new PoolLoads({
+      onLoads: (loads) => parts.verdicts.read(loads),
+      logger: options.logger,
+    });
     this.#hosts = new HostResolver({
       clock,
       onChange: () => this.#hostsChanged(),
@@ -142,6 +148,7 @@ export class AdoptedModel {
     this.#isClosed = true;
     clearTimeout(this.#keepTimer);
     this.#hosts.close();
+    this.#loads.close();
     this.#secrets?.close();
     this.#firstServed.resolve();
   }
@@ -151,7 +158,10 @@ export class AdoptedModel {
     if (!isServing) await this.#firstServed.promise;
   }
 
-  /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
+  /**
+   * What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved, loads that
+   * cannot be read.
+   */
   conditions(): readonly CompileProblem[] {
     const withdrawn = this.#withdrawn;
     const refused =
@@ -163,7 +173,17 @@ export class AdoptedModel {
               message: `Revision ${withdrawn.revision} was taken back: ${withdrawn.reason}`,
             },
           ];
-    return [...refused, ...this.#zoneProblems, ...this.#hosts.conditions()];
+    return [
+      ...refused,
+      ...this.#zoneProblems,
+      ...this.#hosts.conditions(),
+      ...this.#loads.conditions(),
+    ];
+  }
+
+  /** As `Embedded.loadProblem`. */
+  loadProblem(pool: string): string | undefined {
+    return this.#loads.problemOf(pool);
   }
 
   /** The latches that are declared, with what is recorded of them for all controls. */
@@ -423,6 +443,7 @@ export class AdoptedModel {
     this.#plan = plan;
     this.#wantSecrets();
     this.#aim();
+    if (this.#options.probing && !this.#isClosed) this.#loads.follow(model.pools);
     clearTimeout(this.#keepTimer);
     // The first at once; of changes that follow each other the last one.
     const pauseMs = this.#keepTimer === undefined ? 0 : KEEP_PLAN_MS;

@@ -307,6 +307,11 @@ export class Embedded implements Publisher {
     return this.#adopted.conditions();
   }
 
+  /** Why loads of a pool, `NAMESPACE/NAME`, cannot be read from Prometheus; undefined where they can, or are not. */
+  loadProblem(pool: string): string | undefined {
+    return this.#adopted.loadProblem(pool);
+  }
+
   shifts(): readonly Shift[] {
     return this.#shifts.list();
   }

@@ -74,7 +74,10 @@ function endpointView(
 ): EndpointView {
   const index = world.pools.endpointIndexOf(key64(member.key));
   const slot = slotState(index < 0 ? 0 : embedded.overlay.read(index));
-  const isChecked = pool.document.spec.healthCheck !== undefined;
+  const { metadata, spec } = pool.document;
+  const isChecked = spec.healthCheck !== undefined;
+  const problem = embedded.loadProblem(indexKey(metadata.namespace, metadata.name));
+  const loadProblem = problem === undefined ? [] : [`no load: ${problem}`];
   return {
     endpoint: member.key,
     address:
@@ -84,7 +87,10 @@ function endpointView(
     site: member.spec.site ?? "",
     ...slot,
     verdict: isChecked ? slot.verdict : "unchecked",
-    reason: state?.reason ?? (isChecked ? "not probed yet" : "no health check"),
+    reason: [
+      state?.reason ?? (isChecked ? "not probed yet" : "no health check"),
+      ...loadProblem,
+    ].join("; "),
     sinceMs: state?.sinceMs,
     answers: index < 0 ? 0 : (figures.endpoints[index] ?? 0),
   };

@@ -142,6 +142,12 @@ export class VerdictDriver {
     );
   }
 
+  /** Loads that were read elsewhere than in answers of probes, by endpoint key. */
+  read(loads: readonly (readonly [string, number])[]): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [key, load] of loads) this.#readLoad(key, load, nowMs);
+  }
+
   start(): void {
     if (this.#tick !== undefined) return;
     this.runner.start();
@@ -242,12 +248,15 @@ export class VerdictDriver {
     this.#apply(states, "verdicts known before this snapshot");
   }
 
-  /** What an endpoint shows while it is out says nothing of its load. */
   #reported({ key, load }: ProbeReport): void {
+    this.#readLoad(key, load?.load, this.#options.clock.monotonicMs());
+  }
+
+  /** What an endpoint shows while it is out says nothing of its load. */
+  #readLoad(key: string, load: number | undefined, nowMs: number): void {
     if (!this.#rules.has(key)) return;
-    const nowMs = this.#options.clock.monotonicMs();
     if (this.#isOut(key)) this.#capacity.away(key, nowMs);
-    else if (load !== undefined) this.#capacity.reading(key, load.load, nowMs);
+    else if (load !== undefined) this.#capacity.reading(key, load, nowMs);
   }
 
   /** Whether answers leave it out. */

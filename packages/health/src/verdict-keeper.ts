@@ -94,6 +94,9 @@ export class VerdictKeeper {
       case "hear":
         this.#verdicts.hear(command.from, command.payload);
         return;
+      case "loads":
+        this.#verdicts.read(command.loads);
+        return;
       case "start":
         this.#verdicts.start();
         return;

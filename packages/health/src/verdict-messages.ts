@@ -77,6 +77,8 @@ export type VerdictCommand =
   | { readonly kind: "latches"; readonly latches: ReadonlyMap<string, DeclaredLatch> }
   /** A report of another vantage. */
   | { readonly kind: "hear"; readonly from: VantagePlace; readonly payload: Uint8Array }
+  /** Loads that were read elsewhere than in answers of probes, by endpoint key. */
+  | { readonly kind: "loads"; readonly loads: readonly (readonly [string, number])[] }
   | { readonly kind: "start" };
 
 /** A change of what is probed as it travels. */

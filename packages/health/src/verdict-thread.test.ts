@@ -4,8 +4,9 @@ import { createServer, type Server } from "node:http";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { key64 } from "@meridian/core";
-import { Admin, KeyedSlots, Verdict } from "@meridian/snapshot";
+import { Admin, CAPACITY_SHIFT, KeyedSlots, Verdict } from "@meridian/snapshot";
 import { defaultHttpFields, defaultTiming, type ProbeTarget } from "./check.ts";
+import { defaultCapacityRule } from "./load/capacity-factor.ts";
 import type { ChangeSet } from "./overlay-driver.ts";
 import type { SharedOverlay } from "./shared-overlay.ts";
 import { worldOf } from "./testing/pool-world.ts";
@@ -204,6 +205,27 @@ test("5,000 targets are adopted, and an equal plan costs nothing", async (contex
   const states = await thread.states([...thread.targets.keys()]);
   assert.equal(states.length, 5000);
   assert.equal(states.find((state) => state.key === key)?.verdict, "unhealthy");
+});
+
+test("loads that were read elsewhere move the capacity factors of endpoints with a rule", async (context) => {
+  const { thread } = makeThread(context);
+  const overlay = await thread.adopt(worldOf(2), first);
+  thread.setPlan({ targets: [], rules: [["endpoint/default/web/m0", defaultCapacityRule]] });
+  thread.start();
+  const factorOf = (slot: number): number => (overlay.read(slot) >>> CAPACITY_SHIFT) & 0x3ff;
+  // What comes before the thread is up is lost.
+  const readUntil = (load: number, isSo: () => boolean, what: string): Promise<void> => {
+    const names = ["m0", "m1", "none"].map((name) => `endpoint/default/web/${name}`);
+    const read = (): void => thread.read(names.map((key) => [key, load]));
+    return until(() => {
+      read();
+      return isSo();
+    }, what);
+  };
+  await readUntil(0.75, () => factorOf(0) < 1000, "m0 has less");
+  assert.equal(factorOf(1), 1000);
+  await overlay.apply([{ slot: 0, ...DRAIN }], { kind: "shift", text: "maintenance" });
+  await readUntil(0, () => factorOf(0) === 10, "one that is out begins with little");
 });
 
 test("what is asked of a closed thread is refused, and closing twice is closing once", async (context) => {

@@ -186,6 +186,11 @@ export class VerdictThread {
     this.#send({ kind: "hear", from, payload });
   }
 
+  /** Loads that were read elsewhere than in answers of probes, by endpoint key; those of endpoints without a rule have no effect. */
+  read(loads: readonly (readonly [string, number])[]): void {
+    this.#send({ kind: "loads", loads });
+  }
+
   /** Goes back to the first tier by command; false where the node holds no latch. */
   failback(node: string): Promise<boolean> {
     return this.#ask({ kind: "failback", node });

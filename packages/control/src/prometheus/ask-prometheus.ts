@@ -35,13 +35,15 @@ export type PrometheusVector =
 
 /** What a question needs besides the expression. */
 export interface PrometheusContext {
-  readonly secrets: Secrets;
+  readonly secrets: Pick<Secrets, "read">;
   /** Whose secrets the source names. */
   readonly namespace: string;
   /** Ends it early. */
   readonly signal?: AbortSignal | undefined;
   /** 10 s unless given. */
   readonly timeoutMs?: number | undefined;
+  /** Of an answer: 1 MiB unless given, and at most. */
+  readonly bytesMax?: number | undefined;
 }
 
 /** The finite number that `expression` is now. Never rejects. */
@@ -84,9 +86,18 @@ export async function askSeries(
 async function fetchAnswer(
   source: PrometheusSource,
   expression: string,
-  { secrets, namespace, signal, timeoutMs = QUESTION_MS_MAX }: PrometheusContext,
+  {
+    secrets,
+    namespace,
+    signal,
+    timeoutMs = QUESTION_MS_MAX,
+    bytesMax = ANSWER_BYTES_MAX,
+  }: PrometheusContext,
 ): Promise<string> {
   const url = new URL(source.url);
+  // What fetch says of it would hold the password.
+  if (url.username !== "" || url.password !== "")
+    throw new Error("the address of the Prometheus server holds a name or password, expected none");
   url.pathname = `${url.pathname.replace(/\/+$/, "")}/api/v1/query`;
   const authorization = await authorizationOf(source, (reference) =>
     secrets.read(namespace, reference),
@@ -104,7 +115,7 @@ async function fetchAnswer(
     redirect: "manual",
     signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
   });
-  const text = await boundedText(response);
+  const text = await boundedText(response, Math.min(bytesMax, ANSWER_BYTES_MAX));
   if (response.status === 200) return text;
   throw new Error(`the Prometheus server answered ${response.status}${saidOf(text)}`);
 }
@@ -119,7 +130,7 @@ async function authorizationOf(
   return `Basic ${Buffer.from(login).toString("base64")}`;
 }
 
-async function boundedText(response: Response): Promise<string> {
+async function boundedText(response: Response, bytesMax: number): Promise<string> {
   const body: AsyncIterable<Uint8Array> | null = response.body;
   if (body === null) return "";
   const pieces: Uint8Array[] = [];
@@ -127,10 +138,8 @@ async function boundedText(response: Response): Promise<string> {
   for await (const piece of body) {
     length += piece.length;
     // Leaving the loop cancels the rest.
-    if (length > ANSWER_BYTES_MAX)
-      throw new Error(
-        `the answer of the Prometheus server is larger than ${ANSWER_BYTES_MAX} bytes`,
-      );
+    if (length > bytesMax)
+      throw new Error(`the answer of the Prometheus server is larger than ${bytesMax} bytes`);
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString("utf8");

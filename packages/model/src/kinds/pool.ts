@@ -72,20 +72,23 @@ const load = exactlyOne(
       .optional()
       .describe("Load from a value in a JSON response."),
     prometheus: object({
-      url: httpUrl().describe("Address of the Prometheus server."),
+      url: httpUrl().describe("Base address of the server; `/api/v1/query` is added."),
       query: text(8192).describe(
-        "Query whose samples carry the label `endpoint`, 0 idle to 1 full.",
+        "Query whose samples name members by the label `endpoint`, 0 idle to 1 full.",
       ),
     })
       .optional()
-      .describe("Load from a Prometheus query."),
-    push: object({}).optional().describe("Load that is pushed from outside."),
-    interval: positiveDuration().default("5s").describe("How often the load is read."),
+      .describe("Load from a Prometheus query, one for all members."),
+    interval: positiveDuration()
+      .default("5s")
+      .describe(
+        "How often Prometheus is asked, once a second at most; ORCA and JSON come with each probe.",
+      ),
     scale: numberBetween(0.000001, 1_000_000_000)
       .default(1)
       .describe("Value that means full; what is read is divided by it."),
   }),
-  ["orca", "json", "prometheus", "push"],
+  ["orca", "json", "prometheus"],
 );
 
 const members = mapOf(member);
