@@ -274,7 +274,7 @@ function httpFields(spec: HealthCheckSpec["http"], load: LoadSpec | undefined): 
 }
 
 function loadSource(load: LoadSpec | undefined): LoadSource | undefined {
-  if (load?.orca !== undefined) return { kind: "orca", metric: load.orca.metric };
+  if (load?.orca !== undefined) return { kind: "orca", metric: load.orca.metric, full: load.scale };
   if (load?.json !== undefined)
     return {
       kind: "json",

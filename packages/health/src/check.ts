@@ -61,6 +61,8 @@ export type LoadSource =
       readonly kind: "orca";
       /** Which utilisation counts; where absent application_utilization, else cpu_utilization (as in gRPC's A58). */
       readonly metric?: string;
+      /** The value that means fully loaded; 1 where absent. */
+      readonly full?: number;
     }
   | {
       readonly kind: "json";

@@ -66,7 +66,7 @@ export class HttpExpectation {
     if (source === undefined) return undefined;
     if (source.kind === "orca") {
       const load = readOrcaLoad(answer.loadHeader, source.metric);
-      return load === undefined ? undefined : { load, source: "orca" };
+      return load === undefined ? undefined : { load: load / (source.full ?? 1), source: "orca" };
     }
     const load = readJsonLoad(answer.body, source.path, source.full ?? 1);
     return load === undefined ? undefined : { load, source: "json" };

@@ -106,6 +106,8 @@ for (const { how, dialer } of dialers()) {
     });
     const orca = await runProbe(probeAt(port, { load: { kind: "orca" } }));
     assert.deepEqual(orca.load, { load: 0.3, source: "orca" });
+    const half = await runProbe(probeAt(port, { load: { kind: "orca", full: 0.5 } }));
+    assert.deepEqual(half.load, { load: 0.6, source: "orca" });
     const json = await runProbe(
       probeAt(port, { load: { kind: "json", path: "load.cpu", full: 100 } }),
     );
