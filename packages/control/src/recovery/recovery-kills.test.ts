@@ -18,6 +18,8 @@ import { documentOf as document } from "../testing/two-places.ts";
 import type { RecoveryRuns } from "./recovery-runs.ts";
 import { isOver, type RecoveryRun } from "./run-state.ts";
 
+const WAIT_MS_MAX = 60_000;
+
 const pool = (name: string, address: string): object =>
   document("Pool", name, { members: { one: { address } } });
 const branches = [
@@ -154,9 +156,11 @@ function dying(
 }
 
 async function until(read: () => RecoveryRun | undefined, isIt: (run: RecoveryRun) => boolean) {
+  const deadlineMs = performance.now() + WAIT_MS_MAX;
   for (;;) {
     const run = read();
     if (run !== undefined && isIt(run)) return run;
+    assert.ok(performance.now() < deadlineMs, `still ${JSON.stringify(run)}`);
     await sleep(5);
   }
 }
