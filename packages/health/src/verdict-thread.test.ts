@@ -89,7 +89,8 @@ test("verdicts of real probes reach the shared bank, and every change set is tol
   thread.setPlan({ targets: [httpTarget("m0", port), httpTarget("m1", port)], rules: [] });
   thread.start();
   await thread.whenFirstRound();
-  await until(() => verdictOf(overlay, 0) === Verdict.healthy, "m0 is healthy");
+  for (const slot of [0, 1])
+    await until(() => verdictOf(overlay, slot) === Verdict.healthy, `m${slot} is healthy`);
   server.close();
   server.closeAllConnections();
   await until(() => verdictOf(overlay, 1) === Verdict.unhealthy, "m1 is unhealthy");
