@@ -197,7 +197,7 @@ export class OverlayDriver {
         return;
       }
       // A worker hangs in the middle of a batch: it answers nobody, so its claim on the bank counts no more.
-      for (let worker = 0; worker < 64; worker++) writer.forget(worker);
+      writer.overrun();
     }
     this.#waitingSinceMs = undefined;
     this.#publishNow();

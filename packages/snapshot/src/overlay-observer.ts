@@ -7,7 +7,7 @@
 //
 // A change set in between means another try; copying 100,000 slots takes less time than there is between two of them.
 
-import { FIRST_BANK, IDLE, isAdopted } from "./overlay.ts";
+import { FIRST_BANK, forgetWorker, isSettled } from "./overlay.ts";
 
 /** What an overlay was at one moment: both belong together. */
 export interface OverlayMoment {
@@ -56,18 +56,11 @@ export class OverlayObserver {
 
   /** Whether every one of so many workers answers by the newest change set, if at all, and by no overlay before this one. */
   isSettled(workers: number): boolean {
-    const words = this.#words;
-    if (!isAdopted(words, workers)) return false;
-    const published = Atomics.load(words, 0);
-    for (let worker = 0; worker < workers; worker++) {
-      const seen = Atomics.load(words, 1 + worker);
-      if (seen !== IDLE && seen !== published) return false;
-    }
-    return true;
+    return isSettled(this.#words, workers);
   }
 
   /** Frees the acknowledgement of a worker that died, so that the writer does not wait for it. */
   forget(worker: number): void {
-    Atomics.store(this.#words, 1 + worker, IDLE);
+    forgetWorker(this.#words, worker);
   }
 }

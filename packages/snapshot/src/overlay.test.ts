@@ -15,6 +15,7 @@ import {
   branchSlot,
   endpointSlot,
 } from "./overlay.ts";
+import { OverlayObserver } from "./overlay-observer.ts";
 
 const ALIKE = 100;
 const CHANGE_SETS = 1000;
@@ -97,6 +98,34 @@ test("forget() frees what a dead worker held", () => {
   writer.forget(OVERLAY_WORKERS_MAX - 1);
   assert.ok(writer.publish([{ slot: 0, value: 2 }]));
   assert.throws(() => new OverlayReader(writer.buffer, 1, OVERLAY_WORKERS_MAX), /acknowledgement/);
+});
+
+test("a worker whose bank was taken from it is not settled until it has left that", () => {
+  const writer = new OverlayWriter(Uint32Array.of(0));
+  const fence = { nowWord: () => 0, fenced: (slots: Uint32Array) => slots };
+  const [quick, slow] = [0, 1].map((worker) => new OverlayReader(writer.buffer, 1, worker, fence));
+  const observer = new OverlayObserver(writer.buffer, 1);
+  const areSettled = (): boolean[] => [writer.isSettled(2), observer.isSettled(2)];
+  assert.deepEqual(areSettled(), [true, true]);
+  slow?.enter();
+  assert.ok(writer.publish([{ slot: 0, value: 1 }]));
+  quick?.enter();
+  writer.overrun();
+  assert.ok(writer.publish([{ slot: 0, value: 2 }]));
+  quick?.enter();
+  quick?.leave();
+  assert.deepEqual(areSettled(), [false, false], "the slow one still answers its batch");
+  slow?.leave();
+  assert.deepEqual(areSettled(), [true, true], "and need not have another one");
+  slow?.enter();
+  assert.equal(slow?.slots[0], 2);
+  writer.overrun();
+  assert.deepEqual(areSettled(), [true, true], "nothing was taken from who is up to date");
+  assert.ok(writer.publish([{ slot: 0, value: 3 }]));
+  writer.overrun();
+  assert.deepEqual(areSettled(), [false, false]);
+  writer.forget(1);
+  assert.deepEqual(areSettled(), [true, true], "it has died");
 });
 
 test("a change set that names a slot beyond the end is a programmer's error", () => {

@@ -7,7 +7,8 @@
 //   words 1..64     one acknowledgement a worker: the published word it reads, or IDLE
 //   word 65         until when the process may answer what fenced panels govern, see `leaseWord`; 0 where nothing is governed
 //   words 66, 67    one bit a worker: it has read this overlay
-//   words 68..127   unused
+//   words 68, 69    one bit a worker: its acknowledgement was taken from it, and it may still read a bank of before
+//   words 70..127   unused
 //   word 128 …      bank 0, then bank 1: `slotCount` words each
 //
 // The writer copies the current bank to the spare one, applies a whole change set there and publishes with one atomic store.
@@ -26,6 +27,7 @@ export const FIRST_BANK = 128;
 export const IDLE = 0xffff_ffff;
 const LEASE = 65;
 const ADOPTED = 66;
+const OVERRUN = 68;
 
 // Endpoint slot: verdict 2 bits, admin 2, fenced 1, capacity factor 10, dial 10, log2 of seconds to the earliest change 5.
 export const Verdict = { unknown: 0, healthy: 1, unhealthy: 2 } as const;
@@ -185,27 +187,56 @@ export class OverlayWriter {
 
   /** Frees the acknowledgement of a worker that died, so that the writer does not wait for it. */
   forget(worker: number): void {
-    Atomics.store(this.#words, 1 + worker, IDLE);
+    forgetWorker(this.#words, worker);
+  }
+
+  /**
+   * Frees the acknowledgements of workers that read a bank of before for too long: they may be alive, so each of them counts as overrun until it
+   * has left that bank.
+   */
+  overrun(): void {
+    const words = this.#words;
+    const published = Atomics.load(words, 0);
+    for (let worker = 0; worker < OVERLAY_WORKERS_MAX; worker++) {
+      const seen = Atomics.load(words, 1 + worker);
+      if (seen === IDLE || seen === published) continue;
+      // First, so that a worker that leaves from now on sees it.
+      const [at, bit] = [OVERRUN + (worker >>> 5), 1 << (worker & 31)];
+      Atomics.or(words, at, bit);
+      if (Atomics.compareExchange(words, 1 + worker, seen, IDLE) !== seen)
+        Atomics.and(words, at, ~bit);
+    }
+  }
+
+  /** Whether every one of so many workers answers by the newest change set, if at all, and by no overlay before this one. */
+  isSettled(workers: number): boolean {
+    return isSettled(this.#words, workers);
   }
 
   /** Until when what is fenced may be answered, as `leaseWord` says it; 0 where nothing is. In force from each worker's next batch on. */
   setLease(word: number): void {
     Atomics.store(this.#words, LEASE, word);
   }
-
-  /** True where each of the first workers has read this overlay, and so none reads the one before. */
-  isAdoptedBy(workers: number): boolean {
-    return isAdopted(this.#words, workers);
-  }
 }
 
-/** Whether each of the first workers has read the overlay of these words. */
-export function isAdopted(words: Uint32Array, workers: number): boolean {
+/** Whether every one of the first workers answers by the newest change set of these words, if at all, and by no overlay before them. */
+export function isSettled(words: Uint32Array, workers: number): boolean {
+  const published = Atomics.load(words, 0);
   for (let worker = 0; worker < workers; worker++) {
-    const bits = Atomics.load(words, ADOPTED + (worker >>> 5));
-    if ((bits & (1 << (worker & 31))) === 0) return false;
+    const [at, bit] = [worker >>> 5, 1 << (worker & 31)];
+    if ((Atomics.load(words, ADOPTED + at) & bit) === 0) return false;
+    const seen = Atomics.load(words, 1 + worker);
+    if (seen !== IDLE && seen !== published) return false;
+    // After the acknowledgement: the writer says so before it takes that.
+    if ((Atomics.load(words, OVERRUN + at) & bit) !== 0) return false;
   }
   return true;
+}
+
+/** Frees what a worker that died has said of itself. */
+export function forgetWorker(words: Uint32Array, worker: number): void {
+  Atomics.store(words, 1 + worker, IDLE);
+  Atomics.and(words, OVERRUN + (worker >>> 5), ~(1 << (worker & 31)));
 }
 
 /** What a worker does about a lease that has run out. */
@@ -282,7 +313,10 @@ export class OverlayReader {
 
   /** Says that this worker reads nothing until the next `enter()`. */
   leave(): void {
-    Atomics.store(this.#words, 1 + this.#worker, IDLE);
+    const words = this.#words;
+    Atomics.store(words, 1 + this.#worker, IDLE);
+    const [at, bit] = [OVERRUN + (this.#worker >>> 5), 1 << (this.#worker & 31)];
+    if ((Atomics.load(words, at) & bit) !== 0) Atomics.and(words, at, ~bit);
   }
 }
 

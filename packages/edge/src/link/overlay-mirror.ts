@@ -17,7 +17,6 @@ import type { SlotChange } from "./slot-journal.ts";
 
 /** Longest time for which a change set waits for readers of the spare bank, before a worker counts as hung. */
 const SPARE_WAIT_MS_MAX = 1000;
-const WORKERS_MAX = 64;
 
 /** Bits of a slot that this edge knows better than control. */
 export interface Override {
@@ -78,9 +77,7 @@ export class OverlayMirror {
 
   /** Whether every one of so many workers answers by the newest slots, and none is left that answers by others. */
   isSettled(workers: number): boolean {
-    return (
-      this.#pending.size === 0 && this.#writer.isSpareFree() && this.#writer.isAdoptedBy(workers)
-    );
+    return this.#pending.size === 0 && this.#writer.isSettled(workers);
   }
 
   #noteFenced(slot: number, value: number): void {
@@ -252,7 +249,7 @@ export class OverlayMirror {
         });
         return;
       }
-      for (let worker = 0; worker < WORKERS_MAX; worker++) writer.forget(worker);
+      writer.overrun();
     }
     this.#waitingSinceMs = undefined;
     const changes = this.#withEpochs();
