@@ -349,7 +349,7 @@ export class SimulatedEdge {
     const said = this.#replica?.acknowledgement;
     if (said === undefined) return;
     this.#told = Math.max(this.#told, said.revision);
-    this.#connection?.up.send(encodeAcknowledgement(said));
+    this.#connection?.up.send(encodeAcknowledgement(said, true));
   }
 
   /** What a disk takes for a sync. */

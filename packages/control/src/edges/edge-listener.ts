@@ -22,6 +22,7 @@ import {
   LINK_PROTOCOL,
   TAKES_HEADER,
   TAKES_TRAFFIC,
+  TAKES_UNMOVED,
   LinkPath,
   PROBE_UNIT,
   SILENCE_MS_MAX,
@@ -432,7 +433,7 @@ export class EdgeListener {
       logger.warn({ edge: name, address, reason }, "Cut an edge off");
       stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
     };
-    stream.respond({ ":status": 200, [TAKES_HEADER]: TAKES_TRAFFIC });
+    stream.respond({ ":status": 200, [TAKES_HEADER]: `${TAKES_TRAFFIC}, ${TAKES_UNMOVED}` });
     stream.setTimeout(SILENCE_MS_MAX * 2, () => fail("it says nothing"));
     stream.on("data", (chunk: Buffer) => {
       const frames = decoder.push(chunk);

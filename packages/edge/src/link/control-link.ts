@@ -10,6 +10,7 @@ import {
   LINK_PROTOCOL,
   TAKES_HEADER,
   TAKES_TRAFFIC,
+  TAKES_UNMOVED,
   LinkPath,
   SILENCE_MS_MAX,
   decodeCarried,
@@ -20,6 +21,7 @@ import {
   decodeStage,
   decodeTable,
   encodeAcknowledgement,
+  isTaken,
   encodeAnswerCounts,
   encodeNotified,
   encodeHello,
@@ -91,6 +93,7 @@ export class ControlLink {
   #followed: string | undefined;
   /** The control that is followed wants to be told where clients were sent; one of an earlier version would end the stream. */
   #takesTraffic = false;
+  #takesUnmoved = false;
   #currentAtMs: number | undefined;
   /** The newest table of the control that is followed. */
   #table: (Pick<Position, "epoch" | "revision"> & { readonly atMs: number }) | undefined;
@@ -138,7 +141,9 @@ export class ControlLink {
   acknowledge(): void {
     const stream = this.#stream;
     if (stream?.writable === true)
-      stream.write(encodeAcknowledgement(this.#options.replica.acknowledgement));
+      stream.write(
+        encodeAcknowledgement(this.#options.replica.acknowledgement, this.#takesUnmoved),
+      );
     // The revision of a table may have been fetched only now.
     this.#look();
   }
@@ -206,6 +211,9 @@ export class ControlLink {
     tell: (reason: string) => void,
   ): void {
     const { replica, version, logger } = this.#options;
+    // Another control may be of another version.
+    this.#takesTraffic = false;
+    this.#takesUnmoved = false;
     const stream = session.request(
       {
         ":method": "POST",
@@ -234,7 +242,8 @@ export class ControlLink {
       if (headers[":status"] === 200) {
         this.#failures = 0;
         this.#followed = url;
-        this.#takesTraffic = headers[TAKES_HEADER] === TAKES_TRAFFIC;
+        this.#takesTraffic = isTaken(headers[TAKES_HEADER], TAKES_TRAFFIC);
+        this.#takesUnmoved = isTaken(headers[TAKES_HEADER], TAKES_UNMOVED);
         this.#lastReason = "";
         logger.info("Connected to control", { url });
       } else refusal = "";

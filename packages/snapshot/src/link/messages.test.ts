@@ -12,6 +12,7 @@ import {
   decodeSentSection,
   decodeTable,
   encodeAcknowledgement,
+  isTaken,
   encodeCarried,
   encodeChanges,
   encodeHello,
@@ -39,7 +40,10 @@ test("each message is read as it was written", () => {
         assert.deepEqual(decodeCarried(payloadOf(encodeCarried(carried))), carried);
       const unmovedMs = at % 3 === 0 ? Infinity : Math.min(sequence, 0xffff_fffe);
       const served = { ...position, hash: at.toString(16).padStart(64, "0"), unmovedMs };
-      assert.deepEqual(decodeAcknowledgement(payloadOf(encodeAcknowledgement(served))), served);
+      const told = (takesUnmoved: boolean): unknown =>
+        decodeAcknowledgement(payloadOf(encodeAcknowledgement(served, takesUnmoved)));
+      assert.deepEqual(told(true), served);
+      assert.deepEqual(told(false), { ...served, unmovedMs: 0 }, "as earlier versions say it");
       const hello = {
         ...position,
         protocol: 1,
@@ -57,6 +61,17 @@ test("each message is read as it was written", () => {
   );
 });
 
+test("an acknowledgement has the length that earlier versions of control take, but for those that take more", () => {
+  const served = { epoch: 1, revision: 2, sequence: 3, hash: "ab".repeat(32), unmovedMs: 4 };
+  const lengths = [false, true].map((is) => payloadOf(encodeAcknowledgement(served, is)).length);
+  assert.deepEqual(lengths, [52, 56]);
+  const offered = ["traffic, unmoved", "unmoved", ["traffic", "unmoved"], "traffic", undefined];
+  assert.deepEqual(
+    offered.map((header) => isTaken(header, "unmoved")),
+    [true, true, true, false, false],
+  );
+});
+
 test("bytes that are no message are read as none, and never throw", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
@@ -66,7 +81,8 @@ test("bytes that are no message are read as none, and never throw", () => {
       if (set !== undefined) assert.equal(bytes.length, 24 + set.changes.length * 12);
       const carried = decodeCarried(bytes);
       if (carried !== undefined) assert.equal(bytes.length, 40 + carried.changes.length * 12);
-      if (decodeAcknowledgement(bytes) !== undefined) assert.equal(bytes.length, 52);
+      if (decodeAcknowledgement(bytes) !== undefined)
+        assert.ok(bytes.length === 52 || bytes.length === 56);
       decodeHello(bytes);
       decodeSentSection(bytes);
     }),

@@ -3,7 +3,8 @@
 // What control and an edge tell each other. Numbers are little-endian; a decoder returns undefined for bytes that are no such message.
 //
 //   hello            JSON {protocol, version, epoch, revision, sequence, takesSections, takesLeases, dns}
-//   acknowledgement  f64 epoch, f64 revision, u32 sequence, 32 bytes: hash of the manifest that is served, which may be a cut, u32 ms
+//   acknowledgement  f64 epoch, f64 revision, u32 sequence, 32 bytes: hash of the manifest that is served, which may be a cut, and, of an edge that
+//                    control has said it takes it of, u32 ms
 //   manifest         the JSON text of a manifest
 //   table            f64 epoch, f64 revision, u32 sequence, u32 count, count × u32 slot, in the order of that revision's slots
 //   changes          f64 epoch, f64 revision, u32 sequence, u32 count, count × { u64 key, u32 value }
@@ -18,6 +19,8 @@ export const LINK_PROTOCOL = 1;
 /** With which control says, when it takes an edge, what it takes besides: an earlier one would end the stream. */
 export const TAKES_HEADER = "meridian-takes";
 export const TAKES_TRAFFIC = "traffic";
+/** It takes acknowledgements that say for how long their edge has answered so. */
+export const TAKES_UNMOVED = "unmoved";
 /** Name in the certificate of every control, whatever its address is. */
 export const CONTROL_NAME = "meridian-control";
 /** Organizational unit in the subject of a certificate that is good for reporting alone. */
@@ -57,6 +60,8 @@ export const CARRIED_CHANGES_MAX = 1000;
 const HASH_AT = 20;
 const UNMOVED_AT = 52;
 const ACKNOWLEDGEMENT_BYTES = 56;
+/** Without what only `TAKES_UNMOVED` allows. */
+const SHORT_ACKNOWLEDGEMENT_BYTES = UNMOVED_AT;
 /** For as long as the edge has answered. */
 const ALWAYS = 0xffff_ffff;
 const NAME_BYTES = 32;
@@ -75,7 +80,7 @@ export interface Acknowledgement extends Position {
   readonly hash: string;
   /**
    * For how many milliseconds it has answered with the administrative states, dials and given weights that it answers with now; Infinity where
-   * it never has with others.
+   * it never has with others. Of an edge that does not say so, 0: since just now, as far as is known.
    */
   readonly unmovedMs: number;
 }
@@ -165,21 +170,31 @@ function addresses(value: unknown): string[] {
   );
 }
 
-export function encodeAcknowledgement(served: Acknowledgement): Uint8Array {
+/** What control takes besides, by the header with which it takes an edge; `offered` is as `headers[TAKES_HEADER]`. */
+export function isTaken(offered: string | readonly string[] | undefined, what: string): boolean {
+  const text = typeof offered === "string" ? offered : (offered?.join(",") ?? "");
+  return text.split(",").some((each) => each.trim() === what);
+}
+
+/** `takesUnmoved`: where control has said that it takes that. */
+export function encodeAcknowledgement(served: Acknowledgement, takesUnmoved: boolean): Uint8Array {
   const { hash, unmovedMs, ...position } = served;
-  const payload = new Uint8Array(ACKNOWLEDGEMENT_BYTES);
+  const payload = new Uint8Array(
+    takesUnmoved ? ACKNOWLEDGEMENT_BYTES : SHORT_ACKNOWLEDGEMENT_BYTES,
+  );
   writePosition(new DataView(payload.buffer), position);
   payload.set(Buffer.from(hash, "hex").subarray(0, UNMOVED_AT - HASH_AT), HASH_AT);
   const ms = unmovedMs === Infinity ? ALWAYS : Math.min(Math.max(0, unmovedMs), ALWAYS - 1);
-  viewOf(payload).setUint32(UNMOVED_AT, ms, true);
+  if (takesUnmoved) viewOf(payload).setUint32(UNMOVED_AT, ms, true);
   return encodeFrame({ kind: FrameKind.acknowledgement, payload });
 }
 
 export function decodeAcknowledgement(payload: Uint8Array): Acknowledgement | undefined {
-  if (payload.length !== ACKNOWLEDGEMENT_BYTES) return undefined;
+  const isShort = payload.length === SHORT_ACKNOWLEDGEMENT_BYTES;
+  if (!isShort && payload.length !== ACKNOWLEDGEMENT_BYTES) return undefined;
   const position = readPosition(viewOf(payload));
   if (position === undefined) return undefined;
-  const ms = viewOf(payload).getUint32(UNMOVED_AT, true);
+  const ms = isShort ? 0 : viewOf(payload).getUint32(UNMOVED_AT, true);
   return {
     ...position,
     hash: Buffer.from(payload.subarray(HASH_AT, UNMOVED_AT)).toString("hex"),
