@@ -85,6 +85,8 @@ export class DrillKeeper {
   readonly #alarms = new Map<string, Alarms>();
   readonly #ended = new AbortController();
   readonly #looks: TenantLooks;
+  /** The last of those that weigh and shift one after the other. */
+  #weighing: Promise<unknown> = Promise.resolve();
 
   constructor(options: DrillKeeperOptions) {
     this.#options = options;
@@ -149,7 +151,8 @@ export class DrillKeeper {
   async #refuseRun(name: string, known: KnownDrill, record: DrillRecord): Promise<void> {
     if (record.current !== undefined)
       throw conflict(`Cannot run drill ${name}: it is running already`);
-    const why = hindrance(await this.#sight(known, record, true), true);
+    const alarms = await this.#alarmsOf(known);
+    const why = hindrance(this.#sight(known, record, true, alarms), true);
     if (why !== undefined) throw conflict(`Cannot run drill ${name}: ${why}`);
   }
 
@@ -229,13 +232,23 @@ export class DrillKeeper {
       await this.#keep(name, { uid: known.uid, sinceMs, past: [] }, revision);
       return;
     }
-    const sight = await this.#sight(known, record, this.#isDue(known, record));
-    const { record: next, deed } = stepDrill(known.document, record, sight);
-    if (next !== record && !(await this.#keep(name, next, revision))) return;
-    const { current } = next;
-    if (current === undefined) return;
-    if (deed === "shift") await this.#shift(known.document, current);
-    if (deed === "unshift") await this.#options.embedded.removeShifts(current.id, true);
+    const isDue = this.#isDue(known, record);
+    // Side by side: a Prometheus that hangs holds nobody else up.
+    const alarms = await this.#alarmsIf(isDue, known);
+    const step = async (): Promise<void> => {
+      if (this.#ended.signal.aborted) return;
+      const sight = this.#sight(known, record, isDue, alarms);
+      const { record: next, deed } = stepDrill(known.document, record, sight);
+      if (next !== record && !(await this.#keep(name, next, revision))) return;
+      const { current } = next;
+      if (current === undefined) return;
+      if (deed === "shift") await this.#shift(known.document, current);
+      if (deed === "unshift") await this.#options.embedded.removeShifts(current.id, true);
+    };
+    // What one weighs has the shifts of all that were weighed before it.
+    const turn = this.#weighing.then(step);
+    this.#weighing = turn.catch(() => undefined);
+    await turn;
   }
 
   async #abandon(name: string, { record, revision }: Kept): Promise<void> {
@@ -272,13 +285,15 @@ export class DrillKeeper {
   }
 
   /** Alarms and capacity are looked at only where they matter. */
-  async #sight(known: KnownDrill, record: DrillRecord, isDue: boolean): Promise<DrillSight> {
+  #sight(
+    known: KnownDrill,
+    record: DrillRecord,
+    isDue: boolean,
+    { blocking, outcome }: Pick<Alarms, "blocking" | "outcome">,
+  ): DrillSight {
     const { embedded, nowMs } = this.#options;
     const { spec } = known.document;
     const { current } = record;
-    const { blocking, outcome } = isDue
-      ? await this.#alarmsOf(known)
-      : { blocking: [], outcome: [] };
     const now = nowMs();
     const ranked = rankedShifts(embedded.shifts(), now);
     const above = ranked.find(
@@ -311,6 +326,13 @@ export class DrillKeeper {
       ...{ createdAtMs: atMs, expiresAtMs: atMs + 1 },
     };
     return capacityLacks(served, { shifts, atMs }, { shifts: [...shifts, drill], atMs });
+  }
+
+  async #alarmsIf(
+    isDue: boolean,
+    known: KnownDrill,
+  ): Promise<Pick<Alarms, "blocking" | "outcome">> {
+    return isDue ? this.#alarmsOf(known) : { blocking: [], outcome: [] };
   }
 
   async #alarmsOf({ document, uid }: KnownDrill): Promise<Alarms> {
