@@ -84,6 +84,23 @@ test("what edges count becomes demand of a name that the policy decides, by wher
   );
 });
 
+test("of what an edge tells that was cut off for an hour only the last seconds count", () => {
+  const { world } = setUp();
+  const demand = new MeasuredDemand();
+  const rateAt = (nowMs: number): number =>
+    Object.values(demand.profile(world, nowMs)?.spec.demand ?? {}).reduce(
+      (sum, { rate }) => sum + rate,
+      0,
+    );
+  const policies = [{ key: key64("policy/default/geo"), count: 10 }];
+  for (let nowMs = 0; nowMs <= 20_000; nowMs += 1000)
+    demand.take({ ...nothing, policies }, undefined, nowMs);
+  assert.equal(Math.round(rateAt(20_000)), 10);
+  const hour = [{ key: key64("policy/default/geo"), count: 36_000 }];
+  demand.take({ ...nothing, elapsedMs: 3_600_000, policies: hour }, undefined, 20_000);
+  assert.equal(Math.round(rateAt(20_000)), 20, "two edges with 10 each second");
+});
+
 test("audiences of another revision are counted with their policy alone", () => {
   const { world } = setUp();
   const demand = new MeasuredDemand();

@@ -74,9 +74,12 @@ export class MeasuredDemand {
   take(counts: Omit<TrafficCounts, "epoch">, world: World | undefined, nowMs: number): void {
     const window = this.#windowAt(nowMs);
     window.untilMs = nowMs;
+    // An edge that was cut off tells hours at once: of those only what falls into this window.
+    const share = counts.elapsedMs <= 0 ? 1 : (nowMs - window.sinceMs) / counts.elapsedMs;
+    const part = Math.min(1, Math.max(0, share));
     for (const { key, count } of [...counts.policies, ...counts.pools])
       if (window.targets.size < KEYS_MAX || window.targets.has(key))
-        window.targets.set(key, (window.targets.get(key) ?? 0) + count);
+        window.targets.set(key, (window.targets.get(key) ?? 0) + count * part);
     if (world === undefined) return;
     for (const { word, count } of counts.audiences) {
       const node = nodeOf(world.audienceStarts, word);
@@ -86,7 +89,7 @@ export class MeasuredDemand {
       if (known === undefined && window.classes.size >= KEYS_MAX) continue;
       const classes = known ?? new Map<number, number>();
       const index = word - (world.audienceStarts[node] ?? 0);
-      classes.set(index, (classes.get(index) ?? 0) + count);
+      classes.set(index, (classes.get(index) ?? 0) + count * part);
       window.classes.set(name, classes);
     }
   }

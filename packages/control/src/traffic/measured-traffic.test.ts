@@ -47,6 +47,13 @@ test("a drain is quiet since the last answer that named it, and its share is tha
   );
 });
 
+test("what an edge was asked while it was cut off says when it last answered, and nothing of the share", () => {
+  const traffic = new MeasuredTraffic();
+  traffic.take("eu", { ...counts(5000, 9000), elapsedMs: 3_600_000 }, 101_000);
+  const found = traffic.tally("x", reach, 100_000, 101_500);
+  assert.deepEqual([found?.answers, found?.asked, found?.lastAnswerMs], [0, 0, 101_000]);
+});
+
 test("an edge that comes after a drain began counts as if it had answered until then", () => {
   const traffic = new MeasuredTraffic();
   traffic.take("eu", counts(0, 1), 90_000);

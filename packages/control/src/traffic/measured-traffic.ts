@@ -46,6 +46,9 @@ export function isDrainTally(raw: unknown): raw is DrainTally {
   );
 }
 
+/** What was counted in more than this is of an edge that was cut off: edges tell each second. */
+const BACKLOG_MS = 5000;
+
 /** Counts of the last seconds, one bucket each. */
 class RecentCount {
   readonly #buckets = new Float64Array(WINDOW_SECONDS);
@@ -97,9 +100,11 @@ export class MeasuredTraffic {
     else known.heardMs = nowMs;
     for (const [name, { heardMs }] of this.#edges)
       if (nowMs - heardMs > EDGE_MS_MAX) this.#edges.delete(name);
-    addAll(this.#asked, counts.policies, nowMs);
-    addAll(this.#asked, counts.pools, nowMs);
-    addAll(this.#named, counts.endpoints, nowMs);
+    // When in all that time it was answered nobody knows: the last answer counts as one of now, and none counts as of the last seconds.
+    const isBacklog = counts.elapsedMs > BACKLOG_MS;
+    addAll(this.#asked, counts.policies, isBacklog, nowMs);
+    addAll(this.#asked, counts.pools, isBacklog, nowMs);
+    addAll(this.#named, counts.endpoints, isBacklog, nowMs);
   }
 
   /** What is known here of a drain that began at `startedMs`; undefined where no edge has said anything here. */
@@ -132,11 +137,12 @@ export class MeasuredTraffic {
 function addAll(
   known: Map<bigint, RecentCount>,
   counts: readonly KeyedCount[],
+  isBacklog: boolean,
   nowMs: number,
 ): void {
   for (const { key, count } of counts) {
     const recent = known.get(key) ?? new RecentCount();
-    recent.add(count, nowMs);
+    recent.add(isBacklog ? 0 : count, nowMs);
     // The last one is the newest.
     known.delete(key);
     known.set(key, recent);
