@@ -91,6 +91,12 @@ test(
         ...["drain", target, "--reason", "patches", "--for", "1h", "--yes"],
         ...["--starts-at", new Date(Date.now() + inMs).toISOString()],
       );
+    const planned = await meridian(
+      ...["plan", "--drain", target, "--state", stateDir],
+      ...["--starts-at", new Date(Date.now() + HOUR_MS).toISOString()],
+    );
+    const low = `moves are the least \\(${MIN} s, up to ${MAX} s before\\) from .*Z until it`;
+    assert.match(planned.stdout, new RegExp(low), planned.stderr);
     // One old TTL before it starts is an hour from now: nothing changes yet.
     assert.match(await drain(HOUR_MS), /TTLs of what it moves are the least from .*Z until it/);
     assert.equal((await answered()).ttl, MAX);

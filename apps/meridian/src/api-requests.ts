@@ -707,6 +707,7 @@ export type ApiRequest =
       readonly query: {
         readonly profile?: string | undefined;
         readonly drain?: string | undefined;
+        readonly startsAt?: string | undefined;
         readonly off?: string | undefined;
         readonly files?: string | undefined;
         readonly allowShrink?: string | undefined;
@@ -720,6 +721,13 @@ export type ApiRequest =
         readonly budgets: readonly PlannedBudget[];
         readonly traffic?: PlannedTraffic;
         readonly objections: readonly { readonly rule: string; readonly why: string }[];
+        readonly lowerings: readonly {
+          readonly target: string;
+          readonly fromMs: number;
+          readonly startsAtMs: number;
+          readonly ttl: number;
+          readonly least: { readonly from: number; readonly to: number };
+        }[];
         readonly handovers: readonly { readonly panel: string; readonly upToMs: number }[];
       };
     }

@@ -124,6 +124,10 @@ export const documentCommands: readonly CommandDefinition[] = [
         flags: "--drain <TARGET...>",
         summary: "As if this were drained, whole or by a share as in site/eu:50.",
       },
+      {
+        flags: "--starts-at <TIME>",
+        summary: "When the drain would begin, RFC 3339: says from when on TTLs are low before.",
+      },
       { flags: "--off <CONTROL...>", summary: "As if this routing control were Off." },
       {
         flags: "--as-files",

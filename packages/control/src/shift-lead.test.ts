@@ -51,6 +51,14 @@ test("the lead is the longest TTL of what refers to a target, and the time until
     leads.map((target) => shiftReach(model, world, target).leadMs),
     [42_000, 42_000, 92_000, 92_000, 0],
   );
+  assert.deepEqual(
+    ["site/eu", "site/us", "site/none"].map((target) => shiftReach(model, world, target).least),
+    [
+      { from: 3, to: 3 },
+      { from: 3, to: 5 },
+      { from: 0, to: 0 },
+    ],
+  );
 });
 
 function bound(world: World): BoundSet {

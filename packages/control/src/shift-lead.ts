@@ -22,6 +22,8 @@ export interface ShiftReach {
   readonly ttlMs: number;
   /** How long before its start TTLs are lowered: as long, and until edges have it. */
   readonly leadMs: number;
+  /** The least TTLs of the same answers, seconds: from the shortest to the longest of them; 0 where none does. */
+  readonly least: { readonly from: number; readonly to: number };
   /** Keys of the policies and pools whose answers may name one. */
   readonly asked: ReadonlySet<bigint>;
 }
@@ -30,15 +32,19 @@ export interface ShiftReach {
 export function shiftReach(model: ServedDocuments, world: World, target: string): ShiftReach {
   const reached = reachedTargets(model, world, target);
   const links = new Set(reached.keys());
-  let seconds = 0;
+  const ttls: NameTtls[] = [];
   for (const zone of world.zones.zones)
     for (let index = 0; index < zone.chunkCount; index++) {
       const chunk = zone.chunkAt(index);
-      if (refersTo(chunk, links)) seconds = Math.max(seconds, longestTtl(chunk));
+      if (refersTo(chunk, links)) ttls.push(ttlsOf(chunk));
     }
+  const seconds = ttls.reduce((most, { longest }) => Math.max(most, longest), 0);
+  const from = ttls.reduce((least, each) => Math.min(least, each.from), Infinity);
+  const to = ttls.reduce((most, each) => Math.max(most, each.to), 0);
   const ttlMs = seconds * 1000;
+  const least = { from: Math.min(from, to), to };
   const asked = new Set([...reached.values()].map((name) => key64(name)));
-  return { ttlMs, leadMs: seconds === 0 ? 0 : ttlMs + SETTLE_MS, asked };
+  return { ttlMs, leadMs: seconds === 0 ? 0 : ttlMs + SETTLE_MS, least, asked };
 }
 
 /** What targets of one snapshot reach: those of shifts are asked for again and again. */
@@ -93,10 +99,22 @@ function refersTo(chunk: NamesChunk, reached: ReadonlySet<number>): boolean {
   return false;
 }
 
+interface NameTtls {
+  readonly longest: number;
+  /** The shortest and the longest of the least. */
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Of the names of a chunk that a policy or pool decides, seconds. */
-function longestTtl(chunk: NamesChunk): number {
-  let seconds = 0;
-  for (let shape = 0; shape < chunk.shapeCount; shape++)
-    seconds = Math.max(seconds, chunk.words[chunk.shapeAt(shape) + Shape.ttlMax] ?? 0);
-  return seconds;
+function ttlsOf(chunk: NamesChunk): NameTtls {
+  let [longest, from, to] = [0, Infinity, 0];
+  for (let shape = 0; shape < chunk.shapeCount; shape++) {
+    const at = chunk.shapeAt(shape);
+    const least = chunk.words[at + Shape.ttlMin] ?? 0;
+    longest = Math.max(longest, chunk.words[at + Shape.ttlMax] ?? 0);
+    from = Math.min(from, least);
+    to = Math.max(to, least);
+  }
+  return { longest, from, to };
 }

@@ -87,8 +87,8 @@ export function lengthMsOf(value: unknown): number | string {
     : lengthMs;
 }
 
-/** When a shift is to start; undefined for now. */
-function startOf(value: unknown, nowMs: number): number | string | undefined {
+/** When a shift is to start; undefined for now, and a text says what is wrong. */
+export function startOf(value: unknown, nowMs: number): number | string | undefined {
   if (value === undefined) return undefined;
   const startsAtMs = typeof value === "string" ? Date.parse(value) : Number.NaN;
   return startsAtMs > nowMs && startsAtMs <= nowMs + limits.shiftLeadMsMax

@@ -59,6 +59,7 @@ export async function askPlan(
       {
         profile: input.text("profile"),
         drain: joined("drain"),
+        startsAt: input.text("startsAt"),
         off: joined("off"),
         ...(files.length === 0 ? {} : { files: files.map((path) => resolve(path)).join("\n") }),
         ...(input.flag("allowShrink") ? { allowShrink: "true" } : {}),
@@ -85,6 +86,7 @@ export function planLines(answer: PlanAnswer): string[] {
   if (answer.budgets.length > 0) lines.push("");
   for (const budget of answer.budgets.slice(0, NAMES_SHOWN_MAX))
     lines.push(`${budget.name} ${budgetText(budget)}`);
+  for (const lowering of answer.lowerings) lines.push("", loweringText(lowering));
   for (const { rule, why } of answer.objections) lines.push("", `SafetyRule "${rule}" ${why}`);
   for (const { panel, upToMs } of answer.handovers)
     lines.push(
@@ -92,6 +94,19 @@ export function planLines(answer: PlanAnswer): string[] {
       `ControlPanel "${panel}" hands over fenced: what goes over is answered by nobody until every edge has said that it follows, at most ${upToMs / 1000} s`,
     );
   return lines;
+}
+
+/** From when on TTLs are low before a drain begins, and how low. */
+function loweringText({
+  target,
+  fromMs,
+  startsAtMs,
+  ttl,
+  least,
+}: PlanAnswer["lowerings"][number]): string {
+  const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  const to = least.from === least.to ? `${least.to} s` : `${least.from} to ${least.to} s`;
+  return `TTLs of what ${target} moves are the least (${to}, up to ${ttl} s before) from ${time(fromMs)} until it starts at ${time(startsAtMs)}`;
 }
 
 function differenceLines(change: PlanAnswer["changes"][number]): string[] {

@@ -83,6 +83,15 @@ const answers: Readonly<Record<string, z.ZodType>> = {
     budgets: z.array(plannedBudget),
     traffic: plannedTraffic.optional(),
     objections: z.array(z.object({ rule: z.string(), why: z.string() })),
+    lowerings: z.array(
+      z.object({
+        target: z.string(),
+        fromMs: ms,
+        startsAtMs: ms,
+        ttl: count,
+        least: z.object({ from: count, to: count }),
+      }),
+    ),
     handovers: z.array(z.object({ panel: z.string(), upToMs: count })),
   }),
   diffApply: z.object({

@@ -157,6 +157,10 @@ export const apiOperations: readonly ApiOperation[] = [
         name: "drain",
         summary: "Targets that would be drained, as in `site/eu,pool/default/web:50`.",
       },
+      {
+        name: "startsAt",
+        summary: "When the drains would begin, RFC 3339; at once unless given.",
+      },
       { name: "off", summary: "Routing controls that would be Off, as in `default/shop-eu`." },
       {
         name: "files",

@@ -211,7 +211,7 @@ class Routes {
 
   /** The same, and what it would do to traffic; without documents what drains and switches would. */
   async #plan(request: FastifyRequest<Shape>): Promise<unknown> {
-    const { profile, drain, off, files } = request.query;
+    const { profile, drain, startsAt, off, files } = request.query;
     if (files !== undefined) {
       if (!this.#keeper.isLocal(request))
         throw new RequestRefusal(
@@ -219,7 +219,7 @@ class Routes {
           "Cannot plan files over HTTP: the server would read paths of its machine, expected the socket of its state folder",
         );
       const allowShrink = request.query["allowShrink"] === "true";
-      return this.#planner.planFiles(files, { profile, drain, off, allowShrink });
+      return this.#planner.planFiles(files, { profile, drain, startsAt, off, allowShrink });
     }
     const mayBeNone = (drain ?? off) !== undefined;
     const documents = rawDocuments(request, mayBeNone);
@@ -230,7 +230,7 @@ class Routes {
     const difference = await this.#difference(documents, { ...this.#change(request), onTrial });
     return {
       ...difference,
-      ...(await this.#planner.plan({ trial, documents, profile, drain, off })),
+      ...(await this.#planner.plan({ trial, documents, profile, drain, startsAt, off })),
     };
   }
 

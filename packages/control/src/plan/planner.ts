@@ -23,6 +23,7 @@ import { shiftEffects } from "../shift-precedence.ts";
 import { measuredProfile, measuredText } from "../traffic/weighed-profiles.ts";
 import { filePlan, type FilePlan } from "./file-plan.ts";
 import { plannedEffect, type NamedProfile, type PlannedEffect, type PlannedPair } from "./plan.ts";
+import { startOf } from "../shift-request.ts";
 
 const PARTS_MAX = 100;
 
@@ -36,11 +37,26 @@ export interface PlanRequest {
   readonly profile: string | undefined;
   /** `TARGET` or `TARGET:PERCENT`, separated by commas. */
   readonly drain: string | undefined;
+  /** When the drains would begin, RFC 3339; at once where left out. */
+  readonly startsAt: string | undefined;
   /** `NAMESPACE/NAME` of routing controls, separated by commas. */
   readonly off: string | undefined;
 }
 
+/** TTLs that are lowered before a drain begins. Unix milliseconds, and seconds. */
+export interface PlannedLowering {
+  readonly target: string;
+  readonly fromMs: number;
+  readonly startsAtMs: number;
+  /** The longest that answers of before may have. */
+  readonly ttl: number;
+  /** The least TTLs of their names. */
+  readonly least: { readonly from: number; readonly to: number };
+}
+
 export interface PlanAnswer extends PlannedEffect {
+  /** Of drains that begin later. */
+  readonly lowerings: readonly PlannedLowering[];
   /** Safety rules that object to what is to be switched. */
   readonly objections: readonly Objection[];
   /** Panels with fenced hand-over of which something is to be switched: for how long what goes over may be answered by nobody. */
@@ -70,6 +86,7 @@ export class Planner {
   async plan(request: PlanRequest): Promise<PlanAnswer> {
     const { embedded, routing, nowMs } = this.#parts;
     const drains = drainsOf(request.drain);
+    const lowerings = this.#lowerings(drains, request.startsAt);
     const controls = listOf(request.off).map((name) =>
       name.includes("/") ? name : `default/${name}`,
     );
@@ -88,7 +105,25 @@ export class Planner {
     const after = withEffects(candidate, effects, off);
     const effect = await plannedEffect(before, after, profile);
     const handovers = this.#handOvers(controls);
-    return { ...effect, objections: this.#objections(controls), handovers };
+    return { ...effect, lowerings, objections: this.#objections(controls), handovers };
+  }
+
+  /** From when TTLs of what is drained are the least, where that begins later; as the names are that are served now. */
+  #lowerings(drains: readonly ShiftEffect[], startsAt: string | undefined): PlannedLowering[] {
+    const { embedded, nowMs } = this.#parts;
+    const createdAtMs = nowMs();
+    const startsAtMs = startOf(startsAt, createdAtMs);
+    const wrong =
+      startsAt !== undefined && drains.length === 0 ? "startsAt is for drains alone" : startsAtMs;
+    if (typeof wrong === "string")
+      throw new RequestRefusal("REQUEST_INVALID", `Cannot plan: ${wrong}`);
+    if (typeof startsAtMs !== "number") return [];
+    return drains.flatMap(({ target }) => {
+      const { ttlMs = 0, leadMs = 0, least } = embedded.shiftReach(target) ?? {};
+      if (leadMs === 0 || least === undefined) return [];
+      const fromMs = Math.max(createdAtMs, startsAtMs - leadMs);
+      return { target, fromMs, startsAtMs, ttl: ttlMs / 1000, least };
+    });
   }
 
   #handOvers(controls: readonly string[]): PlanAnswer["handovers"] {

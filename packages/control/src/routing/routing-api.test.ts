@@ -77,6 +77,22 @@ test("routing controls turn what they are bound to off and on, as safety rules a
     demand: { all: { name: "www.example.org", rate: 100 } },
   });
   assert.equal((await apply([profile])).status, 200);
+  const startsAt = new Date(Date.now() + 3_600_000).toISOString();
+  const planned = async (query: string): Promise<string> =>
+    (await api.local("POST", `/v1/plans?${query}`, { body: [] })).text;
+  const lowered = await planned(`drain=pool/default/us&startsAt=${startsAt}`);
+  const [, fromMs = "", startsAtMs = ""] =
+    /"lowerings":\[{"target":"pool\/default\/us","fromMs":(\d+),"startsAtMs":(\d+),"ttl":\d+,"least":{"from":\d+,"to":\d+}}\]/.exec(
+      lowered,
+    ) ?? [];
+  assert.equal(Number(startsAtMs), Date.parse(startsAt), lowered);
+  assert.ok(Number(fromMs) > Date.now() && Number(fromMs) < Number(startsAtMs));
+  assert.match(await planned("drain=pool/default/us"), /"lowerings":\[\]/);
+  assert.match(
+    await planned("drain=pool/default/us&startsAt=soon"),
+    /Start is \\"soon\\", expected/,
+  );
+  assert.match(await planned(`off=us&startsAt=${startsAt}`), /startsAt is for drains alone/);
   const plan = await api.local("POST", "/v1/plans?off=us", { body: [] });
   assert.equal(plan.status, 200, plan.text);
   assert.match(
