@@ -261,6 +261,53 @@ test("NOTIFY is for zones of no view; of zones of a view nobody learns who is no
   assert.equal(answers[0], answers[1], "a name of a key shows nothing");
 });
 
+test("an update whose key is called as a view's is the zone's that its client sees, if that is who signed", () => {
+  const otherSecret = Buffer.from("another secret altogether");
+  const other = { ...key, secret: otherSecret };
+  const transfers = new Transfers();
+  transfers.setSecrets(
+    new Map([
+      ["default/file/staff", secret],
+      ["default/file/own", otherSecret.toString("base64")],
+    ]),
+  );
+  const handedOn: (string | undefined)[] = [];
+  const updates = new UpdateRequests(
+    transfers,
+    ({ view }) => handedOn.push(view ?? "none"),
+    () => NOW * 1000,
+  );
+  const updated = (name: string, view?: string): TestModel["zones"][number] => ({
+    ...zone("example.org.", "www A 192.0.2.1\n", view),
+    options: {
+      view,
+      transfers: {
+        ...{ keys: [{ ...staffKey, secret: name }], allow: [], transferAs: "omit" },
+        takesUpdates: true,
+      },
+    },
+  });
+  const zones = [
+    updated("default/file/own"),
+    updated("default/file/staff", "staff"),
+    zone("corp.example.", "db A 10.0.0.66\n", "internal"),
+  ];
+  const server = new TestServer({ ...model, zones }, { transfers, updates });
+  const query = {
+    ...makeQuery(wire("example.org."), RRType.SOA, { id: 7 }),
+    opcode: Opcode.UPDATE,
+  };
+  const send = (signer: TsigKey): number | undefined =>
+    server.askBytes(new TsigSession(signer).sign(encodeMessage(query), NOW), {
+      source: outside,
+    })?.[3];
+  assert.equal(send(other), undefined, "answered later");
+  assert.equal(send(key), undefined);
+  assert.deepEqual(handedOn, ["none", "staff"]);
+  assert.equal(send({ ...key, secret: Buffer.from("no") }), Rcode.NOTAUTH);
+  assert.equal(handedOn.length, 2);
+});
+
 test("a snapshot with a zone of a view that it does not have is refused", () => {
   const { world } = serverOf();
   assert.deepEqual(

@@ -29,6 +29,7 @@ import {
 import type { UpdateAnswer } from "@meridian/snapshot";
 import type { LaterAnswer } from "../packet-handler.ts";
 import type { QueryState } from "../query-state.ts";
+import { chooseView } from "../query-view.ts";
 import { checkSignature } from "../transfers/check-signature.ts";
 import type { TransferSigner } from "../transfers/transfer-messages.ts";
 import type { Transfers } from "../transfers/transfers.ts";
@@ -100,7 +101,7 @@ export class UpdateRequests {
     if (viewKey !== undefined && nameEnd >= 0) {
       const shown = checkSignature(packet, nameEnd + 4, [viewKey], nowSeconds());
       if (shown.kind === "malformed") return headerOnly(packet, Rcode.FORMERR);
-      if (shown.kind === "refused") {
+      if (shown.kind === "refused" && !this.#isSignedByZone(query, packet, nameEnd + 4)) {
         this.#transfers.refused(query, shown.reason);
         return shown.answer;
       }
@@ -124,6 +125,20 @@ export class UpdateRequests {
       return signed(waiting, refuse(Rcode.SERVFAIL, ExtendedError.NOT_READY, TOO_MANY), isTcp);
     this.#handOn(query, packet, waiting, zone.view);
     return undefined;
+  }
+
+  /**
+   * Whether a key that is called as a view's is one of the zone that its client sees by where it is: the two may have been named alike by
+   * people who know nothing of each other. Shows the query the zones of that client.
+   */
+  #isSignedByZone(query: QueryState, packet: Uint8Array, questionEnd: number): boolean {
+    chooseView(query, -1);
+    const { served } = query;
+    const zone = query.zones.find(served.name, 0);
+    if (zone === undefined || zone.originLabels !== served.name.labelCount) return false;
+    const nowSeconds = Math.floor(this.#nowMs() / 1000);
+    const keys = this.#transfers.keysOf(zone);
+    return checkSignature(packet, questionEnd, keys, nowSeconds).kind === "good";
   }
 
   /** How the answer to what `take()` was given last is sent, once. */
