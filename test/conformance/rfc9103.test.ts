@@ -15,6 +15,7 @@ import { promisify } from "node:util";
 import { PrimaryConnection } from "@meridian/control";
 import { RRType, Rcode, decodeMessage, encodeMessage, makeQuery, tsigKey } from "@meridian/dns";
 import type { TransferSettings } from "@meridian/snapshot";
+import { proxyHeader } from "../../packages/edge/src/transport-testing/proxy.ts";
 import { freePort, temporaryFolder, until } from "../e2e/process.ts";
 import { needs } from "../needs.ts";
 import { startDaemon } from "../peers/daemon.ts";
@@ -121,12 +122,18 @@ zone "${origin}" { type primary; file "zone"; allow-transfer transport tls { key
   },
 );
 
+interface AxfrWay {
+  readonly from?: string;
+  /** Bytes inside TLS before all others. */
+  readonly header?: Uint8Array;
+}
+
 /** The rcode of the first message. */
 async function axfr(
   port: number,
   version: SecureVersion,
   protocols: string[],
-  { cert, key, from = "127.0.0.1" }: Partial<Issued> & { readonly from?: string } = {},
+  { cert, key, from = "127.0.0.1", header }: Partial<Issued> & AxfrWay = {},
 ): Promise<number> {
   const socket = connect({
     socket: connectTcp({ host: "127.0.0.1", port, localAddress: from }),
@@ -135,6 +142,7 @@ async function axfr(
     ...(protocols.length > 0 ? { ALPNProtocols: protocols } : {}),
   });
   await once(socket, "secureConnect");
+  if (header !== undefined) socket.write(header);
   const query = encodeMessage(makeQuery(wire(origin), RRType.AXFR, { id: 5 }));
   socket.write(Uint8Array.of(query.length >>> 8, query.length, ...query));
   let received: Buffer = Buffer.alloc(0);
@@ -164,7 +172,8 @@ test(
       ...{ dot: ["127.0.0.1:0"], doh: [] },
       certificate: { cert, key, clientAuthorities },
     };
-    const edge = await RunningEdge.start({ kind: "query" }, 1, { encrypted });
+    const proxies = ["127.0.0.9/32"];
+    const edge = await RunningEdge.start({ kind: "query" }, 1, { encrypted, proxies });
     t.after(() => edge.close());
     edge.setSecrets(new Map([["default/file/xfr", secret]]));
     const bind = await secondaryPort();
@@ -208,6 +217,10 @@ test(
     assert.equal(await take(stranger), Rcode.REFUSED, "an authority that nobody knows");
     assert.equal(await take(stranger, "127.0.0.2"), Rcode.NOERROR, "a key that a rule names");
     assert.equal(await axfr(dot, "TLSv1.2", ["dot"], own), Rcode.REFUSED);
+    // Whoever is behind a proxy that ends TLS has not shown what the proxy shows.
+    const header = proxyHeader(Uint8Array.of(127, 0, 0, 1));
+    const behind = await axfr(dot, "TLSv1.3", ["dot"], { ...own, from: "127.0.0.9", header });
+    assert.equal(behind, Rcode.REFUSED, "a proxy's certificate");
   },
 );
 
