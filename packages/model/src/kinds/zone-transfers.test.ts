@@ -20,6 +20,10 @@ test("transfers name keys of the zone, and who an entry is for", () => {
   assert.deepEqual(zone({ tsigKeys, transfers: { allow } }), []);
   assert.match(zone({ transfers: { allow } }).join(), /keys that tsigKeys has/);
   assert.match(zone({ transfers: { allow: [{}] } }).join(), /clients, key or certificate/);
+  for (const name of ["*.example.org", "."]) {
+    const shown = zone({ transfers: { allow: [{ certificate: { name } }] } });
+    assert.match(shown.join(), /a host name/, name);
+  }
 });
 
 test("who may ask is said by networks and keys of the zone", () => {

@@ -3,6 +3,7 @@ import * as z from "zod";
 import {
   domainName,
   flag,
+  hostName,
   ipAddress,
   list,
   object,
@@ -39,7 +40,7 @@ export const clientRule = object({
 export const allowQuery = list(clientRule, 0, 64);
 
 const certificate = object({
-  name: domainName()
+  name: hostName()
     .optional()
     .describe(
       "DNS name among the certificate's alternative names; one of `--dns-client-ca` has signed it.",
