@@ -33,7 +33,14 @@ import { SectionPack, type OnSlab } from "../section-pack.ts";
 import { openSection } from "../section.ts";
 import type { WrittenSection } from "../section-writer.ts";
 import { DeltaFiles } from "./delta-files.ts";
-import { replaceDurably, syncFile, syncPath, writeSynced, writeUnsynced } from "./state-dir.ts";
+import {
+  LATER_ENDING,
+  replaceDurably,
+  syncFile,
+  syncPath,
+  writeSynced,
+  writeUnsynced,
+} from "./state-dir.ts";
 
 /** A revision as it is kept on disk. */
 export interface StoredRevision {
@@ -84,6 +91,8 @@ export class SnapshotStore {
   readonly #folder: string;
   /** Sections that this process wrote or found whole: a file of the same name that it did not is written anew. */
   readonly #whole = new Set<string>();
+  /** Files that are written while others go on. */
+  readonly #later = new Set<string>();
   /** Files of sections that were placed and may not be on disk yet. */
   readonly #unsettled = new Set<string>();
   /** The disk has the names of the sections that were written or settled. */
@@ -175,7 +184,13 @@ export class SnapshotStore {
   /** Puts a section on disk whole, in place of what makes it. Nobody waits for it: a revision may be kept meanwhile. */
   async makeWhole(name: string, content: Uint8Array): Promise<void> {
     if (!this.#deltas.has(name)) return;
-    await replaceDurably(this.#sectionPath(name), content, () => this.#deltas.has(name));
+    const later = `${name}${LATER_ENDING}`;
+    this.#later.add(later);
+    try {
+      await replaceDurably(this.#sectionPath(name), content, () => this.#deltas.has(name));
+    } finally {
+      this.#later.delete(later);
+    }
     if (!this.#deltas.has(name)) return;
     this.#whole.add(name);
     this.#unsettled.delete(this.#deltas.fileOf(name));
@@ -448,6 +463,7 @@ export class SnapshotStore {
     for (const name of alsoKept) kept.add(name);
     for (const name of [...kept]) for (const base of this.#deltas.basesOf(name)) kept.add(base);
     for (const file of readdirSync(join(this.#folder, "sections"))) {
+      if (this.#later.has(file)) continue;
       const made = this.#deltas.nameOf(file);
       if (kept.has(made ?? file) && (made === undefined || !this.#isSettled(made))) continue;
       if (made === undefined) {

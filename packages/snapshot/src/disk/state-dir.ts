@@ -190,13 +190,16 @@ export function writeUnsynced(
   renameSync(temporary, path);
 }
 
+/** The ending of what `replaceDurably()` is about to put in the place of a file. */
+export const LATER_ENDING = ".later.new";
+
 /** As `writeDurably`, while others go on; where `isWanted` says no when the disk has the content, the file stays as it is. */
 export async function replaceDurably(
   path: string,
   content: Uint8Array,
   isWanted: () => boolean,
 ): Promise<void> {
-  const temporary = `${path}.later.new`;
+  const temporary = `${path}${LATER_ENDING}`;
   const handle = await open(temporary, "w", 0o600);
   try {
     await handle.writeFile(content);
