@@ -121,7 +121,9 @@ export class FileCompiler {
     if (paths === undefined)
       return this.#loadChange(listed, request) ?? this.#loadWhole(listed, request);
     const outcome = this.#loadWhole(listed, request);
-    return { ...outcome, fileChanges: fileChanges(this.#paths, paths) };
+    return outcome.accepted === undefined
+      ? outcome
+      : { ...outcome, fileChanges: fileChanges(this.#paths, paths) };
   }
 
   /** Compiles a small change for nobody, so that the next one is compiled sooner; false where there is nothing to compile it from. */
