@@ -56,7 +56,7 @@ test("of a large section what makes it is handed and kept, and the section itsel
   let before = poolsAt(1);
   let published = [before.written, policies].map(manifestSection);
   assert.equal(
-    compiled.handAll([before.written, policies], { published: [] })[0]?.content,
+    compiled.handAll([before.written, policies], { published: [], isTrial: false })[0]?.content,
     undefined,
   );
   keep(1, [before.written, policies]);
@@ -64,7 +64,9 @@ test("of a large section what makes it is handed and kept, and the section itsel
   for (let revision = 2; revision <= 4; revision++) {
     const after = poolsAt(revision);
     const sections = [after.written, policies];
-    const [handed, same] = compiled.handAll(sections, { published }, [{ before, after }]);
+    const [handed, same] = compiled.handAll(sections, { published, isTrial: false }, [
+      { before, after },
+    ]);
     assert.equal(handed?.source?.base, before.written.name);
     assert.ok((handed?.source?.delta.length ?? 0) < 1000);
     assert.equal(handed?.content, undefined);
@@ -78,13 +80,27 @@ test("of a large section what makes it is handed and kept, and the section itsel
     published = sections.map(manifestSection);
   }
   assert.equal(compiled.hasDeltas, true);
+  // What fails is tried again.
+  const later = join(folder, "sections", `${before.written.name}.later.new`);
+  mkdirSync(later);
+  await compiled.makeWhole();
+  assert.equal(compiled.hasDeltas, true);
+  rmSync(later, { recursive: true });
   await compiled.makeWhole();
   assert.equal(compiled.hasDeltas, false);
   assert.ok(!deltas().includes(`${before.written.name}.delta`));
   assert.deepEqual(reader.load().stored?.sections, [before.written, policies]);
   const after = poolsAt(5);
+  // What is only tried is there for who asked, and not for long.
+  const trial = { published, isTrial: true };
+  const [tried] = compiled.handAll([after.written, policies], trial, [{ before, after }]);
+  assert.equal(tried?.source?.base, before.written.name);
+  assert.equal(compiled.hasDeltas, false);
+  assert.deepEqual(reader.readSection(after.written.name), after.written.buffer);
+  compiled.prune();
+  assert.equal(typeof new SnapshotStore(folder).readSection(after.written.name), "string");
   // Not of what the asker has not.
-  const [whole] = compiled.handAll([after.written, policies], { published: [] }, [
+  const [whole] = compiled.handAll([after.written, policies], { published: [], isTrial: false }, [
     { before, after },
   ]);
   assert.equal(whole?.source, undefined);

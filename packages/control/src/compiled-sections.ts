@@ -21,6 +21,13 @@ const TRAVELLING_BYTES_MAX = 64 * 1024;
 /** Of a smaller section all is written before the answer, of a larger one what makes it of the one before. */
 const DELTA_BYTES_MIN = 512 * 1024;
 
+/** How one section gets to who asked. */
+interface SectionWay {
+  readonly mayTravel: boolean;
+  readonly source: SectionSource | undefined;
+  readonly isTrial: boolean;
+}
+
 export class CompiledSections {
   readonly #store: SnapshotStore | undefined;
   /** Called between sections; may end the process. */
@@ -30,6 +37,7 @@ export class CompiledSections {
   #servedByEdges: ReadonlySet<number> = new Set();
   /** Sections of which the disk has what makes them alone. */
   readonly #deltas = new Map<string, Uint8Array>();
+  #isMakingWhole = false;
 
   /** Without a folder all sections travel with the answers. */
   constructor(folder: string | undefined, onStep: () => void) {
@@ -42,10 +50,13 @@ export class CompiledSections {
     this.#last = new Map(sections.map((section) => [section.name, section]));
   }
 
-  /** Puts sections where the asker finds them, but those that are published: it has them. `replaced` says what some were made of. */
+  /**
+   * Puts sections where the asker finds them, but those that are published: it has them. `replaced` says what some were made of. Those of a
+   * trial are pruned, and never made whole.
+   */
   handAll(
     sections: readonly WrittenSection[],
-    { published }: Pick<LoadRequest, "published">,
+    { published, isTrial }: Pick<LoadRequest, "published" | "isTrial">,
     replaced: readonly ReplacedPart[] = [],
   ): CompiledSection[] {
     const known = new Set(published.map(({ name }) => name));
@@ -62,7 +73,7 @@ export class CompiledSections {
       const source = this.#store && sourceOf(pairs.get(section.name), left);
       const bytes = source?.delta.length ?? section.buffer.byteLength;
       if (bytes <= left) travelling += bytes;
-      return this.#hand(section, bytes <= left, source);
+      return this.#hand(section, { mayTravel: bytes <= left, source, isTrial });
     });
   }
 
@@ -72,15 +83,12 @@ export class CompiledSections {
     return [];
   }
 
-  #hand(
-    section: WrittenSection,
-    mayTravel: boolean,
-    source: SectionSource | undefined,
-  ): CompiledSection {
+  #hand(section: WrittenSection, way: SectionWay): CompiledSection {
+    const { mayTravel, source } = way;
     const entry = manifestSection(section);
     const content = new Uint8Array(section.buffer);
     try {
-      this.#place(section.name, content, source);
+      this.#place(section.name, content, way);
       if (this.#store !== undefined && !mayTravel) return entry;
     } catch {
       // A full disk is no reason to stop answering: that it cannot be kept shows when the revision is.
@@ -88,11 +96,11 @@ export class CompiledSections {
     return source === undefined ? { ...entry, content: content.slice() } : { ...entry, source };
   }
 
-  #place(name: string, content: Uint8Array, source: SectionSource | undefined): void {
+  #place(name: string, content: Uint8Array, { source, isTrial }: SectionWay): void {
     const isLarge = content.length >= DELTA_BYTES_MIN;
-    if (source !== undefined && isLarge && this.#store?.placeDelta(name, source) === true)
-      this.#deltas.set(name, content);
-    else this.#store?.placeSection(name, content);
+    if (source === undefined || !isLarge || this.#store?.placeDelta(name, source) !== true)
+      this.#store?.placeSection(name, content);
+    else if (!isTrial) this.#deltas.set(name, content);
   }
 
   /** Whether there is something to be made whole. */
@@ -102,17 +110,19 @@ export class CompiledSections {
 
   /** Writes whole what the disk has as a delta alone, a few milliseconds a turn: a change may be asked for meanwhile. */
   async makeWhole(): Promise<void> {
+    if (this.#isMakingWhole) return;
+    this.#isMakingWhole = true;
     for (const [name, content] of [...this.#deltas]) {
       await nextTurn();
-      this.#deltas.delete(name);
-      // What was replaced since stays as it is: it is kept for the history alone.
-      if (!this.#last.has(name)) continue;
       try {
-        await this.#store?.makeWhole(name, content);
+        // What was replaced since stays as it is: it is kept for the history alone.
+        if (this.#last.has(name)) await this.#store?.makeWhole(name, content);
+        this.#deltas.delete(name);
       } catch {
-        // What makes it is there, and what the next change makes of it goes on from there.
+        // What makes it is there, and what the next change makes of it goes on from there. It is tried again.
       }
     }
+    this.#isMakingWhole = false;
   }
 
   /** Waits for the disk to have what was handed. */

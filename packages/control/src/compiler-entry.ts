@@ -13,6 +13,8 @@ import type { InputFile } from "@meridian/model";
 
 /** How long after a revision what it has made superfluous is removed. */
 const PRUNE_MS = 2000;
+/** The same of what was tried: who asked has read it by then. */
+const TRIED_MS = 30_000;
 /** Most of the time for which a large section is there as what makes it alone: a start has to put it together. */
 const WHOLE_MS_MAX = 10_000;
 /** Where changes follow each other faster than that, it is removed with one revision in so many: of a million names that takes 100 ms. */
@@ -70,6 +72,7 @@ process.on("message", (question: CompilerQuestion) => {
   // After the answer: for the disk only who keeps a revision waits.
   if (question.kind === "load") {
     clearTimeout(pruneTimer);
+    if (question.request.isTrial) pruneTimer = setTimeout(prune, TRIED_MS);
     compiler.sections.settle();
     collections.soon();
   }
@@ -129,6 +132,9 @@ function rehearse(): void {
   } catch {
     // Whatever is wrong with it is told with the first change that somebody makes.
     return;
+  } finally {
+    // Its files may have been many, which are read with the least priority.
+    giveWay();
   }
   collections.young();
   rehearseSoon(REHEARSAL_MS / 10);
