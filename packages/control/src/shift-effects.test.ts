@@ -14,7 +14,8 @@ import {
 import fc from "fast-check";
 import { worldOf } from "@meridian/snapshot";
 import { OverlayDriver } from "@meridian/health";
-import { shiftChanges, type Shift } from "./shift-effects.ts";
+import { reachedBy } from "./reached-endpoints.ts";
+import { shiftChanges, shiftReaches, type Shift } from "./shift-effects.ts";
 import { rankedShifts, shiftEffects } from "./shift-precedence.ts";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
@@ -51,6 +52,30 @@ function statesAfter(shifts: readonly Shift[]): (string | number)[] {
     return ((slot >>> 2) & 7) === Admin.drained ? "drained" : (slot >>> DIAL_SHIFT) & 0x3ff;
   });
 }
+
+test("what a target reaches is looked up as it is asked of each endpoint", () => {
+  const { world } = setUp();
+  const all = Array.from({ length: world.pools.endpointCount }, (_, endpoint) => endpoint);
+  const targets = [
+    ...[
+      "site/eu",
+      "site/eu-1",
+      "site/us",
+      "site/none",
+      "site/",
+      "pool/default/web",
+      "pool/default",
+    ],
+    ...["pool/default/we", "pool/default/web/a", "pool/default/none", "other/default/web"],
+    ...["endpoint/default/web/a", "endpoint/default/web-2/a", "endpoint/default/web"],
+  ];
+  for (const target of [...targets, ...targets])
+    assert.deepEqual(
+      [...reachedBy(model, world, target)],
+      all.filter((endpoint) => shiftReaches(model, world, target, endpoint)),
+      target,
+    );
+});
 
 test("a shift reaches its endpoint, its pool, its site and every site below", () => {
   const d = "drained";

@@ -11,6 +11,7 @@ import {
 import type { MaskedChange } from "@meridian/health";
 import { shiftPrecedences, type Model, type ShiftPrecedence } from "@meridian/model";
 import { member } from "./documents/document-key.ts";
+import { reachedBy } from "./reached-endpoints.ts";
 import type { ShiftCourse } from "./shift-course.ts";
 import type { RankedShift } from "./shift-precedence.ts";
 
@@ -74,24 +75,31 @@ export function shiftChanges(
   fenced: readonly string[] = [],
 ): MaskedChange[] {
   const changes: MaskedChange[] = [];
-  for (let endpoint = 0; endpoint < world.pools.endpointCount; endpoint++) {
-    const percent = shifts.reduce(
-      (most, shift) =>
-        shift.percent > most && shiftReaches(model, world, shift.target, endpoint)
-          ? shift.percent
-          : most,
-      0,
-    );
-    const isOff = switchedOffBy(model, world, off, endpoint) !== undefined;
+  const { endpointCount } = world.pools;
+  const percents = new Float64Array(endpointCount);
+  for (const { target, percent } of shifts)
+    for (const endpoint of reachedBy(model, world, target))
+      percents[endpoint] = Math.max(percents[endpoint] ?? 0, percent);
+  const marked = (targets: readonly string[]): Uint8Array => {
+    const marks = new Uint8Array(endpointCount);
+    for (const target of targets)
+      for (const endpoint of reachedBy(model, world, target)) marks[endpoint] = 1;
+    return marks;
+  };
+  const switchedOff = marked(off.flatMap(({ targets }) => targets));
+  const announced = marked(
+    shifts.filter((each) => each.isAnnounced === true).map(({ target }) => target),
+  );
+  const governed = marked(fenced);
+  for (let endpoint = 0; endpoint < endpointCount; endpoint++) {
+    const percent = percents[endpoint] ?? 0;
+    const isOff = switchedOff[endpoint] === 1;
     const admin = isOff ? Admin.disabled : percent >= 100 ? Admin.drained : Admin.active;
     const isWhole = isOff || percent >= 100;
     const dial = isWhole ? PER_MILLE : Math.round(((100 - percent) * PER_MILLE) / 100);
-    const isAnnounced = shifts.some(
-      (shift) => shift.isAnnounced === true && shiftReaches(model, world, shift.target, endpoint),
-    );
-    const isFenced = fenced.some((target) => shiftReaches(model, world, target, endpoint));
     const was = overlay.read(endpoint);
-    const marks = (isAnnounced ? HASTENED : 0) | (isFenced ? FENCED_BIT : 0);
+    const marks =
+      (announced[endpoint] === 1 ? HASTENED : 0) | (governed[endpoint] === 1 ? FENCED_BIT : 0);
     const value = ((admin << 2) | (dial << DIAL_SHIFT) | marks) >>> 0;
     if ((was & SHIFT_MASK) >>> 0 !== value)
       changes.push({ slot: endpoint, mask: SHIFT_MASK, value });
