@@ -22,6 +22,9 @@ const MISSING_MS_MAX = 30_000;
 /** How often it is looked whether other edges have come: at first, and when a run is not measured by then. */
 const EDGES_MS = 1000;
 const LATE_EDGES_MS = 10_000;
+/** How often health is looked at: at first, and when a run is not measured by then. */
+const HEALTH_MS = 200;
+const LATE_HEALTH_MS = 2000;
 /** What stands for the server itself, where it answers. */
 export const ITSELF = "";
 
@@ -50,6 +53,7 @@ interface Seen {
   readonly counted: Set<string>;
   isLooking: boolean;
   lookedAtMs: number;
+  healthAtMs: number;
   greenAtMs: number | undefined;
 }
 
@@ -76,8 +80,10 @@ export class RunMeasures {
       const name = runName(run);
       measuring.add(name);
       const seen = this.#seenOf(name, movedAtMs);
-      this.#seeHealth(seen, run.names, nowMs);
-      const everyMs = nowMs < movedAtMs + 2 * MISSING_MS_MAX ? EDGES_MS : LATE_EDGES_MS;
+      const isEarly = nowMs < movedAtMs + 2 * MISSING_MS_MAX;
+      if (nowMs >= seen.healthAtMs + (isEarly ? HEALTH_MS : LATE_HEALTH_MS))
+        this.#seeHealth(seen, run.names, nowMs);
+      const everyMs = isEarly ? EDGES_MS : LATE_EDGES_MS;
       if (seen.isLooking || nowMs < seen.lookedAtMs + everyMs) continue;
       seen.isLooking = true;
       seen.lookedAtMs = nowMs;
@@ -121,8 +127,7 @@ export class RunMeasures {
     const { traffic } = this.#options;
     const drainMs = run.drainMs ?? (traffic.isServed ? (traffic.ttlMs(names) ?? 0) : undefined);
     const seen = this.#seenOf(runName(run), movedAtMs);
-    this.#seeHealth(seen, names, nowMs);
-    const isGreen = traffic.isGreen(names);
+    const isGreen = this.#seeHealth(seen, names, nowMs);
     // As it was, where it is not known yet: who has begun to judge a moment ago knows less than who led before.
     const greenAtMs = isGreen === false ? undefined : (run.greenAtMs ?? seen.greenAtMs);
     const propagatedMs = this.propagatedAtMs(run);
@@ -143,16 +148,18 @@ export class RunMeasures {
       movedAtMs,
       // One that was started anew has said so before.
       counted: new Set(stored?.edges ?? []),
-      ...{ isLooking: false, lookedAtMs: -Infinity, greenAtMs: undefined },
+      ...{ isLooking: false, lookedAtMs: -Infinity, healthAtMs: -Infinity, greenAtMs: undefined },
     };
     this.#seen.set(name, seen);
     return seen;
   }
 
-  #seeHealth(seen: Seen, names: readonly string[], nowMs: number): void {
+  #seeHealth(seen: Seen, names: readonly string[], nowMs: number): boolean | undefined {
+    seen.healthAtMs = nowMs;
     const isGreen = this.#options.traffic.isGreen(names);
     if (isGreen === true) seen.greenAtMs ??= Math.max(nowMs, seen.movedAtMs);
     if (isGreen === false) seen.greenAtMs = undefined;
+    return isGreen;
   }
 
   /** Says when the last edge of this control had a move; later where another one has come that had it later. */

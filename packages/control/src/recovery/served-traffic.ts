@@ -2,6 +2,7 @@
 
 // What recovery looks at of what is served: which endpoints a target has and how healthy they are, and where names lead.
 
+import { key64 } from "@meridian/core";
 import { parseName } from "@meridian/dns";
 import { reachablePools } from "@meridian/model";
 import {
@@ -15,7 +16,7 @@ import {
 } from "@meridian/snapshot";
 import { slotState } from "@meridian/snapshot/surface";
 import type { Embedded } from "../embedded.ts";
-import { shiftReaches } from "../shift-effects.ts";
+import { reachedBy } from "../reached-endpoints.ts";
 import { branchTarget } from "../weights/weight-overrides.ts";
 
 /** How many endpoints there are of a target, and of what health; those without a check count as healthy. */
@@ -25,10 +26,20 @@ export interface TargetHealth {
   readonly unhealthy: number;
 }
 
+/** Names whose pools are remembered. */
+const NAMES_MAX = 10_000;
+
 type Served = Pick<Embedded, "model" | "world" | "overlay">;
 
 export class ServedTraffic {
   readonly #served: Served;
+  #known:
+    | {
+        readonly world: World;
+        readonly model: Served["model"];
+        readonly pools: Map<string, readonly number[] | undefined>;
+      }
+    | undefined;
 
   constructor(served: Served) {
     this.#served = served;
@@ -57,17 +68,16 @@ export class ServedTraffic {
   endpoints(target: string): readonly string[] {
     const { model, world } = this.#served;
     if (model === undefined || world === undefined) return [];
-    return indices(world)
-      .filter((index) => shiftReaches(model, world, target, index))
-      .map((index) => world.endpointName(index));
+    return Array.from(reachedBy(model, world, target), (index) => world.endpointName(index));
   }
 
   health(target: string): TargetHealth {
     const { model, world } = this.#served;
     if (model === undefined || world === undefined) return { total: 0, healthy: 0, unhealthy: 0 };
-    const states = indices(world)
-      .filter((index) => shiftReaches(model, world, target, index))
-      .map((index) => this.#verdict(world, index));
+    const pools = this.#checkedPools(world);
+    const states = Array.from(reachedBy(model, world, target), (index) =>
+      this.#verdict(pools(world.pools.poolOfEndpoint(index)), index),
+    );
     return {
       total: states.length,
       healthy: states.filter((each) => each === "healthy").length,
@@ -88,27 +98,61 @@ export class ServedTraffic {
   isGreen(names: readonly string[]): boolean | undefined {
     const { world } = this.#served;
     if (world === undefined) return undefined;
-    const states = names.map((name) => {
-      const pools = this.#bound(name).flatMap((each) => each.pools);
-      if (pools.length === 0) return true;
-      const found = indices(world)
-        .filter((index) =>
-          pools.some((pool) => world.endpointName(index).startsWith(`endpoint/${pool}/`)),
-        )
-        .filter((index) => slotState(this.#served.overlay.read(index)).admin === "active")
-        .map((index) => this.#verdict(world, index));
-      if (found.length === 0 || found.includes("unhealthy")) return false;
-      return found.every((each) => each === "healthy") ? true : undefined;
-    });
-    if (states.some((each) => each === false)) return false;
-    return states.every((each) => each === true) ? true : undefined;
+    const isChecked = this.#checkedPools(world);
+    let isAllGreen = true;
+    for (const name of names) {
+      const pools = this.#poolsBehind(world, name);
+      if (pools === undefined) continue;
+      let isThere = false;
+      for (const pool of pools) {
+        const start = world.pools.memberStart(pool);
+        const end = start + world.pools.memberCount(pool);
+        for (let index = start; index < end; index++) {
+          if (slotState(this.#served.overlay.read(index)).admin !== "active") continue;
+          isThere = true;
+          const verdict = this.#verdict(isChecked(pool), index);
+          if (verdict === "unhealthy") return false;
+          if (verdict !== "healthy") isAllGreen = false;
+        }
+      }
+      if (!isThere) return false;
+    }
+    return isAllGreen ? true : undefined;
   }
 
-  #verdict(world: World, index: number): string {
-    const [, namespace = "", pool = ""] = world.endpointName(index).split("/");
-    const isChecked = this.#served.model?.pool(namespace, pool)?.document.spec.healthCheck;
-    if (isChecked === undefined) return "healthy";
-    return slotState(this.#served.overlay.read(index)).verdict;
+  #verdict(isChecked: boolean, index: number): string {
+    return isChecked ? slotState(this.#served.overlay.read(index)).verdict : "healthy";
+  }
+
+  /** Says whether a pool is checked; looks each one up once. */
+  #checkedPools(world: World): (pool: number) => boolean {
+    const known = new Map<number, boolean>();
+    return (pool) => {
+      const found = known.get(pool);
+      if (found !== undefined) return found;
+      const [namespace = "", name = ""] = world.pools.poolName(pool).split("/");
+      const isChecked =
+        this.#served.model?.pool(namespace, name)?.document.spec.healthCheck !== undefined;
+      known.set(pool, isChecked);
+      return isChecked;
+    };
+  }
+
+  /** Indices of the pools that a name may be answered from; undefined where it is not decided here. Looked up once for each snapshot. */
+  #poolsBehind(world: World, name: string): readonly number[] | undefined {
+    const { model } = this.#served;
+    if (world !== this.#known?.world || model !== this.#known.model)
+      this.#known = { world, model, pools: new Map() };
+    const { pools: known } = this.#known;
+    if (known.has(name)) return known.get(name);
+    const names = new Set(this.#bound(name).flatMap((each) => each.pools));
+    const pools = [...names]
+      .map((pool) => world.pools.poolIndexOf(key64(`pool/${pool}`)))
+      .filter((pool) => pool >= 0);
+    const found = names.size === 0 ? undefined : pools;
+    if (known.size >= NAMES_MAX) known.clear();
+    known.set(name, found);
+    return found;
   }
 
   /** What a name is bound to; none where it is not decided here. */
@@ -146,8 +190,4 @@ export class ServedTraffic {
       pool.includes("/") ? pool : `${namespace}/${pool}`,
     );
   }
-}
-
-function indices(world: World): number[] {
-  return Array.from({ length: world.pools.endpointCount }, (_, index) => index);
 }
