@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "@meridian/core";
 import {
   ITSELF,
   outsideWork,
@@ -78,7 +79,7 @@ export class Recovery {
     });
     this.#triggers = new RecoveryTriggers({
       ...common,
-      ...{ runs: this.runs, isLeading: () => leading() !== undefined },
+      ...{ runs: this.runs, isLeading: () => leading() !== undefined, clock: systemClock },
     });
   }
 

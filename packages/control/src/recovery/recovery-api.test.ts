@@ -134,7 +134,7 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
     { triggers: { errors: { prometheus, for: "10s", minDelay: "1h" } } },
   );
   assert.equal((await apply([alarmed])).status, 200);
-  let [nowMs, isLeading] = [Date.now(), true];
+  let [nowMs, isLeading, leaptMs] = [Date.now(), true, 0];
   const common = {
     documents: () => api.documents.documents,
     ...{ traffic: new ServedTraffic(api.embedded), secrets: new Secrets(api.folder, {}) },
@@ -151,6 +151,7 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
         isAway ? Promise.reject(new Error("away")) : api.recovery.begin(request, caller),
     },
     isLeading: () => isLeading,
+    clock: { wallMs: () => nowMs + leaptMs, monotonicMs: () => nowMs },
   });
   const begun = async (): Promise<number> => {
     await triggers.look();
@@ -159,6 +160,9 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   assert.equal(await begun(), 0);
   isAlarmed = true;
   assert.equal(await begun(), 0);
+  leaptMs = 300_000;
+  assert.equal(await begun(), 0, "the time of day was set: no time has passed");
+  leaptMs = 0;
   nowMs += 9000;
   isLeading = false;
   assert.equal(await begun(), 0, "another leads");

@@ -3,7 +3,7 @@
 // What begins runs without people: looks each second whether the conditions of triggers are met for long enough; the control
 // that leads begins them.
 
-import { parseDuration, reasonOf } from "@meridian/core";
+import { parseDuration, reasonOf, type Clock } from "@meridian/core";
 import type { RecoveryTrigger } from "@meridian/model";
 import { Caller } from "../access/caller.ts";
 import type { Logger } from "../embedded-options.ts";
@@ -28,11 +28,12 @@ export interface RecoveryTriggersOptions {
   readonly secrets: Secrets;
   readonly isLeading: () => boolean;
   readonly logger: Logger;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 /** A run that did not begin. */
 interface Failure {
+  /** Of a clock that never leaps. */
   readonly atMs: number;
   /** Not for want of a store, say. */
   readonly isRefused: boolean;
@@ -42,7 +43,7 @@ interface Failure {
 export class RecoveryTriggers {
   readonly #options: RecoveryTriggersOptions;
   readonly #looks: TenantLooks;
-  /** Since when a condition is met, by plan and trigger; as far as this control has seen it. */
+  /** Since when a condition is met, by plan and trigger, of a clock that never leaps; as far as this control has seen it. */
   readonly #since = new Map<string, number>();
   /** Those that did not begin, until their condition is met no longer. */
   readonly #failed = new Map<string, Failure>();
@@ -84,7 +85,7 @@ export class RecoveryTriggers {
   }
 
   async #lookAt(namespace: string): Promise<void> {
-    const { isLeading, documents, nowMs } = this.#options;
+    const { isLeading, documents, clock } = this.#options;
     const triggers = [...plansOf(documents(), namespace).values()].flatMap(
       ({ metadata: { name: plan }, spec }) =>
         Object.entries(spec.triggers).map(([name, trigger]) => ({
@@ -99,10 +100,10 @@ export class RecoveryTriggers {
       // Every control sees health, so that the next one that leads knows since when; one of them asks.
       if (each.isAsking && !isLeading()) continue;
       if (!(await this.#isMet(each.trigger, namespace))) continue;
-      const sinceMs = this.#since.get(key) ?? nowMs();
+      const sinceMs = this.#since.get(key) ?? clock.monotonicMs();
       this.#since.set(key, sinceMs);
       met.add(key);
-      if (isLeading()) await this.#consider({ ...each, sinceMs });
+      if (isLeading()) await this.#consider({ ...each, metMs: clock.monotonicMs() - sinceMs });
     }
     for (const known of [this.#since, this.#failed])
       for (const key of known.keys())
@@ -125,20 +126,22 @@ export class RecoveryTriggers {
     plan,
     name,
     trigger,
-    sinceMs,
+    metMs,
   }: {
     readonly namespace: string;
     readonly plan: string;
     readonly name: string;
     readonly trigger: RecoveryTrigger;
-    readonly sinceMs: number;
+    /** For how long its condition is met. */
+    readonly metMs: number;
   }): Promise<void> {
-    const { runs, nowMs, logger } = this.#options;
+    const { runs, clock, logger } = this.#options;
     const key = `${namespace}/${plan}/${name}`;
-    const atMs = nowMs();
+    const atMs = clock.wallMs();
     const failure = this.#failed.get(key);
-    if (atMs - sinceMs < (parseDuration(trigger.for) ?? 0)) return;
-    if (failure !== undefined && atMs < failure.atMs + AGAIN_MS) return;
+    if (metMs < (parseDuration(trigger.for) ?? 0)) return;
+    const triedAtMs = failure?.atMs ?? -Infinity;
+    if (clock.monotonicMs() < triedAtMs + AGAIN_MS) return;
     const own = runs.runs().filter((run) => run.namespace === namespace && run.plan === plan);
     const isUnderWay = own.some((run) => !isOver(run));
     const last = own.find((run) => run.trigger !== undefined);
@@ -149,7 +152,7 @@ export class RecoveryTriggers {
     ]);
     const request = {
       ...{ namespace, plan, mode: trigger.mode, reason: `trigger ${name} is met`, trigger: name },
-      ...{ sinceMs, detectedAtMs: atMs, isAgain: failure?.isRefused },
+      ...{ sinceMs: Math.round(atMs - metMs), detectedAtMs: atMs, isAgain: failure?.isRefused },
     };
     try {
       await runs.begin(request, caller);
@@ -157,7 +160,7 @@ export class RecoveryTriggers {
     } catch (error) {
       const [before, why] = [failure?.reason, reasonOf(error)];
       const isRefused = failure?.isRefused === true || error instanceof RequestRefusal;
-      this.#failed.set(key, { atMs, isRefused, reason: why });
+      this.#failed.set(key, { atMs: clock.monotonicMs(), isRefused, reason: why });
       if (why !== before)
         logger.warn({ plan: `${namespace}/${plan}`, reason: why }, "Cannot recover");
     }
