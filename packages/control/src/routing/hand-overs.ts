@@ -81,6 +81,8 @@ export class HandOvers {
   /** What the overlay was brought in line with. */
   #followed = "";
   #told = "";
+  /** Whether edges were sent that. */
+  #isTold = true;
   #toldAt: { readonly documents: DocumentSet; readonly atMs: number } | undefined;
   #done = 0;
   #doneMs = 0;
@@ -145,7 +147,10 @@ export class HandOvers {
 
   async #advance(): Promise<number> {
     const { routing, gateway, clock } = this.#options;
-    if (routing.fencedPanels().length === 0) {
+    const panels = new Set(routing.fencedPanels().map(({ name }) => name));
+    for (const known of [this.#seen, this.#bindings])
+      for (const name of known.keys()) if (!panels.has(name)) known.delete(name);
+    if (panels.size === 0) {
       gateway()?.confirm(undefined);
       this.#confirmed = undefined;
       this.#running = 0;
@@ -288,9 +293,18 @@ export class HandOvers {
     if (text !== this.#told) {
       this.#told = text;
       const message = encodeRoutingControls({ ...about, items });
+      const wasTold = this.#isTold;
+      this.#isTold = message !== undefined;
       if (message !== undefined) place.setControls(message);
+      else if (wasTold)
+        this.#options.logger.warn(
+          { controls: items.length },
+          "Edges cannot be told of routing controls: there are too many; they show those of before, with their age",
+        );
       return;
     }
+    // With it edges take what they have for what is known now.
+    if (!this.#isTold) return;
     const message = encodeRoutingControls(about);
     if (message !== undefined && items.length > 0) place.tellControls(message);
   }
