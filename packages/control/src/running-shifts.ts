@@ -14,6 +14,9 @@ import { ShiftReaches, type ShiftReach } from "./shift-lead.ts";
 import { shiftEffects } from "./shift-precedence.ts";
 import { shiftChanges, type Shift, type SwitchedOff } from "./shift-effects.ts";
 
+/** Longest pause of the timer: one of 24.8 days or more would end at once. */
+const PAUSE_MS_MAX = 24 * 3_600_000;
+
 /** What shifts act on. */
 export interface ShiftedSnapshot {
   readonly model: ServedModel;
@@ -212,7 +215,7 @@ export class RunningShifts {
       const next = Math.min(
         ...running.map((shift) => nextChangeMs(shift, nowMs, leadOf(shift.target)) ?? nowMs),
       );
-      const pauseMs = Math.max(1, next - nowMs);
+      const pauseMs = Math.min(Math.max(1, next - nowMs), PAUSE_MS_MAX);
       this.#timer = setTimeout(() => void this.follow("a shift goes on"), pauseMs);
       this.#timer.unref();
     }
