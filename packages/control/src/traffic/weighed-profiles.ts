@@ -41,9 +41,15 @@ export function measuredText({ seconds, ageMs }: MeasuredProfile): string {
   return `demand measured over ${Math.round(seconds)} s, ${Math.round(ageMs / 1000)} s old`;
 }
 
+/** What is served, and what was counted of it. */
+interface MeasuredPlace extends Pick<Embedded, "world" | "traffic"> {
+  readonly model: CapacityModel | undefined;
+  readonly overlay: { moment(): Pick<ServedPair, "slots"> };
+}
+
 /** Demand as it was measured: in the unit of capacities where endpoints say how much of theirs it takes. */
 export function measuredProfile(
-  { model, world, overlay, traffic }: Pick<Embedded, "model" | "world" | "overlay" | "traffic">,
+  { model, world, overlay, traffic }: MeasuredPlace,
   nowMs: number,
 ): ScaledProfile | undefined {
   if (model === undefined || world === undefined) return undefined;
