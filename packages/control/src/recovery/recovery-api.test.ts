@@ -14,6 +14,7 @@ import { PlanEvaluations } from "./plan-evaluation.ts";
 import { RecoveryTriggers } from "./recovery-triggers.ts";
 import { ServedTraffic } from "./served-traffic.ts";
 
+const WAIT_MS_MAX = 60_000;
 const plan = (
   name: string,
   sequence: readonly string[],
@@ -41,9 +42,11 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   const reported = async (run: string, more = ""): Promise<string> =>
     (await api.local("GET", `/v1/recoveryreport?run=${run}${more}`)).text;
   const until = async (run: string, wanted: RegExp): Promise<string> => {
+    const deadlineMs = performance.now() + WAIT_MS_MAX;
     for (;;) {
       const text = await reported(run);
       if (wanted.test(text)) return text;
+      assert.ok(performance.now() < deadlineMs, `still ${text}`);
       await sleep(20);
     }
   };
@@ -205,9 +208,14 @@ test("a step whose target is gone stops the run with the reason, and answers sta
   assert.equal((await api.local("POST", "/v1/apply", { body })).status, 200);
   const run = { plan: "gone", reason: "test" };
   assert.equal((await api.local("POST", "/v1/recoveryruns", { body: run })).status, 200);
+  const deadlineMs = performance.now() + WAIT_MS_MAX;
   for (;;) {
     const { text } = await api.local("GET", "/v1/recoveryreport?run=gone");
-    if (/"state":"running".+"steps"/.test(text)) continue;
+    if (/"state":"running".+"steps"/.test(text)) {
+      assert.ok(performance.now() < deadlineMs, `still ${text}`);
+      await sleep(20);
+      continue;
+    }
     assert.match(text, /"state":"paused"/);
     assert.match(text, /"detail":"endpoint\/default\/eu\/gone has no endpoint"/);
     break;
