@@ -31,6 +31,7 @@ import {
 import type { Model } from "@meridian/model";
 import {
   Admin,
+  adminOf,
   Client,
   OverlayReader,
   Outcome,
@@ -393,7 +394,7 @@ export class ControlLoop {
     worker.lastSequence = reader.sequence;
     const slots = reader.slots;
     const configured = [...slots.subarray(0, world.pools.endpointCount)].filter(
-      (slot) => ((slot >>> 2) & 7) === Admin.active,
+      (slot) => adminOf(slot) === Admin.active,
     );
     const client = new Client();
     for (let round = 0; round < 4; round++) {
@@ -421,7 +422,7 @@ export class ControlLoop {
   ): void {
     const slot = slots[endpoint] ?? 0;
     const name = world.endpointName(endpoint);
-    assert.equal((slot >>> 2) & 7, Admin.active, `${name} is drained`);
+    assert.equal(adminOf(slot), Admin.active, `${name} is drained`);
     const hasHealthy = configured.some((each) => (each & 3) === Verdict.healthy);
     if (hasHealthy)
       assert.equal(slot & 3, Verdict.healthy, `${name} is answered though another is healthy`);

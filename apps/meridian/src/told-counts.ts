@@ -6,6 +6,7 @@
 import { SnapshotCounters, counterShape } from "@meridian/edge";
 import {
   Admin,
+  adminOf,
   DIAL_SHIFT,
   HASTENED,
   PER_MILLE,
@@ -106,7 +107,7 @@ type IsWanted = (index: number) => boolean;
 /** Whether less than all that was an endpoint's comes to it now, or soon will. */
 function isMovedAway(slot: number): boolean {
   return (
-    ((slot >>> 2) & 7) !== Admin.active ||
+    adminOf(slot) !== Admin.active ||
     ((slot >>> DIAL_SHIFT) & 0x3ff) !== PER_MILLE ||
     (slot & HASTENED) !== 0
   );

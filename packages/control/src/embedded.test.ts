@@ -6,7 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { ManualClock, type Clock } from "@meridian/core";
-import { Admin, DIAL_SHIFT, Verdict, KeyedSlots, type StoredSlots } from "@meridian/snapshot";
+import {
+  Admin,
+  DIAL_SHIFT,
+  Verdict,
+  KeyedSlots,
+  type StoredSlots,
+  adminOf,
+} from "@meridian/snapshot";
 import { Embedded } from "./embedded.ts";
 import type { Publication } from "./embedded-options.ts";
 import type { ChangeSet } from "@meridian/health";
@@ -96,8 +103,8 @@ const drain = {
   expiresAtMs: Date.now() + 3_600_000,
 };
 
-function adminOf(embedded: Embedded, endpoint: number): number {
-  return (embedded.overlay.read(endpoint) >>> 2) & 7;
+function adminAt(embedded: Embedded, endpoint: number): number {
+  return adminOf(embedded.overlay.read(endpoint));
 }
 
 test("a revision that cannot be kept on disk is served all the same", async (context) => {
@@ -117,15 +124,15 @@ test("a shift that cannot be kept on disk has no effect, and none that was ackno
   const { embedded, disk } = makeEmbedded(context);
   await embedded.start();
   await embedded.addShift(drain);
-  assert.deepEqual([adminOf(embedded, 0), disk.shifts.length], [Admin.drained, 1]);
+  assert.deepEqual([adminAt(embedded, 0), disk.shifts.length], [Admin.drained, 1]);
   disk.isFull = true;
   await assert.rejects(embedded.addShift({ ...drain, target: "endpoint/default/p/b" }), /ENOSPC/);
   await assert.rejects(embedded.removeShifts("endpoint/default/p/a"), /ENOSPC/);
-  assert.deepEqual([adminOf(embedded, 0), adminOf(embedded, 1)], [Admin.drained, Admin.active]);
+  assert.deepEqual([adminAt(embedded, 0), adminAt(embedded, 1)], [Admin.drained, Admin.active]);
   assert.equal(embedded.shifts().length, 1);
   disk.isFull = false;
   assert.equal((await embedded.removeShifts("endpoint/default/p/a")).length, 1);
-  assert.deepEqual([adminOf(embedded, 0), disk.shifts.length], [Admin.active, 0]);
+  assert.deepEqual([adminAt(embedded, 0), disk.shifts.length], [Admin.active, 0]);
 });
 
 test("a drain outlives a reload that moves its endpoint, and ends when it expires", async (context) => {
@@ -136,11 +143,11 @@ test("a drain outlives a reload that moves its endpoint, and ends when it expire
   write("a0: {address: 192.0.2.7}, a: {address: 192.0.2.1}, b: {address: 192.0.2.2}");
   await embedded.reload();
   assert.deepEqual(
-    [0, 1, 2].map((endpoint) => adminOf(embedded, endpoint)),
+    [0, 1, 2].map((endpoint) => adminAt(embedded, endpoint)),
     [Admin.active, Admin.active, Admin.drained],
   );
   assert.equal((await embedded.extendShifts(target, 200)).length, 1);
-  await until(() => adminOf(embedded, 2) === Admin.active);
+  await until(() => adminAt(embedded, 2) === Admin.active);
   assert.deepEqual(embedded.shifts(), []);
 });
 

@@ -5,6 +5,7 @@ import { key64 } from "@meridian/core";
 import { shiftPrecedences, type Model, type ShiftPrecedence } from "@meridian/model";
 import {
   Admin,
+  adminOf,
   DIAL_SHIFT,
   PER_MILLE,
   Verdict,
@@ -49,7 +50,7 @@ function statesAfter(shifts: readonly Shift[]): (string | number)[] {
   driver.apply(shiftChanges(model, world, driver, shifts), { kind: "shift", text: "" });
   return endpoints.map((name) => {
     const slot = driver.slots[world.slotOfKey(key64(`endpoint/default/${name}`))] ?? 0;
-    return ((slot >>> 2) & 7) === Admin.drained ? "drained" : (slot >>> DIAL_SHIFT) & 0x3ff;
+    return adminOf(slot) === Admin.drained ? "drained" : (slot >>> DIAL_SHIFT) & 0x3ff;
   });
 }
 

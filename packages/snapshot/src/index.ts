@@ -48,6 +48,7 @@ export {
   MOVE_MASK,
   OVERLAY_WORKERS_MAX,
   OverlayReader,
+  adminOf,
   OverlayWriter,
   PER_MILLE,
   Verdict,

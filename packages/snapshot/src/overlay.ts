@@ -32,6 +32,10 @@ const OVERRUN = 68;
 // Endpoint slot: verdict 2 bits, admin 2, fenced 1, capacity factor 10, dial 10, log2 of seconds to the earliest change 5.
 export const Verdict = { unknown: 0, healthy: 1, unhealthy: 2 } as const;
 export const Admin = { active: 0, drained: 1, disabled: 2, fencedOff: 3 } as const;
+/** What operators want of the endpoint of a slot, one of `Admin`; whether it is fenced is another bit. */
+export function adminOf(slot: number): number {
+  return (slot >>> 2) & 3;
+}
 export const CAPACITY_SHIFT = 5;
 export const DIAL_SHIFT = 15;
 export const CHANGE_SHIFT = 25;

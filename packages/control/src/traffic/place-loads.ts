@@ -3,7 +3,7 @@
 // What each endpoint, pool and site is asked to carry, beside what it can.
 
 import type { Model } from "@meridian/model";
-import { Admin, Verdict } from "@meridian/snapshot";
+import { Admin, Verdict, adminOf } from "@meridian/snapshot";
 import { DECISIONS, type DecidedDemand, type ServedPair } from "./decided-load.ts";
 
 /** 1.96 standard errors: a 95 % interval. */
@@ -121,7 +121,7 @@ function capacitiesOf(
     const members = model.pools.get(pool)?.members;
     const declared = members?.get(pools.memberName(endpoint))?.spec.capacity;
     const slot = slots[endpoint] ?? 0;
-    const isServing = (slot & 3) !== Verdict.unhealthy && ((slot >>> 2) & 3) === Admin.active;
+    const isServing = (slot & 3) !== Verdict.unhealthy && adminOf(slot) === Admin.active;
     const capacity = isServing ? declared : 0;
     sums.set(world.endpointName(endpoint), capacity);
     addTo(sums, `pool/${pool}`, capacity);

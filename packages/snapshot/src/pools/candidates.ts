@@ -11,6 +11,7 @@
 
 import {
   Admin,
+  adminOf,
   CAPACITY_SHIFT,
   CHANGE_SHIFT,
   DIAL_SHIFT,
@@ -67,7 +68,7 @@ export const Standing = {
 
 /** True where the endpoint may take part at all: neither `serve: never` nor switched off by an operator. */
 export function isConfigured(serve: number, slot: number): boolean {
-  const admin = (slot >>> 2) & 3;
+  const admin = adminOf(slot);
   return serve !== Serve.never && admin === Admin.active;
 }
 

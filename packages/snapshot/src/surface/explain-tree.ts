@@ -4,6 +4,7 @@
 
 import {
   Admin,
+  adminOf,
   BRANCH_DIAL_MASK,
   BRANCH_OVERRIDDEN,
   BRANCH_WEIGHT_MASK,
@@ -279,7 +280,7 @@ class TreeBuilder {
   #standing(slot: number, endpoint: number, isKept: boolean, mode: number): string {
     const packed = this.#world.pools.endpointWord(endpoint, EndpointWord.weight);
     const serve = (packed >>> 27) & 3;
-    const admin = (slot >>> 2) & 3;
+    const admin = adminOf(slot);
     if (serve === Serve.never) return "serve: never";
     if (admin === Admin.drained)
       return `drained by ${this.#words.shiftedBy(endpoint) ?? "a shift"}`;

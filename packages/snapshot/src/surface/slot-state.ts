@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Admin, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT } from "../index.ts";
+import { Admin, adminOf, CAPACITY_SHIFT, CHANGE_SHIFT, DIAL_SHIFT } from "../index.ts";
 
 const verdictNames = ["unknown", "healthy", "unhealthy", "unknown"] as const;
 const adminNames = Object.fromEntries(Object.entries(Admin).map(([name, value]) => [value, name]));
@@ -18,7 +18,7 @@ export interface SlotState {
 export function slotState(slot: number): SlotState {
   return {
     verdict: verdictNames[slot & 3] ?? "unknown",
-    admin: adminNames[(slot >>> 2) & 3] ?? "active",
+    admin: adminNames[adminOf(slot)] ?? "active",
     dial: ((slot >>> DIAL_SHIFT) & 0x3ff) / 10,
     capacityFactor: ((slot >>> CAPACITY_SHIFT) & 0x3ff) / 1000,
     changeSeconds: 2 ** ((slot >>> CHANGE_SHIFT) & 31),
