@@ -81,7 +81,7 @@ const worse: readonly {
     what: "with a standby that has its whole weight before it has grown",
     was: "{ pool: standby, weight: 1 }",
     is: "{ pool: standby, weight: 5 }",
-    misses: /turns/,
+    misses: /overload/,
   },
 ];
 

@@ -11,6 +11,7 @@ import {
   PER_MILLE,
   Serve,
   Verdict,
+  adminOf,
   type SlotChange,
   type VantagePlace,
   type World,
@@ -109,7 +110,7 @@ export class VerdictDriver {
     const state = this.runner.state(key);
     const witnesses = this.#quorum?.witnesses(key) ?? [];
     if (state === undefined) return undefined;
-    const { load, readAtMs = 0 } = this.#capacity.state(key) ?? {};
+    const { load, readAtMs = 0 } = this.#capacity.reported(key) ?? {};
     const loadAgeMs = Math.round(this.#options.clock.monotonicMs() - readAtMs);
     return {
       ...state,
@@ -252,10 +253,10 @@ export class VerdictDriver {
     this.#readLoad(key, load?.load, this.#options.clock.monotonicMs());
   }
 
-  /** What an endpoint shows while it is out says nothing of its load. */
+  /** What an endpoint shows while it is out says nothing of what it can take, though it is shown. */
   #readLoad(key: string, load: number | undefined, nowMs: number): void {
     if (!this.#rules.has(key)) return;
-    if (this.#isOut(key)) this.#capacity.away(key, nowMs);
+    if (this.#isOut(key)) this.#capacity.away(key, nowMs, load);
     else if (load !== undefined) this.#capacity.reading(key, load, nowMs);
   }
 
@@ -264,7 +265,7 @@ export class VerdictDriver {
     const endpoint = this.#slotOf(key);
     if (endpoint < 0) return false;
     const slot = this.#options.overlay.read(endpoint);
-    if (((slot >>> 2) & 7) !== Admin.active) return true;
+    if (adminOf(slot) !== Admin.active) return true;
     const packed = this.#world?.pools.endpointWord(endpoint, EndpointWord.weight) ?? 0;
     return (slot & 3) === Verdict.unhealthy && ((packed >>> 27) & 3) !== Serve.always;
   }

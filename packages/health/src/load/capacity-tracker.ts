@@ -3,16 +3,30 @@
 import {
   awayCapacity,
   initialCapacity,
+  smooth,
   stepCapacity,
   type CapacityInput,
   type CapacityRule,
   type CapacityState,
 } from "./capacity-factor.ts";
 
+/** What an endpoint said of its load, whether it was out or not. */
+export interface ReportedLoad {
+  /** Smoothed, as its rule says. */
+  readonly load: number;
+  readonly readAtMs: number;
+}
+
+interface Entry {
+  rule: CapacityRule;
+  state: CapacityState;
+  reported: ReportedLoad | undefined;
+}
+
 /** Keeps the capacity factors of many endpoints and tells which have changed. */
 export class CapacityTracker {
   readonly #onFactor: (key: string, factor: number) => void;
-  readonly #entries = new Map<string, { rule: CapacityRule; state: CapacityState }>();
+  readonly #entries = new Map<string, Entry>();
 
   /** `onFactor` is called whenever a factor (0 to 1000) changes. */
   constructor(onFactor: (key: string, factor: number) => void) {
@@ -31,20 +45,26 @@ export class CapacityTracker {
     for (const [key, rule] of rules) {
       const entry = this.#entries.get(key);
       if (entry === undefined)
-        this.#entries.set(key, { rule, state: initialCapacity(nowMs, factorOf?.(key)) });
+        this.#entries.set(key, {
+          rule,
+          state: initialCapacity(nowMs, factorOf?.(key)),
+          reported: undefined,
+        });
       else entry.rule = rule;
     }
   }
 
   /** A load that was read (ProbeReport.load); nothing where the key has no rule. */
   reading(key: string, load: number, atMs: number): void {
+    this.#keep(key, load, atMs);
     this.#step(key, { kind: "reading", load, atMs });
   }
 
-  /** An endpoint is out, by its verdict or an operator: it is to begin with little when it comes back. */
-  away(key: string, atMs: number): void {
+  /** An endpoint is out, by its verdict or an operator: it is to begin with little when it comes back, whatever load it says meanwhile. */
+  away(key: string, atMs: number, load?: number): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
+    if (load !== undefined) this.#keep(key, load, atMs);
     const before = entry.state.factor;
     entry.state = awayCapacity(atMs);
     if (entry.state.factor !== before) this.#onFactor(key, entry.state.factor);
@@ -58,6 +78,23 @@ export class CapacityTracker {
   /** State of one endpoint. */
   state(key: string): CapacityState | undefined {
     return this.#entries.get(key)?.state;
+  }
+
+  /** What one endpoint said of its load; undefined before the first reading. */
+  reported(key: string): ReportedLoad | undefined {
+    return this.#entries.get(key)?.reported;
+  }
+
+  #keep(key: string, load: number, atMs: number): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || !Number.isFinite(load) || load < 0) return;
+    const { rule, reported } = entry;
+    const elapsedMs = atMs - (reported?.readAtMs ?? atMs);
+    const isNew = reported === undefined || elapsedMs >= rule.staleAfterMs;
+    entry.reported = {
+      load: isNew ? load : smooth(reported.load, load, elapsedMs, rule.halfLifeMs),
+      readAtMs: atMs,
+    };
   }
 
   #step(key: string, input: CapacityInput): void {

@@ -94,12 +94,12 @@ test("targetFactor() falls from the low to the high watermark and never rises wi
 test("stepCapacity() weighs readings, each by the factor that it was read at, by half-life", () => {
   const rule = { ...defaultCapacityRule, halfLifeMs: 1000, maxStep: 1000 };
   let state = stepCapacity(rule, initialCapacity(0), { kind: "reading", load: 0, atMs: 0 });
-  state = stepCapacity(rule, state, { kind: "reading", load: 1, atMs: 1000 });
-  // Pressure ½: 1 / (1 + ½).
-  assert.deepEqual([state.factor, state.load], [667, 0.5]);
-  state = stepCapacity(rule, state, { kind: "reading", load: 1, atMs: 2000 });
-  // Half of ½ and half of 1 / 0.667.
-  assert.deepEqual([state.factor, state.load], [500, 0.75]);
+  state = stepCapacity(rule, state, { kind: "reading", load: 0.8, atMs: 1000 });
+  // Pressure 0.4: 1 / (1 + 0.4).
+  assert.deepEqual([state.factor, state.load], [714, 0.4]);
+  state = stepCapacity(rule, state, { kind: "reading", load: 0.8, atMs: 2000 });
+  // Half of 0.4 and half of 0.8 / 0.714.
+  assert.deepEqual([state.factor, state.load?.toFixed(3)], [568, "0.600"]);
 });
 
 test("stepCapacity() goes at once to where a load that follows the factor lets it rest, however full", () => {
@@ -112,6 +112,61 @@ test("stepCapacity() goes at once to where a load that follows the factor lets i
     state = stepCapacity(rule, state, { kind: "reading", load, atMs: 2000 });
     assert.equal(state.factor, Math.round(1000 / (1 + demand)));
   }
+});
+
+/** Factors under a load that does not follow, half a half-life apart. */
+function factorsUnder(
+  rule: CapacityRule,
+  start: CapacityState,
+  loads: readonly number[],
+): number[] {
+  let state = start;
+  return loads.map((load) => {
+    const atMs = state.readAtMs + rule.halfLifeMs / 2;
+    state = stepCapacity(rule, state, { kind: "reading", load, atMs });
+    return state.factor;
+  });
+}
+
+test("stepCapacity() leaves nothing within eight half-lives to a load that stays full, and gives all back within twelve", () => {
+  const band = { lowWatermark: 0.5, highWatermark: 0.95, maxStep: 500 };
+  for (const marks of [band, {}, { lowWatermark: 0.6, highWatermark: 0.9 }])
+    for (const load of [1, 1.2, 3])
+      for (const before of [0, 0.3, 0.8]) {
+        const rule = { ...defaultCapacityRule, ...marks };
+        const loads = [before, ...Array<number>(16).fill(load), ...Array<number>(24).fill(0)];
+        const factors = factorsUnder(rule, initialCapacity(0), loads);
+        assert.equal(
+          factors[16],
+          0,
+          `${JSON.stringify({ marks, load, before })}: ${factors.join(" ")}`,
+        );
+        assert.ok(
+          (factors[40] ?? 0) > 900,
+          `${JSON.stringify({ marks, load, before })}: ${factors.join(" ")}`,
+        );
+      }
+});
+
+test("stepCapacity() does not shed for one reading that is full", () => {
+  const rule = { ...defaultCapacityRule, maxStep: 1000 };
+  const loads = [0.3, 0.3, 0.3, 1, 0.3, 0.3];
+  const factors = factorsUnder(rule, initialCapacity(0), loads);
+  assert.ok(Math.min(...factors) > 550, factors.join(" "));
+});
+
+test("CapacityTracker keeps what is said while out, and smooths it as before", () => {
+  const tracker = new CapacityTracker(() => {});
+  tracker.setRules(new Map([["a", defaultCapacityRule]]), 0);
+  assert.equal(tracker.reported("a"), undefined);
+  tracker.reading("a", 0.6, 0);
+  for (const atMs of [5000, 15_000]) tracker.away("a", atMs, 0.6);
+  tracker.away("a", 20_000);
+  tracker.away("a", 20_000, Number.NaN);
+  assert.equal(tracker.reported("a")?.load.toFixed(6), "0.600000");
+  assert.equal(tracker.reported("a")?.readAtMs, 15_000);
+  tracker.away("a", 25_000, 0.2);
+  assert.equal(tracker.reported("a")?.load.toFixed(6), "0.400000");
 });
 
 test("CapacityTracker lets one that was out begin with little, and have twice as much each half-life", () => {
