@@ -54,7 +54,7 @@ async function start(
     });
   const { startsAtMs: atMs = Date.now() } = shift;
   const added = { ...shift, id: "", createdAtMs: Math.min(atMs, Date.now()) };
-  const lacks = lacksOf(routes, [...embedded.shifts(), added], atMs);
+  const lacks = await lacksOf(routes, [...embedded.shifts(), added], atMs);
   if (isDryRun) return { reached, lacks, ...loweringOf(embedded, added) };
   const isForced = member(body, "force") === true;
   refuseLacking(`drain ${shift.target}`, lacks, isForced);
@@ -89,20 +89,21 @@ async function end(routes: ShiftRoutes, asked: FastifyRequest<Asked>): Promise<o
   const how = { isAtOnce: now === "true", isForced: force === "true" };
   const act = shiftAct(embedded.model, "undrain", targetsOf(embedded, target), how);
   const left = embedded.shifts().filter((each) => each.id !== target && each.target !== target);
-  refuseLacking(`undrain ${target}`, lacksOf(routes, left, Date.now()), how.isForced);
+  const lacks = await lacksOf(routes, left, Date.now());
+  refuseLacking(`undrain ${target}`, lacks, how.isForced);
   const options = { reason, breakGlass: breakGlass === "true" };
   await approvals.allow(act, keeper.callerOf(asked), options);
   return { removed: someOf(await embedded.removeShifts(target, how.isAtOnce), target) };
 }
 
 /** What would be lacking with other shifts, at a moment. */
-function lacksOf(
+async function lacksOf(
   { embedded, documents, routing }: ShiftRoutes,
   shifts: readonly Shift[],
   atMs: number,
-): string[] {
+): Promise<string[]> {
+  const weighed = await weighedProfiles(embedded, documents.documents, Date.now());
   const { model, world } = embedded;
-  const weighed = weighedProfiles(embedded, documents.documents, Date.now());
   if (model === undefined || world === undefined || weighed === undefined) return [];
   const served = { model, world, overlay: embedded.overlay, off: routing.off(), ...weighed };
   const before = { shifts: embedded.shifts(), atMs: Date.now() };

@@ -152,7 +152,7 @@ export class DrillKeeper {
     if (record.current !== undefined)
       throw conflict(`Cannot run drill ${name}: it is running already`);
     const alarms = await this.#alarmsOf(known);
-    const why = hindrance(this.#sight(known, record, true, alarms), true);
+    const why = hindrance(await this.#sight(known, record, true, alarms), true);
     if (why !== undefined) throw conflict(`Cannot run drill ${name}: ${why}`);
   }
 
@@ -237,7 +237,7 @@ export class DrillKeeper {
     const alarms = await this.#alarmsIf(isDue, known);
     const step = async (): Promise<void> => {
       if (this.#ended.signal.aborted) return;
-      const sight = this.#sight(known, record, isDue, alarms);
+      const sight = await this.#sight(known, record, isDue, alarms);
       const { record: next, deed } = stepDrill(known.document, record, sight);
       if (next !== record && !(await this.#keep(name, next, revision))) return;
       const { current } = next;
@@ -285,12 +285,12 @@ export class DrillKeeper {
   }
 
   /** Alarms and capacity are looked at only where they matter. */
-  #sight(
+  async #sight(
     known: KnownDrill,
     record: DrillRecord,
     isDue: boolean,
     { blocking, outcome }: Pick<Alarms, "blocking" | "outcome">,
-  ): DrillSight {
+  ): Promise<DrillSight> {
     const { embedded, nowMs } = this.#options;
     const { spec } = known.document;
     const { current } = record;
@@ -309,14 +309,14 @@ export class DrillKeeper {
       ...{ nowMs: now, blocking, outcome, isShifted, newId: randomUUID().slice(0, 8) },
       closed: spec.windows === undefined ? undefined : closedBy(spec.windows, now),
       above: above?.shift.id,
-      lacks: isDue && current === undefined ? this.#lacks(known.document, now) : [],
+      lacks: isDue && current === undefined ? await this.#lacks(known.document, now) : [],
     };
   }
 
-  #lacks({ spec }: DrillDocument, atMs: number): string[] {
+  async #lacks({ spec }: DrillDocument, atMs: number): Promise<string[]> {
     const { embedded, off, state } = this.#options;
+    const weighed = await weighedProfiles(embedded, state.documents, atMs);
     const { model, world } = embedded;
-    const weighed = weighedProfiles(embedded, state.documents, atMs);
     if (model === undefined || world === undefined || weighed === undefined) return [];
     const served = { model, world, overlay: embedded.overlay, off: off(), ...weighed };
     const shifts = embedded.shifts();

@@ -90,7 +90,7 @@ export class Planner {
     const controls = listOf(request.off).map((name) =>
       name.includes("/") ? name : `default/${name}`,
     );
-    const profile = this.#profile(request);
+    const profile = await this.#profile(request);
     const before = this.#present();
     const candidate =
       request.trial === undefined ? before : await embedded.candidate(request.trial);
@@ -156,7 +156,7 @@ export class Planner {
     return { world, model, slots: embedded.overlay.moment().slots.slice() };
   }
 
-  #profile({ documents, profile }: PlanRequest): NamedProfile | undefined {
+  async #profile({ documents, profile }: PlanRequest): Promise<NamedProfile | undefined> {
     const stored = [...this.#parts.documents().ofKind("TrafficProfile")].map(({ text }): unknown =>
       JSON.parse(text),
     );
@@ -180,8 +180,8 @@ export class Planner {
   }
 
   /** What edges have counted, where nothing is declared. */
-  #measured(): NamedProfile | undefined {
-    const found = measuredProfile(this.#parts.embedded, this.#parts.nowMs());
+  async #measured(): Promise<NamedProfile | undefined> {
+    const found = await measuredProfile(this.#parts.embedded, this.#parts.nowMs());
     return found && { name: measuredText(found), spec: found.spec, isUnweighed: !found.isWeighed };
   }
 

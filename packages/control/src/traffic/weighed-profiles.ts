@@ -2,9 +2,9 @@
 
 // What demand is weighed against capacity: what is declared, else what was measured, as far as endpoints say what that is of their capacity.
 
-import type { CapacityRule } from "@meridian/health";
+import type { EndpointState } from "@meridian/health";
 import type { TrafficProfileSpec } from "@meridian/model";
-import { CAPACITY_SHIFT, PER_MILLE } from "@meridian/snapshot";
+import { Admin, Verdict, adminOf } from "@meridian/snapshot";
 import { capacityRules } from "../capacity-rules.ts";
 import type { DocumentSet } from "../documents/document-set.ts";
 import type { Embedded } from "../embedded.ts";
@@ -15,6 +15,27 @@ import type { MeasuredProfile } from "./measured-demand.ts";
 
 type CapacityModel = Pick<ServedModel, "pools" | "policies">;
 
+/** Most endpoints that are asked what they carry: with more the scale is no truer. */
+const ASKED_MAX = 10_000;
+
+/** Part of `VerdictThread`. */
+interface LoadStates {
+  states(keys: readonly string[]): Promise<readonly LoadState[]>;
+}
+
+type LoadState = Pick<EndpointState, "key" | "load" | "loadAgeMs">;
+
+/** What `reportedLoads` knows of an endpoint that it asks for. */
+interface Asked {
+  readonly endpoint: number;
+  readonly capacity: number;
+  readonly staleAfterMs: number;
+}
+
+type Weighed = Pick<Embedded, "model" | "world" | "overlay" | "traffic"> & {
+  readonly verdicts: LoadStates;
+};
+
 /** Demand as it was measured, and whether it is in the unit of capacities. */
 export interface ScaledProfile extends MeasuredProfile {
   readonly isWeighed: boolean;
@@ -24,14 +45,14 @@ export interface ScaledProfile extends MeasuredProfile {
 const scales = new WeakMap<TrafficProfileSpec, number>();
 
 /** What a shift is weighed by: the declared profiles, else what was measured where that can be weighed; undefined for nothing. */
-export function weighedProfiles(
-  embedded: Pick<Embedded, "model" | "world" | "overlay" | "traffic">,
+export async function weighedProfiles(
+  embedded: Weighed,
   documents: DocumentSet,
   nowMs: number,
-): Pick<ShiftedTraffic, "profiles" | "measured"> | undefined {
+): Promise<Pick<ShiftedTraffic, "profiles" | "measured"> | undefined> {
   const profiles = profilesOf(documents);
   if (profiles.length > 0) return { profiles };
-  const found = measuredProfile(embedded, nowMs);
+  const found = await measuredProfile(embedded, nowMs);
   if (found?.isWeighed !== true) return undefined;
   return { profiles, measured: { name: measuredText(found), spec: found.spec } };
 }
@@ -45,18 +66,21 @@ export function measuredText({ seconds, ageMs }: MeasuredProfile): string {
 interface MeasuredPlace extends Pick<Embedded, "world" | "traffic"> {
   readonly model: CapacityModel | undefined;
   readonly overlay: { moment(): Pick<ServedPair, "slots"> };
+  readonly verdicts: LoadStates;
 }
 
 /** Demand as it was measured: in the unit of capacities where endpoints say how much of theirs it takes. */
-export function measuredProfile(
-  { model, world, overlay, traffic }: MeasuredPlace,
+export async function measuredProfile(
+  { model, world, overlay, traffic, verdicts }: MeasuredPlace,
   nowMs: number,
-): ScaledProfile | undefined {
+): Promise<ScaledProfile | undefined> {
   if (model === undefined || world === undefined) return undefined;
   const measured = traffic.demand.profile(world, nowMs);
   if (measured === undefined) return undefined;
-  const pair = { world, slots: overlay.moment().slots };
-  const scale = scales.get(measured.spec) ?? capacityScale(model, pair, measured.spec);
+  const pair = { world, slots: overlay.moment().slots.slice() };
+  const scale =
+    scales.get(measured.spec) ??
+    capacityScale(pair, measured.spec, await reportedLoads(model, pair, verdicts));
   if (scale === undefined) return { ...measured, isWeighed: false };
   scales.set(measured.spec, scale);
   const demand = Object.fromEntries(
@@ -70,38 +94,47 @@ export function measuredProfile(
 
 /** How much of what capacities are in one look-up a second stands for; undefined where no endpoint says what it carries. */
 export function capacityScale(
-  model: CapacityModel,
   pair: ServedPair,
   spec: TrafficProfileSpec,
+  carriedBy: ReadonlyMap<number, number>,
 ): number | undefined {
-  const reported = reportedLoads(model, pair);
-  if (reported.size === 0) return undefined;
+  if (carriedBy.size === 0) return undefined;
   let [carried, asked] = [0, 0];
-  for (const load of reported.values()) carried += load;
+  for (const load of carriedBy.values()) carried += load;
   for (const { rate, endpoints } of decideLoad(pair, demandsOf(spec)))
-    for (const [endpoint, share] of endpoints) if (reported.has(endpoint)) asked += rate * share;
+    for (const [endpoint, share] of endpoints) if (carriedBy.has(endpoint)) asked += rate * share;
   return carried > 0 && asked > 0 ? carried / asked : undefined;
 }
 
-/** What endpoints carry by what they say of their load, in the unit of their capacity. */
-function reportedLoads(model: CapacityModel, { world, slots }: ServedPair): Map<number, number> {
+/**
+ * What endpoints carry by what they say of their load, in the unit of their capacity. One that is out or not healthy is left out: it carries what
+ * it was sent before, or nothing.
+ */
+export async function reportedLoads(
+  model: CapacityModel,
+  { world, slots }: ServedPair,
+  verdicts: LoadStates,
+): Promise<Map<number, number>> {
   const rules = capacityRules(model);
-  const loads = new Map<number, number>();
+  const asked = new Map<string, Asked>();
   for (let endpoint = 0; rules.size > 0 && endpoint < world.pools.endpointCount; endpoint++) {
+    const slot = slots[endpoint] ?? 0;
+    if (adminOf(slot) !== Admin.active || (slot & 3) !== Verdict.healthy) continue;
     const name = world.endpointName(endpoint);
     const rule = rules.get(name);
     if (rule === undefined) continue;
     const [, namespace = "", pool = "", member = ""] = name.split("/");
     const capacity = model.pools.get(`${namespace}/${pool}`)?.members.get(member)?.spec.capacity;
-    const factor = ((slots[endpoint] ?? 0) >>> CAPACITY_SHIFT) & 0x3ff;
-    // At both ends it is not known how far beyond it is, or whether anything was read.
-    if (capacity === undefined || factor === 0 || factor === PER_MILLE) continue;
-    loads.set(endpoint, loadOf(rule, factor) * capacity);
+    if (capacity === undefined) continue;
+    asked.set(name, { endpoint, capacity, staleAfterMs: rule.staleAfterMs });
+    if (asked.size >= ASKED_MAX) break;
+  }
+  const loads = new Map<number, number>();
+  if (asked.size === 0) return loads;
+  for (const { key, load, loadAgeMs = 0 } of await verdicts.states([...asked.keys()])) {
+    const found = asked.get(key);
+    if (found === undefined || load === undefined || loadAgeMs >= found.staleAfterMs) continue;
+    loads.set(found.endpoint, load * found.capacity);
   }
   return loads;
-}
-
-function loadOf(rule: CapacityRule, factor: number): number {
-  const { highWatermark, lowWatermark } = rule;
-  return highWatermark - ((highWatermark - lowWatermark) * factor) / PER_MILLE;
 }
