@@ -6,43 +6,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiFixture } from "../testing/api-fixture.ts";
+import { documentOf as document, twoPlaces } from "../testing/two-places.ts";
 
 const WAIT_MS_MAX = 60_000;
 const LOOK_MS = 5;
-const apiVersion = "meridian.dev/v1alpha1";
-const files = {
-  "zone.yaml": `apiVersion: ${apiVersion}
-kind: Zone
-metadata: {name: example.org}
-spec: {origin: example.org, nameServers: [{name: ns1.example.net}]}
----
-apiVersion: ${apiVersion}
-kind: Pool
-metadata: {name: eu}
-spec: {members: {one: {address: 192.0.2.1}}}
----
-apiVersion: ${apiVersion}
-kind: Pool
-metadata: {name: us}
-spec: {members: {one: {address: 192.0.2.2}}}
----
-apiVersion: ${apiVersion}
-kind: TrafficPolicy
-metadata: {name: order}
-spec:
-  root: order
-  nodes: {order: {failover: {tiers: [{branches: [{pool: eu}]}, {branches: [{pool: us}]}]}}}
----
-apiVersion: ${apiVersion}
-kind: Record
-metadata: {name: www}
-spec: {name: www.example.org, policy: order}
-`,
-};
-
-const document = (kind: string, name: string, spec: object): object => ({
-  ...{ apiVersion, kind, metadata: { name }, spec },
-});
 const panel = document("ControlPanel", "shop", { handover: "fenced" });
 const control = (name: string, targets: readonly string[]): object =>
   document("RoutingControl", name, { panel: "shop", targets });
@@ -72,7 +39,7 @@ async function until(
 const isSettled = (text: string): boolean => !/"handover"/.test(text);
 
 test("a fenced panel turns off at once, on when the hand-over is done, and back at any time", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const apply = (body: readonly object[]) => api.local("POST", "/v1/apply", { body });
   const set = (states: object) =>
     api.local("POST", "/v1/routing-controls", { body: { states, reason: "test" } });
@@ -125,7 +92,7 @@ test("a fenced panel turns off at once, on when the hand-over is done, and back 
 });
 
 test("a step of a recovery plan that turns a fenced panel is done when the hand-over is", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const apply = (body: readonly object[]) => api.local("POST", "/v1/apply", { body });
   const reported = async (): Promise<string> =>
     (await api.local("GET", "/v1/recoveryreport?run=away")).text;

@@ -5,41 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiFixture } from "../testing/api-fixture.ts";
+import { documentOf as document, twoPlaces } from "../testing/two-places.ts";
 
-const apiVersion = "meridian.dev/v1alpha1";
-const files = {
-  "zone.yaml": `apiVersion: ${apiVersion}
-kind: Zone
-metadata: {name: example.org}
-spec: {origin: example.org, nameServers: [{name: ns1.example.net}]}
----
-apiVersion: ${apiVersion}
-kind: Pool
-metadata: {name: eu}
-spec: {members: {one: {address: 192.0.2.1}}}
----
-apiVersion: ${apiVersion}
-kind: Pool
-metadata: {name: us}
-spec: {members: {one: {address: 192.0.2.2}}}
----
-apiVersion: ${apiVersion}
-kind: TrafficPolicy
-metadata: {name: order}
-spec:
-  root: order
-  nodes: {order: {failover: {tiers: [{branches: [{pool: eu}]}, {branches: [{pool: us}]}]}}}
----
-apiVersion: ${apiVersion}
-kind: Record
-metadata: {name: www}
-spec: {name: www.example.org, policy: order}
-`,
-};
-
-const document = (kind: string, name: string, spec: object): object => ({
-  ...{ apiVersion, kind, metadata: { name }, spec },
-});
 const control = (name: string, targets: readonly string[], panel = "shop"): object =>
   document("RoutingControl", name, { panel, targets });
 const panel = document("ControlPanel", "shop", {});
@@ -51,7 +18,7 @@ const rule = document("SafetyRule", "somewhere", {
 });
 
 test("routing controls turn what they are bound to off and on, as safety rules allow", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const apply = (body: readonly object[]) => api.local("POST", "/v1/apply", { body });
   const set = (states: object, more: object = {}) =>
     api.local("POST", "/v1/routing-controls", { body: { states, reason: "test", ...more } });
@@ -141,7 +108,7 @@ test("routing controls turn what they are bound to off and on, as safety rules a
 });
 
 test("a routing control that is wrong, unknown or another's is refused, and one made anew begins On", async (t) => {
-  const api = await ApiFixture.start(t, files);
+  const api = await ApiFixture.start(t, twoPlaces);
   const apply = (body: readonly object[]) => api.local("POST", "/v1/apply", { body });
   const set = (body: object) => api.local("POST", "/v1/routing-controls", { body });
   const other = document("ControlPanel", "bank", {});
