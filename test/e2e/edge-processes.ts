@@ -51,6 +51,12 @@ export class PlaneProcess {
     return this.#child?.pid ?? 0;
   }
 
+  /** Whether the present process was started, and has ended. */
+  get hasEnded(): boolean {
+    const { exitCode, signalCode } = this.#child ?? {};
+    return typeof exitCode === "number" || typeof signalCode === "string";
+  }
+
   /** Starts a process that takes over from the present one, and waits for a line of its log and the end of the other. */
   async replace(line: RegExp): Promise<void> {
     const before = this.#child;
@@ -75,8 +81,9 @@ export class PlaneProcess {
 
   async whenLogged(line: RegExp): Promise<void> {
     await until(`a log line ${line.source}`, LOG_MS_MAX * busyFactor(), () => {
+      if (line.test(this.#log)) return true;
       if (this.#child?.exitCode !== null) throw new Error(`The process ended: ${this.#log}`);
-      return line.test(this.#log);
+      return false;
     });
   }
 
@@ -88,7 +95,7 @@ export class PlaneProcess {
   /** Ends it as a crash would. */
   async kill(): Promise<void> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || this.hasEnded) return;
     child.kill("SIGKILL");
     await once(child, "exit");
   }

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
 import { ask } from "./ask.ts";
-import { plainDocuments } from "./documents.ts";
+import { failoverDocuments, plainDocuments } from "./documents.ts";
+import { PlaneProcess, joinedFolder, startPairPlane } from "./edge-processes.ts";
 import {
   ServerProcess,
   freePort,
@@ -69,30 +70,67 @@ test("a process that cannot take over says why, and the one that answers goes on
   assert.equal(await next.stop(), 0);
 });
 
+test("of two processes that are to replace an edge at once, one replaces the other, and no query is lost", async (t) => {
+  const plane = await startPairPlane(
+    t,
+    { primary: "127.0.0.83", secondary: "127.0.0.84", intervalMs: 400, timeoutMs: 300 },
+    failoverDocuments,
+  );
+  const stateDir = await joinedFolder(plane, "eu-0");
+  const port = await freePort();
+  const [running, one, other] = [0, 1, 2].map(
+    () =>
+      new PlaneProcess(t, stateDir, [
+        ...["edge", "--control", plane.url, "--listen", `127.0.0.1:${port}`],
+        ...["--workers", "1", "--http", "none"],
+      ]),
+  );
+  assert.ok(running !== undefined && one !== undefined && other !== undefined);
+  const load = await SteadyLoad.open(t, port, plane.pair.primary);
+  await running.start(/"msg":"Serving a new revision"/);
+  await running.whenLogged(/"msg":"Asked locally"/);
+  load.start();
+  const rivals = [one, other];
+  await Promise.all(rivals.map((rival) => rival.start(/"msg":"Answering"/, ["--replace"])));
+  await until("the first of both to end", SEEN_MS_MAX, () =>
+    rivals.some(({ hasEnded }) => hasEnded),
+  );
+  assert.ok((await load.end()) > 100);
+  assert.ok(running.hasEnded);
+  const last = rivals.filter(({ hasEnded }) => !hasEnded);
+  assert.equal(last.length, 1);
+  const beside = await meridian("edge", "--control", plane.url, "--state", stateDir);
+  assert.equal(beside.code, 3);
+  assert.match(beside.stderr, new RegExp(`process ${last[0]?.pid} holds it`));
+});
+
 async function setUp(t: TestContext): Promise<{ setup: ServerSetup; load: SteadyLoad }> {
   const folder = temporaryFolder(t);
   const files = join(folder, "zone.yaml");
   const port = await freePort();
   writeFileSync(files, plainDocuments(ADDRESS));
-  const load = await SteadyLoad.open(t, port);
+  const load = await SteadyLoad.open(t, port, ADDRESS);
   return { setup: { files, stateDir: join(folder, "state"), port }, load };
 }
 
 /** Queries at a steady rate, however long answers take; at most some hundred a second, as a machine that runs tests can do. */
 class SteadyLoad {
   readonly #clients: readonly DnsClient[];
+  readonly #answer: string;
   readonly #asked: Promise<void>[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(clients: readonly DnsClient[]) {
+  private constructor(clients: readonly DnsClient[], answer: string) {
     this.#clients = clients;
+    this.#answer = answer;
   }
 
-  static async open(t: TestContext, port: number): Promise<SteadyLoad> {
+  /** `answer` is the address that all are to be told. */
+  static async open(t: TestContext, port: number, answer: string): Promise<SteadyLoad> {
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, () => udpClient("127.0.0.1", port)),
     );
-    const load = new SteadyLoad(clients);
+    const load = new SteadyLoad(clients, answer);
     t.after(() => {
       clearInterval(load.#timer);
       for (const client of clients) client.close();
@@ -103,7 +141,7 @@ class SteadyLoad {
   start(): void {
     this.#timer = setInterval(() => {
       for (const client of this.#clients) {
-        const answered = askOnce(client);
+        const answered = askOnce(client, this.#answer);
         // It is awaited at the end.
         answered.catch(() => undefined);
         this.#asked.push(answered);
@@ -119,6 +157,6 @@ class SteadyLoad {
   }
 }
 
-async function askOnce(client: DnsClient): Promise<void> {
-  assert.deepEqual(await ask(client, "www.e2e.example", "A"), [ADDRESS]);
+async function askOnce(client: DnsClient, answer: string): Promise<void> {
+  assert.deepEqual(await ask(client, "www.e2e.example", "A"), [answer]);
 }

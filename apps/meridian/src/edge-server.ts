@@ -11,10 +11,11 @@ import {
   LocalServer,
   pastOf,
   queryHandlerModule,
-  takeOver,
+  takeOverFolder,
   type EdgeProcessOptions,
   type Takeover,
 } from "@meridian/edge";
+import { StateDir } from "@meridian/snapshot/disk";
 import { EdgeGatherer } from "./edge-gatherer.ts";
 import { QueryLogFile } from "./query-log-file.ts";
 import { replayLine } from "./replay.ts";
@@ -82,8 +83,10 @@ export class EdgeServer {
 
   /** Resolves when the sockets are open and what is stored is served. Rejects, with everything closed, where that cannot be. */
   static async start(options: EdgeServerOptions): Promise<EdgeServer> {
+    const { stateFolder, logger } = options;
+    const directory = new StateDir(stateFolder);
     const takeover = options.replace
-      ? await takeOver(handoverPath(options.stateFolder))
+      ? await takeOverFolder({ path: handoverPath(stateFolder), directory, logger })
       : undefined;
     let server: EdgeServer | undefined;
     try {

@@ -14,7 +14,7 @@ import {
   type Logger,
   type RestoredPair,
 } from "@meridian/control";
-import { takeOver, type EdgeLogger, type Takeover } from "@meridian/edge";
+import { takeOverFolder, type EdgeLogger, type Takeover } from "@meridian/edge";
 import { loadNative } from "@meridian/native";
 import { plainLogger } from "./plain-logger.ts";
 import { keyPlaceOf } from "./key-place.ts";
@@ -53,7 +53,9 @@ export class FirstAnswers {
   static async start(options: ServerOptions): Promise<FirstAnswers> {
     const logger = plainLogger(options.logLevel);
     const directory = new StateDir(options.stateDir);
-    const takeover = options.replace ? await takeOver(handoverPath(options.stateDir)) : undefined;
+    const takeover = options.replace
+      ? await takeOverFolder({ path: handoverPath(options.stateDir), directory, logger })
+      : undefined;
     let first: FirstAnswers | undefined;
     try {
       first = new FirstAnswers(options, directory, takeover, logger);

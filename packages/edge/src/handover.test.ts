@@ -181,6 +181,29 @@ describe("HandoverServer", { skip: noNative, timeout: 20_000 }, () => {
     await edge.close();
   });
 
+  it("says why it cannot hand over, goes on, and can be asked again", async () => {
+    const path = join(folder, "full.sock");
+    const edge = createEdge();
+    await edge.start();
+    let failures = 1;
+    const server = await HandoverServer.start({
+      path,
+      edge,
+      logger: SILENT_LOGGER,
+      onTake: () => {
+        if (failures-- > 0) throw new Error("no space left on device");
+      },
+      onReplaced: () => undefined,
+    });
+    await assert.rejects(takeOver(path), {
+      code: "EDGE_HANDOVER_FAILED",
+      message: `Cannot take over from the process at "${path}": no space left on device`,
+    });
+    (await takeOver(path))?.abandon();
+    server.close();
+    await edge.close();
+  });
+
   it("survives nonsense on its socket", async () => {
     const path = join(folder, "nonsense.sock");
     const edge = createEdge();

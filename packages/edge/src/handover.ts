@@ -42,7 +42,7 @@ type HandoverMessage =
   | { readonly kind: "sockets"; readonly sockets: readonly SocketDescription[] }
   | { readonly kind: "ready" }
   | { readonly kind: "left" }
-  | { readonly kind: "refused"; readonly reason: string };
+  | { readonly kind: "refused"; readonly reason: string; readonly isBusy?: boolean };
 
 export interface HandoverServerOptions {
   /** The Unix socket, at most 107 bytes long. */
@@ -121,15 +121,14 @@ export class HandoverServer {
       const reason = this.#isReplacing
         ? "another process is taking over"
         : `version ${take.version} of the handover is not known, expected ${VERSION}`;
-      lines.send({ kind: "refused", reason });
+      lines.send({ kind: "refused", reason, isBusy: this.#isReplacing });
       lines.end();
       return;
     }
     this.#isReplacing = true;
-    this.#options.onTake?.();
     const { edge } = this.#options;
     try {
-      this.#sendSockets(lines, take.receiver);
+      this.#giveSockets(lines, take.receiver);
       // The new process has to come up on what these workers leave of the cores.
       edge.setPatient(true);
       if ((await lines.receive("ready")) === undefined) throw new Error("the new process has gone");
@@ -141,6 +140,18 @@ export class HandoverServer {
       this.#isReplacing = false;
     }
     await this.#leave(lines);
+  }
+
+  /** Tells the new process where that fails. */
+  #giveSockets(lines: MessageLines, receiver: string | null): void {
+    try {
+      this.#options.onTake?.();
+      this.#sendSockets(lines, receiver);
+    } catch (error) {
+      lines.send({ kind: "refused", reason: errorMessage(error) });
+      lines.end();
+      throw error;
+    }
   }
 
   #sendSockets(lines: MessageLines, receiver: string | null): void {
@@ -258,7 +269,10 @@ async function askWithoutSockets(lines: MessageLines): Promise<OpenSocket[]> {
 
 async function expectSockets(lines: MessageLines): Promise<readonly SocketDescription[]> {
   const message = await lines.receive("sockets");
-  if (message === undefined) throw new Error("the running process closed the connection");
+  if (message === undefined && lines.isLate) {
+    throw new Error(`the running process says nothing for ${STEP_MS_MAX / 1000} s`);
+  }
+  if (message === undefined) throw new BusyError("the running process closed the connection");
   return message.sockets;
 }
 
@@ -284,10 +298,19 @@ function connectTo(path: string): Promise<Socket | undefined> {
   });
 }
 
+/** The process that has the sockets starts or ends, or hands them to another one: asked again in a while it may be otherwise. */
+class BusyError extends Error {}
+
+/** Whether what `takeOver()` threw may be otherwise in a while. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof MeridianError && error.cause instanceof BusyError;
+}
+
 /** JSON messages, one a line, over a stream. */
 class MessageLines {
   readonly #socket: Socket;
   readonly #lines: AsyncIterator<string>;
+  #isLate = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -305,16 +328,26 @@ class MessageLines {
     this.#socket.end();
   }
 
-  /** The next message, which must be of `kind`; undefined at the end of the stream. */
+  /** Whether a message was waited for in vain. */
+  get isLate(): boolean {
+    return this.#isLate;
+  }
+
+  /** The next message, which must be of `kind`; undefined at the end of the stream, and where none came in time. */
   async receive<K extends HandoverMessage["kind"]>(
     kind: K,
   ): Promise<Extract<HandoverMessage, { kind: K }> | undefined> {
-    const late = setTimeout(() => this.#socket.destroy(), STEP_MS_MAX);
+    const late = setTimeout(() => {
+      this.#isLate = true;
+      this.#socket.destroy();
+    }, STEP_MS_MAX);
     const line = await this.#lines.next().finally(() => clearTimeout(late));
     if (line.done === true) return undefined;
     const message: unknown = JSON.parse(line.value);
     if (isMessage(message, kind)) return message;
-    if (isMessage(message, "refused")) throw new Error(message.reason);
+    if (isMessage(message, "refused")) {
+      throw message.isBusy === true ? new BusyError(message.reason) : new Error(message.reason);
+    }
     throw new Error(`expected a message "${kind}"`);
   }
 }

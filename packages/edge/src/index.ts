@@ -12,7 +12,8 @@ export type {
 export { AnswerCounter, wordsOf, type AnswerTotals } from "./answer-counter.ts";
 export { SILENT_LOGGER } from "./edge-logger.ts";
 export type { EdgeLogger } from "./edge-logger.ts";
-export { HandoverServer, takeOver } from "./handover.ts";
+export { HandoverServer } from "./handover.ts";
+export { takeOverFolder } from "./handover-wait.ts";
 export type { HandoverServerOptions, Takeover } from "./handover.ts";
 export type {
   HandlerBinding,

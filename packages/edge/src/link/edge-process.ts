@@ -38,6 +38,7 @@ import {
 } from "../handler.ts";
 import type { UpdateNotice, UpdatedMessage } from "../updates/update-requests.ts";
 import type { Takeover } from "../handover.ts";
+import { takeFolderBack } from "../handover-wait.ts";
 import type { LinkState, LocalEdge, ServedEdge } from "../local/local-edge.ts";
 import { processEnded } from "../process-ended.ts";
 import type { OpenSocket } from "../transport-sockets.ts";
@@ -381,6 +382,10 @@ export class EdgeProcess implements LocalEdge {
   /** It did not come to that. */
   resume(): void {
     this.#link.resume();
+    // The other process had taken the folder already.
+    takeFolderBack(this.#directory, () => !this.#isClosed).catch((error: unknown) => {
+      this.#options.logger.error("Cannot take the state folder back", { reason: reasonOf(error) });
+    });
   }
 
   /** After the first answers: what probes need is loaded then. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -58,9 +59,9 @@ export class StateDir {
     this.#take(() => undefined);
   }
 
-  /** Id of the living process that holds the folder. */
+  /** Id of the living process that holds the folder; undefined where none does, or there is no folder. */
   holder(): number | undefined {
-    return this.#holderOf(this.#newest());
+    return existsSync(this.path) ? this.#holderOf(this.#newest()) : undefined;
   }
 
   /** Gives the folder back. Idempotent; never throws: the lock of a process that ended holds nobody off anyway. */

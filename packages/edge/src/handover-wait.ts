@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A process that is to replace another one finds it there, but not ready to hand over: it has just started, is ending, or hands over to a
+// third one. None of this lasts, so the new process waits, for as long as it would wait for a message of a handover.
+
+import { MeridianError, systemClock, type Clock } from "@meridian/core";
+import type { StateDir } from "@meridian/snapshot/disk";
+import type { EdgeLogger } from "./edge-logger.ts";
+import { isBusy, takeOver, type Takeover } from "./handover.ts";
+
+/** How long the process that holds the folder may take until it hands over or ends. A large state takes seconds to load. */
+const WAIT_MS_MAX = 60_000;
+const LOOK_MS = 100;
+
+export interface FolderTakeoverOptions {
+  /** Where a handover is offered. */
+  readonly path: string;
+  readonly directory: StateDir;
+  readonly logger: EdgeLogger;
+  readonly waitMsMax?: number;
+  readonly clock?: Clock;
+}
+
+/**
+ * Asks the process that holds the folder for its sockets, and waits until it hands them over; undefined where it ended, or no process holds
+ * the folder. Throws a MeridianError with code STATE_LOCKED where it does neither for too long, and what `takeOver()` throws.
+ */
+export async function takeOverFolder(
+  options: FolderTakeoverOptions,
+): Promise<Takeover | undefined> {
+  const { directory, logger, waitMsMax = WAIT_MS_MAX, clock = systemClock } = options;
+  const beganMs = clock.monotonicMs();
+  let isTold = false;
+  for (;;) {
+    const isLast = clock.monotonicMs() - beganMs >= waitMsMax;
+    const takeover = await takenOver(options.path, isLast);
+    if (takeover !== "busy" && takeover !== undefined) return takeover;
+    const holder = directory.holder();
+    if (holder === undefined && takeover === undefined) return undefined;
+    if (isLast) throw heldError(directory, holder, waitMsMax);
+    if (!isTold) logger.info("Waiting for the process that holds the state folder", { holder });
+    isTold = true;
+    await nextLook();
+  }
+}
+
+/**
+ * Holds the folder again where a process that was to take over has taken it, and has ended since; gives up where that one lives on. Rejects
+ * where the folder cannot be used.
+ */
+export async function takeFolderBack(directory: StateDir, isWanted: () => boolean): Promise<void> {
+  for (let look = 0; look < WAIT_MS_MAX / LOOK_MS && isWanted(); look++) {
+    const holder = directory.holder();
+    if (holder === process.pid) return;
+    if (holder === undefined) directory.takeLock();
+    await nextLook();
+  }
+}
+
+function nextLook(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, LOOK_MS);
+  });
+}
+
+async function takenOver(path: string, isLast: boolean): Promise<Takeover | "busy" | undefined> {
+  try {
+    return await takeOver(path);
+  } catch (error) {
+    if (isLast || !isBusy(error)) throw error;
+    return "busy";
+  }
+}
+
+function heldError(
+  directory: StateDir,
+  holder: number | undefined,
+  waitedMs: number,
+): MeridianError {
+  return new MeridianError(
+    "STATE_LOCKED",
+    "user",
+    `Cannot replace process ${holder}: it holds the state folder "${directory.path}", and neither handed its sockets over nor ended within ` +
+      `${waitedMs / 1000} s; stop it, or give another --state`,
+  );
+}
