@@ -246,7 +246,11 @@ export const commands: readonly CommandDefinition[] = [
     summary: "Print the completion script of a shell.",
     arguments: [{ name: "<SHELL>", summary: "The shell.", choices: ["bash", "zsh", "fish"] }],
     options: [],
-    examples: ['eval "$(meridian completion bash)"'],
+    examples: [
+      'eval "$(meridian completion bash)"',
+      'eval "$(meridian completion zsh)"',
+      "meridian completion fish | source",
+    ],
     run: async (input) => (await import("./commands/completion.ts")).completion(input),
   },
   {

@@ -14,9 +14,12 @@ export function completion(input: CommandInput): Promise<ExitCode> {
 /** The script of a shell: bash, zsh or fish. */
 export function completionScript(shell: string): string {
   if (shell === "fish") return fishScript();
-  const script = bashScript();
-  return shell === "zsh" ? `autoload -U +X bashcompinit && bashcompinit\n${script}` : script;
+  return shell === "zsh" ? `${zshBeginning}\n${bashScript()}` : bashScript();
 }
+
+/** zsh completes what is said as to bash, once its own completion is there: not every .zshrc has loaded it. */
+const zshBeginning = `(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
+autoload -Uz +X bashcompinit && bashcompinit`;
 
 function choicesOf(command: CommandDefinition): string[] {
   return command.arguments.flatMap(({ choices }) => choices ?? []);

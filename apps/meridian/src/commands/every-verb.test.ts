@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -19,6 +19,9 @@ const withoutJson: ReadonlySet<string> = new Set([
   ...["up", "control", "edge", "probe", "quickstart"],
   ...["completion", "audit export", "bench dns", "zone import", "zone export"],
 ]);
+
+/** A zsh that waits for another key is ended. */
+const ZSH_MS_MAX = 120_000;
 
 function flagsOf({ flags }: OptionDefinition): string[] {
   return flags.match(/--[a-z-]+/g) ?? [];
@@ -46,22 +49,30 @@ function offered(lists: readonly (readonly string[])[]): string[][] {
     .map((line) => line.split(" ").filter((word) => word !== ""));
 }
 
-test("bash offers every verb, the kinds of its arguments, its options and their choices, and no other verb's", () => {
-  const asked: { readonly words: readonly string[]; readonly wanted: readonly string[] }[] = [];
-  for (const command of commands) {
+/** Words, of which the last is being typed, and all that is to be offered; of a verb that is typed, that verb among others. */
+function everyOffer(): { readonly words: readonly string[]; readonly wanted: readonly string[] }[] {
+  return commands.flatMap((command) => {
     const name = command.name.split(" ");
-    const [last = ""] = name.slice(-1);
-    const typed = [...name.slice(0, -1), last];
-    asked.push({ words: typed, wanted: [last] });
-    asked.push({ words: [...name, "--"], wanted: visible(command).flatMap(flagsOf) });
     const kinds = command.arguments.flatMap(({ choices }) => choices ?? []);
-    if (kinds.length > 0) asked.push({ words: [...name, ""], wanted: kinds });
-    for (const option of visible(command))
-      if (option.choices !== undefined)
-        for (const flag of flagsOf(option))
-          asked.push({ words: [...name, flag, ""], wanted: option.choices });
-  }
-  const found = offered(asked.map(({ words }) => words));
+    const chosen = visible(command).flatMap((option) =>
+      flagsOf(option).map((flag) => ({
+        words: [...name, flag, ""],
+        wanted: option.choices ?? [],
+      })),
+    );
+    return [
+      { words: name, wanted: name.slice(-1) },
+      { words: [...name, "--"], wanted: visible(command).flatMap(flagsOf) },
+      ...[{ words: [...name, ""], wanted: kinds }, ...chosen].filter(
+        ({ wanted }) => wanted.length > 0,
+      ),
+    ];
+  });
+}
+
+function assertOffers(ask: (lists: readonly (readonly string[])[]) => string[][]): void {
+  const asked = everyOffer();
+  const found = ask(asked.map(({ words }) => words));
   for (const [index, { words, wanted }] of asked.entries()) {
     const offers = found[index] ?? [];
     const isVerb = words.at(-1) === wanted[0] && wanted.length === 1;
@@ -69,7 +80,77 @@ test("bash offers every verb, the kinds of its arguments, its options and their 
       assert.ok(offers.includes(wanted[0] ?? ""), `${words.join(" ")}: ${offers.join(" ")}`);
     else assert.deepEqual(offers.toSorted(), [...wanted].toSorted(), `meridian ${words.join(" ")}`);
   }
+}
+
+test("bash offers every verb, the kinds of its arguments, its options and their choices, and no other verb's", () => {
+  assertOffers(offered);
 });
+
+/**
+ * Asks for each line of `lines` what zsh would show, which only a shell at a terminal can: a key does it. What is offered goes through
+ * `compadd`, which says with -O which of it fits.
+ */
+const zshAsked = `source ./completion
+compadd() {
+  local -a found
+  builtin compadd -O found "$@"
+  print -r -- $found >>offers
+  builtin compadd "$@"
+}
+offer() { _main_complete; compstate[insert]= compstate[list]= }
+zle -C offer complete-word offer
+offer-all() {
+  local line
+  for line in \${(f)"$(<lines)"}; do
+    BUFFER="$line" CURSOR=$#line
+    zle offer
+    print END >>offers
+  done
+  exit
+}
+zle -N offer-all
+bindkey '^X' offer-all`;
+
+const zshTerminal = `zmodload zsh/zpty
+zpty asked zsh -f -i
+zpty -w asked 'source ./asked'
+zpty -w -n asked $'\\x18'
+while zpty -r asked line; do :; done`;
+
+/** What zsh offers after each list of words, of which the last is being typed. */
+function zshOffers(lists: readonly (readonly string[])[]): string[][] {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-zsh-"));
+  try {
+    writeFileSync(join(folder, "completion"), completionScript("zsh"));
+    writeFileSync(join(folder, "asked"), zshAsked);
+    const lines = lists.map((words) => ["meridian", ...words].join(" "));
+    writeFileSync(join(folder, "lines"), `${lines.join("\n")}\n`);
+    spawnSync("zsh", ["-f", "-c", zshTerminal], {
+      cwd: folder,
+      env: { ...process.env, HOME: folder, ZDOTDIR: folder, TERM: "dumb" },
+      timeout: ZSH_MS_MAX,
+    });
+    return readFileSync(join(folder, "offers"), "utf8")
+      .split("END\n")
+      .slice(0, -1)
+      .map((text) => [...new Set(text.split(/\s+/))].filter((word) => word !== ""));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test(
+  "zsh offers the same, where nothing else has loaded its completion",
+  { skip: spawnSync("zsh", ["--version"]).error !== undefined && "apt-get install zsh" },
+  () => {
+    assertOffers(zshOffers);
+    assert.deepEqual(zshOffers([["qu"], ["get", "po"], ["check", "lin"]]), [
+      ["quickstart"],
+      ["pools", "policies"],
+      ["lines"],
+    ]);
+  },
+);
 
 /** What fish offers after each list of words, of which the last is being typed. */
 function fishOffers(lists: readonly (readonly string[])[]): string[][] {
