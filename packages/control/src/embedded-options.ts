@@ -9,7 +9,7 @@ import type {
   ProbePlan,
   QuorumSettings,
   Roster,
-  Transition,
+  TransitionBatch,
 } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import type {
@@ -167,7 +167,7 @@ export interface EmbeddedOptions {
   readonly onSlab?: OnSlab;
   /** Every published change set, in order. */
   readonly onChangeSet?: (changeSet: ChangeSet) => void;
-  readonly onTransitions?: (batch: readonly Transition[]) => void;
+  readonly onTransitions?: (batch: TransitionBatch) => void;
   /** Other vantages report to this process; it judges alone where absent. */
   readonly quorum?: () => QuorumSettings;
   readonly onRoster?: (roster: Roster) => void;

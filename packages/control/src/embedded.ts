@@ -13,7 +13,8 @@ import {
   echoesUnavailable,
   VerdictThread,
   type SharedOverlay,
-  type Transition,
+  TransitionLog,
+  type TransitionBatch,
 } from "@meridian/health";
 import type { InputFile, Problem } from "@meridian/model";
 import { isLater, type ManifestSection, type TrafficCounts, type World } from "@meridian/snapshot";
@@ -56,6 +57,7 @@ export class Embedded implements Publisher {
   /** Where clients were really sent, as the edges of this control say. */
   readonly traffic: MeasuredTraffic = new MeasuredTraffic();
   readonly #weights: OverriddenWeights;
+  readonly #log: TransitionLog;
   /** Of the paths of files, those that had some when they were last good. */
   #filled: readonly string[] = [];
   #isClosed = false;
@@ -63,6 +65,13 @@ export class Embedded implements Publisher {
   constructor(options: EmbeddedOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const { logger } = options;
+    this.#log = new TransitionLog({
+      nowMs: () => this.#clock.monotonicMs(),
+      one: ({ key, verdict, reason }) =>
+        logger.info({ endpoint: key, verdict, reason }, "Verdict changed"),
+      more: (counts) => logger.info(counts, "More verdicts changed"),
+    });
     this.verdicts = new VerdictThread({
       vantage: options.vantage,
       wallMs: () => this.#clock.wallMs(),
@@ -161,6 +170,7 @@ export class Embedded implements Publisher {
     this.#shifts.close();
     this.#weights.close();
     await Promise.all([this.verdicts.close(), this.#compiler.close()]);
+    this.#log.close();
   }
 
   get model(): ServedModel | undefined {
@@ -486,9 +496,8 @@ export class Embedded implements Publisher {
       : { ...outcome, accepted: { ...accepted, base, revision } };
   }
 
-  #transitions(batch: readonly Transition[]): void {
-    for (const { key, verdict, reason } of batch)
-      this.#options.logger.info({ endpoint: key, verdict, reason }, "Verdict changed");
+  #transitions(batch: TransitionBatch): void {
+    this.#log.add(batch);
     this.#options.onTransitions?.(batch);
   }
 }

@@ -4,14 +4,15 @@
 
 import { readFileSync } from "node:fs";
 import { parseDuration } from "@meridian/core";
-import type {
-  CheckSpec,
-  CheckTiming,
-  HttpFields,
-  LoadSource,
-  ProbeTarget,
-  StatusRange,
-  TlsFields,
+import {
+  CHILD_MARK,
+  type CheckSpec,
+  type CheckTiming,
+  type HttpFields,
+  type LoadSource,
+  type ProbeTarget,
+  type StatusRange,
+  type TlsFields,
 } from "@meridian/health";
 import {
   addressBytes,
@@ -108,7 +109,7 @@ function targetsOf(
   });
   const children = (check.spec.calculated?.children ?? []).flatMap((name) => {
     const child = model.check(check.metadata.namespace, name);
-    return child === undefined ? [] : [target(`${member.key}#${name}`, child)];
+    return child === undefined ? [] : [target(`${member.key}${CHILD_MARK}${name}`, child)];
   });
   return [target(member.key, check), ...children];
 }
@@ -217,7 +218,9 @@ export function checkSpec(spec: HealthCheckSpec, key: string, load?: LoadSpec): 
         onStale: "unknown",
       };
     case "calculated": {
-      const children = (spec.calculated?.children ?? []).map((name) => `${key}#${name}`);
+      const children = (spec.calculated?.children ?? []).map(
+        (name) => `${key}${CHILD_MARK}${name}`,
+      );
       return {
         kind: "calculated",
         ...timing,

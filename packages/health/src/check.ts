@@ -212,6 +212,9 @@ export const defaultHttpFields: HttpFields = {
   keepAlive: false,
 };
 
+/** Comes between the key of an endpoint and the name of a check, in keys of the children of its calculated check. */
+export const CHILD_MARK = "#";
+
 /** One endpoint under one check. */
 export interface ProbeTarget {
   /** Stable name such as `endpoint/default/web/eu-1`; unique among the targets of a runner. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export {
+  CHILD_MARK,
   defaultHttpFields,
   defaultTiming,
   detectionBoundMs,
@@ -57,7 +58,9 @@ export {
   type ProbeReport,
 } from "./runner-options.ts";
 export type { Transition } from "./transition.ts";
+export type { TransitionBatch } from "./transition-batch.ts";
 export { TransitionHistory } from "./transition-history.ts";
+export { TransitionLog } from "./transition-log.ts";
 export type { IcmpAvailability, IcmpSender } from "./probes/icmp/icmp-sender.ts";
 export { echoesUnavailable, findIcmpSender } from "./probes/icmp/find-icmp-sender.ts";
 export {

@@ -47,8 +47,14 @@ export const FLIPS_REMEMBERED_MAX = 64;
 /** Added to interval and timeout in the promised detection bound: scheduling and delivery. */
 export const DETECTION_SLACK_MS = 100;
 
-/** Transitions that a runner keeps in memory. */
+/** Transitions that a process keeps in memory, at least; older ones are in the journal. */
 export const TRANSITIONS_REMEMBERED_MAX = 10_000;
+
+/** Transitions that are logged one by one in a second. */
+export const LOGGED_PER_SECOND_MAX = 100;
+
+/** From so many on transitions, or change sets, that wait to be told are packed: of fewer that takes as long as it saves. */
+export const PACKED_MIN = 8;
 
 /** A timer this late means that this process stood still: what was in flight then gets the time back. */
 export const STALL_MS = 50;

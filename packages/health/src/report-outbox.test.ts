@@ -2,7 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { PACKED_MIN } from "./limits.ts";
 import { ReportOutbox } from "./report-outbox.ts";
+import { SentTransitions } from "./transition-batch.ts";
+import type { Transition } from "./transition.ts";
+import type { VerdictReport } from "./verdict-messages.ts";
 
 test("ReportOutbox tells changes later, in order, and at once before anything else", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
@@ -17,4 +21,28 @@ test("ReportOutbox tells changes later, in order, and at once before anything el
   assert.equal(told.length, 3);
   context.mock.timers.tick(5);
   assert.deepEqual(told, ["transitions", "transitions", "answer", "transitions"]);
+});
+
+test("many transitions are told as one batch, after the change sets that they made", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const told: VerdictReport[] = [];
+  const outbox = new ReportOutbox((report) => told.push(report));
+  const transition = (sequence: number): Transition => ({
+    ...{ key: "endpoint/default/web/a", verdict: "healthy", previous: "unknown", reason: "ok" },
+    ...{ vantage: "here", atMs: 7, earliestChangeMs: 0, sequence },
+  });
+  const roster = { live: [], isSettled: true };
+  for (let sequence = 1; sequence <= PACKED_MIN; sequence += 2)
+    outbox.send({ kind: "transitions", batch: [transition(sequence), transition(sequence + 1)] });
+  outbox.send({ kind: "roster", roster });
+  assert.deepEqual(
+    told.map(({ kind }) => kind),
+    ["packed transitions", "roster"],
+  );
+  const [first] = told;
+  assert.ok(first?.kind === "packed transitions");
+  assert.deepEqual(
+    [...new SentTransitions(first.batch)],
+    Array.from({ length: PACKED_MIN }, (_, at) => transition(at + 1)),
+  );
 });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { TELL_AFTER_MS } from "./limits.ts";
+import { PACKED_MIN, TELL_AFTER_MS } from "./limits.ts";
+import { packTransitions } from "./transition-batch.ts";
 import type { VerdictReport } from "./verdict-messages.ts";
 
 /**
@@ -26,6 +27,21 @@ export class ReportOutbox {
   readonly #flush = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const report of this.#waiting.splice(0)) this.#tell(report);
+    for (const report of together(this.#waiting.splice(0))) this.#tell(report);
   };
+}
+
+/** The transitions of many turns of the event loop as one batch, which comes after the change sets that they made. */
+function together(reports: readonly VerdictReport[]): readonly VerdictReport[] {
+  const batches = reports.flatMap((report) =>
+    report.kind === "transitions" ? [report.batch] : [],
+  );
+  const count = batches.reduce((sum, { length }) => sum + length, 0);
+  const packed = count < PACKED_MIN ? undefined : packTransitions(batches.flat());
+  if (packed === undefined) return reports;
+  const lastAt = reports.findLastIndex(({ kind }) => kind === "transitions");
+  return reports.flatMap((report, at): readonly VerdictReport[] => {
+    if (report.kind !== "transitions") return [report];
+    return at === lastAt ? [{ kind: "packed transitions", batch: packed }] : [];
+  });
 }

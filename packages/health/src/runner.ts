@@ -23,7 +23,6 @@ import { firstProbeMs, nextProbeMs } from "./schedule.ts";
 import { SuspicionWatch } from "./suspicion-watch.ts";
 import { defaultSuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 import { TransitionOutbox } from "./transition-outbox.ts";
-import type { Transition } from "./transition.ts";
 import { earliestChangeMs, step, type QuorumOpinion, type VerdictInput } from "./verdict.ts";
 
 /** Probes targets and keeps their verdicts. */
@@ -136,11 +135,6 @@ export class HealthRunner {
     const nowMs = this.#options.clock.monotonicMs();
     for (const entry of this.#byKey.values())
       yield entry.view(this.#earliestChangeMs(entry, nowMs));
-  }
-
-  /** The last transitions, oldest first; of one target where a key is given. At most 10,000 are kept, in memory. */
-  history(key?: string): readonly Transition[] {
-    return this.#outbox.history(key);
   }
 
   /** Number of targets. */

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { TRANSITIONS_REMEMBERED_MAX } from "./limits.ts";
 import type { HealthRunnerOptions, Outlook } from "./runner-options.ts";
-import { TransitionHistory, type Transition } from "./transition.ts";
+import type { Transition } from "./transition.ts";
 
 /** Changed verdicts and outlooks on their way to who listens: all of one turn of the event loop as one batch. */
 export class TransitionOutbox {
   readonly #options: Pick<HealthRunnerOptions, "onTransitions" | "onOutlook">;
-  readonly #history = new TransitionHistory(TRANSITIONS_REMEMBERED_MAX);
   #transitions: Transition[] = [];
   /** The newest of each endpoint, where no transition came behind it: that says the same, of now. */
   #outlooks = new Map<string, Outlook>();
@@ -21,19 +19,12 @@ export class TransitionOutbox {
 
   /** Takes a changed verdict, and numbers it. */
   add(transition: Omit<Transition, "sequence">): void {
-    const numbered = { ...transition, sequence: ++this.#sequence };
-    this.#transitions.push(numbered);
-    this.#outlooks.delete(transition.key);
-    this.#history.add(numbered);
+    this.#transitions.push({ ...transition, sequence: ++this.#sequence });
+    if (this.#outlooks.size > 0) this.#outlooks.delete(transition.key);
   }
 
   addOutlook(outlook: Outlook): void {
     if (this.#options.onOutlook !== undefined) this.#outlooks.set(outlook.key, outlook);
-  }
-
-  /** The last transitions, oldest first; of one target where a key is given. */
-  history(key?: string): readonly Transition[] {
-    return this.#history.list(key);
   }
 
   /** Tells what there is when the present turn has ended. */
@@ -55,7 +46,7 @@ export class TransitionOutbox {
     const transitions = this.#transitions;
     const outlooks = this.#outlooks;
     this.#transitions = [];
-    this.#outlooks = new Map();
+    if (outlooks.size > 0) this.#outlooks = new Map();
     if (transitions.length > 0) this.#options.onTransitions(transitions);
     if (outlooks.size > 0) this.#options.onOutlook?.([...outlooks.values()]);
   };

@@ -11,6 +11,7 @@ import type { PackedTargets } from "./packed-plan.ts";
 import type { PlanChange } from "./probe-plan.ts";
 import type { Roster, VantageView } from "./quorum/quorum.ts";
 import type { HealthCounters } from "./runner-options.ts";
+import type { PackedTransitions } from "./transition-batch.ts";
 import type { Transition } from "./transition.ts";
 
 /** A snapshot whose slots verdicts go to. */
@@ -101,6 +102,8 @@ export type VerdictReport<Answer = unknown> =
   | { readonly kind: "answer"; readonly id: number; readonly value: Answer }
   | { readonly kind: "changed"; readonly changeSet: PackedChangeSet }
   | { readonly kind: "transitions"; readonly batch: readonly Transition[] }
+  /** The same, of many. */
+  | { readonly kind: "packed transitions"; readonly batch: PackedTransitions }
   | { readonly kind: "states"; readonly id: number; readonly part: readonly EndpointState[] }
   | { readonly kind: "roster"; readonly roster: Roster }
   /** What this process says as a vantage, for other controls. */

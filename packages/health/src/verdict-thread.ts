@@ -12,7 +12,7 @@ import {
   type VantagePlace,
   type World,
 } from "@meridian/snapshot";
-import type { ProbeTarget, Verdict } from "./check.ts";
+import { CHILD_MARK, type ProbeTarget, type Verdict } from "./check.ts";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
 import { HeartbeatWatch, heartbeatWords } from "./heartbeat.ts";
@@ -35,7 +35,7 @@ import { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 import type { Roster } from "./quorum/quorum.ts";
 import { emptyCounters } from "./runner-options.ts";
 import { SharedOverlay } from "./shared-overlay.ts";
-import type { Transition } from "./transition.ts";
+import { SentTransitions, type TransitionBatch } from "./transition-batch.ts";
 import type { QuorumSettings } from "./verdict-driver.ts";
 import { unpacked } from "./verdict-keeper.ts";
 import type {
@@ -63,7 +63,7 @@ export interface VerdictThreadOptions {
   readonly wallMs: () => number;
   /** Every change set, in order. */
   readonly onChangeSet: (changeSet: ChangeSet) => void;
-  readonly onTransitions: (batch: readonly Transition[]) => void;
+  readonly onTransitions: (batch: TransitionBatch) => void;
   /** What the journal holds: a new snapshot records only what differs from it. */
   readonly recorded: () => StoredSlots | undefined;
   /** Other vantages report to it; alone where absent. Asked for whenever the thread is started. */
@@ -315,8 +315,11 @@ export class VerdictThread {
         this.#options.onChangeSet(unpacked(report.changeSet));
         return;
       case "transitions":
-        for (const { key, verdict } of report.batch) this.#verdicts.set(key, verdict);
+        for (const { key, verdict } of report.batch) this.#judgedChild(key, verdict);
         this.#options.onTransitions(report.batch);
+        return;
+      case "packed transitions":
+        this.#sent(new SentTransitions(report.batch));
         return;
       case "states":
         this.#open.get(report.id)?.states.push(...report.part);
@@ -331,6 +334,17 @@ export class VerdictThread {
         this.#firstRound.resolve();
         return;
     }
+  }
+
+  #sent(batch: SentTransitions): void {
+    for (let index = 0; index < batch.length; index++)
+      this.#judgedChild(batch.keyAt(index), batch.verdictAt(index));
+    this.#options.onTransitions(batch);
+  }
+
+  /** What has a slot is read there. */
+  #judgedChild(key: string, verdict: Verdict): void {
+    if (this.#judged === undefined || key.includes(CHILD_MARK)) this.#verdicts.set(key, verdict);
   }
 
   #answered(id: number, value: never): void {

@@ -2,6 +2,7 @@
 
 // A vantage alone: it joins as an edge does, probes, reports, and serves nothing.
 
+import { TransitionLog } from "@meridian/health";
 import { StateDir } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
 import { CertificateRenewal } from "../link/certificate-renewal.ts";
@@ -20,6 +21,7 @@ export class ProbeProcess {
   readonly #options: ProbeProcessOptions;
   readonly #directory: StateDir;
   readonly #renewal: CertificateRenewal;
+  readonly #log: TransitionLog;
   #agent: VantageAgent | undefined;
   #closing: Promise<void> | undefined;
 
@@ -30,6 +32,12 @@ export class ProbeProcess {
     const identity = readIdentity(stateFolder, "probe");
     this.#directory = new StateDir(stateFolder);
     this.#directory.lock();
+    this.#log = new TransitionLog({
+      nowMs: () => performance.now(),
+      one: ({ key, verdict, reason }) =>
+        logger.info("Opinion changed", { endpoint: key, verdict, reason }),
+      more: (counts) => logger.info("More opinions changed", { ...counts }),
+    });
     this.#renewal = new CertificateRenewal({
       controls,
       stateFolder,
@@ -54,10 +62,7 @@ export class ProbeProcess {
       onPlan: () => {},
       zoneSecrets: () => new Set(),
       onSecrets: () => {},
-      onTransitions: (batch) => {
-        for (const { key, verdict, reason } of batch)
-          logger.info("Opinion changed", { endpoint: key, verdict, reason });
-      },
+      onTransitions: (batch) => this.#log.add(batch),
       onSettled: () => {},
       onStore: () => {},
     });
@@ -72,6 +77,7 @@ export class ProbeProcess {
   async #close(): Promise<void> {
     this.#renewal.close();
     await this.#agent?.close();
+    this.#log.close();
     this.#directory.unlock();
   }
 }
