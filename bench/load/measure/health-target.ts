@@ -49,6 +49,11 @@ export class HealthTarget {
     return served;
   }
 
+  /** All endpoints go down and come back in turns of so many milliseconds, half of them while the others are up; 0 ends it. */
+  flap(ms: number): void {
+    this.#child.stdin?.write(`flap ${ms}\n`);
+  }
+
   async close(): Promise<void> {
     await stopProgram(this.#child);
   }

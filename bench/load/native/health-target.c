@@ -12,6 +12,8 @@
 //                                report comes some milliseconds later: who reads it must not take the core from the
 //                                servers and clients that this answer sets to work
 //   count                        prints "count N", the number of requests answered so far
+//   flap MILLISECONDS            from now on endpoints go down and come back in turns of so long, those with an odd address while
+//                                the others are up, whatever was said of them; 0 ends it
 // End of input ends the program.
 
 #define _GNU_SOURCE
@@ -49,6 +51,7 @@ static uint32_t endpoint_of[CONNECTIONS_MAX];
 static unsigned char ending_seen[CONNECTIONS_MAX];
 static unsigned char wants_close[CONNECTIONS_MAX];
 static unsigned long answered;
+static unsigned long flap_ms;
 
 static const char answer_up[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nok\n";
 static const char answer_down[] =
@@ -90,6 +93,7 @@ static void read_down_file(const char *path) {
 static int obey(char *line) {
   char address[LINE_MAX_BYTES];
   uint32_t index;
+  if (sscanf(line, "flap %lu", &flap_ms) == 1) return 1;
   if (strncmp(line, "count", 5) == 0) {
     printf("count %lu\n", answered);
     fflush(stdout);
@@ -135,10 +139,11 @@ static void print_reports(void) {
 
 static void answer(int fd) {
   uint32_t index = endpoint_of[fd];
+  uint64_t time = now_ns();
   unsigned char state = states[index];
+  if (flap_ms > 0) state = (time / 1000000u / flap_ms + index) & STATE_DOWN;
   const char *text = state & STATE_DOWN ? answer_down : answer_up;
   size_t bytes = (state & STATE_DOWN ? sizeof answer_down : sizeof answer_up) - 1;
-  uint64_t time = now_ns();
   if (write(fd, text, bytes) != (ssize_t)bytes) wants_close[fd] = 1;
   answered++;
   if (state & STATE_REPORT) {
