@@ -9,7 +9,14 @@
 
 import { assert } from "@meridian/core";
 import type { ModelPatch, PatchedModel, PatchedOwner, PatchedRecords, Zone } from "@meridian/model";
-import { World, countedIn, openSection, readPublishedZone, sectionFlaw } from "@meridian/snapshot";
+import {
+  World,
+  countedIn,
+  openSection,
+  readPublishedZone,
+  sectionFlaw,
+  type SpareCopy,
+} from "@meridian/snapshot";
 import {
   ZoneEditor,
   openSealed,
@@ -46,6 +53,8 @@ export interface PatchOptions {
   readonly serialBase: number;
   /** Of all controls, by `historyKey`; where undefined, serials go on from the zones of the state. */
   readonly serials: ReadonlyMap<string, LastZone> | undefined;
+  /** May have a copy of the pools section of the state. */
+  readonly sparePools?: SpareCopy;
 }
 
 /** Opens what was compiled as a whole. Throws where the reader refuses it. */
@@ -160,7 +169,7 @@ export function patchedState(
   }
   const patchedPools = (): NamedPart => {
     const inputs = pools.set.map(([, pool]) => compilePool(model, pool));
-    return soundPartOf(patchPools(state.pools.section, inputs, pools.removed));
+    return soundPartOf(patchPools(state.pools.section, inputs, pools.removed, options.sparePools));
   };
   const patchedPolicies = (): NamedPart => {
     const inputs = policies.set.map(

@@ -24,6 +24,7 @@ import {
   type ModelPatch,
   type Problem,
 } from "@meridian/model";
+import { SpareCopy } from "@meridian/snapshot";
 import { manifestSection } from "@meridian/snapshot/disk";
 import type { WrittenSection } from "@meridian/snapshot/writer";
 import { resolvedMembers } from "./compile-addresses.ts";
@@ -87,6 +88,7 @@ export class FileCompiler {
   /** What was compiled last, where it is known what of; only with `#last` is a small change compiled from it. */
   #patched: PatchedModel | undefined;
   #last: LastLoad | undefined;
+  readonly #sparePools = new SpareCopy();
   /** The newest load that was no trial. */
   #request: LoadRequest | undefined;
   /** The newest print that was handed out. */
@@ -162,7 +164,8 @@ export class FileCompiler {
     if (changed === undefined || patch === undefined || patch.next.model.documentCount === 0)
       return undefined;
     const { seed, serialBase } = request;
-    const state = this.#patchedState(last.state, patch, { seed, serialBase, serials });
+    const sparePools = this.#sparePools;
+    const state = this.#patchedState(last.state, patch, { seed, serialBase, serials, sparePools });
     // The whole says what is wrong with it.
     const isLess = request.servedSize !== undefined && mayEmpty(last.state.patched.model, patch);
     if (state === undefined || isLess || shrinkingIn(state, request) !== undefined)
@@ -193,6 +196,8 @@ export class FileCompiler {
       };
       this.sections.remember(sections);
     }
+    // One that is only tried takes it, too.
+    this.#sparePools.soon((request.isTrial ? last.state : state).pools.section);
     const watched = [...listed.watched, ...last.files.named];
     return { problems, errors: [], watched, accepted, filled: listed.filled };
   }
@@ -233,6 +238,7 @@ export class FileCompiler {
       this.#patched = state.patched;
       this.#print = accepted.parts.print;
       this.sections.remember(sections);
+      this.#sparePools.soon(state.pools.section);
       const files = LoadedFiles.of(listed.files, loaded.parts, named);
       const { seed, icmpUnavailable } = request;
       const { id } = accepted.parts;

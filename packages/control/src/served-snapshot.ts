@@ -14,6 +14,7 @@ import {
   FIRST_EPOCH,
   SectionKind,
   SectionPack,
+  SpareCopy,
   World,
   applySectionDelta,
   isShifted,
@@ -85,6 +86,8 @@ export class ServedSnapshot {
   readonly #superseded: SupersededSections;
   #overlay: SharedOverlay | undefined;
   readonly #collections = new GarbageCollections();
+  /** Of the pools section, six megabytes of a million names, of which a change takes a few words. */
+  readonly #sparePools = new SpareCopy();
   #isClosed = false;
 
   constructor(
@@ -105,6 +108,7 @@ export class ServedSnapshot {
     this.#isClosed = true;
     this.#superseded.close();
     this.#collections.close();
+    this.#sparePools.close();
   }
 
   /** The epoch of what is published next. */
@@ -232,7 +236,7 @@ export class ServedSnapshot {
   async #readOne({ content, source, ...entry }: CompiledSection): Promise<LoadedSection> {
     if (this.#pack?.has(entry.name) === true) return entry;
     const base = source && this.#pack?.section(source.base);
-    const made = base && source && applySectionDelta(source.delta, base);
+    const made = base && source && applySectionDelta(source.delta, base, this.#sparePools);
     // It is in the state folder else: another revision may have taken the place of the one that it was made of.
     if (made instanceof SharedArrayBuffer)
       return { ...entry, buffer: soundly(made, source), source };
@@ -299,6 +303,9 @@ export class ServedSnapshot {
     this.epoch = manifest.epoch;
     this.#manifest = manifest;
     this.servedSinceMs = this.#clock.wallMs();
+    const pools = manifest.sections.find(({ kind }) => kind === SectionKind.pools);
+    const section = pools && this.#pack?.section(pools.name);
+    if (section !== undefined) this.#sparePools.soon(section);
   }
 
   /** What is served, where it lies. */

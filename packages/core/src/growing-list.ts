@@ -37,6 +37,13 @@ export class WordList {
     return at;
   }
 
+  /** Appends `source[start..end)` and returns where it lies. */
+  append(source: Uint32Array, start: number, end: number): number {
+    const at = this.zeros(end - start);
+    this.words.set(source.subarray(start, end), at);
+    return at;
+  }
+
   at(index: number): number {
     assert(index < this.length, "the index is inside the list");
     return this.words[index] ?? 0;

@@ -88,6 +88,7 @@ export {
 export { LookAhead, type CounterWords } from "./look-ahead.ts";
 export { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
 export { countedIn, sectionFlaw } from "./section-flaw.ts";
+export { SpareCopy } from "./spare-copy.ts";
 export { SectionPack, type NamedSection, type OnSlab } from "./section-pack.ts";
 export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";

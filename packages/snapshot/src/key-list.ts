@@ -25,11 +25,14 @@ export class KeyList {
     this.#words.push(Number(key >> 32n));
   }
 
-  /** Adds the key of another section's table. */
-  copy(from: Section, table: number, index: number): void {
-    const at = from.wordBase(table) + index * 2;
-    this.#words.push(from.words[at]!);
-    this.#words.push(from.words[at + 1]!);
+  /** Adds the keys from `start` up to `end` of another section's table. */
+  copy(from: Section, table: number, start: number, end: number): void {
+    const base = from.wordBase(table) + start * 2;
+    const length = (end - start) * 2;
+    // A loop beats a view: pools come one by one.
+    const to = this.#words.zeros(length);
+    const own = this.#words.words;
+    for (let word = 0; word < length; word++) own[to + word] = from.words[base + word]!;
   }
 
   /** The table. Refuses a revision in which two names have one key; renaming either cures it. Copied keys of a patch differ already. */

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
 import { openSection, type Section } from "./section.ts";
 import { SectionWriter } from "./section-writer.ts";
+import { SpareCopy } from "./spare-copy.ts";
 
 const words = fc.array(fc.nat(3), { maxLength: 3000 });
 
@@ -41,6 +42,16 @@ test("a delta makes the section that it was made of", () => {
         const made = applySectionDelta(delta, base);
         assert(typeof made === "object");
         assert.deepEqual(new Uint8Array(made), bytesOf(after));
+        const was = bytesOf(before);
+        const spare = new SpareCopy();
+        // The first one is made in the copy, if nothing moves, and the second one without.
+        spare.prepare(before);
+        for (let pass = 0; pass < 2; pass++) {
+          const again = applySectionDelta(delta, base, spare);
+          assert(typeof again === "object");
+          assert.deepEqual(new Uint8Array(again), bytesOf(after));
+        }
+        assert.deepEqual(bytesOf(before), was);
       }
     }),
     { numRuns: 200 },

@@ -14,6 +14,7 @@
 //   u32 count of shifts   shifts × { u32 at, u32 rows, u32 words of a row, words × { u32 added, u32 least } }
 
 import { SECTION_BYTES_MAX, type Section } from "./section.ts";
+import type { SpareCopy } from "./spare-copy.ts";
 
 const HEADER_BYTES = 8;
 const PIECE_BYTES = 12;
@@ -72,10 +73,14 @@ export function encodeSectionDelta(
   return size > bytesMax ? undefined : written(target, copies, { own, size, shifts });
 }
 
-/** The section that a delta makes of `before`; a text says why it makes none. Never throws. */
+/**
+ * The section that a delta makes of `before`; a text says why it makes none. Never throws. What lies where it lay is in a `spare` copy
+ * already.
+ */
 export function applySectionDelta(
   delta: Uint8Array,
   before: Section | undefined,
+  spare?: SpareCopy,
 ): SharedArrayBuffer | string {
   const source = before === undefined ? new Uint8Array(0) : bytesOf(before);
   const parts = readParts(delta);
@@ -84,11 +89,12 @@ export function applySectionDelta(
   const view = viewOf(delta);
   const wrong = piecesError(view, parts, source.length);
   if (wrong !== undefined) return wrong;
-  const buffer = new SharedArrayBuffer(length);
+  const isThere = spare !== undefined && before?.length === length && isInPlace(view, count);
+  const buffer = isThere ? spare.take(before) : new SharedArrayBuffer(length);
   const target = new Uint8Array(buffer);
   for (let piece = 0, at = 0, own = first; piece < count; piece++) {
     const { from, copied, fresh } = pieceAt(view, piece);
-    target.set(source.subarray(from, from + copied), at);
+    if (!isThere) target.set(source.subarray(from, from + copied), at);
     target.set(delta.subarray(own, own + fresh), at + copied);
     at += copied + fresh;
     own += fresh;
@@ -96,6 +102,16 @@ export function applySectionDelta(
   const words = new Uint32Array(buffer, 0, length >>> 2);
   for (const shift of shifts) applyShift(words, shift);
   return buffer;
+}
+
+/** Whether all that is copied goes to where it was. */
+function isInPlace(view: DataView, count: number): boolean {
+  for (let piece = 0, at = 0; piece < count; piece++) {
+    const { from, copied, fresh } = pieceAt(view, piece);
+    if (copied > 0 && from !== at) return false;
+    at += copied + fresh;
+  }
+  return true;
 }
 
 function applyShift(words: Uint32Array, { at, rows, columns }: Shift): void {
@@ -325,18 +341,13 @@ class Runs {
       return false;
     const [source, target] = [wordsOf(this.#source), wordsOf(this.#target)];
     if (source === undefined || target === undefined) return false;
-    const columns = Array.from({ length: size }, () => new ColumnShift());
-    const [was, is] = [from / 4, to / 4];
-    let rows = 0;
-    while (rows < rowsMax) {
-      const back = (rows + 1) * size;
-      if (
-        !columns.every((column, word) =>
-          column.takes(source[was - back + word]!, target[is - back + word]!),
-        )
-      )
-        break;
-      rows += 1;
+    const columns: ColumnShift[] = [];
+    let rows = rowsMax;
+    // A column after the other: a row after the other, with a call a word, half a megabyte of policies took 6 ms instead of 1.
+    for (let word = 0; word < size && rows > 0; word++) {
+      const column = new ColumnShift();
+      rows = column.take(source, target, { was: from / 4 + word, is: to / 4 + word, size, rows });
+      columns.push(column);
     }
     const isShift = columns.some(({ added }) => added !== 0);
     const bytes = rows * stride;
@@ -394,27 +405,44 @@ function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array | unde
   return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, length >>> 2) : undefined;
 }
 
-/** Whether words of a column are those before with one number added to all that are large enough. */
+/** The rows that a column is looked at in, from the last to the first. */
+interface ColumnRows {
+  /** Words of the column in the row behind the last one. */
+  readonly was: number;
+  readonly is: number;
+  /** Words of a row. */
+  readonly size: number;
+  readonly rows: number;
+}
+
+/** Words of a column that are those before with one number added to all that are large enough. */
 class ColumnShift {
-  /** 0 where none has moved so far. */
+  /** 0 where none has moved. */
   added = 0;
   /** The least of those that have moved. */
   least = NOWHERE;
-  /** The largest of those that have not, + 1. */
-  #kept = 0;
 
-  /** False where this one has moved otherwise than those before; what is known stays as it was then. */
-  takes(before: number, after: number): boolean {
-    const added = (after - before) >>> 0;
-    if (before === NOWHERE) return added === 0;
-    if (added === 0) {
-      if (before >= this.least) return false;
-      this.#kept = Math.max(this.#kept, before + 1);
-      return true;
+  /** In how many of the rows it is so, without a gap from the last one. */
+  take(source: Uint32Array, target: Uint32Array, { was, is, size, rows }: ColumnRows): number {
+    let [added, least] = [0, NOWHERE];
+    // The largest of those that have not moved, + 1.
+    let kept = 0;
+    let row = 0;
+    for (let from = was - size, to = is - size; row < rows; row++, from -= size, to -= size) {
+      const before = source[from]!;
+      const more = (target[to]! - before) >>> 0;
+      if (more === 0) {
+        if (before === NOWHERE) continue;
+        if (before >= least) break;
+        if (before >= kept) kept = before + 1;
+      } else {
+        if (before === NOWHERE || before < kept || (added !== 0 && added !== more)) break;
+        added = more;
+        if (before < least) least = before;
+      }
     }
-    if (before < this.#kept || (this.added !== 0 && this.added !== added)) return false;
     this.added = added;
-    this.least = Math.min(this.least, before);
-    return true;
+    this.least = least;
+    return row;
   }
 }

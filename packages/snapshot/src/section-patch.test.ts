@@ -17,6 +17,7 @@ import {
 } from "./pools/pools-writer.ts";
 import { openSection, type Section } from "./section.ts";
 import type { WrittenSection } from "./section-writer.ts";
+import { SpareCopy } from "./spare-copy.ts";
 
 function open({ buffer }: WrittenSection): Section {
   const section = openSection(buffer);
@@ -177,8 +178,13 @@ test("patchPools() gives the very bytes of writePools() where members have other
   }));
   fc.assert(
     fc.property(merged, ({ before, set }) => {
-      const patched = patchPools(open(writePools(before)), set, []);
+      const section = open(writePools(before));
+      const patched = patchPools(section, set, []);
       assert.equal(patched.name, writePools(after(before, set, [])).name);
+      const spare = new SpareCopy();
+      spare.prepare(section);
+      assert.equal(patchPools(section, set, [], spare).name, patched.name);
+      assert.equal(open(writePools(before)).words.join(), section.words.join());
     }),
     { numRuns: 300 },
   );

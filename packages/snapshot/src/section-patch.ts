@@ -61,24 +61,32 @@ function lowerBound(count: number, nameAt: (index: number) => string, name: stri
   return low;
 }
 
+/** What is copied of the texts of a section. */
+export interface CopiedTexts {
+  /** All texts that the writer is given besides. */
+  readonly others: readonly string[];
+  /** Most texts are copied, and not those of one entry. */
+  readonly isWhole: boolean;
+}
+
 /** Copies texts from one heap into another, each once. */
 export class TextCopy {
   readonly #writer: SectionWriter;
   readonly #before: Section;
   readonly #heap: number;
-  /** By offset in the heap before: offset in the new one, + 1. */
-  readonly #placed: Uint32Array;
+  /** By offset in the heap before: offset in the new one, + 1. Of one entry those that there are: the other table has megabytes. */
+  readonly #placed: Uint32Array | undefined;
+  readonly #few = new Map<number, number>();
   /** Texts that may come by another way too, and their lengths: only of those is it asked whether they are there. */
   readonly #others: ReadonlySet<string>;
   readonly #lengths: ReadonlySet<number>;
 
-  /** `others` are all texts that `writer` is given besides. */
-  constructor(writer: SectionWriter, before: Section, others: readonly string[]) {
+  constructor(writer: SectionWriter, before: Section, { others, isWhole }: CopiedTexts) {
     const heap = before.table(SharedTable.heap);
     this.#writer = writer;
     this.#before = before;
     this.#heap = heap.offset;
-    this.#placed = new Uint32Array(heap.count + 1);
+    this.#placed = isWhole ? new Uint32Array(heap.count + 1) : undefined;
     this.#others = new Set(others);
     this.#lengths = new Set(others.map((text) => Buffer.byteLength(text)));
   }
@@ -86,10 +94,12 @@ export class TextCopy {
   /** Where the text at `offset` of the heap before lies now. */
   copy(offset: number, length: number): number {
     if (length === 0) return this.#writer.text("").offset;
-    const known = this.#placed[offset]!;
+    const many = this.#placed;
+    const known = many === undefined ? (this.#few.get(offset) ?? 0) : many[offset]!;
     if (known > 0) return known - 1;
     const placed = this.#place(offset, length);
-    this.#placed[offset] = placed + 1;
+    if (many === undefined) this.#few.set(offset, placed + 1);
+    else many[offset] = placed + 1;
     return placed;
   }
 

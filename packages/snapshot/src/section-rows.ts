@@ -8,6 +8,7 @@
 
 import { CHECKSUM_OFFSET, openSection, type Section } from "./section.ts";
 import { sealSection, type WrittenSection } from "./section-writer.ts";
+import type { SpareCopy } from "./spare-copy.ts";
 
 /** The rows of an entry in one table. */
 export interface EntryRows {
@@ -25,15 +26,13 @@ export interface EntryChange {
   readonly rows: readonly EntryRows[];
 }
 
-/** The section with these entries changed in place; undefined where one of them takes another place. */
+/** The section with these entries changed in place, in its `spare` copy; undefined where one of them takes another place. */
 export function changeEntries(
   before: Section,
   changes: readonly EntryChange[],
+  spare: SpareCopy,
 ): WrittenSection | undefined {
-  const buffer = new SharedArrayBuffer(before.length);
-  const bytes = new Uint8Array(buffer);
-  bytes.set(before.bytes.subarray(before.start, before.start + before.length));
-  const words = new Uint32Array(buffer);
+  const found: (readonly [place: number, word: number])[] = [];
   for (const { was, is, rows } of changes) {
     const [old, next] = [openSection(was.buffer), openSection(is.buffer)];
     if ("error" in old || "error" in next || old.length !== next.length) return undefined;
@@ -42,9 +41,12 @@ export function changeEntries(
       if (old.words[word] === next.words[word] || word === CHECKSUM_OFFSET / 4) continue;
       const [place, fixed] = places.get(word) ?? [0, -1];
       if (((old.words[word]! ^ next.words[word]!) & fixed) !== 0) return undefined;
-      words[place] = next.words[word]!;
+      found.push([place, next.words[word]!]);
     }
   }
+  const buffer = spare.take(before);
+  const words = new Uint32Array(buffer);
+  for (const [place, word] of found) words[place] = word;
   return sealSection(before.kind, before.key, buffer);
 }
 

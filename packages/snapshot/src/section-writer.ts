@@ -46,6 +46,13 @@ export class SectionWriter {
     this.#seed = seed;
   }
 
+  /** Most of another section will be copied: what is made for it is large enough from the start. */
+  expect(before: Section): void {
+    const { count } = before.table(SharedTable.heap);
+    this.#heap = new Uint8Array(Math.max(this.#heap.length, count + (count >>> 3)));
+    this.#links.expect(before.count(SharedTable.links));
+  }
+
   bound(index: number, value: number): void {
     this.#bounds[index] = value;
   }
@@ -173,6 +180,11 @@ export function sealSection(kind: number, key: bigint, buffer: SharedArrayBuffer
 class LinkTable {
   readonly #words = new WordList();
   #slots: Uint32Array = new Uint32Array(64);
+
+  /** Before the first one: so many will come, and some more. */
+  expect(count: number): void {
+    while (this.#slots.length < count * 2) this.#slots = new Uint32Array(this.#slots.length * 2);
+  }
 
   /** The number of a key, given by halves. */
   add(low: number, high: number): number {

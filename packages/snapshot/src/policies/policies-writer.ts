@@ -6,6 +6,7 @@ import { compareText, indexOfName, patchSteps, TextCopy, wireNameEnd } from "../
 import { changeEntries, type EntryChange } from "../section-rows.ts";
 import { SectionKind, SharedTable, type Section } from "../section.ts";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
+import { SpareCopy } from "../spare-copy.ts";
 import {
   BRANCH_WORDS,
   BranchFlag,
@@ -55,6 +56,8 @@ export interface PolicyInput {
   readonly nodes: readonly NodeInput[];
 }
 
+/** Of those that are added: most changes have few. */
+const ENTRIES_EXPECTED = 64;
 const PLAIN_NODE_WORDS = [
   [NodeWord.settings, 0],
   [NodeWord.minHealthy, 0],
@@ -78,19 +81,17 @@ export function writePolicies(policies: readonly PolicyInput[]): WrittenSection 
 
 /**
  * The section that `writePolicies` would write with some policies set or removed: those of `before` are copied as words. Names that are
- * to be removed may be of no policy.
+ * to be removed may be of no policy. `spare` may have a copy of `before`.
  */
 export function patchPolicies(
   before: Section,
   set: readonly PolicyInput[],
   removed: readonly string[],
+  spare: SpareCopy = new SpareCopy(),
 ): WrittenSection {
-  const nodeStart = (index: number): number =>
-    before.words[
-      before.wordBase(PoliciesTable.policies) + index * POLICY_WORDS + PolicyWord.nodeStart
-    ]!;
   const nameAt = (index: number): string => {
-    const at = before.wordBase(PoliciesTable.texts) + (index + nodeStart(index)) * 2;
+    const text = index + nodeStartOf(before, index);
+    const at = before.wordBase(PoliciesTable.texts) + text * 2;
     return before.text(before.words[at]!, before.words[at + 1]!);
   };
   const count = before.count(PoliciesTable.policies);
@@ -99,14 +100,14 @@ export function patchPolicies(
       policyChange(before, indexOfName(count, nameAt, policy.name), policy),
     );
     const changed = changes.every((change) => change !== undefined)
-      ? changeEntries(before, changes)
+      ? changeEntries(before, changes, spare)
       : undefined;
     if (changed !== undefined) return changed;
   }
-  const writer = new PoliciesWriter(before, set);
+  const writer = new PoliciesWriter(before, set, true);
   for (const step of patchSteps(count, nameAt, set, removed)) {
     if ("input" in step) writer.add(step.input);
-    else for (let index = step.start; index < step.end; index++) writer.copy(index);
+    else writer.copy(step.start, step.end);
   }
   return writer.finish();
 }
@@ -118,12 +119,10 @@ function policyChange(
   policy: PolicyInput,
 ): EntryChange | undefined {
   if (index === undefined) return undefined;
-  const row = before.wordBase(PoliciesTable.policies) + index * POLICY_WORDS;
-  const node = before.words[row + PolicyWord.nodeStart]!;
+  const node = nodeStartOf(before, index);
   const [was, is] = [new PoliciesWriter(before), new PoliciesWriter()];
-  was.copy(index);
+  was.copy(index, index + 1);
   is.add(policy);
-  const at = before.wordBase(PoliciesTable.nodes) + node * NODE_WORDS;
   return {
     was: was.finish(),
     is: is.finish(),
@@ -131,7 +130,7 @@ function policyChange(
       { table: PoliciesTable.nodes, first: node, plain: PLAIN_NODE_WORDS },
       {
         table: PoliciesTable.branches,
-        first: before.words[at + NodeWord.branchStart]!,
+        first: branchStartOf(before, node),
         plain: PLAIN_BRANCH_WORDS,
       },
     ],
@@ -140,24 +139,35 @@ function policyChange(
 
 class PoliciesWriter {
   readonly #section = new SectionWriter(SectionKind.policies, key64("section/policies"));
-  readonly #policies = new WordList();
-  readonly #policyKeys = new KeyList();
-  readonly #nodes = new WordList();
-  readonly #latchKeys = new KeyList();
-  readonly #branches = new WordList();
-  readonly #branchKeys = new KeyList();
-  readonly #texts = new WordList();
+  readonly #policies: WordList;
+  readonly #policyKeys: KeyList;
+  readonly #nodes: WordList;
+  readonly #latchKeys: KeyList;
+  readonly #branches: WordList;
+  readonly #branchKeys: KeyList;
+  readonly #texts: WordList;
   readonly #before: Section | undefined;
   readonly #copied: TextCopy | undefined;
   /** By link of the section before: link here + 1. */
   readonly #links: Uint32Array = new Uint32Array(0);
 
-  constructor(before?: Section, set: readonly PolicyInput[] = []) {
+  /** `isWhole`: most of `before` will be copied. */
+  constructor(before?: Section, set: readonly PolicyInput[] = [], isWhole = false) {
+    const count = (table: number): number =>
+      before === undefined || !isWhole ? ENTRIES_EXPECTED : before.count(table) + ENTRIES_EXPECTED;
+    this.#policies = new WordList(count(PoliciesTable.policies) * POLICY_WORDS);
+    this.#policyKeys = new KeyList(count(PoliciesTable.policies));
+    this.#nodes = new WordList(count(PoliciesTable.nodes) * NODE_WORDS);
+    this.#latchKeys = new KeyList(count(PoliciesTable.nodes));
+    this.#branches = new WordList(count(PoliciesTable.branches) * BRANCH_WORDS);
+    this.#branchKeys = new KeyList(count(PoliciesTable.branches));
+    this.#texts = new WordList(count(PoliciesTable.texts) * 2);
     this.#before = before;
     if (before === undefined) return;
     const texts = set.flatMap(({ name, nodes }) => [name, ...nodes.map((node) => node.name)]);
-    this.#copied = new TextCopy(this.#section, before, texts);
+    this.#copied = new TextCopy(this.#section, before, { others: texts, isWhole });
     this.#links = new Uint32Array(before.count(SharedTable.links));
+    if (isWhole) this.#section.expect(before);
   }
 
   add(policy: PolicyInput): void {
@@ -187,69 +197,63 @@ class PoliciesWriter {
     return section.finish();
   }
 
-  /** Copies policy `from` of the section before. */
-  copy(from: number): void {
+  /** Copies the policies from `start` up to `end` of the section before: their rows at once, then what in them is elsewhere now. */
+  copy(start: number, end: number): void {
     const before = this.#before;
     assert(before !== undefined, "there is a section to copy from");
-    const { words } = before;
-    const row = before.wordBase(PoliciesTable.policies) + from * POLICY_WORDS;
-    const first = words[row + PolicyWord.nodeStart]!;
-    const count = words[row + PolicyWord.nodeCount]!;
-    const index = this.#policyKeys.count;
-    const nodeStart = this.#latchKeys.count;
-    this.#policies.push(nodeStart + words[row + PolicyWord.root]! - first);
-    this.#policies.push(nodeStart);
-    this.#policies.push(count);
-    this.#policies.push(words[row + PolicyWord.clientLocation]!);
-    this.#policyKeys.copy(before, PoliciesTable.policyKeys, from);
-    this.#copyText(before, from + first);
-    for (let node = first; node < first + count; node++) {
-      this.#copyNode(before, node, index);
-      this.#copyText(before, from + 1 + node);
-      this.#copyBranches(before, node, nodeStart - first);
+    const nodes = rowRange(before, PoliciesTable.policies, PoliciesTable.nodes, start, end);
+    const branches = rowRange(before, PoliciesTable.nodes, PoliciesTable.branches, ...nodes);
+    const shifts = {
+      policy: this.#policyKeys.count - start,
+      node: this.#latchKeys.count - nodes[0],
+      branch: this.#branchKeys.count - branches[0],
+    };
+    const rows = {
+      policies: appendRows(this.#policies, before, PoliciesTable.policies, start, end),
+      nodes: appendRows(this.#nodes, before, PoliciesTable.nodes, ...nodes),
+      branches: appendRows(this.#branches, before, PoliciesTable.branches, ...branches),
+    };
+    this.#policyKeys.copy(before, PoliciesTable.policyKeys, start, end);
+    this.#latchKeys.copy(before, PoliciesTable.latchKeys, ...nodes);
+    this.#branchKeys.copy(before, PoliciesTable.branchKeys, ...branches);
+    // Texts, links and names in the order in which a policy after the other gives them.
+    let [node, branch] = [nodes[0], branches[0]];
+    const own = this.#policies.words;
+    for (let policy = start; policy < end; policy++) {
+      const row = rows.policies + (policy - start) * POLICY_WORDS;
+      own[row + PolicyWord.root] = own[row + PolicyWord.root]! + shifts.node;
+      own[row + PolicyWord.nodeStart] = own[row + PolicyWord.nodeStart]! + shifts.node;
+      this.#copyText(before, policy + node);
+      for (const last = node + own[row + PolicyWord.nodeCount]!; node < last; node++) {
+        const next = node + 1 < nodes[1] ? branchStartOf(before, node + 1) : branches[1];
+        this.#moveNode(before, rows.nodes + (node - nodes[0]) * NODE_WORDS, shifts);
+        this.#copyText(before, policy + 1 + node);
+        for (; branch < next; branch++)
+          this.#moveBranch(before, rows.branches + (branch - branches[0]) * BRANCH_WORDS, shifts);
+      }
     }
   }
 
-  #copyNode(before: Section, node: number, policy: number): void {
-    const { words } = before;
-    const from = before.wordBase(PoliciesTable.nodes) + node * NODE_WORDS;
-    const to = this.#nodes.zeros(NODE_WORDS);
+  /** Has the copied row of a node name what is where it is now. */
+  #moveNode(before: Section, row: number, { policy, branch }: RowShifts): void {
     const own = this.#nodes.words;
-    for (let word = 0; word < NODE_WORDS; word++) own[to + word] = words[from + word]!;
-    own[to + NodeWord.branchStart] = this.#branchKeys.count;
-    own[to + NodeWord.policy] = policy;
-    const classifier = words[from + NodeWord.classifier]!;
-    if (classifier !== NO_LINK) own[to + NodeWord.classifier] = this.#copyLink(before, classifier);
-    this.#latchKeys.copy(before, PoliciesTable.latchKeys, node);
+    own[row + NodeWord.branchStart] = own[row + NodeWord.branchStart]! + branch;
+    own[row + NodeWord.policy] = own[row + NodeWord.policy]! + policy;
+    const classifier = own[row + NodeWord.classifier]!;
+    if (classifier !== NO_LINK) own[row + NodeWord.classifier] = this.#copyLink(before, classifier);
   }
 
-  /** `shift` is added to the indices of nodes. */
-  #copyBranches(before: Section, node: number, shift: number): void {
-    const { words } = before;
-    const row = before.wordBase(PoliciesTable.nodes) + node * NODE_WORDS;
-    const isLast = node + 1 === before.count(PoliciesTable.nodes);
-    const end = isLast
-      ? before.count(PoliciesTable.branches)
-      : words[row + NODE_WORDS + NodeWord.branchStart]!;
-    for (let branch = words[row + NodeWord.branchStart]!; branch < end; branch++)
-      this.#copyBranch(before, branch, shift);
-  }
-
-  #copyBranch(before: Section, branch: number, shift: number): void {
-    const { words, bytes } = before;
-    const from = before.wordBase(PoliciesTable.branches) + branch * BRANCH_WORDS;
-    const settings = words[from + BranchWord.settings]!;
-    let target = words[from + BranchWord.target]!;
-    if ((settings & 0xff) === BranchTarget.pool) target = this.#copyLink(before, target);
-    else if ((settings & 0xff) === BranchTarget.name) {
+  /** The same of a branch. */
+  #moveBranch(before: Section, row: number, { node }: RowShifts): void {
+    const own = this.#branches.words;
+    const kind = own[row + BranchWord.settings]! & 0xff;
+    const target = own[row + BranchWord.target]!;
+    if (kind === BranchTarget.pool) own[row + BranchWord.target] = this.#copyLink(before, target);
+    else if (kind === BranchTarget.name) {
       const start = before.table(SharedTable.heap).offset + target;
-      target = this.#section.heapFrom(bytes, start, wireNameEnd(bytes, start));
-    } else if (target !== NO_LINK) target += shift;
-    this.#branches.push(settings);
-    this.#branches.push(target);
-    this.#branches.push(words[from + BranchWord.weight]!);
-    this.#branches.push(words[from + BranchWord.dial]!);
-    this.#branchKeys.copy(before, PoliciesTable.branchKeys, branch);
+      const end = wireNameEnd(before.bytes, start);
+      own[row + BranchWord.target] = this.#section.heapFrom(before.bytes, start, end);
+    } else if (target !== NO_LINK) own[row + BranchWord.target] = target + node;
   }
 
   #copyLink(before: Section, link: number): number {
@@ -328,6 +332,53 @@ class PoliciesWriter {
     this.#texts.push(offset);
     this.#texts.push(length);
   }
+}
+
+/** By how much rows of a run lie further on than in the section before. */
+interface RowShifts {
+  readonly policy: number;
+  readonly node: number;
+  readonly branch: number;
+}
+
+/** The rows of `table` that the entries from `start` up to `end` of `parents` have: entries take them one after the other. */
+function rowRange(
+  before: Section,
+  parents: typeof PoliciesTable.policies | typeof PoliciesTable.nodes,
+  table: number,
+  start: number,
+  end: number,
+): [number, number] {
+  const firstOf = (parent: number): number => {
+    if (parent >= before.count(parents)) return before.count(table);
+    return parents === PoliciesTable.policies
+      ? nodeStartOf(before, parent)
+      : branchStartOf(before, parent);
+  };
+  return [firstOf(start), firstOf(end)];
+}
+
+function nodeStartOf(section: Section, policy: number): number {
+  const row = section.wordBase(PoliciesTable.policies) + policy * POLICY_WORDS;
+  return section.words[row + PolicyWord.nodeStart]!;
+}
+
+function branchStartOf(section: Section, node: number): number {
+  const row = section.wordBase(PoliciesTable.nodes) + node * NODE_WORDS;
+  return section.words[row + NodeWord.branchStart]!;
+}
+
+/** Returns the word at which they begin. */
+function appendRows(
+  to: WordList,
+  from: Section,
+  table: number,
+  start: number,
+  end: number,
+): number {
+  const words = from.table(table).stride / 4;
+  const base = from.wordBase(table);
+  return to.append(from.words, base + start * words, base + end * words);
 }
 
 function wordsOf({ words, length }: WordList): Uint32Array {

@@ -5,6 +5,7 @@ import { compareText, indexOfName, patchSteps, TextCopy, wireNameEnd } from "../
 import { changeEntries, type EntryChange } from "../section-rows.ts";
 import { SectionKind, SharedTable, type Section } from "../section.ts";
 import { SectionWriter, type WrittenSection } from "../section-writer.ts";
+import { SpareCopy } from "../spare-copy.ts";
 import {
   ENDPOINT_WORDS,
   EndpointFlag,
@@ -71,12 +72,13 @@ export function writePools(pools: readonly PoolInput[]): WrittenSection {
 
 /**
  * The section that `writePools` would write with some pools set or removed, at a tenth of the price: those of `before` are copied as
- * words. Names that are to be removed may be of no pool.
+ * words. Names that are to be removed may be of no pool. `spare` may have a copy of `before`.
  */
 export function patchPools(
   before: Section,
   set: readonly PoolInput[],
   removed: readonly string[],
+  spare: SpareCopy = new SpareCopy(),
 ): WrittenSection {
   const count = before.count(PoolsTable.pools);
   const words = before.words;
@@ -90,7 +92,7 @@ export function patchPools(
       poolChange(before, indexOfName(count, nameAt, pool.name), pool),
     );
     const changed = changes.every((change) => change !== undefined)
-      ? changeEntries(before, changes)
+      ? changeEntries(before, changes, spare)
       : undefined;
     if (changed !== undefined) return changed;
   }
@@ -162,7 +164,8 @@ class PoolsLayout {
         name,
         ...members.flatMap((member) => [member.name, member.site]),
       ]);
-      this.#texts = new TextCopy(this.#writer, before, [...texts, ...sitesOf(before)]);
+      const others = [...texts, ...sitesOf(before)];
+      this.#texts = new TextCopy(this.#writer, before, { others, isWhole: pools > 1 });
     }
     this.#endpoints = new EndpointTables(this.#writer, endpoints);
   }
@@ -203,7 +206,7 @@ class PoolsLayout {
       words[at + PoolWord.textOffset]!,
       words[at + PoolWord.textLength]!,
     );
-    this.#keys.copy(before, PoolsTable.poolKeys, from);
+    this.#keys.copy(before, PoolsTable.poolKeys, from, from + 1);
     const start = words[at + PoolWord.memberStart]!;
     const count = words[at + PoolWord.memberCount]!;
     words[at + PoolWord.memberStart] = this.#endpoints.count;
@@ -304,7 +307,7 @@ class EndpointTables {
     const length = before.words[name + 1]!;
     this.#names[index * 2] = texts.copy(before.words[name]!, length);
     this.#names[index * 2 + 1] = length;
-    this.keys.copy(before, PoolsTable.endpointKeys, from);
+    this.keys.copy(before, PoolsTable.endpointKeys, from, from + 1);
   }
 
   finish(isPatch: boolean): void {
