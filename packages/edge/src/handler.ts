@@ -123,6 +123,11 @@ export type HandlerReport =
 
 const SERVFAIL = 2;
 const HEADER_BYTES = 12;
+/**
+ * What few ask over TCP is opened when it is asked, or so long after it has come: a millisecond that the threads which nearly all queries come to
+ * wait for, where cores are few.
+ */
+const TCP_PAUSE_MS = 100;
 
 /** Called once in each worker. */
 export function createHandler(data: unknown, context: HandlerContext): HandlerBinding {
@@ -152,6 +157,9 @@ class QueryWorker implements PacketHandler {
   #world: World | undefined;
   #snapshot: ServedSnapshot | undefined;
   #signing: SigningMessage | undefined;
+  /** Over TCP: served from the next query on, or by the time of the timer. */
+  #next: SnapshotMessage | undefined;
+  #nextTimer: NodeJS.Timeout | undefined;
   readonly #leaseNow = leaseClock();
   readonly #nowWord = (): number => leaseWord(this.#leaseNow());
 
@@ -171,6 +179,7 @@ class QueryWorker implements PacketHandler {
   }
 
   beginBatch(): void {
+    if (this.#next !== undefined) this.#serveNext();
     this.#handler?.beginBatch();
   }
 
@@ -256,8 +265,14 @@ class QueryWorker implements PacketHandler {
   }
 
   onMessage(message: unknown): void {
-    if (isSnapshotMessage(message)) this.#serve(message);
-    else if (isCookiesMessage(message)) this.#cookies?.rotate(message.secrets);
+    if (isSnapshotMessage(message)) {
+      if (this.#context.role === "udp" || this.#handler === undefined) this.#serve(message);
+      else this.#serveSoon(message);
+      return;
+    }
+    // What comes after a snapshot is about that one.
+    this.#serveNext();
+    if (isCookiesMessage(message)) this.#cookies?.rotate(message.secrets);
     else if (isSigningMessage(message)) this.#sign(message);
     else if (isSecretsMessage(message)) this.#transfers.setSecrets(message.secrets);
     else if (isUpdatedMessage(message)) this.#updates.answer(message);
@@ -267,6 +282,20 @@ class QueryWorker implements PacketHandler {
     if (this.#served === undefined) return;
     const { world, overlay, slotCount } = this.#served;
     rehearse(World.open(world), new OverlayObserver(overlay, slotCount).moment().slots);
+  }
+
+  /** One that comes meanwhile takes its place. */
+  #serveSoon(message: SnapshotMessage): void {
+    this.#next = message;
+    this.#nextTimer ??= setTimeout(() => this.#serveNext(), TCP_PAUSE_MS).unref();
+  }
+
+  #serveNext(): void {
+    clearTimeout(this.#nextTimer);
+    this.#nextTimer = undefined;
+    const next = this.#next;
+    this.#next = undefined;
+    if (next !== undefined) this.#serve(next);
   }
 
   #serve(message: SnapshotMessage): void {
