@@ -33,7 +33,8 @@ export function carryOverridden(
   old: World,
   newest: Uint32Array,
 ): void {
-  for (let branch = 0; branch < old.policies.branchCount; branch++) {
+  const { branchCount } = old.policies;
+  for (let branch = 0; branch < branchCount; branch++) {
     const from = old.branchSlots + branch;
     const value = newest[from] ?? 0;
     if ((value & BRANCH_OVERRIDDEN) === 0) continue;

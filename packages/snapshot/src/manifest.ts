@@ -120,16 +120,24 @@ function isManifest(raw: unknown): raw is Manifest {
     (raw["whole"] === undefined || isHex(raw["whole"], 64)) &&
     Array.isArray(raw["sections"]) &&
     raw["sections"].length <= MANIFEST_SECTIONS_MAX &&
-    raw["sections"].every(isManifestSection)
+    isSections(raw["sections"])
   );
 }
 
+/** All digits in one look: two for each of hundreds of sections take half a millisecond. */
+function isSections(raw: readonly unknown[]): raw is readonly ManifestSection[] {
+  if (!raw.every(isManifestSection)) return false;
+  const digits = raw.map(({ key, name }) => key + name).join("");
+  return digits === "" || isHex(digits, digits.length);
+}
+
+/** But for what the digits are. */
 function isManifestSection(raw: unknown): raw is ManifestSection {
   return (
     isRecord(raw) &&
     isCount(raw["kind"]) &&
-    isHex(raw["key"], 16) &&
-    isHex(raw["name"], 64) &&
+    isText(raw["key"], 16) &&
+    isText(raw["name"], 64) &&
     isCount(raw["bytes"]) &&
     raw["bytes"] <= SECTION_BYTES_MAX
   );
@@ -144,5 +152,9 @@ function isCount(raw: unknown): raw is number {
 }
 
 function isHex(raw: unknown, digits: number): boolean {
-  return typeof raw === "string" && raw.length === digits && /^[0-9a-f]+$/.test(raw);
+  return isText(raw, digits) && /^[0-9a-f]+$/.test(raw);
+}
+
+function isText(raw: unknown, length: number): raw is string {
+  return typeof raw === "string" && raw.length === length;
 }

@@ -16,6 +16,7 @@ import { LocationMap } from "./location/location-map.ts";
 import { ResolverTable } from "./location/resolver-table.ts";
 import { BRANCH_OVERRIDDEN, INITIAL_ENDPOINT_SLOT, PER_MILLE, branchSlot } from "./overlay.ts";
 import {
+  BRANCH_WORDS,
   BranchTarget,
   BranchWord,
   NO_LINK,
@@ -386,10 +387,11 @@ export class World {
   initialSlots(): Uint32Array {
     const slots = new Uint32Array(this.slotCount);
     slots.fill(INITIAL_ENDPOINT_SLOT, 0, this.poolEpochSlots);
-    for (let branch = 0; branch < this.policies.branchCount; branch++) {
-      const weight = this.policies.branchWord(branch, BranchWord.weight);
-      const dial = this.policies.branchWord(branch, BranchWord.dial);
-      slots[this.branchSlots + branch] = branchSlot(weight, Math.min(dial, PER_MILLE));
+    const { words, branchBase, branchCount } = this.policies;
+    const { branchSlots } = this;
+    for (let branch = 0, at = branchBase; branch < branchCount; branch++, at += BRANCH_WORDS) {
+      const dial = Math.min(words[at + BranchWord.dial]!, PER_MILLE);
+      slots[branchSlots + branch] = branchSlot(words[at + BranchWord.weight]!, dial);
     }
     return slots;
   }

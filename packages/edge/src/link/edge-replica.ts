@@ -42,6 +42,7 @@ import type { EdgeState, RestoredPair, SectionInMemory } from "./edge-state.ts";
 import { AnsweredMoves } from "./answered-moves.ts";
 import { OverlayMirror } from "./overlay-mirror.ts";
 import { restoredSlots } from "./restored-slots.ts";
+import type { SlotChange } from "./slot-journal.ts";
 import type { RehearsedRevision } from "./revision-rehearsal.ts";
 
 /** Sections that are fetched at once. */
@@ -107,6 +108,8 @@ export interface EdgeReplicaOptions {
 /** How things stood when a revision began to be fetched. */
 interface Begun {
   readonly start: SlotStart;
+  /** What its manifest was read from. */
+  readonly text: string;
   readonly isStaged: boolean;
   readonly connection: number;
 }
@@ -124,6 +127,8 @@ export class EdgeReplica {
   #served: Served | undefined;
   /** The revision that control serves, where it is not served here yet, and its newest slots. */
   #wanted: Manifest | undefined;
+  /** What it was read from. */
+  #wantedText = "";
   #wantedStart: SlotStart | undefined;
   /** What is to be checked before it is served. */
   #stage: Stage | undefined;
@@ -238,13 +243,13 @@ export class EdgeReplica {
     if (served !== undefined && !isLater(manifest, served)) {
       const isOfIt = !isLater(served, manifest) && wholeOf(served) === wholeOf(manifest);
       if (isOfIt && served.hash !== manifest.hash)
-        return this.#want(manifest, fetch, this.#table());
+        return this.#want(manifest, text, fetch, this.#table());
       if (isOfIt) this.#forgetCut(served);
       return isOfIt
         ? undefined
         : `Control has ${shown(manifest)}, expected one after ${shown(served)}, which is served here: an edge never goes back`;
     }
-    return this.#want(manifest, fetch, undefined);
+    return this.#want(manifest, text, fetch, undefined);
   }
 
   /** What is served, as control would send it. */
@@ -261,7 +266,12 @@ export class EdgeReplica {
   }
 
   /** Follows a revision, or another cut of the one that is served, whose table is here. */
-  #want(manifest: Manifest, fetch: FetchSection, table: SlotTable | undefined): string | undefined {
+  #want(
+    manifest: Manifest,
+    text: string,
+    fetch: FetchSection,
+    table: SlotTable | undefined,
+  ): string | undefined {
     // Under way already.
     const wanted = this.#wanted;
     if (
@@ -274,6 +284,7 @@ export class EdgeReplica {
     if (bytes > SNAPSHOT_BYTES_MAX)
       return `Revision ${manifest.revision} has ${bytes} bytes, expected at most ${SNAPSHOT_BYTES_MAX}`;
     this.#wanted = manifest;
+    this.#wantedText = text;
     this.#wantedStart = table;
     this.#follow(fetch);
     return undefined;
@@ -358,6 +369,7 @@ export class EdgeReplica {
     const manifest = this.#wanted;
     const begun = {
       start: this.#wantedStart,
+      text: this.#wantedText,
       isStaged: isStaged(this.#stage, manifest),
       connection: this.#connection,
     };
@@ -411,7 +423,7 @@ export class EdgeReplica {
       const section = loaded.pack.section(name);
       return section === undefined ? undefined : new Uint8Array(section.copy());
     };
-    this.#sync(this.acknowledgement, this.#options.state.keep(manifest, inMemory));
+    this.#sync(this.acknowledgement, this.#options.state.keep(manifest, inMemory, begun.text));
     this.#serve(manifest, loaded, { epoch, revision, sequence, slots }, start);
     if (stage !== undefined)
       this.#options.onChecked?.({ epoch, revision, isGood: true, reason: "" });
@@ -483,11 +495,12 @@ export class EdgeReplica {
     this.#isCarried = !("slots" in start);
     const before = this.#served?.mirror;
     const { state, serve, onPosition } = this.#options;
-    const mirror = new OverlayMirror(world, table, (changes) => {
+    const onPublished = (changes: readonly SlotChange[]): void => {
       this.#moves.changed(changes);
       state.changed(mirror, changes);
       onPosition(this.position);
-    });
+    };
+    const mirror = new OverlayMirror(world, table, onPublished, this.#isCarried);
     this.#served = { manifest, pack, world, mirror };
     this.#options.onMirror?.(world, mirror);
     const { buffer: overlay, slotCount } = mirror;
@@ -498,6 +511,8 @@ export class EdgeReplica {
       overlay,
       slotCount,
     });
+    // What is left to do nobody waits for, and another edge of this machine may not have got so far.
+    this.#endHaste();
     before?.close();
     this.#moves.begin(world, mirror.current, isRestored);
     // A weight that was given to a branch is stored by its place: that may be another's by now.

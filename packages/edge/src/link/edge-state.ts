@@ -146,27 +146,29 @@ export class EdgeState {
 
   /**
    * A process that starts serves this revision from now on. Resolves when a loss of power takes it no more, or the disk has failed: then it
-   * is tried again.
+   * is tried again. `text` is what the manifest was read from. The disk is not asked in this turn, in which workers are told.
    */
-  async keep(manifest: Manifest, inMemory: SectionInMemory): Promise<void> {
+  async keep(manifest: Manifest, inMemory: SectionInMemory, text?: string): Promise<void> {
     clearTimeout(this.#keepTimer);
     const what = `revision ${manifest.revision}`;
-    const isPlaced = this.#try(what, () => this.#place(manifest, inMemory));
+    const isPlaced = this.#try(what, () => this.#place(manifest, inMemory, text));
     if (!isPlaced) this.#keepLater(manifest, inMemory);
     this.#gathered.clear();
     const named = new Set(manifest.sections.map(({ name }) => name));
     for (const name of this.#deltas.keys()) if (!named.has(name)) this.#deltas.delete(name);
     this.#pruneSoon(isPlaced ? PRUNE_MS : 0);
-    if (isPlaced) await this.#settled(what, this.store.settle());
+    if (!isPlaced) return;
+    await nextTurn();
+    await this.#settled(what, this.store.settle());
   }
 
   /** Sections that came with an earlier revision, and that the disk did not take then, are still in memory. */
-  #place(manifest: Manifest, inMemory: SectionInMemory): void {
+  #place(manifest: Manifest, inMemory: SectionInMemory, text?: string): void {
     for (const { name } of manifest.sections) {
       const bytes = this.store.mayHave(name) ? undefined : inMemory(name);
       if (bytes !== undefined) this.store.placeSection(name, bytes);
     }
-    this.store.place(manifest);
+    this.store.place(manifest, text);
   }
 
   /** In silence: that it could not be kept has been told. */

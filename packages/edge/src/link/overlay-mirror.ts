@@ -43,19 +43,23 @@ export class OverlayMirror {
   /** Until when they may be answered: a word of the overlay. */
   #lease = 0;
 
+  /** The slots are the mirror's from now on where nobody else has them (`areGiven`). */
   constructor(
     world: World,
     start: { readonly revision: number; readonly sequence: number; readonly slots: Uint32Array },
     onPublished: (changes: readonly SlotChange[]) => void,
+    areGiven: boolean = false,
   ) {
     this.revision = start.revision;
     this.world = world;
     this.#writer = new OverlayWriter(start.slots, start.sequence);
-    this.#controls = start.slots.slice();
+    this.#controls = areGiven ? start.slots : start.slots.slice();
     this.#newest = start.sequence;
     this.#onPublished = onPublished;
-    for (let endpoint = 0; endpoint < world.poolEpochSlots; endpoint++)
-      this.#noteFenced(endpoint, start.slots[endpoint] ?? 0);
+    for (let endpoint = 0; endpoint < world.poolEpochSlots; endpoint++) {
+      const value = start.slots[endpoint] ?? 0;
+      if ((value & FENCED_BIT) !== 0) this.#noteFenced(endpoint, value);
+    }
   }
 
   /** Until when what is fenced may be answered; as `leaseWord` says it. */
@@ -199,9 +203,10 @@ export class OverlayMirror {
   /** Whether branches have other weights than their snapshot says. */
   hasGivenWeights(): boolean {
     const { branchSlots, latchSlots } = this.world;
-    return this.current
-      .subarray(branchSlots, latchSlots)
-      .some((value) => (value & BRANCH_OVERRIDDEN) !== 0);
+    const slots = this.current;
+    for (let slot = branchSlots; slot < latchSlots; slot++)
+      if (((slots[slot] ?? 0) & BRANCH_OVERRIDDEN) !== 0) return true;
+    return false;
   }
 
   /** Every slot, as workers read it. */

@@ -109,7 +109,7 @@ export function rehearseRevision({ pack, world, seed, mirror }: RehearsedRevisio
   const slots = mirror.carriedTo(loaded, sequence);
   if (slots === undefined) return false;
   const { revision } = mirror;
-  new OverlayMirror(loaded, { revision, sequence, slots }, () => {}).close();
+  new OverlayMirror(loaded, { revision, sequence, slots }, () => {}, true).close();
   loaded.share();
   return true;
 }

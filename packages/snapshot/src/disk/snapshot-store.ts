@@ -211,11 +211,11 @@ export class SnapshotStore {
 
   /**
    * Makes a revision whose sections were placed the newest one, for a process that starts. Where power is lost before `settle()` has
-   * resolved, the one before may be the newest that is whole: it has to be settled already.
+   * resolved, the one before may be the newest that is whole: it has to be settled already. `text` is what the manifest was read from.
    */
-  place(manifest: Manifest): void {
+  place(manifest: Manifest, text: string = encodeManifest(manifest)): void {
     this.#refuseMissing(manifest);
-    writeUnsynced(this.#path(NEXT_MANIFEST), encodeManifest(manifest));
+    writeUnsynced(this.#path(NEXT_MANIFEST), text);
     this.#rotate();
     this.#remember(manifest);
   }
