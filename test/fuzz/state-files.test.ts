@@ -33,7 +33,8 @@ function writtenJournal(): { readonly overlay: Uint8Array; readonly journal: Uin
       revision: 1,
       atMs: nowMs + sequence,
       cause: { kind: "health", text: "default/web/a: refused" },
-      changes: [{ key: BigInt(sequence) << 40n, value: sequence }],
+      keys: BigUint64Array.of(BigInt(sequence) << 40n),
+      values: Uint32Array.of(sequence),
     });
   }
   journal.close();

@@ -24,6 +24,7 @@ import {
   LatchDriver,
   OverlayDriver,
   adoptionChangeSet,
+  changesIn,
   detectionBoundMs,
   type ChangeSet,
   type Verdict as VerdictWord,
@@ -356,7 +357,7 @@ export class ControlLoop {
 
   #changed(set: ChangeSet): void {
     this.#control.persistence.recordChangeSet(set);
-    for (const { key, value } of set.changes) this.#slots.set(key, value);
+    for (const { key, value } of changesIn(set)) this.#slots.set(key, value);
     this.#slotsAfter.set(set.sequence, new Map(this.#slots));
     this.#count("change sets");
     if (set.cause.kind !== "latch") this.#control.latches.step();

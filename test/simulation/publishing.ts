@@ -218,7 +218,9 @@ export class Publishing implements Surroundings {
     const { revision } = this;
     const cause = { kind: "verdict" as const, text: "simulated" };
     const { sequence } = this.#writer;
-    this.#hub?.changed({ revision, sequence, atMs: this.time.nowMs, cause, changes });
+    const keys = BigUint64Array.from(changes, ({ key }) => key);
+    const values = Uint32Array.from(changes, ({ value }) => value);
+    this.#hub?.changed({ revision, sequence, atMs: this.time.nowMs, cause, keys, values });
     this.note("flip", `sequence ${sequence}`);
   }
 

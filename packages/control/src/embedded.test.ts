@@ -16,7 +16,7 @@ import {
 } from "@meridian/snapshot";
 import { Embedded } from "./embedded.ts";
 import type { Publication } from "./embedded-options.ts";
-import type { ChangeSet } from "@meridian/health";
+import { changesIn, type ChangeSet } from "@meridian/health";
 import type { Shift } from "./shift-effects.ts";
 import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
 
@@ -52,7 +52,8 @@ class StoredOverlay extends MemoryPersistence {
   readonly slots = new Map<bigint, number>();
 
   override recordChangeSet(changeSet?: ChangeSet): void {
-    for (const { key, value } of changeSet?.changes ?? []) this.slots.set(key, value);
+    if (changeSet === undefined) return;
+    for (const { key, value } of changesIn(changeSet)) this.slots.set(key, value);
   }
 
   override loadOverlay(): StoredSlots | undefined {

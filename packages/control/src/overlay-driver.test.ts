@@ -19,7 +19,7 @@ import fc from "fast-check";
 import { declaredLatches } from "./declared-latches.ts";
 import { worldOf } from "@meridian/snapshot";
 import { LatchDriver } from "@meridian/health";
-import { OverlayDriver, adoptionChangeSet, type ChangeSet } from "@meridian/health";
+import { OverlayDriver, adoptionChangeSet, changesIn, type ChangeSet } from "@meridian/health";
 import { compileModel, modelOf } from "./testing/control-fixture.ts";
 
 const GOOD = endpointSlot(Verdict.healthy, Admin.active, PER_MILLE, PER_MILLE, 5);
@@ -224,7 +224,9 @@ test("changes wait while a worker reads the spare bank, later values win, and al
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   assert.equal(sets.length, length + 1);
   assert.deepEqual(
-    new Map(sets.at(-1)?.changes.map(({ key, value }) => [key, value])),
+    new Map(
+      sets.slice(-1).flatMap((set) => [...changesIn(set)].map(({ key, value }) => [key, value])),
+    ),
     new Map([
       [key64("endpoint/default/a/m0"), BAD],
       [key64("endpoint/default/a/m1"), GOOD],
@@ -264,7 +266,7 @@ test("changes that wait for a bank when another snapshot comes are in its overla
   driver.adopt(after, 2);
   assert.equal(driver.slots[slotOf(after, "endpoint/default/a/m1")], GOOD);
   const recorded = new Map(
-    sets.flatMap(({ changes }) => changes.map(({ key, value }) => [key, value])),
+    sets.flatMap((set) => [...changesIn(set)].map(({ key, value }) => [key, value])),
   );
   assert.equal(recorded.get(key64("endpoint/default/a/m1")), GOOD);
   driver.close();
@@ -348,8 +350,8 @@ test("adoptionChangeSet() says the same with and without what was before, whatev
   fc.assert(
     fc.property(fc.array(step, { minLength: 2, maxLength: 5 }), (steps) => {
       const recorded = new KeyedSlots();
-      const record = ({ changes }: ChangeSet): void => {
-        for (const { key, value } of changes)
+      const record = (set: ChangeSet): void => {
+        for (const { key, value } of changesIn(set))
           recorded.set(Number(key & 0xffff_ffffn), Number(key >> 32n), value, 0);
       };
       let before: { readonly world: World; readonly slots: Uint32Array } | undefined;

@@ -36,7 +36,8 @@ function changeSet(sequence: number, revision: number, key: bigint = 1n): Change
     revision,
     atMs: startMs + sequence * 1000,
     cause: { kind: "health", text: `step ${sequence}` },
-    changes: [{ key, value: sequence }],
+    keys: BigUint64Array.of(key),
+    values: Uint32Array.of(sequence),
   };
 }
 
@@ -143,9 +144,10 @@ test("sequences go on behind the last of the journal, however long its lines are
   ] as const) {
     const folder = makeFolder(context);
     const first = new OverlayJournal(folder, () => startMs, assert.ifError);
-    const { changes: one, ...set } = changeSet(9, 1);
+    const set = changeSet(9, 1);
     first.record(changeSet(8, 1));
-    first.record({ ...set, changes: Array.from({ length: changes }, () => one).flat() });
+    const [keys, values] = [new BigUint64Array(changes), new Uint32Array(changes)];
+    first.record({ ...set, keys: keys.fill(1n), values: values.fill(9) });
     first.close();
     const name = readdirSync(join(folder, "history")).find((file) => file.startsWith("journal-"));
     assert.ok(name !== undefined);

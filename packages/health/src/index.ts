@@ -74,14 +74,13 @@ export {
 } from "./load/capacity-factor.ts";
 export { CapacityTracker } from "./load/capacity-tracker.ts";
 export { carriedSlots } from "./carried-slots.ts";
+export { changesIn, type Cause, type ChangeSet } from "./change-set.ts";
 export {
   OverlayDriver,
   adoptionChangeSet,
   beginOverlay,
   type Adoption,
   type BegunOverlay,
-  type Cause,
-  type ChangeSet,
   type MaskedChange,
 } from "./overlay-driver.ts";
 export { VerdictDriver, type QuorumSettings, type VerdictDriverOptions } from "./verdict-driver.ts";

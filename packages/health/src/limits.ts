@@ -53,7 +53,7 @@ export const TRANSITIONS_REMEMBERED_MAX = 10_000;
 /** Transitions that are logged one by one in a second. */
 export const LOGGED_PER_SECOND_MAX = 100;
 
-/** From so many on transitions, or change sets, that wait to be told are packed: of fewer that takes as long as it saves. */
+/** From so many on, change sets and transitions that wait to be told are packed: of fewer that takes as long as it saves. */
 export const PACKED_MIN = 8;
 
 /** A timer this late means that this process stood still: what was in flight then gets the time back. */

@@ -6,28 +6,13 @@
 import { assert } from "@meridian/core";
 import { OverlayWriter, type SlotChange, type StoredSlots, type World } from "@meridian/snapshot";
 import { carryOverridden, slotRuns } from "./carried-slots.ts";
+import { keyedChanges, type Cause, type ChangeSet } from "./change-set.ts";
 import { keepLastKnown } from "./last-known.ts";
+import { OverlayChanges } from "./overlay-changes.ts";
 
 /** Bits of a slot that take another value; the others stay what they are when the change is made. */
 export interface MaskedChange extends SlotChange {
   readonly mask: number;
-}
-
-/** Why slots changed: kept in the journal and shown by explain. */
-export interface Cause {
-  /** `health`, `shift`, `latch`, `load`, `snapshot`, `restore`. */
-  readonly kind: string;
-  readonly text: string;
-}
-
-/** A published change set. */
-export interface ChangeSet {
-  readonly sequence: number;
-  readonly revision: number;
-  readonly atMs: number;
-  readonly cause: Cause;
-  /** (key, value) pairs, pool epochs left out. */
-  readonly changes: readonly { readonly key: bigint; readonly value: number }[];
 }
 
 /** An overlay as it began: with a new snapshot, or with another writer. */
@@ -54,13 +39,14 @@ export interface OverlayDriverOptions {
 const SPARE_WAIT_MS_MAX = 1000;
 /** Sleep between two looks: the reader may need this very core, and this thread may have the right to keep it from it. */
 const SPARE_NAP_MS = 0.05;
+const NOTHING = { slots: new Uint32Array(0), values: new Uint32Array(0) };
 
 export class OverlayDriver {
   readonly #options: OverlayDriverOptions;
   #world: World | undefined;
   #writer: OverlayWriter | undefined;
   #revision = 0;
-  readonly #pending = new Map<number, number>();
+  #pending = new OverlayChanges(0);
   #pendingCause: Cause = { kind: "restore", text: "" };
   #waitingSinceMs: number | undefined;
   #retry: NodeJS.Immediate | undefined;
@@ -141,14 +127,21 @@ export class OverlayDriver {
    * mask change its bits alone.
    */
   apply(changes: Iterable<SlotChange | MaskedChange>, cause: Cause): void {
-    const before = this.#pending.size;
-    for (const change of changes) {
-      const was = this.read(change.slot);
-      const mask = "mask" in change ? change.mask : 0xffff_ffff;
-      const value = ((was & ~mask) | (change.value & mask)) >>> 0;
-      if (was !== value) this.#pending.set(change.slot, value);
-    }
-    if (this.#pending.size === before && before === 0) return;
+    for (const change of changes)
+      this.set(change.slot, change.value, "mask" in change ? change.mask : 0xffff_ffff);
+    this.flush(cause);
+  }
+
+  /** Gives bits of a slot another value, with the change set that the next `flush()` makes. */
+  set(slot: number, value: number, mask: number): void {
+    const was = this.read(slot);
+    const next = ((was & ~mask) | (value & mask)) >>> 0;
+    if (was !== next) this.#pending.set(slot, next);
+  }
+
+  /** Publishes what was set, where anything was, as soon as no worker reads the spare bank. */
+  flush(cause: Cause): void {
+    if (this.#pending.size === 0) return;
     this.#pendingCause = cause;
     this.#publish();
   }
@@ -172,6 +165,7 @@ export class OverlayDriver {
     this.#world = world;
     this.#revision = revision;
     this.#writer = writer;
+    this.#pending = new OverlayChanges(writer.slotCount);
     this.#options.onAdopted?.(
       {
         sequence: writer.sequence,
@@ -206,44 +200,46 @@ export class OverlayDriver {
   #publishNow(): void {
     const world = this.#world;
     if (world === undefined || this.#pending.size === 0) return;
-    const changes = new Map(this.#pending);
-    this.#pending.clear();
-    this.#followPools(world, changes);
     const writer = this.#required();
-    writer.publish([...changes].map(([slot, value]) => ({ slot, value })));
+    const cause = this.#pendingCause;
+    this.#followPools(world);
+    const changed = this.#pending.take();
+    writer.publishColumns(changed.slots, changed.values);
     this.#options.onPublished?.();
     this.#options.onChangeSet({
       sequence: writer.sequence,
       revision: this.#revision,
       atMs: this.#options.wallMs(),
-      cause: this.#pendingCause,
-      changes: [...changes]
-        .filter(([slot]) => slot < world.poolEpochSlots || slot >= world.branchSlots)
-        .map(([slot, value]) => ({ key: world.slotKey(slot), value })),
+      cause,
+      ...keyedChanges(world, changed),
     });
   }
 
   /** Ends the running overlay: its newest values, those that wait for a bank and what follows from them included. */
   #takePending(): Uint32Array | undefined {
-    const changes = new Map(this.#pending);
-    this.#pending.clear();
-    if (this.#world !== undefined) this.#followPools(this.#world, changes);
+    if (this.#world !== undefined) this.#followPools(this.#world);
+    const { slots, values } = this.#pending.take();
     const current = this.#writer?.current();
-    if (current === undefined || changes.size === 0) return current;
+    if (current === undefined || slots.length === 0) return current;
     const newest = current.slice();
-    for (const [slot, value] of changes) newest[slot] = value;
+    for (const [at, slot] of slots.entries()) newest[slot] = values[at] ?? 0;
     return newest;
   }
 
   /** Adds what follows from changed endpoints: their pools' epochs move, and last-known bits are set or cleared. */
-  #followPools(world: World, changes: Map<number, number>): void {
-    const pools = new Set<number>();
-    for (const slot of changes.keys())
-      if (slot < world.poolEpochSlots) pools.add(world.pools.poolOfEndpoint(slot));
-    for (const pool of pools) {
-      keepLastKnown(world, pool, changes, (slot) => this.#required().read(slot));
-      const epoch = world.poolEpochSlots + pool;
-      changes.set(epoch, (this.#required().read(epoch) + 1) & 0x7fff_ffff);
+  #followPools(world: World): void {
+    const pending = this.#pending;
+    const current = this.#required().current();
+    const { poolEpochSlots } = world;
+    const { length } = pending.touched;
+    for (let at = 0; at < length; at++) {
+      const slot = pending.touched[at] ?? poolEpochSlots;
+      if (slot >= poolEpochSlots) continue;
+      const pool = world.pools.poolOfEndpoint(slot);
+      const epoch = poolEpochSlots + pool;
+      if (pending.has(epoch)) continue;
+      keepLastKnown(world, pool, pending, current);
+      pending.set(epoch, ((current[epoch] ?? 0) + 1) & 0x7fff_ffff);
     }
   }
 
@@ -313,14 +309,14 @@ export function adoptionChangeSet(
 ): ChangeSet {
   const { sequence, revision, atMs } = adoption;
   if (recorded !== undefined && adoption.stored === recorded)
-    return { sequence, revision, atMs, cause, changes: [] };
+    return { sequence, revision, atMs, cause, ...keyedChanges(world, NOTHING) };
   const initial = world.initialSlots();
-  const changes: { readonly key: bigint; readonly value: number }[] = [];
+  const changed: number[] = [];
   const look = (slot: number): void => {
     const known = recorded?.find(world.slotKeyLow(slot), world.slotKeyHigh(slot)) ?? -1;
     const value = adoption.slots[slot] ?? 0;
     if ((known < 0 || !world.outlives(slot, known) ? initial[slot] : known) !== value)
-      changes.push({ key: world.slotKey(slot), value });
+      changed.push(slot);
   };
   const isAsBefore = new Uint8Array(world.slotCount);
   isAsBefore.fill(1, world.poolEpochSlots, world.branchSlots);
@@ -330,5 +326,7 @@ export function adoptionChangeSet(
         if (adoption.slots[to + at] === before.slots[from + at]) isAsBefore[to + at] = 1;
   for (let slot = isAsBefore.indexOf(0); slot >= 0; slot = isAsBefore.indexOf(0, slot + 1))
     look(slot);
-  return { sequence, revision, atMs, cause, changes };
+  const slots = Uint32Array.from(changed);
+  const values = slots.map((slot) => adoption.slots[slot] ?? 0);
+  return { sequence, revision, atMs, cause, ...keyedChanges(world, { slots, values }) };
 }

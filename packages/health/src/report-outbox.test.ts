@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { unpackChangeSets, type ChangeSet } from "./change-set.ts";
 import { PACKED_MIN } from "./limits.ts";
 import { ReportOutbox } from "./report-outbox.ts";
 import { SentTransitions } from "./transition-batch.ts";
@@ -31,18 +32,21 @@ test("many transitions are told as one batch, after the change sets that they ma
     ...{ key: "endpoint/default/web/a", verdict: "healthy", previous: "unknown", reason: "ok" },
     ...{ vantage: "here", atMs: 7, earliestChangeMs: 0, sequence },
   });
+  const changeSet = (sequence: number): ChangeSet => ({
+    ...{ sequence, revision: 1, atMs: 7, cause: { kind: "health", text: "" } },
+    keys: BigUint64Array.of(BigInt(sequence)),
+    values: Uint32Array.of(sequence),
+  });
   const roster = { live: [], isSettled: true };
-  for (let sequence = 1; sequence <= PACKED_MIN; sequence += 2)
-    outbox.send({ kind: "transitions", batch: [transition(sequence), transition(sequence + 1)] });
+  const all = Array.from({ length: PACKED_MIN }, (_, at) => at + 1);
+  for (const sequence of all) {
+    outbox.send({ kind: "changed", changeSet: changeSet(sequence) });
+    outbox.send({ kind: "transitions", batch: [transition(sequence)] });
+  }
   outbox.send({ kind: "roster", roster });
-  assert.deepEqual(
-    told.map(({ kind }) => kind),
-    ["packed transitions", "roster"],
-  );
-  const [first] = told;
-  assert.ok(first?.kind === "packed transitions");
-  assert.deepEqual(
-    [...new SentTransitions(first.batch)],
-    Array.from({ length: PACKED_MIN }, (_, at) => transition(at + 1)),
-  );
+  const [changes, transitions, last] = told;
+  assert.ok(changes?.kind === "packed changes" && transitions?.kind === "packed transitions");
+  assert.deepEqual(unpackChangeSets(changes.packed), all.map(changeSet));
+  assert.deepEqual([...new SentTransitions(transitions.batch)], all.map(transition));
+  assert.deepEqual([last?.kind, told.length], ["roster", 3]);
 });

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { packChangeSets, type ChangeSet } from "./change-set.ts";
 import { PACKED_MIN, TELL_AFTER_MS } from "./limits.ts";
 import { packTransitions } from "./transition-batch.ts";
+import type { Transition } from "./transition.ts";
 import type { VerdictReport } from "./verdict-messages.ts";
 
 /**
@@ -31,17 +33,24 @@ export class ReportOutbox {
   };
 }
 
-/** The transitions of many turns of the event loop as one batch, which comes after the change sets that they made. */
+/** Change sets of many turns of the event loop as one message, and the transitions that made them as another one behind it. */
 function together(reports: readonly VerdictReport[]): readonly VerdictReport[] {
-  const batches = reports.flatMap((report) =>
-    report.kind === "transitions" ? [report.batch] : [],
-  );
-  const count = batches.reduce((sum, { length }) => sum + length, 0);
-  const packed = count < PACKED_MIN ? undefined : packTransitions(batches.flat());
-  if (packed === undefined) return reports;
-  const lastAt = reports.findLastIndex(({ kind }) => kind === "transitions");
-  return reports.flatMap((report, at): readonly VerdictReport[] => {
-    if (report.kind !== "transitions") return [report];
-    return at === lastAt ? [{ kind: "packed transitions", batch: packed }] : [];
-  });
+  if (reports.length < PACKED_MIN) return reports;
+  const sets: ChangeSet[] = [];
+  const batches: (readonly Transition[])[] = [];
+  const others: VerdictReport[] = [];
+  for (const report of reports)
+    if (report.kind === "changed") sets.push(report.changeSet);
+    else if (report.kind === "transitions") batches.push(report.batch);
+    else others.push(report);
+  const batch = batches.flat();
+  const packed = packTransitions(batch);
+  const transitions: VerdictReport[] =
+    packed !== undefined
+      ? [{ kind: "packed transitions", batch: packed }]
+      : batches.map((each) => ({ kind: "transitions", batch: each }));
+  // Of all else there is at most one, which has come last.
+  const changes: VerdictReport[] =
+    sets.length === 0 ? [] : [{ kind: "packed changes", packed: packChangeSets(sets) }];
+  return [...changes, ...transitions, ...others];
 }

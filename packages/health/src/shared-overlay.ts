@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { OverlayMoment, OverlayObserver } from "@meridian/snapshot";
-import type { Cause, MaskedChange } from "./overlay-driver.ts";
+import type { Cause } from "./change-set.ts";
+import type { MaskedChange } from "./overlay-driver.ts";
 
 /** Sends changes to the overlay's writer; resolves when they are published. */
 export type SendChanges = (changes: readonly MaskedChange[], cause: Cause) => Promise<unknown>;

@@ -34,6 +34,9 @@ import type { Transition } from "./transition.ts";
 /** How often capacity factors move where no reading comes. */
 const CAPACITY_TICK_MS = 1000;
 
+const VERDICT_MASK = 3;
+const OUTLOOK_MASK = 0x1f << CHANGE_SHIFT;
+
 export interface VerdictDriverOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -69,6 +72,8 @@ export class VerdictDriver {
   readonly #capacity: CapacityTracker;
   #world: World | undefined;
   #rules: ReadonlyMap<string, CapacityRule> = new Map();
+  /** Of endpoints of this snapshot that changed: to hash a key takes longer than all else that a change does to its slot. */
+  readonly #slots = new Map<string, number>();
   /** By key, as a snapshot may come before they are applied. */
   readonly #factors = new Map<string, number>();
   #tick: NodeJS.Timeout | undefined;
@@ -122,6 +127,7 @@ export class VerdictDriver {
   /** Verdicts go to this world's slots from now on; the overlay has adopted it already. */
   adopt(world: World): void {
     this.#world = world;
+    this.#slots.clear();
     this.#writeKnown(world);
   }
 
@@ -206,23 +212,25 @@ export class VerdictDriver {
     }[],
     text: string,
   ): void {
-    const changes: SlotChange[] = [];
+    if (this.#world === undefined) return;
+    const { overlay } = this.#options;
     for (const { key, verdict, earliestChangeMs } of batch) {
       const slot = this.#slotOf(key);
       if (slot < 0) continue;
-      const was = this.#options.overlay.read(slot);
-      const cleared = (was & ~(0x1f << CHANGE_SHIFT)) >>> 0;
-      const judged = verdict === undefined ? cleared : ((cleared & ~3) | Verdict[verdict]) >>> 0;
-      changes.push({
-        slot,
-        value: (judged | (secondsLog2(earliestChangeMs) << CHANGE_SHIFT)) >>> 0,
-      });
+      const outlook = secondsLog2(earliestChangeMs) << CHANGE_SHIFT;
+      if (verdict === undefined) overlay.set(slot, outlook, OUTLOOK_MASK);
+      else overlay.set(slot, outlook | Verdict[verdict], OUTLOOK_MASK | VERDICT_MASK);
     }
-    if (this.#world !== undefined) this.#options.overlay.apply(changes, { kind: "health", text });
+    overlay.flush({ kind: "health", text });
   }
 
   #slotOf(key: string): number {
-    return this.#world?.pools.endpointIndexOf(key64(key)) ?? -1;
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    const slot = this.#world?.pools.endpointIndexOf(key64(key)) ?? -1;
+    // What has none is no endpoint of this snapshot, of which there may be any number.
+    if (slot >= 0) this.#slots.set(key, slot);
+    return slot;
   }
 
   #restored(key: string): VerdictWord | undefined {

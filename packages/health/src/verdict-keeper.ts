@@ -11,12 +11,12 @@ import { World } from "@meridian/snapshot";
 import type { Dialer } from "./dial/dialer.ts";
 import { LatchDriver, type DeclaredLatch } from "./latch-driver.ts";
 import { STATES_PER_TURN } from "./limits.ts";
-import { OverlayDriver, type Adoption, type ChangeSet } from "./overlay-driver.ts";
+import type { ChangeSet } from "./change-set.ts";
+import { OverlayDriver, type Adoption } from "./overlay-driver.ts";
 import { unpackTargets } from "./packed-plan.ts";
 import type { IcmpAvailability } from "./probes/icmp/icmp-sender.ts";
 import { VerdictDriver, type QuorumSettings } from "./verdict-driver.ts";
 import type {
-  PackedChangeSet,
   SnapshotToJudge,
   VerdictAnswers,
   VerdictCommand,
@@ -186,7 +186,7 @@ export class VerdictKeeper {
   }
 
   #changed(changeSet: ChangeSet): void {
-    this.#options.report({ kind: "changed", changeSet: packed(changeSet) });
+    this.#options.report({ kind: "changed", changeSet });
     if (!this.#overlay.isWaiting) this.#acknowledge();
     if (changeSet.cause.kind !== "latch") this.#latches.step();
   }
@@ -199,20 +199,4 @@ export class VerdictKeeper {
     if (end < keys.length) setImmediate(() => this.#tellStates(id, keys, end));
     else this.#answer("states", id, true);
   }
-}
-
-function packed({ changes, ...rest }: ChangeSet): PackedChangeSet {
-  return {
-    ...rest,
-    keys: BigUint64Array.from(changes, ({ key }) => key),
-    values: Uint32Array.from(changes, ({ value }) => value),
-  };
-}
-
-/** A change set as it was before it travelled. */
-export function unpacked({ keys, values, ...rest }: PackedChangeSet): ChangeSet {
-  return {
-    ...rest,
-    changes: Array.from(keys, (key, at) => ({ key, value: values[at] ?? 0 })),
-  };
 }

@@ -6,7 +6,8 @@
 import type { SharedWorld, VantagePlace } from "@meridian/snapshot";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
-import type { Adoption, Cause, MaskedChange } from "./overlay-driver.ts";
+import type { Cause, ChangeSet, PackedChangeSets } from "./change-set.ts";
+import type { Adoption, MaskedChange } from "./overlay-driver.ts";
 import type { PackedTargets } from "./packed-plan.ts";
 import type { PlanChange } from "./probe-plan.ts";
 import type { Roster, VantageView } from "./quorum/quorum.ts";
@@ -87,20 +88,12 @@ export interface PackedPlanChange extends Pick<PlanChange, "gone" | "rules"> {
   readonly changed: PackedTargets;
 }
 
-/** A change set as it travels: keys and values apart, as one may have 100,000 of them. */
-export interface PackedChangeSet {
-  readonly sequence: number;
-  readonly revision: number;
-  readonly atMs: number;
-  readonly cause: Cause;
-  readonly keys: BigUint64Array;
-  readonly values: Uint32Array;
-}
-
 /** What the thread tells. Of an answer only its question says what it holds. */
 export type VerdictReport<Answer = unknown> =
   | { readonly kind: "answer"; readonly id: number; readonly value: Answer }
-  | { readonly kind: "changed"; readonly changeSet: PackedChangeSet }
+  | { readonly kind: "changed"; readonly changeSet: ChangeSet }
+  /** The same, of many, in order. */
+  | { readonly kind: "packed changes"; readonly packed: PackedChangeSets }
   | { readonly kind: "transitions"; readonly batch: readonly Transition[] }
   /** The same, of many. */
   | { readonly kind: "packed transitions"; readonly batch: PackedTransitions }

@@ -7,7 +7,7 @@ import { key64 } from "@meridian/core";
 import { Admin, CAPACITY_SHIFT, KeyedSlots, Verdict, adminOf } from "@meridian/snapshot";
 import { defaultHttpFields, defaultTiming, type ProbeTarget } from "./check.ts";
 import { defaultCapacityRule } from "./load/capacity-factor.ts";
-import type { ChangeSet } from "./overlay-driver.ts";
+import { changesIn, type ChangeSet } from "./change-set.ts";
 import type { SharedOverlay } from "./shared-overlay.ts";
 import { worldOf } from "./testing/pool-world.ts";
 import { listen } from "./testing/probe-run.ts";
@@ -53,7 +53,7 @@ function makeThread(
     wallMs: () => Date.now(),
     onChangeSet: (set) => {
       sets.push(set);
-      for (const { key, value } of set.changes) recorded.set(key, value);
+      for (const { key, value } of changesIn(set)) recorded.set(key, value);
     },
     onTransitions: () => {},
     recorded: () => KeyedSlots.of(recorded),

@@ -15,6 +15,7 @@ import {
 import { CHILD_MARK, type ProbeTarget, type Verdict } from "./check.ts";
 import type { EndpointState } from "./entry.ts";
 import type { DeclaredLatch } from "./latch-driver.ts";
+import { unpackChangeSets, type ChangeSet } from "./change-set.ts";
 import { HeartbeatWatch, heartbeatWords } from "./heartbeat.ts";
 import {
   BEAT_MS,
@@ -24,12 +25,7 @@ import {
   RESTART_DELAY_MS_MAX,
   YOUNG_MB_MAX,
 } from "./limits.ts";
-import {
-  adoptionChangeSet,
-  beginOverlay,
-  type BegunOverlay,
-  type ChangeSet,
-} from "./overlay-driver.ts";
+import { adoptionChangeSet, beginOverlay, type BegunOverlay } from "./overlay-driver.ts";
 import { packTargets } from "./packed-plan.ts";
 import { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 import type { Roster } from "./quorum/quorum.ts";
@@ -37,7 +33,6 @@ import { emptyCounters } from "./runner-options.ts";
 import { SharedOverlay } from "./shared-overlay.ts";
 import { SentTransitions, type TransitionBatch } from "./transition-batch.ts";
 import type { QuorumSettings } from "./verdict-driver.ts";
-import { unpacked } from "./verdict-keeper.ts";
 import type {
   PackedPlanChange,
   PushedStatus,
@@ -312,7 +307,10 @@ export class VerdictThread {
         this.#answered(report.id, report.value);
         return;
       case "changed":
-        this.#options.onChangeSet(unpacked(report.changeSet));
+        this.#options.onChangeSet(report.changeSet);
+        return;
+      case "packed changes":
+        for (const set of unpackChangeSets(report.packed)) this.#options.onChangeSet(set);
         return;
       case "transitions":
         for (const { key, verdict } of report.batch) this.#judgedChild(key, verdict);
@@ -381,7 +379,7 @@ export class VerdictThread {
       before && { world: before.world, slots: before.overlay.moment().slots },
     );
     // What a thread published and did not live to tell is made up for here.
-    if (!isResumed || changeSet.changes.length > 0) this.#options.onChangeSet(changeSet);
+    if (!isResumed || changeSet.keys.length > 0) this.#options.onChangeSet(changeSet);
     const { revision } = snapshot;
     const observer = new OverlayObserver(answer.buffer, world.slotCount);
     const overlay = new SharedOverlay(revision, observer, (changes, why) =>

@@ -202,6 +202,7 @@ export {
   decodeTable,
   encodeAcknowledgement,
   encodeCarried,
+  encodeChangeColumns,
   encodeChanges,
   encodeHello,
   encodeManifestMessage,

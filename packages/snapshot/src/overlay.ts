@@ -109,7 +109,7 @@ export class OverlayWriter {
   #sequence = 0;
   #bank = 0;
   /** Slots in which the spare bank lags behind; undefined where another writer left it in whatever state. */
-  #lagging: number[] | undefined = [];
+  #lagging: Uint32Array | undefined = new Uint32Array(0);
 
   /**
    * A new overlay whose both banks start as `initial`; or, with a buffer, the overlay of a writer that is gone: what it had not published
@@ -170,22 +170,36 @@ export class OverlayWriter {
    * copy of another overlay takes the sequence over.
    */
   publish(changes: Iterable<SlotChange>, sequence: number = this.#sequence + 1): boolean {
+    const all = [...changes];
+    return this.publishColumns(
+      Uint32Array.from(all, ({ slot }) => slot),
+      Uint32Array.from(all, ({ value }) => value),
+      sequence,
+    );
+  }
+
+  /** The same in columns; `slots` are the writer's from now on. */
+  publishColumns(
+    slots: Uint32Array,
+    values: Uint32Array,
+    sequence: number = this.#sequence + 1,
+  ): boolean {
     if (!this.isSpareFree()) return false;
+    const words = this.#words;
     const spare = 1 - this.#bank;
     const from = FIRST_BANK + this.#bank * this.slotCount;
     const to = FIRST_BANK + spare * this.slotCount;
-    if (this.#lagging === undefined) this.#words.copyWithin(to, from, from + this.slotCount);
-    else for (const slot of this.#lagging) this.#words[to + slot] = this.#words[from + slot]!;
-    const changed: number[] = [];
-    this.#lagging = changed;
-    for (const { slot, value } of changes) {
+    if (this.#lagging === undefined) words.copyWithin(to, from, from + this.slotCount);
+    else for (const slot of this.#lagging) words[to + slot] = words[from + slot]!;
+    this.#lagging = slots;
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at]!;
       assert(slot < this.slotCount, "the slot exists");
-      this.#words[to + slot] = value;
-      changed.push(slot);
+      words[to + slot] = values[at]!;
     }
     this.#bank = spare;
     this.#sequence = sequence;
-    Atomics.store(this.#words, 0, publishedWord(this.#sequence, spare));
+    Atomics.store(words, 0, publishedWord(this.#sequence, spare));
     return true;
   }
 

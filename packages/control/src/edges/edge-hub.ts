@@ -288,13 +288,13 @@ export class EdgeHub {
     );
   }
 
-  changed({ revision, sequence, changes }: ChangeSet): void {
-    if (this.#newest?.manifest.revision !== revision) return;
+  changed(set: ChangeSet): void {
+    if (this.#newest?.manifest.revision !== set.revision) return;
     const messages = new Map<RevisionLane, Uint8Array>();
     for (const [name, edge] of this.#edges) {
       const lane = this.#laneOf(name, edge);
       if (edge.tables === undefined || lane === undefined) continue;
-      const message = messages.get(lane) ?? lane.changes({ sequence, changes });
+      const message = messages.get(lane) ?? lane.changes(set);
       messages.set(lane, message);
       send(edge, message);
     }

@@ -8,15 +8,15 @@ import {
   World,
   cutManifest,
   encodeCarried,
-  encodeChanges,
+  encodeChangeColumns,
   encodeManifest,
   encodeManifestMessage,
   encodeSentSection,
   encodeTable,
   isShifted,
   type Manifest,
-  type SlotChanges,
 } from "@meridian/snapshot";
+import type { ChangeSet } from "@meridian/health";
 import type { Publication } from "../embedded-options.ts";
 
 /** Origins of the zones that an edge does not get. */
@@ -123,9 +123,9 @@ export class RevisionLane {
     return { least, message: encodeCarried({ epoch, revision, ...carried }) };
   }
 
-  changes(set: Pick<SlotChanges, "sequence" | "changes">): Uint8Array {
+  changes({ sequence, keys, values }: Pick<ChangeSet, "sequence" | "keys" | "values">): Uint8Array {
     const { epoch, revision } = this.manifest;
-    return encodeChanges({ epoch, revision, ...set });
+    return encodeChangeColumns({ epoch, revision, sequence }, keys, values);
   }
 
   #moment(): { readonly sequence: number; readonly slots: Uint32Array } {

@@ -272,8 +272,7 @@ export class OverlayMirror {
       if (slot < poolEpochSlots) moved.add(pools.poolOfEndpoint(slot));
     // Control marks the last ones of a pool that failed; here only an edge that judges by itself has to.
     if (this.#overrides.size > 0)
-      for (const pool of moved)
-        keepLastKnown(this.world, pool, values, (slot) => this.#writer.read(slot));
+      for (const pool of moved) keepLastKnown(this.world, pool, values, this.#writer.current());
     const changes = [...values].map(([slot, value]) => ({ slot, value }));
     for (const pool of moved) {
       const slot = poolEpochSlots + pool;

@@ -14,6 +14,7 @@ import {
   encodeAcknowledgement,
   isTaken,
   encodeCarried,
+  encodeChangeColumns,
   encodeChanges,
   encodeHello,
   encodeSentSection,
@@ -35,6 +36,9 @@ test("each message is read as it was written", () => {
       assert.deepEqual(decodeTable(payloadOf(encodeTable(table))), table);
       const set = { ...position, changes: changed };
       assert.deepEqual(decodeChanges(payloadOf(encodeChanges(set))), set);
+      const keys = BigUint64Array.from(changed, ({ key }) => key);
+      const values = Uint32Array.from(changed, ({ value }) => value);
+      assert.deepEqual(encodeChangeColumns(position, keys, values), encodeChanges(set));
       const carried = { ...set, from: { revision: at, sequence } };
       if (changed.length <= CARRIED_CHANGES_MAX)
         assert.deepEqual(decodeCarried(payloadOf(encodeCarried(carried))), carried);

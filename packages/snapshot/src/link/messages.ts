@@ -235,6 +235,27 @@ export function encodeChanges(set: SlotChanges): Uint8Array {
   return encodeFrame({ kind: FrameKind.changes, payload: withChanges(set, HEADER_BYTES) });
 }
 
+/** As `encodeChanges`, of keys and values in columns. */
+export function encodeChangeColumns(
+  position: Position,
+  keys: BigUint64Array,
+  values: Uint32Array,
+): Uint8Array {
+  const payload = new Uint8Array(HEADER_BYTES + keys.length * CHANGE_BYTES);
+  const view = viewOf(payload);
+  writePosition(view, position);
+  view.setUint32(COUNT_AT, keys.length, true);
+  // By halves, as a bigint for each would be garbage.
+  const halves = new Uint32Array(keys.buffer, keys.byteOffset, keys.length * 2);
+  for (let index = 0; index < keys.length; index++) {
+    const at = HEADER_BYTES + index * CHANGE_BYTES;
+    view.setUint32(at, halves[index * 2] ?? 0, true);
+    view.setUint32(at + 4, halves[index * 2 + 1] ?? 0, true);
+    view.setUint32(at + 8, values[index] ?? 0, true);
+  }
+  return encodeFrame({ kind: FrameKind.changes, payload });
+}
+
 export function decodeChanges(payload: Uint8Array): SlotChanges | undefined {
   const count = countedEntries(payload, CHANGE_BYTES);
   if (count === undefined) return undefined;
