@@ -11,6 +11,8 @@ import { ExtendedError, RRType, Rcode, rcodeToText } from "@meridian/dns";
 import { udpClient } from "../conformance/dns-client.ts";
 import { needs } from "../needs.ts";
 import { PrimaryKnot } from "../peers/knot-primary.ts";
+import { ask } from "./ask.ts";
+import { plainDocuments } from "./documents.ts";
 import { answersOf, askFor, edeOf, secret, signed, txt, update } from "./dynamic-update.ts";
 import { PlaneProcess, joinedFolder } from "./edge-processes.ts";
 import { busyFactor, freePort, temporaryFolder, until } from "./process.ts";
@@ -177,5 +179,60 @@ test(
         await eventually(`${part} at the edge`, () => isServed(part));
     for (const name of refused)
       for (const part of [name, `also.${name}`]) assert.ok(!(await isServed(part)), part);
+  },
+);
+
+test(
+  "a revision that control's full disk refused is served, said, and on disk as soon as there is room",
+  { skip: needsSmallDisk() },
+  async (t) => {
+    const folder = temporaryFolder(t);
+    mkdirSync(join(folder, "disk"));
+    const disk = await SmallDisk.open(t, join(folder, "disk"), DISK_BYTES);
+    const files = join(folder, "documents.yaml");
+    writeFileSync(files, plainDocuments("192.0.2.1"));
+    const [port, http] = [await freePort(), await freePort()];
+    const server = new PlaneProcess(
+      t,
+      join(disk.path, "state"),
+      [
+        ...["up", "-f", files, "--listen", `127.0.0.1:${port}`, "--workers", "1"],
+        ...["--http", `127.0.0.1:${http}`],
+      ],
+      disk.inside,
+    );
+    await server.start(/"msg":"Answering"/);
+    const client = await udpClient("127.0.0.1", port);
+    t.after(() => client.close());
+    const text = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${http}${path}`)).text();
+    const eventually = (what: string, isSo: () => Promise<boolean>): Promise<unknown> =>
+      until(what, WAIT_MS_MAX * busyFactor(), isSo);
+    const untilAnswered = (address: string): Promise<unknown> =>
+      eventually(`the answer ${address}`, async () => {
+        const found = await ask(client, "www.e2e.example", "A").catch(() => []);
+        return found.join(" ") === address;
+      });
+    await untilAnswered("192.0.2.1");
+    disk.fill();
+    writeFileSync(files, plainDocuments("192.0.2.2"));
+    await untilAnswered("192.0.2.2");
+    await server.whenLogged(/no space left[^\n]*"msg":"Cannot keep revision 2 /);
+    const alert = 'meridian_alerts{event="unkept-revision"}';
+    await eventually("the alert", async () => (await text("/metrics")).includes(`${alert} 1\n`));
+    assert.match(
+      await text("/v1/status"),
+      /"subject":"state folder","message":"Cannot keep revision 2, which is served: [^"]*no space left/,
+    );
+    disk.empty();
+    await server.whenLogged(/"msg":"The state folder has the revision after all"/);
+    await eventually("no alert", async () => (await text("/metrics")).includes(`${alert} 0\n`));
+    assert.doesNotMatch(await text("/v1/status"), /state folder/);
+
+    // A process that starts serves it, whatever its files say by then.
+    await server.kill();
+    writeFileSync(files, "nothing of use");
+    await server.start(/"msg":"Answering"/);
+    await untilAnswered("192.0.2.2");
   },
 );

@@ -39,7 +39,8 @@ export class DiskPersistence implements Persistence {
     this.store = new SnapshotStore(directory.path);
     const read = (name: string): Promise<SharedArrayBuffer | string> =>
       this.store.readSectionAsync(name);
-    this.sectionFolder = { path: directory.path, read };
+    const has = (name: string): boolean => this.store.has(name);
+    this.sectionFolder = { path: directory.path, has, read };
     this.#links = new LinksFile(directory.path, (reason) =>
       logger.error({ reason }, "Cannot write the links of the snapshot to the state folder"),
     );

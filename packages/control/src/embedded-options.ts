@@ -67,6 +67,8 @@ export interface EdgeLink {
 export interface SectionFolder {
   /** The state folder. */
   readonly path: string;
+  /** Whether there is a file of that section. */
+  has(name: string): boolean;
   /** The bytes of a section that the compiler has put there, or why they cannot be read. */
   read(name: string): Promise<SharedArrayBuffer | string>;
 }

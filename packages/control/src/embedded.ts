@@ -32,6 +32,7 @@ import { restorePair } from "./restored-pair.ts";
 import { RunningShifts } from "./running-shifts.ts";
 import type { ServedModel } from "./served-model.ts";
 import { sizeOf } from "./shrinking.ts";
+import { unkeptProblems, type UnkeptRevision } from "./revision-keeper.ts";
 import { ServedSnapshot } from "./served-snapshot.ts";
 import type { Shift } from "./shift-effects.ts";
 import type { ShiftReach } from "./shift-lead.ts";
@@ -312,9 +313,14 @@ export class Embedded implements Publisher {
     return role === "edge" ? this.#adopted.secrets : this.#adopted.probeSecrets;
   }
 
-  /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved. */
+  /** What is served otherwise than declared, and why: zones kept at their last good state, host names that cannot be resolved; what is not on disk. */
   conditions(): readonly CompileProblem[] {
-    return this.#adopted.conditions();
+    return [...unkeptProblems(this.unkept), ...this.#adopted.conditions()];
+  }
+
+  /** What is served where the disk has refused it. */
+  get unkept(): UnkeptRevision | undefined {
+    return this.#served.unkept;
   }
 
   /** Why loads of a pool, `NAMESPACE/NAME`, cannot be read from Prometheus; undefined where they can, or are not. */

@@ -3,7 +3,7 @@
 // The snapshot that is served: its sections, how the next one takes its place, and that it is on disk before anybody sees its number.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { assert, reasonOf, type Clock, type Haste } from "@meridian/core";
+import { assert, type Clock, type Haste } from "@meridian/core";
 import {
   GarbageCollections,
   type BegunOverlay,
@@ -37,10 +37,13 @@ import type {
 } from "./embedded-options.ts";
 import type { CompiledSection } from "./file-load.ts";
 import type { RestoredPair } from "./restored-pair.ts";
+import { RevisionKeeper, type KeptSections, type UnkeptRevision } from "./revision-keeper.ts";
 import { SupersededSections } from "./superseded-sections.ts";
 
 /** Sections that are read at once. */
 const SECTION_READS_MAX = 8;
+/** Once a section has brought it to so much, no other is sent to the compiler to be written at once. */
+const MISSING_BYTES_MAX = 8 << 20;
 
 /** A section to be served; with its bytes where the sections that are served do not have it. */
 export interface LoadedSection extends ManifestSection {
@@ -88,6 +91,7 @@ export class ServedSnapshot {
   readonly #collections = new GarbageCollections();
   /** Of the pools section, six megabytes of a million names, of which a change takes a few words. */
   readonly #sparePools = new SpareCopy();
+  readonly #keeper: RevisionKeeper;
   #isClosed = false;
 
   constructor(
@@ -101,11 +105,23 @@ export class ServedSnapshot {
     this.#compiler = compiler;
     this.#verdicts = verdicts;
     this.#superseded = new SupersededSections(() => clock.monotonicMs());
+    this.#keeper = new RevisionKeeper({
+      put: (manifest, written) => this.#put(manifest, written),
+      missing: (manifest) => this.#missing(manifest),
+      logger: options.logger,
+      wallMs: () => clock.wallMs(),
+    });
+  }
+
+  /** What is served where the disk has refused it. */
+  get unkept(): UnkeptRevision | undefined {
+    return this.#keeper.unkept;
   }
 
   /** Nothing is said any more of what fails. */
   close(): void {
     this.#isClosed = true;
+    this.#keeper.close();
     this.#superseded.close();
     this.#collections.close();
     this.#sparePools.close();
@@ -256,35 +272,42 @@ export class ServedSnapshot {
   }
 
   /** On disk first: a revision number that a client has seen never stands for something else after a crash. */
-  async #keep(sections: readonly LoadedSection[], manifest: Manifest): Promise<void> {
-    const { epoch, revision, seed } = manifest;
-    const { persistence, logger } = this.#options;
-    try {
-      if (!this.#hasFolder) {
-        const buffers = this.#pack?.sections.map((section) => section.copy()) ?? [];
-        const written = writtenSections(sections, buffers);
-        persistence.saveRevision({ epoch, revision, seed, sections: written });
-        return;
-      }
-      // The compiler wrote the others.
-      const own = sections.flatMap(({ kind, name, buffer }) =>
-        kind === SectionKind.addresses && buffer !== undefined
-          ? [{ name, content: new Uint8Array(buffer).slice() }]
-          : [],
-      );
-      await this.#compiler.keep({
-        manifest,
-        written: own,
-        served: this.#options.servedByEdges?.() ?? [],
-      });
-    } catch (error) {
-      // What cannot be kept is served all the same: a full disk is no reason to stop answering.
-      if (!this.#isClosed)
-        logger.error(
-          { reason: reasonOf(error) },
-          `Cannot keep revision ${revision} in the state folder`,
-        );
+  #keep(sections: readonly LoadedSection[], manifest: Manifest): Promise<void> {
+    // The compiler wrote the others.
+    const own = sections.flatMap(({ kind, name, buffer }) =>
+      kind === SectionKind.addresses && buffer !== undefined
+        ? [{ name, content: new Uint8Array(buffer).slice() }]
+        : [],
+    );
+    return this.#keeper.keep(manifest, own);
+  }
+
+  async #put(manifest: Manifest, written: KeptSections): Promise<void> {
+    const { persistence, servedByEdges } = this.#options;
+    if (this.#hasFolder) {
+      await this.#compiler.keep({ manifest, written, served: servedByEdges?.() ?? [] });
+      return;
     }
+    const { epoch, revision, seed } = manifest;
+    const buffers = this.#pack?.sections.map((section) => section.copy()) ?? [];
+    const sections = writtenSections(manifest.sections, buffers);
+    persistence.saveRevision({ epoch, revision, seed, sections });
+  }
+
+  /** Sections of what is served that the disk did not take: the compiler may have forgotten them by now. */
+  #missing(manifest: Manifest): KeptSections {
+    const folder = this.#options.persistence.sectionFolder;
+    const missing: { name: string; content: Uint8Array }[] = [];
+    let bytes = 0;
+    for (const { name } of manifest.sections) {
+      if (folder === undefined || bytes >= MISSING_BYTES_MAX) break;
+      const section = folder.has(name) ? undefined : this.#pack?.section(name);
+      if (section === undefined) continue;
+      const content = new Uint8Array(section.copy()).slice();
+      missing.push({ name, content });
+      bytes += content.length;
+    }
+    return missing;
   }
 
   /** The verdict thread first: what is shown and published is a snapshot with its own overlay. */

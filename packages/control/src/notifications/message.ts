@@ -132,6 +132,8 @@ function questionOf(event: SeenAlert["event"], subject: string): readonly [strin
       return ["meridian get latches", "/v1/latches"];
     case "isolated-edge":
       return ["meridian get edges", "/v1/edges"];
+    case "unkept-revision":
+      return ["df", "/v1/status"];
     case "refused-publish":
       return ["meridian history", "/v1/status"];
     case "approval-wanted":

@@ -212,6 +212,7 @@ export class Notifier {
       embedded.sequence,
       ...[unknown, healthy, unhealthy],
       refused.length,
+      embedded.unkept?.revision ?? "",
       this.#raised.version,
     ].join(" ");
     if (state === this.#seenState && nowMs - this.#seenAtMs < LOOK_MS)
@@ -226,6 +227,7 @@ export class Notifier {
         latches: embedded.latches(),
         shifts: embedded.shifts(),
         refused,
+        unkept: embedded.unkept,
         ...this.#fleet,
       },
       nowMs,

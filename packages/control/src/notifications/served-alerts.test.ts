@@ -65,6 +65,7 @@ function alertsOf(served: Partial<Served>): string[] {
     latches: [],
     shifts: [],
     refused: [],
+    unkept: undefined,
     edges: [],
     expiries: [],
   };
@@ -95,7 +96,7 @@ test("a latch says which tier is used, whatever is up", () => {
   ]);
 });
 
-test("certificates, shifts that end, refused files and edges that are away are told", () => {
+test("certificates, shifts that end, refused files, what the disk does not take and edges that are away are told", () => {
   const shift = {
     id: "1",
     percent: 100,
@@ -112,6 +113,7 @@ test("certificates, shifts that end, refused files and edges that are away are t
       reasons: new Map([[a, reason]]),
       shifts: [shift, { ...shift, target: "pool/shop/web", expiresAtMs: nowMs + 3_600_000 }],
       refused: ["Cannot read a.yaml", "Cannot read b.yaml"],
+      unkept: { revision: 7, sinceMs: nowMs, reason: "no space left on device" },
       edges: [edge, { ...edge, name: "eu-2", lastWordMs: nowMs - 1000 }],
     }),
     [
@@ -119,6 +121,7 @@ test("certificates, shifts that end, refused files and edges that are away are t
       `expiring-certificate (default): ${a}: ${reason}`,
       "ending-shift (): The shift of site/eu ends at 2026-01-31T12:01:00Z",
       "refused-publish (): The last good revision stays: Cannot read a.yaml, and 1 more",
+      "unkept-revision (): The state folder does not take revision 7, which is served: no space left on device",
       "isolated-edge (): Edge eu-1 was last heard of at 2026-01-31T11:59:44Z",
     ],
   );

@@ -6,6 +6,7 @@
 import { branchesOf, indexKey, type TrafficPolicyDocument } from "@meridian/model";
 import type { EdgeView } from "../edges/edge-hub.ts";
 import type { Expiry } from "../expiries.ts";
+import type { UnkeptRevision } from "../revision-keeper.ts";
 import type { ServedModel } from "../served-model.ts";
 import type { Shift } from "../shift-effects.ts";
 import type { Alert } from "./alert.ts";
@@ -31,6 +32,8 @@ export interface Served {
   readonly shifts: readonly Shift[];
   /** Messages about files and documents that are not served. */
   readonly refused: readonly string[];
+  /** What is served where the disk has refused it. */
+  readonly unkept: UnkeptRevision | undefined;
   readonly edges: readonly EdgeView[];
   /** Certificates that somebody has to renew. */
   readonly expiries: readonly Expiry[];
@@ -75,6 +78,13 @@ export function* servedAlerts(served: Served, nowMs: number): Generator<Alert> {
       subject: "files",
       namespace: "",
       summary: `The last good revision stays: ${first}${more(served.refused.length)}`,
+    };
+  if (served.unkept !== undefined)
+    yield {
+      event: "unkept-revision",
+      subject: "state-folder",
+      namespace: "",
+      summary: `The state folder does not take revision ${served.unkept.revision}, which is served: ${served.unkept.reason}`,
     };
   for (const { name, connected, lastWordMs } of served.edges)
     if (!connected && lastWordMs !== undefined && nowMs - lastWordMs > EDGE_AWAY_MS)

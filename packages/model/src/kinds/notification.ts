@@ -24,6 +24,7 @@ export const notificationEvents = [
   "failover",
   "isolated-edge",
   "refused-publish",
+  "unkept-revision",
   "expiring-certificate",
   "expiring-signature",
   "expiring-zone",
