@@ -264,6 +264,9 @@ describe("setUrgency()", { skip }, () => {
       return;
     }
     assert.equal(policyOfThread(), SCHED_FIFO);
+    native().setPatience(1);
+    assert.equal(policyOfThread(), SCHED_BATCH);
+    native().setUrgency(1, 0);
     native().setUrgency(0, 0);
     assert.equal(policyOfThread(), SCHED_OTHER);
     assert.equal(getPriority(0), before);

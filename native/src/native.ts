@@ -39,6 +39,11 @@ export interface NativeBatch {
   readonly filter: (program: Uint8Array) => number;
 }
 
+/** Who goes before whom on a core: see `setUrgency`. A verdict is short work that answers wait for. */
+export const PRIORITY_FAIR = 0;
+export const PRIORITY_ANSWERS = 1;
+export const PRIORITY_VERDICTS = 2;
+
 /** An open ICMP socket; `raw` sockets deliver IPv4 headers and every process's replies. */
 export interface NativeIcmp {
   readonly fd: number;
@@ -119,10 +124,10 @@ export interface Native {
   /** One datagram of at most 1,023 bytes to a Unix socket (≤ 107 bytes; `@NAME` is an abstract one). Waits for nobody. */
   readonly notifyManager: (path: string, message: string) => void;
   /**
-   * Whether a thread (0: the calling one) goes before all that share its core fairly; 0 or 1. Needs CAP_SYS_NICE or RLIMIT_RTPRIO. Who
-   * is not urgent any more has the slice of others.
+   * With a priority above `PRIORITY_FAIR` a thread (0: the calling one) goes before all that share its core fairly or have a lower one. Needs
+   * CAP_SYS_NICE or as high an RLIMIT_RTPRIO. Who is fair again has the slice of others.
    */
-  readonly setUrgency: (isUrgent: number, thread: number) => void;
+  readonly setUrgency: (priority: number, thread: number) => void;
 }
 
 const FUNCTIONS = [

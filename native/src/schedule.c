@@ -48,28 +48,31 @@ static napi_value set_patience(napi_env env, napi_callback_info info) {
   int is_patient;
   if (!read_arguments(env, info, 1, &value) || !read_int(env, value, &is_patient)) return NULL;
   struct sched_param none = {0};
-  if (sched_setscheduler(0, is_patient ? SCHED_BATCH : SCHED_OTHER, &none) != 0) {
+  // Only who may raise priorities may take that flag back, so it stays.
+  int flag = sched_getscheduler(0) & SCHED_RESET_ON_FORK;
+  if (sched_setscheduler(0, (is_patient ? SCHED_BATCH : SCHED_OTHER) | flag, &none) != 0) {
     return throw_errno(env, "sched_setscheduler", errno);
   }
   return NULL;
 }
 
 /**
- * setUrgency(isUrgent, thread): whether a thread of this process (0: the calling one) goes before every thread that shares its core fairly
- * (SCHED_FIFO), which needs CAP_SYS_NICE or RLIMIT_RTPRIO, or is one of them again. Threads and processes that it makes are no more
- * urgent than others. The kernel leaves a twentieth of each second to the others, whatever such a thread does.
+ * setUrgency(priority, thread): from 1 on, a thread of this process (0: the calling one) goes before every thread that shares its core
+ * fairly, and before those of lower priority (SCHED_FIFO), which needs CAP_SYS_NICE or as high an RLIMIT_RTPRIO; with 0 it shares the core
+ * fairly again. Threads and processes that it makes are no more urgent than others. The kernel leaves a twentieth of each second
+ * to the others, whatever such a thread does.
  */
 static napi_value set_urgency(napi_env env, napi_callback_info info) {
   napi_value values[2];
-  int is_urgent, thread;
-  if (!read_arguments(env, info, 2, values) || !read_int(env, values[0], &is_urgent) ||
+  int priority, thread;
+  if (!read_arguments(env, info, 2, values) || !read_int(env, values[0], &priority) ||
       !read_int(env, values[1], &thread)) {
     return NULL;
   }
-  struct sched_param priority = {.sched_priority = is_urgent ? 1 : 0};
-  int policy = is_urgent ? SCHED_FIFO : SCHED_OTHER;
+  struct sched_param param = {.sched_priority = priority};
+  int policy = priority > 0 ? SCHED_FIFO : SCHED_OTHER;
   // Only who may raise priorities may take this flag back, so it stays.
-  if (sched_setscheduler(thread, policy | SCHED_RESET_ON_FORK, &priority) != 0) {
+  if (sched_setscheduler(thread, policy | SCHED_RESET_ON_FORK, &param) != 0) {
     return throw_errno(env, "sched_setscheduler", errno);
   }
   return NULL;

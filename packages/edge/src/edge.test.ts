@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 
-import { loadNative } from "@meridian/native";
+import { PRIORITY_FAIR, PRIORITY_VERDICTS, loadNative } from "@meridian/native";
 
 import { Edge } from "./edge.ts";
 import type { EdgeOptions } from "./edge.ts";
@@ -23,6 +24,8 @@ const TRANSPORTS = [
   { transport: "native", skip: noNative },
   { transport: "dgram", skip: false },
 ] as const;
+
+const TIMEOUT = { timeout: 60_000 };
 
 function createEdge(options: Partial<EdgeOptions>): Edge {
   return new Edge({
@@ -42,6 +45,52 @@ function portOf(edge: Edge, index = 0): number {
 function post(edge: Edge, value: number): void {
   const message: EchoMessage = { kind: "value", value };
   edge.post(message);
+}
+
+it(
+  "workers go before others of their core where the user may have that",
+  TIMEOUT,
+  async (context) => {
+    if (loaded.kind === "missing") return context.skip(loaded.reason);
+    try {
+      loaded.native.setUrgency(PRIORITY_VERDICTS, 0);
+      loaded.native.setUrgency(PRIORITY_FAIR, 0);
+    } catch (error) {
+      return context.skip(String(error));
+    }
+    const edge = createEdge({ transport: "native" });
+    await edge.start();
+    const client = await UdpClient.open(4);
+    while (policyOfWorker() !== SCHED_FIFO) await client.ask("127.0.0.1", portOf(edge), INSPECT);
+    edge.setPatient(true);
+    while (policyOfWorker() !== SCHED_BATCH) await client.ask("127.0.0.1", portOf(edge), INSPECT);
+    client.close();
+    await edge.close();
+  },
+);
+
+/** As sched(7) numbers them. */
+const SCHED_FIFO = 1;
+const SCHED_BATCH = 3;
+
+/** The policy is the 41st field, and the first after the name the third. */
+function policyOfWorker(): number {
+  for (const thread of readdirSync("/proc/self/task")) {
+    const text = statOf(thread);
+    const end = text.lastIndexOf(") ");
+    if (text.slice(text.indexOf("(") + 1, end) === "edge 0")
+      return Number(text.slice(end + 2).split(" ")[38]);
+  }
+  return -1;
+}
+
+function statOf(thread: string): string {
+  try {
+    return readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
+  } catch {
+    // It has ended meanwhile.
+    return "";
+  }
 }
 
 for (const { transport, skip } of TRANSPORTS) {

@@ -14,6 +14,7 @@
 import { TURN_POLL, TURN_SEND, TURN_WAIT } from "@meridian/native";
 import type { Native, NativeBatch, TurnMode } from "@meridian/native";
 
+import type { AnsweringUrgency } from "./answering-urgency.ts";
 import { Overload } from "./overload.ts";
 import type { PacketHandler } from "./packet-handler.ts";
 import type { StopMode, WorkerControl } from "./transport-control.ts";
@@ -42,6 +43,7 @@ export function runNativeTransport(
   handler: PacketHandler,
   control: WorkerControl,
   counters: TransportCounters,
+  urgency?: AnsweringUrgency,
 ): void {
   const batch = native.createBatch(fds, BATCH_SIZE, INPUT_STRIDE, OUTPUT_STRIDE);
   const loop = new TurnLoop(batch, handler, counters);
@@ -52,6 +54,7 @@ export function runNativeTransport(
     if (control.hasMoved()) stop = control.read();
     loop.answer(received);
     loop.watch(received);
+    urgency?.note(received);
   }
   const deadline = performance.now() + (stop === "drain" ? DRAIN_MS_MAX : 0);
   while (performance.now() < deadline) {

@@ -12,6 +12,7 @@ import { assert } from "@meridian/core";
 import { loadNative } from "@meridian/native";
 import type { Native } from "@meridian/native";
 
+import { AnsweringUrgency, answeringThread } from "./answering-urgency.ts";
 import type { HandlerModule, PacketHandler } from "./packet-handler.ts";
 import { TcpServer } from "./tcp-server.ts";
 import type { ProxyPeers } from "./proxy-peers.ts";
@@ -54,25 +55,35 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
     post: (message) => report({ kind: "message", message }),
   });
   const certificates = new CertificateRenewals();
+  const urgency = urgencyOf(start.sockets);
+  const setPatient = (isPatient: boolean): void => {
+    urgency?.setPatient(isPatient);
+    setPatience(start.sockets, isPatient);
+  };
   const control = new WorkerControl(
     port,
     start.controlWord,
     (message) => {
       if (!certificates.take(message)) binding.onMessage(message);
     },
-    (isPatient) => setPatience(start.sockets, isPatient),
+    setPatient,
   );
   // The state that was posted before this worker began is in force before its first packet.
   control.read();
   if (start.standby !== undefined) {
     binding.rehearse?.();
-    setPatience(start.sockets, true);
+    setPatient(true);
     comeForward(start.standby.nice);
   }
   const counters = new TransportCounters(start.counters);
   const ready = (): void => report({ kind: "ready" });
   const handler = await proxiedBy(start, binding.handler);
-  await run(start, handler, control, counters, certificates, ready);
+  await run(start, handler, control, counters, certificates, urgency, ready);
+}
+
+function urgencyOf(sockets: WorkerSockets): AnsweringUrgency | undefined {
+  if (sockets.kind !== "native") return undefined;
+  return new AnsweringUrgency(answeringThread(requireNative(sockets.addonPath)));
 }
 
 /** Who waits no more competes with the answers of the process that is replaced as an equal. */
@@ -110,6 +121,7 @@ async function run(
   control: WorkerControl,
   counters: TransportCounters,
   certificates: CertificateRenewals,
+  urgency: AnsweringUrgency | undefined,
   ready: () => void,
 ): Promise<void> {
   switch (sockets.kind) {
@@ -120,7 +132,7 @@ async function run(
       // from then on this thread's compiled code looks at each array access whether its buffer is gone. With the cache a weighted answer
       // takes 546 instead of 600 ns. Nothing is written where nothing is new; without a cache this does nothing.
       flushCompileCache();
-      runNativeTransport(native, sockets.fds, handler, control, counters);
+      runNativeTransport(native, sockets.fds, handler, control, counters, urgency);
       return;
     }
     case "dgram": {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { setPriority } from "node:os";
+import { PRIORITY_ANSWERS, PRIORITY_FAIR, PRIORITY_VERDICTS } from "@meridian/native";
 import type { Native } from "@meridian/native";
 import {
   SLICE_NS,
@@ -34,7 +35,10 @@ export function callingThread(native: Native | undefined): UrgencyThread {
     wallMs: () => performance.now(),
     setUrgency: (isUrgent) => {
       if (native === undefined) throw new TypeError("the add-on is missing");
-      native.setUrgency(isUrgent ? 1 : 0, 0);
+      if (!isUrgent) return native.setUrgency(PRIORITY_FAIR, 0);
+      // Who may have but the lower one has no workers that are urgent: see AnsweringUrgency.
+      if (!attempt(() => native.setUrgency(PRIORITY_VERDICTS, 0)))
+        native.setUrgency(PRIORITY_ANSWERS, 0);
     },
     setNice: (nice) => {
       // 0 is the calling thread on Linux, and the whole process elsewhere.

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AnsweringUrgency, type AnsweringThread } from "./answering-urgency.ts";
+
+/** More packets than it takes to look at a clock. */
+const MANY = 1000;
+
+class Thread implements AnsweringThread {
+  readonly told: number[] = [];
+  #cpuMs = 0;
+  #wallMs = 0;
+  cpuMs = (): number => this.#cpuMs;
+  wallMs = (): number => this.#wallMs;
+  setPriority = (priority: number): void => void this.told.push(priority);
+
+  work(usedMs: number, wallMs: number): void {
+    this.#cpuMs += usedMs;
+    this.#wallMs += wallMs;
+  }
+
+  /** What the kernel was told since the last time. */
+  news(): readonly number[] {
+    return this.told.splice(0);
+  }
+}
+
+test("a worker with pauses goes before others, and one without shares its core", () => {
+  const thread = new Thread();
+  const urgency = new AnsweringUrgency(thread);
+  thread.work(70, 100);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), [2, 1], "above it there is room for verdicts");
+  thread.work(75, 100);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), [], "nothing is new");
+  thread.work(99, 100);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), [0]);
+  thread.work(50, 50);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), [], "still busy");
+  thread.work(25, 50);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), [2, 1], "somebody else was let in");
+});
+
+test("a worker who always has competition is urgent for two thirds of the time", () => {
+  const thread = new Thread();
+  const urgency = new AnsweringUrgency(thread);
+  let urgentMs = 0;
+  for (let ms = 0; ms < 3000; ms += 5) {
+    const isUrgent = thread.told.at(-1) === 1;
+    if (isUrgent) urgentMs += 5;
+    thread.work(isUrgent ? 5 : 2.5, 5);
+    urgency.note(MANY);
+  }
+  assert.ok(urgentMs > 1800 && urgentMs < 2200, `urgent for ${urgentMs} of 3000 ms`);
+});
+
+test("no clock is asked before some tens of packets or turns", () => {
+  const thread = new Thread();
+  const urgency = new AnsweringUrgency(thread);
+  thread.work(1, 1000);
+  for (let turn = 0; turn < 31; turn += 1) urgency.note(1);
+  assert.deepEqual(thread.news(), []);
+  urgency.note(1);
+  assert.deepEqual(thread.news(), [2, 1]);
+});
+
+test("a patient worker lets others go first, and is looked at anew afterwards", () => {
+  const thread = new Thread();
+  const urgency = new AnsweringUrgency(thread);
+  thread.work(10, 100);
+  urgency.note(MANY);
+  urgency.setPatient(true);
+  assert.deepEqual(thread.news(), [2, 1, 0]);
+  thread.work(10, 1000);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), []);
+  urgency.setPatient(false);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), []);
+  thread.work(10, 100);
+  urgency.note(MANY);
+  assert.deepEqual(thread.news(), [2, 1]);
+});
+
+test("where verdicts could not go before answers, answers are as all others, and the kernel is asked once", () => {
+  const thread = new Thread();
+  thread.setPriority = (priority) => {
+    thread.told.push(priority);
+    if (priority === 2) throw new Error("EPERM");
+  };
+  const urgency = new AnsweringUrgency(thread);
+  for (let look = 0; look < 3; look += 1) {
+    thread.work(10, 100);
+    urgency.note(MANY);
+  }
+  assert.deepEqual(thread.news(), [2]);
+});

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { PRIORITY_ANSWERS, PRIORITY_FAIR, PRIORITY_VERDICTS } from "@meridian/native";
+import type { Native } from "@meridian/native";
+
+// Who answers wakes tens of thousands of times a second and has something to do for microseconds each. Under the kernel's fair policy
+// whoever else has work, a thread of the kernel that looks for memory to give back say, is let in whenever the worker sleeps, and keeps the
+// core for a slice of some milliseconds: at 70 % of a core's load all answers of three times as long are late. With a policy of real time the
+// worker goes on as soon as a query is there.
+//
+// That is for who leaves the core to others by himself. A worker that has hardly a pause shares its core fairly again: others would get a
+// twentieth of it, in pieces of 50 ms in which nothing is answered.
+
+/** Packets and turns after which a clock is asked at all. */
+const LOOK_COUNT = 64;
+/** Over so long it is seen how busy the worker is. */
+const LOOK_MS = 100;
+/** Share of a core from which on a worker is no more urgent than others. 70 % of the most that it answers are some 80 %, in shorter batches. */
+const URGENT_SHARE_MAX = 0.92;
+/** Who was that busy is fair for so long. Others get a third of the core even from who is always busy, and who has much to catch up with does. */
+const FAIR_MS = 50;
+
+/** What decides of this thread, and what is decided. */
+export interface AnsweringThread {
+  /** As `process.threadCpuUsage` and `performance.now` have them. */
+  cpuMs(): number;
+  wallMs(): number;
+  /** Throws where the user may not. */
+  setPriority(priority: number): void;
+}
+
+/** The worker that calls. */
+export function answeringThread(native: Native): AnsweringThread {
+  return {
+    cpuMs: () => {
+      const { user, system } = process.threadCpuUsage();
+      return (user + system) / 1000;
+    },
+    wallMs: () => performance.now(),
+    setPriority: (priority) => native.setUrgency(priority, 0),
+  };
+}
+
+/** Lets a worker go before others of its core while it leaves some of it to them. */
+export class AnsweringUrgency {
+  readonly #thread: AnsweringThread;
+  #count = 0;
+  #cpuMs: number;
+  #wallMs: number;
+  /** How long the present stretch is looked at. */
+  #lookMs = LOOK_MS;
+  #isUrgent = false;
+  #isPatient = false;
+  #isForbidden = false;
+
+  constructor(thread: AnsweringThread) {
+    this.#thread = thread;
+    this.#cpuMs = thread.cpuMs();
+    this.#wallMs = thread.wallMs();
+  }
+
+  /** A turn took so many packets. */
+  note(received: number): void {
+    this.#count += received + 1;
+    if (this.#count < LOOK_COUNT) return;
+    this.#count = 0;
+    if (this.#isPatient || this.#isForbidden) return;
+    const passedMs = this.#thread.wallMs() - this.#wallMs;
+    if (passedMs < this.#lookMs) return;
+    this.#set(this.#thread.cpuMs() - this.#cpuMs <= passedMs * URGENT_SHARE_MAX);
+    this.#remember(this.#isUrgent ? LOOK_MS : FAIR_MS);
+  }
+
+  /** Whether others are to go first. Afterwards it is looked at anew. */
+  setPatient(isPatient: boolean): void {
+    this.#isPatient = isPatient;
+    this.#set(false);
+    this.#remember(FAIR_MS);
+  }
+
+  #remember(lookMs: number): void {
+    this.#lookMs = lookMs;
+    this.#cpuMs = this.#thread.cpuMs();
+    this.#wallMs = this.#thread.wallMs();
+  }
+
+  #set(isUrgent: boolean): void {
+    if (this.#isUrgent === isUrgent) return;
+    this.#isUrgent = isUrgent;
+    try {
+      // Where verdicts could not go before answers, answers are to be as all others.
+      if (isUrgent) this.#thread.setPriority(PRIORITY_VERDICTS);
+      this.#thread.setPriority(isUrgent ? PRIORITY_ANSWERS : PRIORITY_FAIR);
+    } catch {
+      this.#isUrgent = false;
+      this.#isForbidden = true;
+    }
+  }
+}
