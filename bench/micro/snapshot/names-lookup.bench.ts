@@ -53,7 +53,7 @@ for (const kind of ["static", "bound"]) {
   const opened = millis(start);
   start = performance.now();
   const slabs = sections.map(({ slab }) => slab);
-  const table = ZoneTable.load(sections, slabs, () => 0);
+  const table = ZoneTable.load(sections, slabs, { policyCount: 1, poolCount: 1, find: () => 0 });
   if (!(table instanceof ZoneTable)) throw new Error(table.error);
   console.log(`${kind}: sections checked in ${opened}, zone loaded in ${millis(start)}`);
   lookups(table, kind, 0);

@@ -102,7 +102,8 @@ export {
 } from "./world.ts";
 export { boundSetOf, type BoundSet } from "./bound-name.ts";
 export { Found, NameLookup, findSet } from "./zone/name-lookup.ts";
-export { NO_TARGET, type NamesChunk, type ResolveTarget } from "./zone/names-chunk.ts";
+export { NO_TARGET } from "./zone/name-targets.ts";
+export type { NamesChunk, NamesTargets } from "./zone/names-chunk.ts";
 export { readPublishedZone, type PublishedZone } from "./zone/published-zone.ts";
 export { NO_VIEW, type ViewTable } from "./views/view-table.ts";
 export { QueryName } from "./zone/query-name.ts";

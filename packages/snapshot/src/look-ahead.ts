@@ -24,6 +24,7 @@ import {
   PolicyWord,
 } from "./policies/policies-format.ts";
 import type { World } from "./world.ts";
+import { NO_TARGET } from "./zone/name-targets.ts";
 import { ChunkWord } from "./zone/names-chunk.ts";
 import { foldedLabelHash, rootHash } from "./zone/query-name.ts";
 import { NODE_HEADER_BYTES, NodeFlag, TargetKind } from "./zone/zone-format.ts";
@@ -59,8 +60,9 @@ export class LookAhead {
   readonly #counters: CounterWords;
   readonly #rootHash: number;
   readonly #records: Int32Array;
-  /** `records` once more, as all other words are: so `touch` is compiled for one kind of array. */
-  readonly #recordWords: Uint32Array;
+  /** As all other words are: so `touch` is compiled for one kind of array. */
+  readonly #links: Uint32Array;
+  readonly #places: Uint32Array;
   /** The slab that holds the most. */
   readonly #slab: number;
   readonly #names: Uint32Array;
@@ -78,9 +80,10 @@ export class LookAhead {
     this.#candidates = candidates;
     this.#counters = counters;
     this.#rootHash = rootHash(world.zones.seed) | 0;
-    const { slabs, records } = world.zones.names;
+    const { slabs, records, links, places } = world.zones.names;
     this.#records = records;
-    this.#recordWords = new Uint32Array(records.buffer, records.byteOffset, records.length);
+    this.#links = wordsOf(links);
+    this.#places = wordsOf(places);
     const bytes = slabs.map(({ buffer }) => buffer.byteLength);
     this.#slab = Math.max(0, bytes.indexOf(Math.max(...bytes)));
     this.#names = slabs[this.#slab]?.words ?? new Uint32Array(0);
@@ -196,7 +199,7 @@ export class LookAhead {
       if (!isBound || link >= records[record + ChunkWord.linkCount]! >>> 0) continue;
       at[found++] = records[record + ChunkWord.targetBase]! + link;
     }
-    this.checksum ^= touch(this.#recordWords, at, found);
+    this.checksum ^= touch(this.#links, at, found);
     return found;
   }
 
@@ -207,7 +210,8 @@ export class LookAhead {
     const at = this.#at;
     let found = 0;
     for (let index = 0; index < count; index++) {
-      const target = this.#records[at[index]!]!;
+      // Of a link that leads nowhere there is no place.
+      const target = (this.#places[this.#links[at[index]!]!] ?? NO_TARGET) | 0;
       if (target < 0 || (target & 1) !== TargetKind.policy) continue;
       at[found] = policyBase + (target >>> 1) * POLICY_WORDS + PolicyWord.root;
       this.#further[found] = counterBase + (target >>> 1);
@@ -292,6 +296,10 @@ export class LookAhead {
     }
     this.checksum ^= sum;
   }
+}
+
+function wordsOf({ buffer, byteOffset, length }: Int32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
 }
 
 /** Reads words and nothing else. */

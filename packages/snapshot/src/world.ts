@@ -40,7 +40,7 @@ import {
 import { sharedFlaw } from "./section-flaw.ts";
 import { audienceStarts } from "./selection-counts.ts";
 import { NO_VIEW, ViewTable } from "./views/view-table.ts";
-import { targetsOf } from "./zone/names-chunk.ts";
+import { targetsOf, type NamesTable, type NamesWords } from "./zone/names-chunk.ts";
 import { TargetKind, zoneKeyText } from "./zone/zone-format.ts";
 import { ZoneTable, type LoadedZone } from "./zone/zone-table.ts";
 
@@ -84,7 +84,7 @@ interface WorldLinks {
   /** Where the counters of each node's audiences begin. */
   readonly audienceStarts: Uint32Array;
   /** Of the names sections (names-chunk.ts). */
-  readonly names: Int32Array;
+  readonly names: NamesWords;
 }
 
 /** A loaded world on its way to another thread of the process: buffers are shared, never copied. */
@@ -199,21 +199,30 @@ export class World {
     const poolKeys = new KeyIndex(pools, PoolsTable.poolKeys);
     const policyKeys = new KeyIndex(policies, PoliciesTable.policyKeys);
     const poolMoves = previous && movesOf(previous.pools.section, pools, PoolsTable.poolKeys);
+    const knownNames = previous?.zones.names.known;
     const zones = ZoneTable.load(
       sections,
       slabs,
-      (kind, low, high) =>
-        kind === TargetKind.policy ? policyKeys.find(low, high) : poolKeys.find(low, high),
+      {
+        policyCount: policies.count(PoliciesTable.policies),
+        poolCount: pools.count(PoolsTable.pools),
+        find: (kind, low, high) =>
+          kind === TargetKind.policy ? policyKeys.find(low, high) : poolKeys.find(low, high),
+      },
       {
         before:
-          previous === undefined
+          previous === undefined || knownNames === undefined
             ? undefined
             : {
+                ...knownNames,
                 records: previous.zones.names.records,
                 sections: previous.zones.chunks,
                 policies: movesOf(previous.policies.section, policies, PoliciesTable.policyKeys),
                 pools: poolMoves,
-                targetCount: Math.max(previous.policies.policyCount, previous.pools.poolCount) * 2,
+                keys: {
+                  before: targetKeys(previous.policies.section, previous.pools.section),
+                  after: targetKeys(policies, pools),
+                },
               },
         isVerified,
         targets: resolved?.targets,
@@ -224,7 +233,7 @@ export class World {
     if (strayView !== undefined) return { error: strayView };
     const others = sections.filter(({ kind }) => kind !== SectionKind.names);
     if (previous !== undefined && hasSameShared(previous.#parts.sections, others)) {
-      const links = { ...previous.#parts.links, names: zones.names.records };
+      const links = { ...previous.#parts.links, names: wordsOf(zones.names) };
       return new World({ seed, sections: others, slabs, links, zones }, pools, policies);
     }
     const before = previous && {
@@ -253,7 +262,7 @@ export class World {
     const sections: Section[] = [];
     for (let at = 0; at < places.length; at += 2)
       sections.push(new Section(slabs[places[at]!]!, places[at + 1]!));
-    const names = { slabs, records: links.names };
+    const names = { slabs, ...links.names };
     const gone = new Set(withheld.map((origin) => key64(zoneKeyText(origin))));
     const zones = ZoneTable.open(ofKind(sections, SectionKind.zone), names, [], gone);
     const [pools] = ofKind(sections, SectionKind.pools);
@@ -545,8 +554,24 @@ function resolveLinks(
       policies,
       (link) => classCounts[classifierOfLink[link] ?? -1] ?? 0,
     ),
-    names: zones.names.records,
+    names: wordsOf(zones.names),
   };
+}
+
+/** What policies and pools are called, given as index × 2 + kind. */
+function targetKeys(policies: Section, pools: Section): (target: number) => string {
+  return (target) => {
+    const key =
+      (target & 1) === TargetKind.policy
+        ? policies.keyAt(PoliciesTable.policyKeys, target >> 1)
+        : pools.keyAt(PoolsTable.poolKeys, target >> 1);
+    return String(key);
+  };
+}
+
+/** What other threads need. */
+function wordsOf({ records, links, places }: NamesTable): NamesWords {
+  return { records, links, places };
 }
 
 function sharedWords(words: Int32Array): Int32Array {

@@ -30,7 +30,7 @@ function load(names: readonly Uint8Array[], chunkBits: number): ZoneTable {
   const table = ZoneTable.load(
     sections,
     sections.map(({ slab }) => slab),
-    () => 0,
+    { policyCount: 0, poolCount: 0, find: () => -1 },
   );
   assert.ok(table instanceof ZoneTable);
   return table;

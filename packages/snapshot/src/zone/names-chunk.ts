@@ -4,23 +4,31 @@
 // words that all threads share: a record a section, and what its links lead to. So another thread takes over a million names by taking
 // over one array, and what is the same in the next snapshot is copied.
 //
-//   records   16 words a section, one cache line, see ChunkWord      sections in the order of their zones
-//   targets   a word a link: index of the policy or pool × 2 + TargetKind, −1 where the snapshot has none
+//   records          16 words a section, one cache line, see ChunkWord      sections in the order of their zones
+//   links, places    what each link leads to (name-targets.ts)
 
 import { CarriedLinks } from "../carried-links.ts";
 import { SharedTable, type Section, type SectionError, type Slab } from "../section.ts";
+import {
+  NO_TARGET,
+  TargetPlaces,
+  TargetSpace,
+  type TargetCounts,
+  type TargetKeys,
+  type TargetMoves,
+} from "./name-targets.ts";
 import { namesError } from "./names-check.ts";
-import { NamesTableId, PROBES_MAX, SHAPE_WORDS, TargetKind } from "./zone-format.ts";
+import { NamesTableId, PROBES_MAX, SHAPE_WORDS } from "./zone-format.ts";
 
-/** Index of the policy or pool (`TargetKind`) with this key, or -1. */
-export type ResolveTarget = (targetKind: number, keyLow: number, keyHigh: number) => number;
-
-/** Target of a link that leads nowhere. */
-export const NO_TARGET = -1;
+/** What names may lead to. */
+export interface NamesTargets extends TargetCounts {
+  /** Index of the policy or pool (`TargetKind`) with this key, or -1. */
+  readonly find: (targetKind: number, keyLow: number, keyHigh: number) => number;
+}
 
 /** Words a names section in `NamesTable.records`. */
 export const CHUNK_WORDS = 16;
-/** Words of a record of `NamesTable.records`. Bases are indices into the views of the section's slab, the first target's into the records' own array. */
+/** Words of a record of `NamesTable.records`. Bases are indices into the views of the section's slab, the first target's into `NamesTable.links`. */
 export const ChunkWord = {
   slab: 0,
   bucketBase: 1,
@@ -50,11 +58,12 @@ export class NamesChunk {
   readonly shapeCount: number;
   readonly heapBase: number;
   readonly linkCount: number;
-  readonly #targets: Int32Array;
+  readonly #links: Int32Array;
+  readonly #places: Int32Array;
   readonly #targetBase: number;
 
   constructor(names: NamesTable, chunk: number) {
-    const { records, slabs } = names;
+    const { records, slabs, links, places } = names;
     const at = chunk * CHUNK_WORDS;
     const slab = slabs[records[at + ChunkWord.slab]!]!;
     this.bytes = slab.bytes;
@@ -67,7 +76,8 @@ export class NamesChunk {
     this.shapeCount = records[at + ChunkWord.shapeCount]!;
     this.heapBase = records[at + ChunkWord.heapBase]!;
     this.linkCount = records[at + ChunkWord.linkCount]!;
-    this.#targets = records;
+    this.#links = links;
+    this.#places = places;
     this.#targetBase = records[at + ChunkWord.targetBase]!;
   }
 
@@ -78,26 +88,36 @@ export class NamesChunk {
 
   /** What link `link` (below `linkCount`) leads to: index × 2 + `TargetKind`, or `NO_TARGET`. */
   targetOf(link: number): number {
-    return this.#targets[this.#targetBase + link]!;
+    const number = this.#links[this.#targetBase + link]!;
+    return number < 0 ? NO_TARGET : this.#places[number]!;
   }
 }
 
-/** The names sections of a snapshot: their slabs, and the shared words. */
-export interface NamesTable {
-  readonly slabs: readonly Slab[];
-  /** Records, then targets. In shared memory. */
+/** The words of names sections that all threads share. */
+export interface NamesWords {
   readonly records: Int32Array;
+  readonly links: Int32Array;
+  readonly places: Int32Array;
+}
+
+/** The names sections of a snapshot: their slabs, and the shared words. */
+export interface NamesTable extends NamesWords {
+  readonly slabs: readonly Slab[];
+  /** Only in the thread that loaded them. */
+  readonly known?: KnownTargets;
+}
+
+/** What the next load goes on with. */
+export interface KnownTargets {
+  readonly space: TargetSpace;
+  readonly places: TargetPlaces;
 }
 
 /** What a load can take over from the one before it. */
-export interface NamesBefore {
+export interface NamesBefore extends KnownTargets, TargetMoves {
+  readonly keys: TargetKeys;
   readonly records: Int32Array;
   readonly sections: readonly Section[];
-  /** Where policies and pools are now, by index; −1 where one is gone, undefined where all are where they were and there are no others. */
-  readonly policies: Int32Array | undefined;
-  readonly pools: Int32Array | undefined;
-  /** More than any target is. */
-  readonly targetCount: number;
 }
 
 /** What is known of names sections before they are looked at. */
@@ -116,63 +136,155 @@ export function resolveNames(
   sections: readonly Section[],
   slabs: readonly Slab[],
   seed: number,
-  resolveTarget: ResolveTarget,
-  { before, isVerified = false, targets }: NamesKnown = {},
+  targets: NamesTargets,
+  { before, isVerified = false, targets: resolved }: NamesKnown = {},
 ): NamesTable | SectionError {
-  const known = new Map(before?.sections.map((section, chunk) => [section, chunk]));
-  const linkCounts = new Uint32Array(sections.length);
-  for (const [chunk, section] of sections.entries()) {
-    const old = known.get(section);
-    if (!isVerified && old === undefined) {
-      const error = chunkError(section, seed);
-      if (error !== undefined) return { error };
-    }
-    linkCounts[chunk] =
-      before === undefined || old === undefined
-        ? section.count(SharedTable.links)
-        : before.records[old * CHUNK_WORDS + ChunkWord.linkCount]!;
+  const old = new Map(before?.sections.map((section, chunk) => [section, chunk]));
+  for (const section of isVerified ? [] : sections) {
+    const error = old.has(section) ? undefined : chunkError(section, seed);
+    if (error !== undefined) return { error };
   }
-  if (before !== undefined && isAsBefore(sections, slabs, before))
-    return { slabs, records: before.records };
-  const firstTarget = sections.length * CHUNK_WORDS;
-  const size = linkCounts.reduce((sum, count) => sum + count, firstTarget);
-  const records = new Int32Array(new SharedArrayBuffer(size * 4));
-  const resolved = targets?.length === size - firstTarget ? targets : undefined;
-  if (resolved !== undefined) records.set(resolved, firstTarget);
-  const slabIndex = new Map(slabs.map((slab, index) => [slab, index]));
-  let targetBase = firstTarget;
-  const moved = before && movedTargets(before);
-  for (const [chunk, section] of sections.entries()) {
-    const at = chunk * CHUNK_WORDS;
-    const old = known.get(section);
-    // What a section says of itself lies in hundreds of places that are in no cache.
-    if (before === undefined || old === undefined) writeRecord(section, records, at);
-    else records.set(before.records.subarray(old * CHUNK_WORDS, (old + 1) * CHUNK_WORDS), at);
-    records[at + ChunkWord.slab] = slabIndex.get(section.slab) ?? -1;
-    records[at + ChunkWord.targetBase] = targetBase;
-    const isCopied =
-      before !== undefined &&
-      old !== undefined &&
-      copyTargets(before, old, records, targetBase, moved);
-    if (resolved === undefined && !isCopied)
-      resolveLinks(section, records, targetBase, resolveTarget, before);
-    targetBase += linkCounts[chunk]!;
-  }
-  return { slabs, records };
+  const places = before === undefined ? undefined : placesAfter(before, targets);
+  const loading: NamesLoad = { sections, slabs, old, targets };
+  if (before === undefined) return allNames(loading, resolved);
+  const patched = places === undefined ? undefined : patchedNames(loading, before, places);
+  return patched ?? copiedNames(loading, before, places);
 }
 
-/** Whether names and where their links lead are the very same: of a million names the records are 3 MB, 2 ms to write to new memory. */
-function isAsBefore(
+/** What a load is about. */
+interface NamesLoad {
+  readonly sections: readonly Section[];
+  readonly slabs: readonly Slab[];
+  /** Where sections were in the snapshot before. */
+  readonly old: ReadonlyMap<Section, number>;
+  readonly targets: NamesTargets;
+}
+
+/** What numbers of links stand for now; undefined where they begin anew: too many stand for nothing, or one that led nowhere may lead somewhere. */
+function placesAfter(before: NamesBefore, counts: TargetCounts): TargetPlaces | undefined {
+  const { space, places, policies, pools } = before;
+  if (policies === undefined && pools === undefined) return places;
+  return space.hasStray ? undefined : places.moved(before, counts, before.keys);
+}
+
+/** With the links of before, those of other sections behind them; undefined where there is no room. */
+function patchedNames(
+  { sections, slabs, old, targets }: NamesLoad,
+  before: NamesBefore,
+  places: TargetPlaces,
+): NamesTable | undefined {
+  const { space } = before;
+  const fresh = sections.filter((section) => !old.has(section));
+  const count = fresh.reduce((sum, section) => sum + section.count(SharedTable.links), 0);
+  let base = space.take(count);
+  if (base < 0) return undefined;
+  const records = recordsFor(sections);
+  const slabIndex = indexOf(slabs);
+  for (const [chunk, section] of sections.entries()) {
+    const at = chunk * CHUNK_WORDS;
+    const was = old.get(section);
+    if (was === undefined) {
+      writeRecord(section, records, at);
+      records[at + ChunkWord.targetBase] = base;
+      resolveLinks(section, { space, places }, base, targets, before);
+      base += section.count(SharedTable.links);
+    } else {
+      // What a section says of itself lies in hundreds of places that are in no cache.
+      const from = was * CHUNK_WORDS;
+      for (let word = 0; word < CHUNK_WORDS; word++)
+        records[at + word] = before.records[from + word]!;
+    }
+    records[at + ChunkWord.slab] = slabIndex.get(section.slab) ?? -1;
+  }
+  return { slabs, records, links: space.words, places: places.words, known: { space, places } };
+}
+
+/** In new memory; with other numbers unless `places` are what those of before stand for. */
+function copiedNames(
+  { sections, slabs, old, targets }: NamesLoad,
+  before: NamesBefore,
+  kept: TargetPlaces | undefined,
+): NamesTable {
+  const { space, records } = newNames(sections, slabs);
+  const places = kept ?? TargetPlaces.first(targets);
+  const numbers = kept === undefined ? before.places.targetsAfter(before) : undefined;
+  if (kept !== undefined) space.hasStray = before.space.hasStray;
+  for (const [chunk, section] of sections.entries()) {
+    const was = old.get(section);
+    const at = records[chunk * CHUNK_WORDS + ChunkWord.targetBase]!;
+    const isCopied = was !== undefined && copyLinks(before, was, space.words, at, numbers);
+    if (!isCopied) resolveLinks(section, { space, places }, at, targets);
+  }
+  return { slabs, records, links: space.words, places: places.words, known: { space, places } };
+}
+
+/** Takes over the links of a section, with what is at their numbers in place of these where that is given; false where one led nowhere. */
+function copyLinks(
+  { records, space }: NamesBefore,
+  chunk: number,
+  to: Int32Array,
+  targetBase: number,
+  numbers: Int32Array | undefined,
+): boolean {
+  const start = records[chunk * CHUNK_WORDS + ChunkWord.targetBase]!;
+  const count = records[chunk * CHUNK_WORDS + ChunkWord.linkCount]!;
+  if (numbers === undefined) {
+    to.set(space.words.subarray(start, start + count), targetBase);
+    return true;
+  }
+  for (let link = 0; link < count; link++) {
+    const number = space.words[start + link]!;
+    if (number < 0 || numbers[number]! < 0) return false;
+    to[targetBase + link] = numbers[number]!;
+  }
+  return true;
+}
+
+/** All anew; `resolved` is what their links lead to, from a load of the very same snapshot. */
+function allNames(
+  { sections, slabs, targets }: NamesLoad,
+  resolved: Int32Array | undefined,
+): NamesTable {
+  const { space, records, count } = newNames(sections, slabs);
+  const places = TargetPlaces.first(targets);
+  if (resolved?.length === count) {
+    space.words.set(resolved);
+    space.hasStray = resolved.includes(NO_TARGET);
+  } else {
+    for (const [chunk, section] of sections.entries()) {
+      const at = records[chunk * CHUNK_WORDS + ChunkWord.targetBase]!;
+      resolveLinks(section, { space, places }, at, targets);
+    }
+  }
+  return { slabs, records, links: space.words, places: places.words, known: { space, places } };
+}
+
+/** Records of sections whose links begin new memory, and how many those are. */
+function newNames(
   sections: readonly Section[],
   slabs: readonly Slab[],
-  { sections: old, records, policies, pools }: NamesBefore,
-): boolean {
-  if (sections.length !== old.length || policies !== undefined || pools !== undefined) return false;
-  return sections.every(
-    (section, chunk) =>
-      section === old[chunk] &&
-      slabs[records[chunk * CHUNK_WORDS + ChunkWord.slab]!] === section.slab,
-  );
+): { readonly space: TargetSpace; readonly records: Int32Array; readonly count: number } {
+  const records = recordsFor(sections);
+  const slabIndex = indexOf(slabs);
+  let count = 0;
+  for (const [chunk, section] of sections.entries()) {
+    const at = chunk * CHUNK_WORDS;
+    writeRecord(section, records, at);
+    records[at + ChunkWord.slab] = slabIndex.get(section.slab) ?? -1;
+    records[at + ChunkWord.targetBase] = count;
+    count += section.count(SharedTable.links);
+  }
+  const space = new TargetSpace(count);
+  space.take(count);
+  return { space, records, count };
+}
+
+function recordsFor(sections: readonly Section[]): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(sections.length * CHUNK_WORDS * 4));
+}
+
+function indexOf(slabs: readonly Slab[]): ReadonlyMap<Slab, number> {
+  return new Map(slabs.map((slab, index) => [slab, index]));
 }
 
 /** All of a section's record that does not depend on others. */
@@ -188,10 +300,18 @@ function writeRecord(section: Section, records: Int32Array, at: number): void {
   records[at + ChunkWord.checksum] = section.checksum;
 }
 
-/** What the links of all names sections lead to, as `NamesKnown.targets` has it. */
-export function targetsOf({ records }: NamesTable): Int32Array {
-  // The first section's targets begin where the records end.
-  return records.subarray(records.length === 0 ? 0 : records[ChunkWord.targetBase]!);
+/** What the links of all names sections lead to, one section after the other, as `NamesKnown.targets` has it. */
+export function targetsOf({ records, links, places }: NamesWords): Int32Array {
+  const parts: number[] = [];
+  for (let at = 0; at < records.length; at += CHUNK_WORDS) {
+    const base = records[at + ChunkWord.targetBase]!;
+    const end = base + records[at + ChunkWord.linkCount]!;
+    for (let link = base; link < end; link++) {
+      const number = links[link]!;
+      parts.push(number < 0 ? NO_TARGET : places[number]!);
+    }
+  }
+  return Int32Array.from(parts);
 }
 
 /** Why a names section of a zone with this seed cannot be asked, or undefined. */
@@ -209,86 +329,42 @@ function openError(section: Section, seed: number): string | undefined {
 
 function resolveLinks(
   section: Section,
-  records: Int32Array,
+  { space, places }: KnownTargets,
   targetBase: number,
-  resolveTarget: ResolveTarget,
-  before: NamesBefore | undefined,
+  { find }: NamesTargets,
+  before?: NamesBefore,
 ): void {
   const { words, bytes } = section;
   const linkCount = section.count(SharedTable.links);
   const keys = section.wordBase(SharedTable.links);
   const kinds = section.table(NamesTableId.linkKinds).offset;
-  const carried = carriedTargets(section, before);
+  const numbers = space.words;
+  const old = before === undefined ? -1 : chunkOf(section, before);
+  const carried = before === undefined || old < 0 ? undefined : carriedFrom(before, old);
+  const first = before?.records[old * CHUNK_WORDS + ChunkWord.targetBase] ?? 0;
   for (let link = 0; link < linkCount; link++) {
     const kind = bytes[kinds + link]!;
     const [low, high] = [words[keys + link * 2]!, words[keys + link * 2 + 1]!];
-    const known = carried?.(low, high, kind) ?? NO_TARGET;
-    if (known >= 0) {
-      records[targetBase + link] = known;
+    const was = carried === undefined ? -1 : carried.find(low, high);
+    const number = was < 0 ? NO_TARGET : numbers[first + was]!;
+    if (number >= 0 && (number & 1) === kind && places.words[number]! >= 0) {
+      numbers[targetBase + link] = number;
       continue;
     }
-    const index = resolveTarget(kind, low, high);
-    records[targetBase + link] = index < 0 ? NO_TARGET : index * 2 + kind;
+    const index = find(kind, low, high);
+    numbers[targetBase + link] = index < 0 ? NO_TARGET : places.numberOf(index * 2 + kind);
+    if (index < 0) space.hasStray = true;
   }
 }
 
-/** Where the links of the section in the place of this one led; `NO_TARGET` where that is not known. To be asked in the order of the links. */
-function carriedTargets(
-  { key }: Section,
-  before: NamesBefore | undefined,
-): ((low: number, high: number, kind: number) => number) | undefined {
-  const old = before?.sections.findIndex((section) => section.key === key) ?? -1;
-  const section = before?.sections[old];
-  if (before === undefined || section === undefined) return undefined;
-  const links = new CarriedLinks(section);
-  const first = before.records[old * CHUNK_WORDS + ChunkWord.targetBase]!;
-  return (low, high, kind) => {
-    const link = links.find(low, high);
-    const target = link < 0 ? NO_TARGET : before.records[first + link]!;
-    return target < 0 || (target & 1) !== kind ? NO_TARGET : movedTarget(before, target);
-  };
+/** Where the section was in whose place this one is; −1 where there was none. */
+function chunkOf({ key }: Section, { sections }: NamesBefore): number {
+  return sections.findIndex((section) => section.key === key);
 }
 
-/** Where a target of the snapshot before is. */
-function movedTarget({ policies, pools }: NamesBefore, target: number): number {
-  const kind = target & 1;
-  const moves = kind === TargetKind.policy ? policies : pools;
-  const index = moves === undefined ? target >> 1 : (moves[target >> 1] ?? NO_TARGET);
-  return index < 0 ? NO_TARGET : index * 2 + kind;
-}
-
-/**
- * Where each target of the snapshot before is, by target; undefined where all are where they were. With this table 700,000 links are copied in
- * 3.2 instead of 4.9 ms.
- */
-function movedTargets(before: NamesBefore): Int32Array | undefined {
-  const { policies, pools, targetCount } = before;
-  if (policies === undefined && pools === undefined) return undefined;
-  const moved = new Int32Array(targetCount);
-  for (let target = 0; target < targetCount; target++) moved[target] = movedTarget(before, target);
-  return moved;
-}
-
-/** Takes over what the links of a section led to; false where one led nowhere, and may lead somewhere now. */
-function copyTargets(
-  { records: from }: NamesBefore,
-  chunk: number,
-  to: Int32Array,
-  targetBase: number,
-  moved: Int32Array | undefined,
-): boolean {
-  const start = from[chunk * CHUNK_WORDS + ChunkWord.targetBase]!;
-  const count = from[chunk * CHUNK_WORDS + ChunkWord.linkCount]!;
-  if (moved === undefined) {
-    to.set(from.subarray(start, start + count), targetBase);
-    return true;
-  }
-  for (let link = 0; link < count; link++) {
-    const target = from[start + link]!;
-    if (target < 0) return false;
-    to[targetBase + link] = moved[target]!;
-  }
-  return true;
+function carriedFrom({ sections }: NamesBefore, chunk: number): CarriedLinks | undefined {
+  const section = sections[chunk];
+  return section === undefined ? undefined : new CarriedLinks(section);
 }
 
 /** Offsets of the labels of a wire name, root label not included. */

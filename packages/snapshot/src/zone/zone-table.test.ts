@@ -30,7 +30,11 @@ function loadSections(written: readonly WrittenSection[]): ZoneTable {
     return section;
   });
   const slabs = sections.map(({ slab }) => slab);
-  const table = ZoneTable.load(sections, slabs, (kind, low) => kind * 1000 + (low & 0xff));
+  const table = ZoneTable.load(sections, slabs, {
+    policyCount: 256,
+    poolCount: 1256,
+    find: (kind, low) => kind * 1000 + (low & 0xff),
+  });
   assert.ok(table instanceof ZoneTable);
   return table;
 }
@@ -150,12 +154,14 @@ test("trusts() compares whole prefixes of the source's family", () => {
   assert.equal(zone.trusts(6, 0xc0000201, 0, 0, 0), false);
 });
 
+const noTargets = { policyCount: 0, poolCount: 0, find: (): number => -1 };
+
 test("load() refuses a zone whose names are missing, and mixed seeds", () => {
   const [zoneSection] = exampleZone().finish();
   const section = openSection(zoneSection!.buffer);
   assert.ok(section instanceof Section);
   assert.match(
-    JSON.stringify(ZoneTable.load([section], [section.slab], () => 0)),
+    JSON.stringify(ZoneTable.load([section], [section.slab], noTargets)),
     /not in the snapshot/,
   );
 });

@@ -23,7 +23,7 @@ import {
   resolveNames,
   type NamesKnown,
   type NamesTable,
-  type ResolveTarget,
+  type NamesTargets,
 } from "./names-chunk.ts";
 import { readView } from "./zone-section.ts";
 import { readSecondarySettings } from "./secondary-settings.ts";
@@ -253,13 +253,13 @@ export class ZoneTable {
   }
 
   /**
-   * Opens the zone and names sections among `sections` (others are passed over), which lie in `slabs`. Links that `resolveTarget` does
-   * not know lead nowhere and their names answer SERVFAIL: the compiler never publishes such a snapshot.
+   * Opens the zone and names sections among `sections` (others are passed over), which lie in `slabs`. Links that `targets` do
+   * not have lead nowhere and their names answer SERVFAIL: the compiler never publishes such a snapshot.
    */
   static load(
     sections: readonly Section[],
     slabs: readonly Slab[],
-    resolveTarget: ResolveTarget,
+    targets: NamesTargets,
     known?: NamesKnown,
   ): ZoneTable | SectionError {
     const zoneSections = sections.filter(({ kind }) => kind === SectionKind.zone);
@@ -272,7 +272,7 @@ export class ZoneTable {
     }
     const chunks = chunksOf(sections, zoneSections);
     if ("error" in chunks) return chunks;
-    const names = resolveNames(chunks, slabs, seed, resolveTarget, known);
+    const names = resolveNames(chunks, slabs, seed, targets, known);
     if ("error" in names) return names;
     const table = ZoneTable.open(zoneSections, names, chunks);
     // Every look-up in a zone ends at its apex at the latest.
