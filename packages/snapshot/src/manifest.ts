@@ -124,11 +124,11 @@ function isManifest(raw: unknown): raw is Manifest {
   );
 }
 
-/** All digits in one look: two for each of hundreds of sections take half a millisecond. */
+/** All digits in one go: by two looks at each of hundreds of sections they take half a millisecond. */
 function isSections(raw: readonly unknown[]): raw is readonly ManifestSection[] {
   if (!raw.every(isManifestSection)) return false;
   const digits = raw.map(({ key, name }) => key + name).join("");
-  return digits === "" || isHex(digits, digits.length);
+  return Buffer.from(digits, "hex").toString("hex") === digits;
 }
 
 /** But for what the digits are. */
