@@ -181,10 +181,26 @@ export class NamesEditor {
       const node = byOffset.get(at);
       if (node?.isGone !== true) rows.push({ hash: pair % 2 ** 32, at, node });
     }
-    const fresh = all.filter((node) => node.at < 0 && !node.isGone);
-    if (fresh.length === 0) return rows;
-    for (const node of fresh) rows.push({ hash: node.hash, at: -1, node });
-    return rows.sort((a, b) => a.hash - b.hash || Buffer.compare(this.#nameAt(a), this.#nameAt(b)));
+    // Few among thousands that are in their order: each is put in its place.
+    for (const node of all) {
+      if (node.at >= 0 || node.isGone) continue;
+      const row = { hash: node.hash, at: -1, node };
+      rows.splice(this.#placeOf(row, rows), 0, row);
+    }
+    return rows;
+  }
+
+  /** How many rows come before one. */
+  #placeOf(row: Row, rows: readonly Row[]): number {
+    let [low, high] = [0, rows.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = rows[middle]!;
+      const order = other.hash - row.hash || Buffer.compare(this.#nameAt(other), this.#nameAt(row));
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #nameAt({ at, node }: Row): Uint8Array {
