@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ChangeSet } from "@meridian/health";
 import { OverlayJournal } from "./overlay-journal.ts";
 import { StateDir } from "@meridian/snapshot/disk";
@@ -112,6 +113,36 @@ test("what cannot be written is reported, kept and written later", (context) => 
   journal.close();
   assert.equal(errors.length, 1);
   assert.equal([...journal.entries()].length, 1);
+});
+
+test("a snapshot that has all slots as they were is on disk later than a change, and with it", async (context) => {
+  const folder = makeFolder(context);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const journal = new OverlayJournal(folder, () => startMs, assert.ifError);
+  const written = (): number[] => [...journal.entries()].map(({ sequence }) => sequence);
+  // It is written while others go on.
+  const writes = async (ms: number, sequences: readonly number[]): Promise<void> => {
+    context.mock.timers.tick(ms);
+    while (written().length < sequences.length) await nextTurn();
+    assert.deepEqual(written(), sequences);
+  };
+  const carried = (sequence: number): ChangeSet => ({
+    ...changeSet(sequence, sequence),
+    ...{ keys: new BigUint64Array(0), values: new Uint32Array(0) },
+  });
+  journal.record(changeSet(1, 1));
+  journal.record(carried(2));
+  context.mock.timers.tick(5000);
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  assert.deepEqual(written(), [1]);
+  journal.record(carried(3));
+  await writes(5000, [1, 2, 3]);
+  journal.record(carried(4));
+  journal.record(changeSet(5, 4));
+  await writes(250, [1, 2, 3, 4, 5]);
+  journal.record(carried(6));
+  journal.close();
+  assert.deepEqual(written(), [1, 2, 3, 4, 5, 6]);
 });
 
 test("load() says why there is no table, and gives the one that was kept", (context) => {

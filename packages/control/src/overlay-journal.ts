@@ -32,6 +32,11 @@ import {
 
 /** The newest table is on disk at most this long after a change. */
 const SAVE_MS = 250;
+/**
+ * The same after a snapshot that has all slots as they were: nothing that a start takes from the table has changed, and to write it a quarter
+ * of a second after each change of documents would have the next one wait for the disk.
+ */
+const SAVE_CARRIED_MS = 10_000;
 /** When writing is tried again after it failed. */
 const RETRY_MS = 5000;
 /** The table is written this often where nothing changes, so that its age is that of the process that kept it. */
@@ -73,6 +78,8 @@ export class OverlayJournal {
   #isLoaded = false;
   #buffered: string[] = [];
   #saveTimer: NodeJS.Timeout | undefined;
+  /** Of that timer. */
+  #savePauseMs = 0;
   /** Times that what was buffered has become something else than more: it was written, or some of it lost. */
   #turnover = 0;
   #isSaving = false;
@@ -135,7 +142,7 @@ export class OverlayJournal {
       if (this.#isLoaded && keys.length === 0 && this.#mark()) return this.#refreshOften();
       this.save();
     } else {
-      this.#saveSoon(SAVE_MS);
+      this.#saveSoon(keys.length === 0 ? SAVE_CARRIED_MS : SAVE_MS);
     }
     this.#refreshOften();
   }
@@ -169,6 +176,7 @@ export class OverlayJournal {
       this.#write();
     } catch (error) {
       this.#onError(error);
+      this.#savePauseMs = RETRY_MS;
       this.#saveTimer = setTimeout(() => this.save(), RETRY_MS).unref();
     }
   }
@@ -195,8 +203,14 @@ export class OverlayJournal {
     if (this.#buffered.length > 0 && !this.#isClosed) this.#saveSoon(pauseMs);
   }
 
+  /** Sooner where something is to be sooner, but a disk that has failed is given its time. */
   #saveSoon(pauseMs: number): void {
-    this.#saveTimer ??= setTimeout(() => void this.#saveAside(), pauseMs);
+    if (this.#saveTimer !== undefined) {
+      if (pauseMs >= this.#savePauseMs || this.#savePauseMs === RETRY_MS) return;
+      clearTimeout(this.#saveTimer);
+    }
+    this.#savePauseMs = pauseMs;
+    this.#saveTimer = setTimeout(() => void this.#saveAside(), pauseMs);
     if (pauseMs !== SAVE_MS) this.#saveTimer.unref();
   }
 
