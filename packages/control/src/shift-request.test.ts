@@ -42,6 +42,13 @@ test("shifts are asked for with start and return, extended and ended; what is wr
     [{ expiresIn: "0h" }, /Expiry is/],
     [{ expiresIn: "1d" }, /Expiry is/],
     [{ precedence: "chief" }, /Precedence is \\"chief\\", expected one of manual, automatic/],
+    [
+      { target: "pool/default" },
+      /Target is \\"pool\/default\\", expected site\/NAME, pool\/NS\/NAME/,
+    ],
+    [{ target: "endpoint/default/web" }, /Target is/],
+    [{ target: "pool/default/web/one" }, /Target is/],
+    [{ target: "site/" }, /Target is/],
   ] as const) {
     const refused = await ask(more);
     assert.equal(refused.status, 400, refused.text);

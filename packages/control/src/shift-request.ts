@@ -25,7 +25,7 @@ export function parseShiftRequest(embedded: Embedded, body: unknown, nowMs: numb
   if (
     typeof target !== "string" ||
     target.length > TARGET_CHARACTERS_MAX ||
-    !/^(site|pool|endpoint)\/[^*]+$/.test(target)
+    !/^(site\/[^*/]+|pool(\/[^*/]+){2}|endpoint(\/[^*/]+){3})$/.test(target)
   ) {
     return {
       status: 400,
