@@ -139,7 +139,7 @@ test("a whole zone has its SOA first and last, each record once, and routed name
 test("a request that is signed is answered signed; what is wrong with a signature is said", () => {
   const notices: string[] = [];
   const transfers = new Transfers((notice) => {
-    if (notice.kind === "transfer") notices.push(notice.outcome);
+    if (notice.kind === "transfer") notices.push(`${notice.what}: ${notice.outcome}`);
   });
   transfers.setSecrets(secrets);
   const server = new TestServer(model(settings), { transfers });
@@ -168,7 +168,10 @@ test("a request that is signed is answered signed; what is wrong with a signatur
   assert.deepEqual([unknown.rcode, unknown.error], [Rcode.NOTAUTH, Rcode.BADKEY]);
   const forged = ask(new TsigSession({ ...key, secret: Buffer.from("no") }).sign(query, NOW));
   assert.deepEqual([forged.rcode, forged.error], [Rcode.NOTAUTH, BADSIG]);
-  assert.deepEqual(notices, ["BADTIME", "BADKEY", "BADSIG"]);
+  assert.deepEqual(
+    notices,
+    ["BADTIME", "BADKEY", "BADSIG"].map((reason) => `Refused a signed request: ${reason}`),
+  );
   // Over UDP an answer with its signature is no larger than the client takes.
   const large = encodeMessage(
     makeQuery(wire("example.org."), RRType.NS, { edns: { udpSize: 512 } }),

@@ -241,8 +241,8 @@ export class ServerEdge {
   #take(message: unknown, sender: number): void {
     if (isUpdateNotice(message)) void this.#update(message, sender);
     if (isTransferNotice(message)) {
-      const { zone, client, outcome } = message;
-      this.#options.logger.info("Zone transfer", { zone, client, outcome });
+      const { what, zone, client, outcome } = message;
+      this.#options.logger.info(what, { zone, client, outcome });
     }
     if (isZoneNotified(message)) this.#listener?.onNotified(message.zone);
     if (!isHandlerReport(message)) return;

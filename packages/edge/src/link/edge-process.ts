@@ -506,8 +506,8 @@ export class EdgeProcess implements LocalEdge {
   #report(message: unknown, worker: number): void {
     if (isUpdateNotice(message)) void this.#handOn(message, worker);
     if (isTransferNotice(message)) {
-      const { zone, client, outcome } = message;
-      this.#options.logger.info("Zone transfer", { zone, client, outcome });
+      const { what, zone, client, outcome } = message;
+      this.#options.logger.info(what, { zone, client, outcome });
     }
     if (isZoneNotified(message)) this.#link.notified(message.zone);
     if (!isHandlerReport(message)) return;

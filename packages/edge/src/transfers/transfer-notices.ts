@@ -3,6 +3,9 @@
 /** What an operator is told of a transfer, or of a secondary that is told of a change. */
 export interface TransferNotice {
   readonly kind: "transfer";
+  /** What it is about, as the log begins with it. */
+  readonly what: "Zone transfer" | "Refused a signed request";
+  /** The zone, or the name that was asked for. */
   readonly zone: string;
   /** Address of the other side. */
   readonly client: string;
@@ -22,12 +25,18 @@ export class TransferNotices {
     this.#report = report;
   }
 
-  tell(nowSeconds: number, zone: string, client: string, outcome: string): void {
+  tell(
+    nowSeconds: number,
+    zone: string,
+    client: string,
+    outcome: string,
+    what: TransferNotice["what"] = "Zone transfer",
+  ): void {
     if (nowSeconds !== this.#second) {
       this.#second = nowSeconds;
       this.#count = 0;
     }
     this.#count += 1;
-    if (this.#count <= NOTICES_MAX) this.#report({ kind: "transfer", zone, client, outcome });
+    if (this.#count <= NOTICES_MAX) this.#report({ kind: "transfer", what, zone, client, outcome });
   }
 }

@@ -366,17 +366,19 @@ export class Transfers {
   /** A signature was not taken. */
   refused(query: QueryState, reason: string): void {
     const { served } = query;
-    this.#tell(query, formatName(served.name.bytes.slice(0, served.name.length)), reason);
+    const name = formatName(served.name.bytes.slice(0, served.name.length));
+    this.#tell(query, name, reason, "Refused a signed request");
   }
 
   #tell(
     { source, sourceStart, family, nowSeconds }: QueryState,
     zone: string,
     outcome: string,
+    what?: TransferNotice["what"],
   ): void {
     const bytes = source.slice(sourceStart, sourceStart + (family === 4 ? 4 : 16));
     const client = family === 4 ? formatIpv4(bytes) : formatIpv6(bytes);
-    this.#notices.tell(nowSeconds, zone, client, outcome);
+    this.#notices.tell(nowSeconds, zone, client, outcome, what);
   }
 
   #counted(messages: TransferMessages): MessageStream {
