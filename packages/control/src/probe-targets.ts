@@ -278,12 +278,13 @@ function httpFields(spec: HealthCheckSpec["http"], load: LoadSpec | undefined): 
 
 function loadSource(load: LoadSpec | undefined): LoadSource | undefined {
   if (load?.orca !== undefined) return { kind: "orca", metric: load.orca.metric, full: load.scale };
-  if (load?.json !== undefined)
-    return {
-      kind: "json",
-      path: load.json.pointer.slice(1).replaceAll("/", "."),
-      full: load.scale,
-    };
+  if (load?.json !== undefined) {
+    const { pointer } = load.json;
+    const path = pointer.slice(1).replaceAll("/", ".");
+    // Vantages of before know dotted paths alone.
+    const isDotted = !/[.~]/.test(pointer);
+    return { kind: "json", path, full: load.scale, ...(isDotted ? {} : { pointer }) };
+  }
   return undefined;
 }
 

@@ -68,6 +68,8 @@ export type LoadSource =
       readonly kind: "json";
       /** Dotted path such as `load.cpu` or `queues.0.fill`. */
       readonly path: string;
+      /** The same as a JSON pointer (RFC 6901), where a part has a dot or an escape: it counts then. */
+      readonly pointer?: string;
       /** The value that means fully loaded; 1 where absent, 100 for percentages. */
       readonly full?: number;
     };

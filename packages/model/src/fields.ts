@@ -20,7 +20,7 @@ export function numberBetween(min: number, max: number): z.ZodNumber {
 
 /** A number that is not negative, in a unit of the user's choice. */
 export function amount(): z.ZodNumber {
-  const error = "a number of 0 or more";
+  const error = `a number from 0 to ${Number.MAX_SAFE_INTEGER}`;
   return z.number({ error }).min(0, { error }).max(Number.MAX_SAFE_INTEGER, { error });
 }
 

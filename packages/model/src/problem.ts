@@ -54,6 +54,7 @@ export const problemCodes = {
   "endpoint-single": "A pool has one endpoint only",
   "weight-zero": "All weights of a node or pool are 0",
   "default-missing": "A node has no branch for clients that match none",
+  "load-unread": "Load is read elsewhere than a pool says",
   "threshold-unreachable": "More is asked to be healthy than there is",
   "node-unreachable": "A node of a policy is never reached",
   "data-set-old": "A data set is older than its maxAge",

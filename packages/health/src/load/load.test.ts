@@ -13,7 +13,7 @@ import {
   type CapacityState,
 } from "./capacity-factor.ts";
 import { CapacityTracker } from "./capacity-tracker.ts";
-import { readJsonLoad } from "./json-load.ts";
+import { partsOf, readJsonLoad } from "./json-load.ts";
 import { readOrcaLoad } from "./orca.ts";
 
 const ruleArbitrary: fc.Arbitrary<CapacityRule> = fc
@@ -229,14 +229,19 @@ test("readOrcaLoad() reads both text forms and prefers application utilisation",
   }
 });
 
-test("readJsonLoad() follows a dotted path and never throws", () => {
-  const body = Buffer.from('{"load":{"gpus":[{"busy":80}]}}');
-  assert.equal(readJsonLoad(body, "load.gpus.0.busy", 100), 0.8);
-  assert.equal(readJsonLoad(body, "load.gpus.1.busy", 100), undefined);
-  assert.equal(readJsonLoad(body, "load", 1), undefined);
+test("readJsonLoad() follows a dotted path or a JSON pointer and never throws", () => {
+  const body = Buffer.from('{"load":{"gpus":[{"busy":80}]},"a.b":{"c/d":{"~1":{"":3}}}}');
+  const dotted = (path: string): string[] => partsOf({ path });
+  assert.equal(readJsonLoad(body, dotted("load.gpus.0.busy"), 100), 0.8);
+  assert.equal(readJsonLoad(body, dotted("load.gpus.1.busy"), 100), undefined);
+  assert.equal(readJsonLoad(body, dotted("load"), 1), undefined);
+  // RFC 6901 §4: first ~1 is taken for /, then ~0 for ~.
+  const pointer = partsOf({ path: "", pointer: "/a.b/c~1d/~01/" });
+  assert.deepEqual(pointer, ["a.b", "c/d", "~1", ""]);
+  assert.equal(readJsonLoad(body, pointer, 1), 3);
   fc.assert(
     fc.property(fc.uint8Array(), fc.string(), (bytes, path) => {
-      const load = readJsonLoad(bytes, path, 1);
+      const load = readJsonLoad(bytes, dotted(path), 1);
       assert.ok(load === undefined || load >= 0);
       readOrcaLoad(Buffer.from(bytes).toString("latin1"), path);
     }),

@@ -54,8 +54,8 @@ const member = object({
 const load = exactlyOne(
   object({
     orca: object({
-      port: port.describe("Port, 1 to 65535; that of the endpoint when not set."),
-      path: httpPath().describe("Path of a request whose answer carries ORCA headers."),
+      port: port.describe("Port of the health check, 1 to 65535: load is read from its answers."),
+      path: httpPath().describe("Path of the health check, whose answers carry ORCA headers."),
       metric: text(128)
         .default("application_utilization")
         .describe("Name of the ORCA metric, 0 idle to 1 full."),
@@ -63,9 +63,9 @@ const load = exactlyOne(
       .optional()
       .describe("Load from the ORCA headers of a response."),
     json: object({
-      port: port.describe("Port, 1 to 65535; that of the endpoint when not set."),
-      path: httpPath().describe("Path of a request whose answer is JSON."),
-      pointer: textLike(/^(\/[^/]*)+$/, "a JSON pointer such as /load").describe(
+      port: port.describe("Port of the health check, 1 to 65535: load is read from its answers."),
+      path: httpPath().describe("Path of the health check, whose answers are JSON."),
+      pointer: textLike(/^(\/([^/~]|~[01])*)+$/, "a JSON pointer such as /load").describe(
         "JSON pointer (RFC 6901) to the load, 0 idle to 1 full.",
       ),
     })

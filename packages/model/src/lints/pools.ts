@@ -46,6 +46,7 @@ export function lintPool(model: Model, { document, members }: Pool, report: Repo
       wanted: "a weight above 0",
     });
   }
+  lintLoad(model, document, report);
   const count = minHealthy?.count ?? 0;
   if (count > specs.length) {
     report.warning(document, {
@@ -65,6 +66,41 @@ export function lintPool(model: Model, { document, members }: Pool, report: Repo
       wanted: `at most ${vantages.there}, as many as it names`,
     });
   }
+}
+
+/** Load that comes with probes comes from where they ask, whatever the pool says. */
+function lintLoad(model: Model, document: Pool["document"], report: Report): void {
+  const { load, healthCheck = "" } = document.spec;
+  const kind = load?.orca === undefined ? "json" : "orca";
+  const source = load?.[kind];
+  if (source === undefined) return;
+  const check = model.check(document.metadata.namespace, healthCheck)?.spec;
+  const http = check?.http ?? check?.https;
+  if (http === undefined) {
+    report.warning(document, {
+      code: "load-unread",
+      path: ["spec", "load", kind],
+      found: "read from the answers to HTTP probes, of which there are none",
+      said: true,
+      wanted: "a healthCheck with http or https",
+    });
+    return;
+  }
+  const { path, port } = http;
+  if (source.path !== "/" && source.path !== path)
+    report.warning(document, {
+      code: "load-unread",
+      path: ["spec", "load", kind, "path"],
+      found: source.path,
+      wanted: `"${path}", which probes ask for: load is read from their answers`,
+    });
+  if (source.port !== undefined && source.port !== port)
+    report.warning(document, {
+      code: "load-unread",
+      path: ["spec", "load", kind, "port"],
+      found: source.port,
+      wanted: `${port ?? "that of the endpoint"}, which probes ask: load is read from their answers`,
+    });
 }
 
 function checkVantages(

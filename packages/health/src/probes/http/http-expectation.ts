@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { HttpFields, StatusRange } from "../../check.ts";
-import { readJsonLoad } from "../../load/json-load.ts";
+import { partsOf, readJsonLoad } from "../../load/json-load.ts";
 import { orcaHeaderName, readOrcaLoad } from "../../load/orca.ts";
 import type { LoadReading, ProbeResult } from "../../probe.ts";
 
@@ -68,7 +68,7 @@ export class HttpExpectation {
       const load = readOrcaLoad(answer.loadHeader, source.metric);
       return load === undefined ? undefined : { load: load / (source.full ?? 1), source: "orca" };
     }
-    const load = readJsonLoad(answer.body, source.path, source.full ?? 1);
+    const load = readJsonLoad(answer.body, partsOf(source), source.full ?? 1);
     return load === undefined ? undefined : { load, source: "json" };
   }
 }
