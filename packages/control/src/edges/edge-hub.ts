@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What edges are sent, and what they say they serve. A revision goes out as its manifest and the whole slot table; every change set goes
-// out at once, and the whole table again each second, so that an edge that missed something is whole again within that second and what
-// is sent does not depend on what happens.
+// What edges are sent, and what they say they serve. A revision goes out as its manifest and the whole slot table; a change set goes out at
+// once, as long as they are few (`ChangeAllowance`), and the whole table again each second, so that an edge that missed something is whole
+// again within that second and what is sent does not depend on what happens.
 
 import {
   encodeStage,
@@ -27,6 +27,7 @@ import {
 } from "./publication-state.ts";
 
 import type { OverlayPlace, WeightsReach } from "../weights/weights-reach.ts";
+import { ChangeAllowance } from "./change-allowance.ts";
 import { PublicationStage } from "./publication-stage.ts";
 import { EdgeAnswers, type AnswerRate } from "./edge-answers.ts";
 import { EdgeLeases, type ConfirmedState } from "./edge-leases.ts";
@@ -157,6 +158,7 @@ export class EdgeHub {
   /** What routing controls are, as edges are told. */
   #controls: Uint8Array | undefined;
   readonly leases: EdgeLeases;
+  readonly #allowance = new ChangeAllowance();
   #heldUntilMs = -Infinity;
   #withheld: Withheld = () => [];
 
@@ -206,6 +208,7 @@ export class EdgeHub {
   /** To be called once in TABLE_MS. */
   tick(): void {
     this.#stepStage();
+    this.#allowance.refill((this.#newest?.slotCount ?? 0) * 4);
     this.#tellAll();
   }
 
@@ -228,7 +231,9 @@ export class EdgeHub {
     this.#stage = undefined;
     if (staging !== undefined) this.#begin(before, lane, staging);
     for (const edge of this.#edges.values()) edge.tables = undefined;
-    this.#tellAll(staging === undefined ? lane.carried(before) : undefined);
+    // Who lacks a change set cannot carry its slots over.
+    const isCarried = staging === undefined && !this.#allowance.isHolding;
+    this.#tellAll(isCarried ? lane.carried(before) : undefined);
     if (this.#stage === undefined) this.#events.onSettled?.(lane.manifest.revision);
   }
 
@@ -290,6 +295,12 @@ export class EdgeHub {
 
   changed(set: ChangeSet): void {
     if (this.#newest?.manifest.revision !== set.revision) return;
+    const way = this.#allowance.wayOf(set.keys.length, set.cause.kind);
+    if (way === "later") return;
+    if (way === "table") {
+      this.#tellAll();
+      return;
+    }
     const messages = new Map<RevisionLane, Uint8Array>();
     for (const [name, edge] of this.#edges) {
       const lane = this.#laneOf(name, edge);
@@ -564,6 +575,7 @@ export class EdgeHub {
   }
 
   #tellAll(carried?: CarriedMessage): void {
+    this.#allowance.caughtUp();
     const shared: SharedMessages = { tables: new Map(), carried };
     for (const [name, edge] of this.#edges) this.#tell(name, edge, shared);
   }

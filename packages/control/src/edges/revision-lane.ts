@@ -103,6 +103,10 @@ export class RevisionLane {
     this.#messages.clear();
   }
 
+  get slotCount(): number {
+    return this.#publication.slotCount;
+  }
+
   table(): Uint8Array {
     const { epoch, revision } = this.manifest;
     return encodeTable({ epoch, revision, ...this.#moment() });

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How much of what changes may be sent to edges besides the table of each second, so that a link costs the same on the day on which everything
+// flips: three hundredths of a table a second, and as much as one table at once where little was sent before. What is more waits for the next
+// table. Of a service, a cluster, or a thousand endpoints that fail after a calm minute edges hear at once, as ever.
+//
+// What people move (shifts, routing controls, weights) is always sent at once. An edge takes no change set but the next one, so where
+// one was held back it is the whole table that says it.
+
+/** What is added each second: of a table's bytes, in percent, and at least. */
+const REFILL_PERCENT = 3;
+const REFILL_BYTES_MIN = 1024;
+/** What may have gathered, at least; of larger tables as much as one. */
+const GATHERED_BYTES_MIN = 64 * 1024;
+/** Of each message, besides its changes: frames and records around it. */
+const MESSAGE_BYTES = 64;
+const CHANGE_BYTES = 12;
+
+/** How a change set is to be sent. */
+export type ChangeWay = "changes" | "table" | "later";
+
+export class ChangeAllowance {
+  #left = GATHERED_BYTES_MIN;
+  #isHolding = false;
+
+  /** Whether edges lack a change set that is older than the newest table. */
+  get isHolding(): boolean {
+    return this.#isHolding;
+  }
+
+  /** A second has passed. */
+  refill(tableBytes: number): void {
+    const added = Math.max(REFILL_BYTES_MIN, (tableBytes * REFILL_PERCENT) / 100);
+    this.#left = Math.min(this.#left + added, Math.max(GATHERED_BYTES_MIN, tableBytes));
+  }
+
+  /** Edges are sent the whole table. */
+  caughtUp(): void {
+    this.#isHolding = false;
+  }
+
+  /** How this many changes with this kind of cause are sent. */
+  wayOf(count: number, cause: string): ChangeWay {
+    const canWait = cause === "health" || cause === "load" || cause === "latch";
+    if (!canWait) return this.#isHolding ? "table" : "changes";
+    const bytes = MESSAGE_BYTES + count * CHANGE_BYTES;
+    if (this.#isHolding || bytes > this.#left) {
+      this.#isHolding = true;
+      return "later";
+    }
+    this.#left -= bytes;
+    return "changes";
+  }
+}
