@@ -3,7 +3,7 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MeridianError, reasonOf } from "@meridian/core";
-import { certificatesOf } from "./client-certificate.ts";
+import { authoritiesOf } from "./client-certificate.ts";
 import type { Certificate } from "./tcp-encryption.ts";
 
 /** Reads a certificate with its chain, and its key, both PEM. Throws EDGE_CERTIFICATE_INVALID where one is none or does not fit the other. */
@@ -23,7 +23,7 @@ export function readCertificate({
     throw invalid(certFile, `it is not the one of the key in "${keyFile}"`);
   if (clientCaFile === undefined) return { cert, key };
   const clientAuthorities = read(clientCaFile);
-  attempt(clientCaFile, () => certificatesOf(clientAuthorities));
+  attempt(clientCaFile, () => authoritiesOf(clientAuthorities));
   return { cert, key, clientAuthorities };
 }
 

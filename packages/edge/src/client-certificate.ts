@@ -9,10 +9,21 @@ import { X509Certificate, createHash } from "node:crypto";
 const CLIENT_USAGES: ReadonlySet<string> = new Set(["1.3.6.1.5.5.7.3.2", "2.5.29.37.0"]);
 const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** Certificates of a bundle. Throws where one is none, or there is none. */
-export function certificatesOf(pem: string): readonly X509Certificate[] {
+/** The identifier of name constraints (RFC 5280 §4.2.1.10) as DER has it: 2.5.29.30. */
+const NAME_CONSTRAINTS = Buffer.from("0603551d1e", "hex");
+
+/**
+ * Authorities of a bundle. Throws where one is none, there is none, or one may vouch for some names alone: that is not looked at here, and
+ * passed over it would have the authority vouch for all.
+ */
+export function authoritiesOf(pem: string): readonly X509Certificate[] {
   const found = [...pem.matchAll(PEM)].map(([text]) => new X509Certificate(text));
   if (found.length === 0) throw new TypeError("it has no certificate");
+  for (const { raw, subject } of found)
+    if (raw.includes(NAME_CONSTRAINTS))
+      throw new TypeError(
+        `"${subject}" has name constraints, which are not looked at: expected an authority without`,
+      );
   return found;
 }
 

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { certificatesOf } from "./client-certificate.ts";
+import { authoritiesOf } from "./client-certificate.ts";
 import { SILENT_LOGGER } from "./edge-logger.ts";
 import { EdgeFront } from "./edge-front.ts";
 
@@ -40,10 +40,28 @@ test("EdgeFront refuses a file that holds something else, with the line", () => 
   });
 });
 
-test("authorities of clients of which there are none are refused", () => {
-  assert.throws(() => certificatesOf("# of secondaries\n"), /it has no certificate/);
+/** May vouch for names below example.org. */
+const constrained = `-----BEGIN CERTIFICATE-----
+MIIBozCCAUmgAwIBAgIUOCmUrucPqi+2JzJXeQ1MS8cQm98wCgYIKoZIzj0EAwIw
+FjEUMBIGA1UEAwwLc2Vjb25kYXJpZXMwIBcNMjYxMTIzMTcxODI1WhgPMjEyNjEw
+MzAxNzE4MjVaMBYxFDASBgNVBAMMC3NlY29uZGFyaWVzMFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAEOekfIIfYu442Yg3Ect4QNRmT+h0KSXNQ+sAo9DJ17t43kBDz
+ywK21iGBVZEAVF5xMuEglozmkhB7DbIRCiS0ZaNzMHEwHQYDVR0OBBYEFLFBcU3k
+CLs30xbWwUsPH10fpxogMB8GA1UdIwQYMBaAFLFBcU3kCLs30xbWwUsPH10fpxog
+MA8GA1UdEwEB/wQFMAMBAf8wHgYDVR0eAQH/BBQwEqAQMA6CDC5leGFtcGxlLm9y
+ZzAKBggqhkjOPQQDAgNIADBFAiEA7M8R00tAXUyLIVRsu0Znfgo0UNTOeBGdghiy
+FsFG6U4CIDS12b/uzgX6ev9t540EAgeor59KinRnohq8sCLpQa0+
+-----END CERTIFICATE-----
+`;
+
+test("authorities of clients of which there are none, or that may vouch for some names alone, are refused", () => {
+  assert.throws(() => authoritiesOf("# of secondaries\n"), /it has no certificate/);
+  assert.throws(
+    () => authoritiesOf(constrained),
+    /^TypeError: "CN=secondaries" has name constraints, which are not looked at/,
+  );
   const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-  assert.throws(() => certificatesOf(broken));
+  assert.throws(() => authoritiesOf(broken));
 });
 
 test("EdgeFront shares the rate out among workers, rounded up, and has none unless told", () => {

@@ -11,7 +11,7 @@
 import { constants, type X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket, createSecureContext, type SecureContext } from "node:tls";
-import { ClientCertificate, certificatesOf } from "./client-certificate.ts";
+import { ClientCertificate, authoritiesOf } from "./client-certificate.ts";
 
 /** PEM texts: a certificate with its chain, and its key. */
 export interface Certificate {
@@ -41,12 +41,12 @@ export class TlsWrapper {
 
   constructor(certificate: Certificate) {
     this.#context = contextOf(certificate);
-    this.#authorities = authoritiesOf(certificate);
+    this.#authorities = shownAuthorities(certificate);
   }
 
   /** Handshakes that begin from now on are with another certificate. Throws where it does not fit its key. */
   renew(certificate: Certificate): void {
-    const authorities = authoritiesOf(certificate);
+    const authorities = shownAuthorities(certificate);
     this.#context = contextOf(certificate);
     this.#authorities = authorities;
   }
@@ -72,8 +72,10 @@ export class TlsWrapper {
   }
 }
 
-function authoritiesOf({ clientAuthorities }: Certificate): readonly X509Certificate[] | undefined {
-  return clientAuthorities === undefined ? undefined : certificatesOf(clientAuthorities);
+function shownAuthorities({
+  clientAuthorities,
+}: Certificate): readonly X509Certificate[] | undefined {
+  return clientAuthorities === undefined ? undefined : authoritiesOf(clientAuthorities);
 }
 
 function contextOf({ cert, key, clientAuthorities }: Certificate): SecureContext {
