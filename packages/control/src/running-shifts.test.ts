@@ -9,9 +9,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ManualClock } from "@meridian/core";
 import { slotState } from "@meridian/snapshot/surface";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Embedded } from "./embedded.ts";
+import { RunningShifts, type ShiftedSnapshot } from "./running-shifts.ts";
 import type { Shift } from "./shift-effects.ts";
 import { MemoryPersistence, silent } from "./testing/control-fixture.ts";
+import { OverriddenWeights } from "./weights/overridden-weights.ts";
 
 const documents = `apiVersion: meridian.dev/v1alpha1
 kind: Zone
@@ -28,6 +31,98 @@ kind: Record
 metadata: { name: www }
 spec: { name: www.example.org, pool: web }
 `;
+
+test("shifts and weights are brought into an overlay that was not to be had for a while", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "meridian-shifts-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "documents.yaml");
+  writeFileSync(path, documents);
+  const clock = new ManualClock();
+  const embedded = new Embedded({
+    ...{ files: [path], edge: { publish: () => {} }, logger: silent, vantage: "test" },
+    ...{ persistence: new MemoryPersistence(), probing: false, allowEmpty: false, clock },
+  });
+  t.after(() => embedded.close());
+  await embedded.start();
+  const { model, world } = embedded;
+  assert.ok(model !== undefined && world !== undefined);
+  let isDead = false;
+  const overlay: ShiftedSnapshot["overlay"] = {
+    read: (slot) => embedded.overlay.read(slot),
+    apply: (changes, cause) =>
+      isDead
+        ? Promise.reject(new Error("the verdict thread has died"))
+        : embedded.overlay.apply(changes, cause),
+  };
+  const shifts = new RunningShifts(
+    { persistence: new MemoryPersistence(), logger: silent },
+    clock,
+    () => ({
+      ...{ model, world, overlay },
+    }),
+  );
+  t.after(() => shifts.close());
+  const adminOf = (): string => slotState(overlay.read(0)).admin;
+  const until = async (wanted: string): Promise<void> => {
+    while (adminOf() !== wanted) await sleep(10, undefined, { signal: t.signal });
+  };
+  const target = "endpoint/default/web/a";
+  const common = { target, percent: 100, reason: "r", actor: "ann", expiresAtMs: 60_000 };
+  isDead = true;
+  await assert.rejects(shifts.add(common), /has died/);
+  assert.equal(adminOf(), "active");
+  isDead = false;
+  await until("drained");
+  // Without any that run, too: it is not taken to be in line yet.
+  isDead = true;
+  clock.advance(60_000);
+  assert.equal(await shifts.follow("its time is over"), false);
+  isDead = false;
+  await until("active");
+
+  isDead = true;
+  const causes: string[] = [];
+  const weighed = { ...overlay, apply: track };
+  function track(...[changes, cause]: Parameters<typeof overlay.apply>): Promise<void> {
+    causes.push(cause.kind);
+    return overlay.apply(changes, cause);
+  }
+  const weights = new OverriddenWeights(
+    () => ({ world, overlay: weighed }),
+    () => [],
+    silent,
+  );
+  t.after(() => weights.close());
+  await weights.follow("weights");
+  isDead = false;
+  while (causes.length < 2) await sleep(10, undefined, { signal: t.signal });
+  assert.deepEqual(causes, ["weights", "weights"]);
+});
+
+test("shifts that are over are cleared away from a store that was not to be had for a while", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = new ManualClock();
+  const over = { id: "one", target: "site/eu", percent: 100, reason: "r", actor: "ann" };
+  const seen: Shift[] = [{ ...over, createdAtMs: 0, expiresAtMs: 1000 }];
+  const away = (): Promise<never> => Promise.reject(new Error("the store has no quorum"));
+  let attempts = 0;
+  const expireShifts = (): void => {
+    attempts += 1;
+    if (attempts === 3) seen.length = 0;
+  };
+  const shared = { shifts: () => seen, putShifts: away, endShifts: away, expireShifts };
+  const places = { persistence: new MemoryPersistence(), logger: silent, shared };
+  const shifts = new RunningShifts(places, clock, () => undefined);
+  t.after(() => shifts.close());
+  clock.advance(1000);
+  await shifts.follow("its time is over");
+  for (const wanted of [2, 3, 3]) {
+    clock.advance(60_000);
+    t.mock.timers.tick(60_000);
+    await Promise.resolve();
+    assert.equal(attempts, wanted);
+  }
+});
 
 test("a shift that expires while the store is out of reach is over, and no other one begins", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "meridian-shifts-"));

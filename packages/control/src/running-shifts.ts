@@ -16,12 +16,16 @@ import { shiftChanges, type Shift, type SwitchedOff } from "./shift-effects.ts";
 
 /** Longest pause of the timer: one of 24.8 days or more would end at once. */
 const PAUSE_MS_MAX = 24 * 3_600_000;
+/** After this it is tried again where the overlay was not to be had, as while its thread is started anew. */
+const RETRY_MS = 1000;
+/** How often a store is looked at that has shifts that are over: who leads clears them away. */
+const EXPIRED_LOOK_MS = 60_000;
 
 /** What shifts act on. */
 export interface ShiftedSnapshot {
   readonly model: ServedModel;
   readonly world: World;
-  readonly overlay: SharedOverlay;
+  readonly overlay: Pick<SharedOverlay, "read" | "apply">;
 }
 
 /** Where shifts are that all controls of a store follow. */
@@ -58,6 +62,7 @@ export class RunningShifts {
   readonly #reaches = new ShiftReaches();
   #shifts: readonly Shift[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
   /** Whether the overlay was brought in line when no shift was running and no control Off. */
   #isClear = false;
   #isClosed = false;
@@ -85,6 +90,7 @@ export class RunningShifts {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
   }
 
   list(): readonly Shift[] {
@@ -204,6 +210,7 @@ export class RunningShifts {
       else this.#shared.expireShifts(all.filter((shift) => !running.includes(shift)));
     }
     clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
     // Those that have begun need none, and looking it up is not for nothing.
     const leads = new Map(
       running
@@ -211,9 +218,12 @@ export class RunningShifts {
         .map(({ target }) => [target, this.reachOf(target)?.leadMs ?? 0]),
     );
     const leadOf = (target: string): number => leads.get(target) ?? 0;
-    if (running.length > 0 && !this.#isClosed) {
+    // The leader may have gone before they were cleared away, or the store may not have been there.
+    const isExpired = this.#shared !== undefined && running.length < all.length;
+    if ((running.length > 0 || isExpired) && !this.#isClosed) {
       const next = Math.min(
         ...running.map((shift) => nextChangeMs(shift, nowMs, leadOf(shift.target)) ?? nowMs),
+        ...(isExpired ? [nowMs + EXPIRED_LOOK_MS] : []),
       );
       const pauseMs = Math.min(Math.max(1, next - nowMs), PAUSE_MS_MAX);
       this.#timer = setTimeout(() => void this.follow("a shift goes on"), pauseMs);
@@ -229,7 +239,15 @@ export class RunningShifts {
     const { model, world, overlay } = served;
     const moved = shiftEffects(running, nowMs, leadOf);
     const changes = shiftChanges(model, world, overlay, moved, off, fenced);
-    await overlay.apply(changes, { kind: "shift", text });
+    try {
+      await overlay.apply(changes, { kind: "shift", text });
+    } catch (error) {
+      this.#isClear = false;
+      clearTimeout(this.#retryTimer);
+      if (!this.#isClosed)
+        this.#retryTimer = setTimeout(() => void this.follow(text), RETRY_MS).unref();
+      throw error;
+    }
   }
 
   /** What cannot be kept holds all the same: they are looked at again when they are read. */

@@ -5,20 +5,29 @@ import { BRANCH_OVERRIDDEN, BRANCH_WEIGHT_MASK, BranchWord, type World } from "@
 import type { Logger } from "../embedded-options.ts";
 import type { WeightOverride } from "./weight-overrides.ts";
 
+/** After this it is tried again where the overlay was not to be had, as while its thread is started anew. */
+const RETRY_MS = 1000;
 const MASK = BRANCH_OVERRIDDEN | BRANCH_WEIGHT_MASK;
+
+/** What weights act on. */
+interface WeighedSnapshot {
+  readonly world: World;
+  readonly overlay: Pick<SharedOverlay, "read" | "apply">;
+}
 
 /** Brings the branches of what is served to the weights that they are given. */
 export class OverriddenWeights {
-  readonly #served: () => { readonly world: World; readonly overlay: SharedOverlay } | undefined;
+  readonly #served: () => WeighedSnapshot | undefined;
   readonly #overrides: () => readonly WeightOverride[];
   readonly #logger: Logger;
   /** Whether the overlay was brought in line when there was none. */
   #isClear = false;
   #isClosed = false;
+  #timer: NodeJS.Timeout | undefined;
 
   /** `served` is undefined as long as there is nothing to weigh. */
   constructor(
-    served: () => { readonly world: World; readonly overlay: SharedOverlay } | undefined,
+    served: () => WeighedSnapshot | undefined,
     overrides: () => readonly WeightOverride[],
     logger: Logger,
   ) {
@@ -29,10 +38,12 @@ export class OverriddenWeights {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#timer);
   }
 
-  /** To be called when they are others, or another snapshot is served. Resolves when answers follow; where that fails the log says so. */
+  /** To be called when they are others, or another snapshot is served. Resolves when answers follow; where that fails the log says so, and it is tried again. */
   async follow(text: string): Promise<void> {
+    clearTimeout(this.#timer);
     const served = this.#served();
     const overrides = this.#overrides();
     // A snapshot carries over what the one before had: without any, now and before, there is nothing to look for.
@@ -42,7 +53,10 @@ export class OverriddenWeights {
     try {
       await overlay.apply(weightChanges(world, overlay, overrides), { kind: "weights", text });
     } catch (error) {
-      if (!this.#isClosed) this.#logger.error({ reason: reasonOf(error) }, "Cannot set weights");
+      if (this.#isClosed) return;
+      this.#isClear = false;
+      this.#logger.error({ reason: reasonOf(error) }, "Cannot set weights");
+      this.#timer = setTimeout(() => void this.follow(text), RETRY_MS).unref();
     }
   }
 }
