@@ -136,7 +136,9 @@ function rehearse(): void {
     // Its files may have been many, which are read with the least priority.
     giveWay();
   }
-  collections.young();
+  if (rehearsalsLeft > 0) collections.young();
+  // What a whole compile has left behind goes before somebody waits for a change.
+  else collections.whole();
   rehearseSoon(REHEARSAL_MS / 10);
 }
 
