@@ -3,15 +3,45 @@
 // What can be said of a section without the others of its snapshot.
 
 import { classifierError, locationMapError, resolversError } from "./location/location-check.ts";
+import { differInPlainWords, type PlainWords } from "./plain-words.ts";
 import { policiesError } from "./policies/policies-check.ts";
+import { BRANCH_WORDS, BranchWord, PoliciesTable } from "./policies/policies-format.ts";
 import { addressesError } from "./pools/address-table.ts";
 import { poolsError } from "./pools/pools-check.ts";
-import { PoolsTable } from "./pools/pools-format.ts";
+import {
+  ENDPOINT_WORDS,
+  EndpointWord,
+  POOL_WORDS,
+  PoolWord,
+  PoolsTable,
+} from "./pools/pools-format.ts";
 import { SectionKind, type Section } from "./section.ts";
 import { viewsError } from "./views/view-table.ts";
 import { chunkError } from "./zone/names-chunk.ts";
 import { ZoneFact, ZoneTableId } from "./zone/zone-format.ts";
 import { zoneError } from "./zone/zone-table.ts";
+
+/** What `poolsError` does not look at. */
+const POOLS_PLAIN: readonly PlainWords[] = [
+  {
+    table: PoolsTable.pools,
+    rowWords: POOL_WORDS,
+    columns: [PoolWord.minHealthy, PoolWord.dial],
+  },
+  {
+    table: PoolsTable.endpoints,
+    rowWords: ENDPOINT_WORDS,
+    columns: [EndpointWord.weight, EndpointWord.ipv4, EndpointWord.capacity],
+  },
+];
+/** What `policiesError` does not look at. */
+const POLICIES_PLAIN: readonly PlainWords[] = [
+  {
+    table: PoliciesTable.branches,
+    rowWords: BRANCH_WORDS,
+    columns: [BranchWord.weight, BranchWord.dial],
+  },
+];
 
 /** Why a section cannot be read by index, whatever others it comes with; undefined where it can. */
 export function sectionFlaw(section: Section): string | undefined {
@@ -39,13 +69,16 @@ export function countedIn(sections: Iterable<Section>): {
   return { names, endpoints };
 }
 
-/** The same of one that no zone has; undefined for those of zones, which are looked at when they are opened. */
-export function sharedFlaw(section: Section): string | undefined {
+/**
+ * The same of one that no zone has; undefined for those of zones, which are looked at when they are opened. `before` is a sound one of its kind, if
+ * one is known.
+ */
+export function sharedFlaw(section: Section, before?: Section): string | undefined {
   switch (section.kind) {
     case SectionKind.pools:
-      return poolsError(section);
+      return isAs(before, section, POOLS_PLAIN) ? undefined : poolsError(section);
     case SectionKind.policies:
-      return policiesError(section);
+      return isAs(before, section, POLICIES_PLAIN) ? undefined : policiesError(section);
     case SectionKind.locationMap:
       return locationMapError(section);
     case SectionKind.classifier:
@@ -59,4 +92,12 @@ export function sharedFlaw(section: Section): string | undefined {
     default:
       return undefined;
   }
+}
+
+function isAs(
+  before: Section | undefined,
+  section: Section,
+  plain: readonly PlainWords[],
+): boolean {
+  return before !== undefined && differInPlainWords(before, section, plain);
 }

@@ -193,7 +193,7 @@ export class World {
       };
     }
     const sound = new Set(previous === undefined ? [] : previous.#parts.sections);
-    const malformed = isVerified ? undefined : firstError(sections, sound);
+    const malformed = isVerified ? undefined : firstError(sections, sound, previous);
     if (malformed !== undefined) return { error: malformed };
     const slabs = [...new Set(sections.map(({ slab }) => slab))];
     const poolKeys = new KeyIndex(pools, PoolsTable.poolKeys);
@@ -606,9 +606,15 @@ function hasSameShared(before: readonly Section[], after: readonly Section[]): b
 }
 
 /** Why the first section that cannot be read by index cannot, or undefined. Zones look at theirs when they are opened. */
-function firstError(sections: readonly Section[], sound: ReadonlySet<Section>): string | undefined {
+function firstError(
+  sections: readonly Section[],
+  sound: ReadonlySet<Section>,
+  previous: World | undefined,
+): string | undefined {
+  const large = previous === undefined ? [] : [previous.pools.section, previous.policies.section];
+  const before = new Map(large.map((section) => [section.kind, section]));
   for (const section of sections) {
-    const error = sound.has(section) ? undefined : sharedFlaw(section);
+    const error = sound.has(section) ? undefined : sharedFlaw(section, before.get(section.kind));
     if (error !== undefined) return error;
   }
   return undefined;
