@@ -86,6 +86,7 @@ export {
   type SectionError,
 } from "./section.ts";
 export { LookAhead, type CounterWords } from "./look-ahead.ts";
+export { openMade } from "./made-section.ts";
 export { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
 export { countedIn, sectionFlaw } from "./section-flaw.ts";
 export { SpareCopy } from "./spare-copy.ts";

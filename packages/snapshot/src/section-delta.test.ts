@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { openMade } from "./made-section.ts";
 import { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
 import { openSection, type Section } from "./section.ts";
 import { SectionWriter } from "./section-writer.ts";
@@ -28,6 +29,18 @@ const edits = fc.array(
   { maxLength: 3 },
 );
 
+/** What was made is opened, and not where any byte of it is another one than it was made to be. */
+function checkOpened(made: SharedArrayBuffer, delta: Uint8Array, base: Section | undefined): void {
+  assert(!("error" in openMade(made, delta, base)));
+  const torn = delta.slice();
+  torn[torn.length - 1] = (torn.at(-1) ?? 0) ^ 1;
+  const wrong = applySectionDelta(torn, base);
+  // Mostly the last byte is one that is put somewhere.
+  if (typeof wrong === "string") return;
+  const isOther = Buffer.compare(new Uint8Array(wrong), new Uint8Array(made)) !== 0;
+  assert.equal("error" in openMade(wrong, torn, base), isOther);
+}
+
 test("a delta makes the section that it was made of", () => {
   fc.assert(
     fc.property(fc.array(words, { maxLength: 3 }), edits, fc.nat(2), (tables, changes, which) => {
@@ -51,6 +64,7 @@ test("a delta makes the section that it was made of", () => {
           assert(typeof again === "object");
           assert.deepEqual(new Uint8Array(again), bytesOf(after));
         }
+        checkOpened(made, delta, base);
         assert.deepEqual(bytesOf(before), was);
       }
     }),

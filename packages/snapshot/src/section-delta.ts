@@ -104,6 +104,23 @@ export function applySectionDelta(
   return buffer;
 }
 
+/** From where to where a delta has bytes of its own; undefined where it does more than to put them in the places of others. */
+export function ownRanges(
+  delta: Uint8Array,
+): (readonly [start: number, end: number])[] | undefined {
+  const parts = readParts(delta);
+  if (typeof parts === "string" || parts.shifts.length > 0) return undefined;
+  const view = viewOf(delta);
+  if (!isInPlace(view, parts.count)) return undefined;
+  let end = 0;
+  return Array.from({ length: parts.count }, (_, piece) => {
+    const { copied, fresh } = pieceAt(view, piece);
+    const start = end + copied;
+    end = start + fresh;
+    return [start, end] as const;
+  });
+}
+
 /** Whether all that is copied goes to where it was. */
 function isInPlace(view: DataView, count: number): boolean {
   for (let piece = 0, at = 0; piece < count; piece++) {

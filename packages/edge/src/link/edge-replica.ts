@@ -22,6 +22,7 @@ import {
   World,
   applySectionDelta,
   isLater,
+  openMade,
   openSection,
   parseManifest,
   wholeOf,
@@ -31,6 +32,8 @@ import {
   type ManifestSection,
   type NamedSection,
   type Position,
+  type Section,
+  type SectionError,
   type SentSection,
   type SlotChanges,
   type SlotTable,
@@ -575,7 +578,10 @@ export class EdgeReplica {
         ? undefined
         : { base: sent.base, delta: sent.delta };
     // Made of the very section that control had, it is what control meant if its checksum is right; SHA-256 would take 4 ms of six megabytes, and 0.4 of a names section.
-    const wrong = source === undefined ? wrongness(made, section) : contentError(made, section);
+    const wrong =
+      source === undefined
+        ? wrongness(made, section)
+        : contentError(made, section, openMade(made, sent.delta, base));
     if (wrong !== undefined) return undefined;
     this.#options.state.writeSection(name, new Uint8Array(made), source);
     return made;
@@ -607,11 +613,14 @@ function wrongness(buffer: SharedArrayBuffer, wanted: ManifestSection): string |
 }
 
 /** Why bytes are not whole or of another kind, whatever they are named. */
-function contentError(buffer: SharedArrayBuffer, wanted: ManifestSection): string | undefined {
+function contentError(
+  buffer: SharedArrayBuffer,
+  wanted: ManifestSection,
+  section: Section | SectionError = openSection(buffer),
+): string | undefined {
   const { name, bytes, kind, key } = wanted;
   if (buffer.byteLength !== bytes)
     return `Section ${name} has ${buffer.byteLength} bytes, expected ${bytes}`;
-  const section = openSection(buffer);
   if ("error" in section) return `Section ${name}: ${section.error}`;
   return section.kind === kind && section.key === BigInt(`0x${key}`)
     ? undefined
