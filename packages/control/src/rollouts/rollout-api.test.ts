@@ -9,6 +9,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiFixture } from "../testing/api-fixture.ts";
 
+const WAIT_MS_MAX = 60_000;
 const apiVersion = "meridian.dev/v1alpha1";
 const document = (kind: string, name: string, spec: object): object => ({
   ...{ apiVersion, kind, metadata: { name }, spec },
@@ -55,6 +56,15 @@ async function prometheus(t: TestContext): Promise<{ url: string; value: string 
   return answers;
 }
 
+/** Looks until something is so; what never comes is said by its name. */
+async function eventually(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + WAIT_MS_MAX;
+  while (!(await isSo())) {
+    assert.ok(performance.now() < endMs, `waited ${WAIT_MS_MAX / 1000} s for ${what}`);
+    await sleep(10);
+  }
+}
+
 test("a rollout moves a record's clients as measurements allow, and back when they do not", async (t) => {
   const api = await ApiFixture.start(t, {});
   const source = await prometheus(t);
@@ -70,11 +80,12 @@ test("a rollout moves a record's clients as measurements allow, and back when th
     return `${of("phase")} ${of("weight")} %: ${of("reason")}`;
   };
   const until = async (wanted: RegExp): Promise<string> => {
-    for (;;) {
-      const now = await status();
-      if (wanted.test(now)) return now;
-      await sleep(10);
-    }
+    let now = "";
+    await eventually(`the status ${wanted.source}`, async () => {
+      now = await status();
+      return wanted.test(now);
+    });
+    return now;
   };
   const explained = async (): Promise<string> =>
     (await api.local("GET", "/v1/explain?name=www.example.org")).text;
@@ -118,10 +129,10 @@ test("a rollout moves a record's clients as measurements allow, and back when th
 
   // A plan's run that is done holds the node until it is rolled back.
   const runs = (method: string, body: object) => api.local(method, "/v1/recoveryruns", { body });
-  const ended = async (run: string, wanted: RegExp): Promise<void> => {
-    while (!wanted.test((await api.local("GET", `/v1/recoveryreport?run=${run}`)).text))
-      await sleep(10);
-  };
+  const ended = (run: string, wanted: RegExp): Promise<void> =>
+    eventually(`the report ${wanted.source}`, async () =>
+      wanted.test((await api.local("GET", `/v1/recoveryreport?run=${run}`)).text),
+    );
   assert.match((await order("abort")).text, /"phase":"aborted"/);
   const weights = { policy: "split", node: "all", branches: [{ pool: "v2", weight: 5 }] };
   const away = document("RecoveryPlan", "away", {
@@ -184,7 +195,7 @@ test("a rollout moves a record's clients as measurements allow, and back when th
   assert.equal((await order("start")).status, 200);
   await until(/^waiting/);
   assert.equal((await api.local("DELETE", "/v1/documents/Rollout/default/r")).status, 200);
-  while (api.weights.all().length > 0) await sleep(10);
+  await eventually("no weights", () => api.weights.all().length === 0);
   assert.deepEqual([...api.state.all("RolloutRun")], []);
 
   // Who may look may not start.
