@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { startDaemon } from "./daemon.ts";
+import { knotBase } from "./knot-base.ts";
 
 export interface ConsumerSetup {
   /** A folder of its own. */
@@ -23,18 +24,7 @@ export async function startKnotConsumer(
   const path = join(folder, "knot.conf");
   writeFileSync(
     path,
-    `server:
-    listen: 127.0.0.1@${port}
-    rundir: "${folder}"
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stdout
-    any: info
-database:
-    storage: "${folder}"
-remote:
+    `${knotBase(folder, port)}remote:
   - id: primary
     address: 127.0.0.1@${primary}
 acl:

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { freePort } from "../e2e/process.ts";
 import { startDaemon } from "./daemon.ts";
+import { knotBase } from "./knot-base.ts";
 
 /** Whose secondary it is, and the key that both have. */
 export interface SecondarySetup {
@@ -32,18 +33,7 @@ export async function startKnotSecondary(
   const path = join(folder, "knot.conf");
   writeFileSync(
     path,
-    `server:
-    listen: 127.0.0.1@${port}
-    rundir: "${folder}"
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stdout
-    any: info
-database:
-    storage: "${folder}"
-key:
+    `${knotBase(folder, port)}key:
   - id: ${key.name}
     algorithm: hmac-sha256
     secret: ${key.secret}
