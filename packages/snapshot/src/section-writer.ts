@@ -168,10 +168,15 @@ export class SectionWriter {
   }
 }
 
-/** Gives a section that is complete its checksum and its name. */
-export function sealSection(kind: number, key: bigint, buffer: SharedArrayBuffer): WrittenSection {
+/** Gives a section that is complete its checksum, which may be known, and its name. */
+export function sealSection(
+  kind: number,
+  key: bigint,
+  buffer: SharedArrayBuffer,
+  checksum?: number,
+): WrittenSection {
   const bytes = new Uint8Array(buffer);
-  new DataView(buffer).setUint32(CHECKSUM_OFFSET, sectionChecksum(bytes), true);
+  new DataView(buffer).setUint32(CHECKSUM_OFFSET, checksum ?? sectionChecksum(bytes), true);
   const name = createHash("sha256").update(bytes).digest("hex");
   return { kind, key, name, buffer };
 }
