@@ -1358,6 +1358,11 @@ export type ApiRequest =
         readonly details?: Readonly<
           Record<string, { readonly revision: number; readonly sha256: string }>
         >;
+        readonly run?: {
+          readonly name: string;
+          readonly state: string;
+          readonly steps: readonly string[];
+        };
       }[];
     }
   | {

@@ -74,16 +74,23 @@ export async function tokenRevoke(input: CommandInput): Promise<ExitCode> {
   return ExitCode.done;
 }
 
+/** A run of a recovery plan, and what became of its steps. */
+function runText({ name, state, steps }: Row): string {
+  const became = Array.isArray(steps) && steps.length > 0 ? steps.join(", ") : String(state);
+  return `run ${String(name)}: ${became}`;
+}
+
 export async function auditList(input: CommandInput): Promise<ExitCode> {
   const isRefusals = input.flag("refusals");
   const path = isRefusals ? "/v1/audit/refusals" : "/v1/audit";
   const answer = await clientOf(input).get(path, { limit: input.text("count") });
   const what: Column = {
     title: "WHAT",
-    value: ({ changes }) =>
-      rowsOf(changes)
-        .map(({ document }) => String(document))
-        .join(" "),
+    value: ({ changes, run }) =>
+      [
+        ...rowsOf(changes).map(({ document }) => String(document)),
+        ...rowsOf(run === undefined ? [] : [run]).map(runText),
+      ].join(" "),
   };
   const subject: Column = {
     title: "WHO",

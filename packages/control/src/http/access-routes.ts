@@ -104,6 +104,7 @@ function addAuditRoutes(server: FastifyInstance, { store, refusals }: AccessRout
             : {}),
         })),
       details: member(causeOf(set.cause), "before"),
+      run: runIn(causeOf(set.cause)),
     }));
   });
   server.get("/v1/audit/refusals", () => refusals.list());
@@ -111,6 +112,13 @@ function addAuditRoutes(server: FastifyInstance, { store, refusals }: AccessRout
     const problems = [...(await store.verify()), ...refusals.verify()];
     return { ok: problems.length === 0, problems };
   });
+}
+
+/** What a change has done to a run of a recovery plan: its steps are no documents. */
+function runIn(cause: unknown): object | undefined {
+  const [name, state, steps] = ["run", "state", "steps"].map((field) => member(cause, field));
+  if (typeof name !== "string" || typeof state !== "string") return undefined;
+  return { name, state, steps: Array.isArray(steps) ? steps.map(String) : [] };
 }
 
 /** A text as the audit log shows it: of a token, without its hash. */

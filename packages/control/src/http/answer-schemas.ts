@@ -288,6 +288,10 @@ const answers: Readonly<Record<string, z.ZodType>> = {
         }),
       ),
       details: z.record(z.string(), z.object({ revision: count, sha256: z.string() })).optional(),
+      run: z
+        .object({ name: z.string(), state: z.string(), steps: z.array(z.string()) })
+        .optional()
+        .describe("A run of a recovery plan, and what became of its steps."),
     }),
   ),
   auditVerify: z.object({ ok: z.boolean(), problems: z.array(z.string()) }),

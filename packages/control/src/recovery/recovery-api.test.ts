@@ -108,6 +108,18 @@ test("a plan moves traffic, waits for people, is taken back, and tells how long 
   assert.equal((await api.local("GET", "/v1/shifts")).text.match(/"id":/g)?.length, 1);
   assert.match(await reported("away", "&page=true"), /<svg xmlns/);
 
+  // Who did what to it, and each step as it went.
+  const log = (await api.local("GET", "/v1/audit?limit=50")).rows
+    .map((row) => JSON.stringify(row))
+    .filter((row) => row.includes('"run":{"name":"default'));
+  assert.match(log.at(-1) ?? "", /"verb":"run"/);
+  const wants = [/"verb":"approve"/, /"steps":\[[^\]]*"off done"/, /"steps":\[[^\]]*"drain done"/];
+  for (const wanted of wants)
+    assert.ok(
+      log.some((row) => wanted.test(row)),
+      `${wanted.source} in ${log.join("\n")}`,
+    );
+
   const back = await runs("PUT", { run: "away", order: "rollback", reason: "eu is well" });
   assert.equal(back.status, 200, back.text);
   await until("away", /"state":"rolled-back"/);
