@@ -3,7 +3,6 @@
 // Where edges come in: HTTP/2 over TLS 1.3 (docs/internals/edge-protocol.md). Without a certificate of this control plane a caller may
 // only read the authority's certificate and join with a token.
 
-import { X509Certificate, createPublicKey, verify, type KeyObject } from "node:crypto";
 import {
   constants,
   createSecureServer,
@@ -13,37 +12,22 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import { TLSSocket } from "node:tls";
 import { MeridianError, reasonOf } from "@meridian/core";
 import {
   CONTROL_NAME,
-  FrameDecoder,
-  FrameKind,
-  LINK_PROTOCOL,
-  TAKES_HEADER,
-  TAKES_TRAFFIC,
-  TAKES_UNMOVED,
   LinkPath,
-  PROBE_UNIT,
-  SILENCE_MS_MAX,
   UPDATE_BYTES_MAX,
   UPDATE_CLIENT_HEADER,
-  decodeAcknowledgement,
-  decodeAnswerCounts,
-  decodeNotified,
-  decodeHello,
-  decodeLeaseRequest,
-  decodeStatus,
-  decodeTrafficCounts,
   encodeUpdateAnswer,
-  joinStatement,
-  type JoinRequest,
   type TrafficCounts,
   type UpdateAnswer,
 } from "@meridian/snapshot";
 import type { Logger } from "../embedded-options.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
-import type { EdgeHub, EdgeStream } from "./edge-hub.ts";
+import { EdgeCertifier } from "./edge-certifier.ts";
+import type { EdgeHub } from "./edge-hub.ts";
+import { serveEdgeLink } from "./edge-link-stream.ts";
+import { peerOf, type Peer } from "./edge-peer.ts";
 import type { EdgeRoster, JoinRole } from "./edge-roster.ts";
 import type { EdgeRefusals } from "./edge-refusals.ts";
 import type { JoinTokens } from "./join-tokens.ts";
@@ -51,7 +35,7 @@ import type { StoreCopyFile } from "./store-copy-file.ts";
 import type { SigningHub } from "./signing-hub.ts";
 import type { VantageHub } from "./vantage-hub.ts";
 import { serveVantage } from "./vantage-stream.ts";
-import { CERTIFICATE_MS, RENEWAL_GRACE_MS, SKEW_MS } from "./limits.ts";
+import { CERTIFICATE_MS } from "./limits.ts";
 
 const BODY_BYTES_MAX = 8192;
 /** Of a path that is refused so much is kept. */
@@ -95,27 +79,9 @@ export interface EdgeListenerOptions {
   readonly wallMs: () => number;
 }
 
-interface Peer {
-  /** Method and path that are asked for. */
-  readonly request: string;
-  readonly address: string;
-  /** Whose certificate it showed; undefined without one of this control plane. */
-  readonly edge: string | undefined;
-  /** Of its certificate. */
-  readonly key?: KeyObject | undefined;
-  readonly endsAtMs?: number;
-  /** The certificate itself is good for reporting alone. */
-  readonly isProbe?: boolean;
-  /** When the certificate was made, wall time; 0 where it is not known. */
-  readonly issuedAtMs: number;
-  /** Whose certificate of this control plane it showed, though it has expired: it may be renewed. */
-  readonly expired?: string;
-  /** Why the certificate that it showed is not taken. */
-  readonly refusal: string;
-}
-
 export class EdgeListener {
   readonly #options: EdgeListenerOptions;
+  readonly #certifier: EdgeCertifier;
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Whose those are that have asked for more than a certificate. */
   readonly #linked = new Map<
@@ -127,6 +93,7 @@ export class EdgeListener {
 
   constructor(options: EdgeListenerOptions) {
     this.#options = options;
+    this.#certifier = new EdgeCertifier(options);
   }
 
   /** Listens; returns the port. Rejects with EDGE_PORT_IN_USE where another process has it. */
@@ -230,14 +197,14 @@ export class EdgeListener {
     if (method === "GET" && path === LinkPath.authority) {
       reply(stream, 200, this.#options.authority.certificate);
     } else if (method === "POST" && path === LinkPath.join) {
-      this.#withBody(stream, peer, (body) => this.#join(body, peer));
+      this.#withBody(stream, peer, (body) => this.#certifier.join(body, peer.address));
     } else if (method === "POST" && path === LinkPath.renew) {
       const edge = peer.edge ?? peer.expired;
       if (edge === undefined || !this.#options.roster.admits(edge, peer.issuedAtMs))
         this.#refuse(stream, 403, peer, peer.refusal);
       else
         this.#withBody(stream, peer, (body) =>
-          this.#sign(edge, this.#roleOf(edge, peer), publicKeyIn(body)),
+          this.#certifier.renew(edge, this.#roleOf(edge, peer), body),
         );
     } else if (peer.edge === undefined) {
       this.#refuse(stream, 403, peer, peer.refusal);
@@ -270,7 +237,8 @@ export class EdgeListener {
       );
     } else if (method === "POST" && path === LinkPath.link) {
       this.#remember(stream, peer, peer.edge);
-      if (this.#options.hub.isServing) this.#link(stream, peer, peer.edge);
+      const { edge: name, address, key } = peer;
+      if (this.#options.hub.isServing) serveEdgeLink(stream, { name, address, key }, this.#options);
       else reply(stream, 503, "it has nothing to serve yet");
     } else if (method === "POST" && path === LinkPath.vantage) {
       this.#remember(stream, peer, peer.edge);
@@ -383,170 +351,6 @@ export class EdgeListener {
         .catch((error: unknown) => this.#refuse(stream, 403, peer, reasonOf(error), codeOf(error)));
     });
   }
-
-  async #join(body: string, { address }: Peer): Promise<object> {
-    const { tokens, authority, roster, wallMs, logger } = this.#options;
-    const request = joinRequestIn(body);
-    if (request === undefined) throw refusal("the request is no join");
-    const { secret, publicKey, signature } = request;
-    const statement = joinStatement({ secret, fingerprint: authority.fingerprint }, publicKey);
-    const key = Buffer.from(publicKey, "base64");
-    if (!isSignedBy(key, statement, Buffer.from(signature, "base64")))
-      throw refusal("the signature is not of the key that is to be certified");
-    const used = await tokens.use(secret, wallMs());
-    if (typeof used === "string") throw refusal(used);
-    const { edge, role } = used;
-    const answer = await this.#sign(edge, role, key);
-    await roster.add(edge, role, wallMs());
-    logger.info({ edge, role, address }, "An edge joined");
-    return answer;
-  }
-
-  async #sign(edge: string, role: JoinRole, publicKey: Uint8Array): Promise<object> {
-    const { authority, wallMs, certified } = this.#options;
-    const nowMs = wallMs();
-    const certificate = await authority.signEdge(edge, role, publicKey, nowMs);
-    certified(edge, nowMs + CERTIFICATE_MS);
-    return { edge, certificate };
-  }
-
-  #link(stream: ServerHttp2Stream, { address, key }: Peer, name: string): void {
-    const { hub, signing, logger } = this.#options;
-    const link: EdgeStream = {
-      get backlogBytes() {
-        return stream.writableLength;
-      },
-      write: (bytes) => void stream.write(bytes),
-      end: () => stream.close(),
-    };
-    const decoder = new FrameDecoder([
-      FrameKind.hello,
-      FrameKind.acknowledgement,
-      FrameKind.status,
-      FrameKind.counts,
-      FrameKind.traffic,
-      FrameKind.notified,
-      FrameKind.lease,
-    ]);
-    let isGreeted = false;
-    const fail = (reason: string): void => {
-      logger.warn({ edge: name, address, reason }, "Cut an edge off");
-      stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
-    };
-    stream.respond({ ":status": 200, [TAKES_HEADER]: `${TAKES_TRAFFIC}, ${TAKES_UNMOVED}` });
-    stream.setTimeout(SILENCE_MS_MAX * 2, () => fail("it says nothing"));
-    stream.on("data", (chunk: Buffer) => {
-      const frames = decoder.push(chunk);
-      if (typeof frames === "string") {
-        fail(frames);
-        return;
-      }
-      for (const { kind, payload } of frames) {
-        if (!isGreeted) {
-          const hello = kind === FrameKind.hello ? decodeHello(payload) : undefined;
-          if (hello?.protocol !== LINK_PROTOCOL) {
-            fail(`its protocol is ${hello?.protocol ?? "unknown"}, expected ${LINK_PROTOCOL}`);
-            return;
-          }
-          isGreeted = true;
-          // Before the revision that is signed with it.
-          signing.join(name, key, link);
-          hub.join(name, hello, link, address);
-          logger.info(
-            { edge: name, address, revision: hello.revision, sequence: hello.sequence },
-            "An edge is connected",
-          );
-          continue;
-        }
-        const status = kind === FrameKind.status ? decodeStatus(payload) : undefined;
-        if (status !== undefined) {
-          hub.report(name, link, status);
-          continue;
-        }
-        const counts = kind === FrameKind.counts ? decodeAnswerCounts(payload) : undefined;
-        if (counts !== undefined) {
-          hub.count(name, link, counts);
-          continue;
-        }
-        const traffic = kind === FrameKind.traffic ? decodeTrafficCounts(payload) : undefined;
-        if (traffic !== undefined) {
-          this.#options.traffic(name, traffic);
-          continue;
-        }
-        const lease = kind === FrameKind.lease ? decodeLeaseRequest(payload) : undefined;
-        if (lease !== undefined) {
-          hub.lease(name, link, lease);
-          continue;
-        }
-        const notified = kind === FrameKind.notified ? decodeNotified(payload) : undefined;
-        if (notified !== undefined) {
-          this.#options.notified(notified);
-          continue;
-        }
-        const position =
-          kind === FrameKind.acknowledgement ? decodeAcknowledgement(payload) : undefined;
-        if (position === undefined) {
-          fail("a message is malformed");
-          return;
-        }
-        hub.acknowledge(name, link, position);
-      }
-    });
-    stream.on("close", () => {
-      if (!isGreeted) return;
-      hub.leave(name, link);
-      signing.leave(name, link);
-      logger.warn({ edge: name, address }, "An edge is gone");
-    });
-  }
-}
-
-function peerOf(
-  stream: ServerHttp2Stream,
-  authority: string,
-  nowMs: number,
-): Omit<Peer, "request"> {
-  const socket = stream.session?.socket;
-  const address = `${socket?.remoteAddress ?? ""}:${socket?.remotePort ?? ""}`;
-  if (!(socket instanceof TLSSocket))
-    return { address, edge: undefined, issuedAtMs: 0, refusal: "it uses no TLS" };
-  const { subject, valid_from: validFrom, valid_to: validTo } = socket.getPeerCertificate();
-  const fromMs = Date.parse(validFrom);
-  const issuedAtMs = Number.isFinite(fromMs) ? fromMs + SKEW_MS : 0;
-  const name: unknown = subject?.CN;
-  if (socket.authorized && typeof name === "string")
-    return {
-      ...{ address, edge: name, issuedAtMs, refusal: "" },
-      key: socket.getPeerX509Certificate()?.publicKey,
-      endsAtMs: Date.parse(validTo),
-      isProbe: isProbeSubject(subject),
-    };
-  const expired = expiredName(socket, authority, nowMs);
-  const shown = typeof name === "string" ? `of "${name}" is not taken` : "is missing";
-  return {
-    address,
-    edge: undefined,
-    issuedAtMs,
-    ...(expired === undefined ? {} : { expired, isProbe: isProbeSubject(subject) }),
-    refusal: `the certificate ${shown}: ${String(socket.authorizationError)}; join with a token of this control plane`,
-  };
-}
-
-function isProbeSubject(subject: unknown): boolean {
-  return (
-    typeof subject === "object" && subject !== null && Reflect.get(subject, "OU") === PROBE_UNIT
-  );
-}
-
-/** Whose certificate this is that is good but for its age. What TLS says of it names one flaw of perhaps several: it is looked at here. */
-function expiredName(socket: TLSSocket, authority: string, nowMs: number): string | undefined {
-  const shown = socket.getPeerX509Certificate();
-  const issuer = new X509Certificate(authority);
-  if (shown === undefined || !shown.checkIssued(issuer) || !shown.verify(issuer.publicKey))
-    return undefined;
-  const endedAtMs = Date.parse(shown.validTo);
-  const name = /^CN=([a-z0-9-]+)$/m.exec(shown.subject)?.[1];
-  return endedAtMs <= nowMs && nowMs - endedAtMs < RENEWAL_GRACE_MS ? name : undefined;
 }
 
 function reply(stream: ServerHttp2Stream, status: number, body: string | Uint8Array): void {
@@ -557,45 +361,4 @@ function reply(stream: ServerHttp2Stream, status: number, body: string | Uint8Ar
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof MeridianError ? error.code : undefined;
-}
-
-function refusal(reason: string): MeridianError {
-  return new MeridianError("EDGE_JOIN_REFUSED", "user", `Cannot join: ${reason}`);
-}
-
-function isSignedBy(publicKey: Uint8Array, statement: Uint8Array, signature: Uint8Array): boolean {
-  try {
-    const key = createPublicKey({ key: Buffer.from(publicKey), format: "der", type: "spki" });
-    return (
-      key.asymmetricKeyDetails?.namedCurve === "prime256v1" &&
-      verify("sha256", statement, key, signature)
-    );
-  } catch {
-    return false;
-  }
-}
-
-function memberIn(body: string, name: string): string | undefined {
-  try {
-    const raw: unknown = JSON.parse(body);
-    const value: unknown =
-      typeof raw === "object" && raw !== null ? Reflect.get(raw, name) : undefined;
-    return typeof value === "string" ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function joinRequestIn(body: string): JoinRequest | undefined {
-  const [secret, publicKey, signature] = ["secret", "publicKey", "signature"].map((name) =>
-    memberIn(body, name),
-  );
-  return secret === undefined || publicKey === undefined || signature === undefined
-    ? undefined
-    : { secret, publicKey, signature };
-}
-
-/** Who renews has shown a certificate, and signs with the key of the connection: only the new key is named. */
-function publicKeyIn(body: string): Uint8Array {
-  return Buffer.from(memberIn(body, "publicKey") ?? "", "base64");
 }
