@@ -4,36 +4,23 @@
 
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MeridianError, reasonOf, type Clock } from "@meridian/core";
+import { reasonOf } from "@meridian/core";
 import type { ChangeSet, Roster } from "@meridian/health";
-import {
-  CONTROL_NAME,
-  LINK_SLOTS_MAX,
-  TABLE_MS,
-  type SharedWorld,
-  type TrafficCounts,
-  type UpdateAnswer,
-  type VantagePlace,
-} from "@meridian/snapshot";
-import type { Logger, Publication } from "../embedded-options.ts";
-import type { RefusalLog } from "../access/refusal-log.ts";
+import { LINK_SLOTS_MAX, TABLE_MS, type SharedWorld } from "@meridian/snapshot";
+import type { Publication } from "../embedded-options.ts";
 import type { CertificateAuthority, KeyPair } from "./certificate-authority.ts";
-import { EdgeHub, type EdgeView, type PublicationEvents, type Staging } from "./edge-hub.ts";
-import { CellKeeper, type Leading, type ShardView } from "../cells/cell-keeper.ts";
+import { EdgeInvitations, type EdgeInvitation } from "./edge-invitations.ts";
+import type { EdgeGatewayOptions } from "./edge-gateway-options.ts";
+import { RevokedEdges } from "./revoked-edges.ts";
+import { EdgeHub, type EdgeView, type Staging } from "./edge-hub.ts";
+import { CellKeeper, type ShardView } from "../cells/cell-keeper.ts";
 import type { HandOverScene } from "../routing/hand-over-waits.ts";
 import type { ConfirmedState } from "./edge-leases.ts";
 import { EdgeRefusals } from "./edge-refusals.ts";
 import { EdgeListener } from "./edge-listener.ts";
 import { EdgeRoster, type JoinRole } from "./edge-roster.ts";
-import {
-  ControlPeers,
-  edgesOf,
-  momentsOf,
-  type ControlStatus,
-  type ControlView,
-} from "./control-peers.ts";
+import { ControlPeers, edgesOf, momentsOf, type ControlStatus } from "./control-peers.ts";
 import { JoinTokens } from "./join-tokens.ts";
-import { JOIN_MS_MAX } from "./limits.ts";
 import { ServedFile } from "./served-file.ts";
 import { StoreCopyFile } from "./store-copy-file.ts";
 import { PeerReports } from "./peer-reports.ts";
@@ -41,17 +28,10 @@ import { PlanSectionFile } from "./plan-section.ts";
 import { publicationOf, type PublicationView } from "./publication-state.ts";
 import { certificateEnd, expiriesOf } from "../expiries.ts";
 import type { Fleet } from "../notifications/notifier.ts";
-import type { KeyPlace } from "../state/sealing-key.ts";
-import type { StateDocuments } from "../state/state-documents.ts";
 import type { DrainTally } from "../traffic/measured-traffic.ts";
-import {
-  ServedWeights,
-  reachOfAll,
-  type ServedWeightsOptions,
-  type WeightsReach,
-} from "../weights/weights-reach.ts";
+import { ServedWeights, reachOfAll, type WeightsReach } from "../weights/weights-reach.ts";
 import { SigningHub } from "./signing-hub.ts";
-import { VantageHub, type SecretsOf } from "./vantage-hub.ts";
+import { VantageHub } from "./vantage-hub.ts";
 
 /** Pause before a store that cannot be written is tried again. */
 const REGISTER_MS = 1000;
@@ -61,62 +41,11 @@ const STORE_AGE_MS_MAX = 3000;
 const CELLS_MS = 250;
 /** For how long what other controls said of their edges is taken as what they would say now. */
 const ASKED_MS = 250;
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-
-export interface EdgeGatewayOptions {
-  readonly state: StateDocuments;
-  /** The keys that seal what must not lie in the store in clear. */
-  readonly keyPlace: KeyPlace;
-  /** Where what is probed is kept. */
-  readonly stateFolder: string;
-  /** `HOST:PORT`. */
-  readonly listen: string;
-  readonly section: (name: string) => SharedArrayBuffer | undefined;
-  /** Where the copy of the store lies that edges are given; its folder is there. */
-  readonly copyPath: string;
-  /** A report of a vantage, as it came. */
-  readonly hear: (from: VantagePlace, payload: Uint8Array) => void;
-  /** Of this control among others of its store. */
-  readonly name: string;
-  /** Where it is; empty where that is not told. */
-  readonly site: string;
-  readonly version: string;
-  /** How this control stands, without its address. */
-  readonly control: () => Promise<Omit<ControlView, "name" | "address" | "authorityEndsMs">>;
-  /** A section of an earlier revision, which some edges are still sent. */
-  readonly storedSection?: (name: string) => SharedArrayBuffer | undefined;
-  readonly events?: PublicationEvents;
-  /** What vantages are sent, each sealed to its certificate. */
-  readonly secrets?: SecretsOf;
-  /** Does a dynamic update that an edge hands on from a client. */
-  readonly update: (packet: Uint8Array, client: string, view?: string) => Promise<UpdateAnswer>;
-  /** undefined where another control leads. */
-  readonly leading: () => Leading;
-  /** Where it is kept who was refused. */
-  readonly refusals: Pick<RefusalLog, "add">;
-  /** Where an edge has sent clients. */
-  readonly traffic: (edge: string, counts: TrafficCounts) => void;
-  /** What other controls are told of that. */
-  readonly drains: () => readonly DrainTally[];
-  /** The weights that branches were given, and where the overlay stands. */
-  readonly weights: Omit<ServedWeightsOptions, "behind">;
-  /** An edge has heard that a secondary zone has changed. */
-  readonly notified: (zone: string) => void;
-  readonly logger: Logger;
-  readonly clock: Clock;
-}
-
-/** A token for one edge, shown once. */
-export interface EdgeInvitation {
-  readonly edge: string;
-  readonly token: string;
-  readonly expiresAtMs: number;
-}
 
 export class EdgeGateway {
   readonly #options: EdgeGatewayOptions;
   readonly #authority: CertificateAuthority;
-  readonly #tokens: JoinTokens;
+  readonly #invitations: EdgeInvitations;
   readonly #roster: EdgeRoster;
   readonly #hub: EdgeHub;
   readonly #weights: ServedWeights;
@@ -136,8 +65,7 @@ export class EdgeGateway {
   #timer: NodeJS.Timeout | undefined;
   #cellTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
-  /** Of a clock that never goes back. */
-  readonly #revokedAtMs = new Map<string, number>();
+  readonly #revoked: RevokedEdges;
   #asked:
     | { readonly atMs: number; readonly statuses: Promise<readonly ControlStatus[]> }
     | undefined;
@@ -148,8 +76,10 @@ export class EdgeGateway {
     const { state, logger, clock, listen } = options;
     this.#options = options;
     this.#authority = authority;
-    this.#tokens = new JoinTokens(state);
+    const tokens = new JoinTokens(state);
+    this.#invitations = new EdgeInvitations(tokens, authority.fingerprint, clock);
     this.#roster = new EdgeRoster(state);
+    this.#revoked = new RevokedEdges(this.#roster);
     this.#hub = new EdgeHub(clock, options.events);
     this.#weights = new ServedWeights({
       ...options.weights,
@@ -161,7 +91,7 @@ export class EdgeGateway {
     this.#listener = new EdgeListener({
       ...splitAddress(listen),
       authority,
-      tokens: this.#tokens,
+      tokens,
       roster: this.#roster,
       hub: this.#hub,
       signing: this.#signing,
@@ -382,21 +312,11 @@ export class EdgeGateway {
     const nowMs = this.#options.clock.monotonicMs();
     return {
       edges: this.#roster.edges(),
-      revoked: this.#noteRevoked(nowMs).map(({ name, atMs }) => ({ name, sinceMs: nowMs - atMs })),
+      revoked: this.#revoked.note(nowMs).map(({ name, atMs }) => ({ name, sinceMs: nowMs - atMs })),
       controls: statuses.map(({ control: { name }, leases }) =>
         leases === undefined ? { name } : { name, leases },
       ),
     };
-  }
-
-  /** When it was first seen here that edges are revoked. */
-  #noteRevoked(nowMs: number): readonly { readonly name: string; readonly atMs: number }[] {
-    const revoked = new Set(this.#roster.revoked());
-    for (const name of this.#revokedAtMs.keys())
-      if (!revoked.has(name)) this.#revokedAtMs.delete(name);
-    for (const name of revoked)
-      if (!this.#revokedAtMs.has(name)) this.#revokedAtMs.set(name, nowMs);
-    return [...this.#revokedAtMs].map(([name, atMs]) => ({ name, atMs }));
   }
 
   /** An address that is any of this host's is none for others. */
@@ -415,7 +335,7 @@ export class EdgeGateway {
         ...(certificateEndsMs === undefined ? {} : { certificateEndsMs }),
       };
     });
-    return [...joined, ...this.#roster.revoked().map(revokedView)];
+    return [...joined, ...this.#revoked.views()];
   }
 
   /** Refuses an edge from now on, at every control of the store; false where there is none of that name. */
@@ -427,7 +347,7 @@ export class EdgeGateway {
 
   /** Also those that another control has revoked. */
   #cutRevoked(): void {
-    this.#noteRevoked(this.#options.clock.monotonicMs());
+    this.#revoked.note(this.#options.clock.monotonicMs());
     for (const name of this.#roster.revoked()) this.#hub.forget(name);
     this.#listener.cutRevoked();
   }
@@ -520,16 +440,9 @@ export class EdgeGateway {
     return served === undefined && this.#hub.isSent(name) ? storedSection?.(name) : served;
   }
 
-  /** Makes a token with which the edge `edge` may join once. Throws EDGE_INVITATION_INVALID. */
-  async invite(edge: string, forMs: number, role: JoinRole = "edge"): Promise<EdgeInvitation> {
-    if (!NAME.test(edge) || edge === CONTROL_NAME)
-      throw invalid(`the name is "${edge}", expected letters, digits and hyphens, at most 63`);
-    if (!(forMs > 0 && forMs <= JOIN_MS_MAX))
-      throw invalid(`it would hold for ${forMs} ms, expected 1 to ${JOIN_MS_MAX}`);
-    const nowMs = this.#options.clock.wallMs();
-    const expiresAtMs = nowMs + forMs;
-    const secret = await this.#tokens.create({ edge, role, expiresAtMs }, nowMs);
-    return { edge, token: `mrj_${secret}_${this.#authority.fingerprint}`, expiresAtMs };
+  /** As `EdgeInvitations.invite()`. */
+  invite(edge: string, forMs: number, role: JoinRole = "edge"): Promise<EdgeInvitation> {
+    return this.#invitations.invite(edge, forMs, role);
   }
 
   async close(): Promise<void> {
@@ -546,26 +459,6 @@ export class EdgeGateway {
 /** What a control is called among vantages: no edge can have such a name. */
 export function controlVantage(control: string): string {
   return `control/${control}`;
-}
-
-function revokedView(name: string): EdgeView {
-  return {
-    name,
-    connected: false,
-    standing: "revoked",
-    epoch: undefined,
-    revision: undefined,
-    sequence: undefined,
-    lastWordMs: undefined,
-    staleMs: undefined,
-    answers: undefined,
-    version: undefined,
-    address: undefined,
-  };
-}
-
-function invalid(reason: string): MeridianError {
-  return new MeridianError("EDGE_INVITATION_INVALID", "user", `Cannot invite an edge: ${reason}`);
 }
 
 function splitAddress(text: string): { host: string; port: number } {
