@@ -118,11 +118,16 @@ test("what cannot be written is reported, kept and written later", (context) => 
 test("a snapshot that has all slots as they were is on disk later than a change, and with it", async (context) => {
   const folder = makeFolder(context);
   context.mock.timers.enable({ apis: ["setTimeout"] });
-  const journal = new OverlayJournal(folder, () => startMs, assert.ifError);
+  let nowMs = startMs;
+  const journal = new OverlayJournal(folder, () => nowMs, assert.ifError);
+  const pass = (ms: number): void => {
+    nowMs += ms;
+    context.mock.timers.tick(ms);
+  };
   const written = (): number[] => [...journal.entries()].map(({ sequence }) => sequence);
   // It is written while others go on.
   const writes = async (ms: number, sequences: readonly number[]): Promise<void> => {
-    context.mock.timers.tick(ms);
+    pass(ms);
     while (written().length < sequences.length) await nextTurn();
     assert.deepEqual(written(), sequences);
   };
@@ -132,17 +137,24 @@ test("a snapshot that has all slots as they were is on disk later than a change,
   });
   journal.record(changeSet(1, 1));
   journal.record(carried(2));
-  context.mock.timers.tick(5000);
+  pass(5000);
   for (let turn = 0; turn < 10; turn++) await nextTurn();
   assert.deepEqual(written(), [1]);
   journal.record(carried(3));
   await writes(5000, [1, 2, 3]);
+  pass(1000);
   journal.record(carried(4));
   journal.record(changeSet(5, 4));
   await writes(250, [1, 2, 3, 4, 5]);
-  journal.record(carried(6));
+  // Once a second where it goes on.
+  journal.record(changeSet(6, 4));
+  pass(250);
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  assert.deepEqual(written(), [1, 2, 3, 4, 5]);
+  await writes(500, [1, 2, 3, 4, 5, 6]);
+  journal.record(carried(7));
   journal.close();
-  assert.deepEqual(written(), [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(written(), [1, 2, 3, 4, 5, 6, 7]);
 });
 
 test("load() says why there is no table, and gives the one that was kept", (context) => {
