@@ -31,6 +31,9 @@ test("a worker with pauses goes before others, and one without shares its core",
   const urgency = new AnsweringUrgency(thread);
   thread.work(70, 100);
   urgency.note(MANY);
+  assert.deepEqual(thread.news(), [], "it has just begun");
+  thread.work(630, 900);
+  urgency.note(MANY);
   assert.deepEqual(thread.news(), [2, 1], "above it there is room for verdicts");
   thread.work(75, 100);
   urgency.note(MANY);
@@ -38,25 +41,25 @@ test("a worker with pauses goes before others, and one without shares its core",
   thread.work(99, 100);
   urgency.note(MANY);
   assert.deepEqual(thread.news(), [0]);
-  thread.work(50, 50);
+  thread.work(1000, 1000);
   urgency.note(MANY);
   assert.deepEqual(thread.news(), [], "still busy");
-  thread.work(25, 50);
+  thread.work(500, 1000);
   urgency.note(MANY);
   assert.deepEqual(thread.news(), [2, 1], "somebody else was let in");
 });
 
-test("a worker who always has competition is urgent for two thirds of the time", () => {
+test("a worker who always has competition and never enough is urgent for a tenth of the time at most", () => {
   const thread = new Thread();
   const urgency = new AnsweringUrgency(thread);
   let urgentMs = 0;
-  for (let ms = 0; ms < 3000; ms += 5) {
+  for (let ms = 0; ms < 11_000; ms += 5) {
     const isUrgent = thread.told.at(-1) === 1;
     if (isUrgent) urgentMs += 5;
     thread.work(isUrgent ? 5 : 2.5, 5);
     urgency.note(MANY);
   }
-  assert.ok(urgentMs > 1800 && urgentMs < 2200, `urgent for ${urgentMs} of 3000 ms`);
+  assert.ok(urgentMs > 800 && urgentMs < 1100, `urgent for ${urgentMs} of 11,000 ms`);
 });
 
 test("no clock is asked before some tens of packets or turns", () => {
@@ -72,7 +75,7 @@ test("no clock is asked before some tens of packets or turns", () => {
 test("a patient worker lets others go first, and is looked at anew afterwards", () => {
   const thread = new Thread();
   const urgency = new AnsweringUrgency(thread);
-  thread.work(10, 100);
+  thread.work(10, 1000);
   urgency.note(MANY);
   urgency.setPatient(true);
   assert.deepEqual(thread.news(), [2, 1, 0]);
@@ -82,7 +85,7 @@ test("a patient worker lets others go first, and is looked at anew afterwards", 
   urgency.setPatient(false);
   urgency.note(MANY);
   assert.deepEqual(thread.news(), []);
-  thread.work(10, 100);
+  thread.work(10, 1000);
   urgency.note(MANY);
   assert.deepEqual(thread.news(), [2, 1]);
 });
@@ -95,7 +98,7 @@ test("where verdicts could not go before answers, answers are as all others, and
   };
   const urgency = new AnsweringUrgency(thread);
   for (let look = 0; look < 3; look += 1) {
-    thread.work(10, 100);
+    thread.work(10, 1000);
     urgency.note(MANY);
   }
   assert.deepEqual(thread.news(), [2]);
