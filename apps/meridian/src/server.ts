@@ -17,14 +17,12 @@ import {
   Secrets,
   type DiskPersistence,
   DocumentService,
-  DecidedPublisher,
   DynamicUpdates,
   EdgeGateway,
   drainTallies,
   HandOvers,
   certificateFileEnd,
   controlVantage,
-  keepMaterials,
   Embedded,
   type StateDir,
   TransitionHistory,
@@ -37,10 +35,6 @@ import {
   WeightOverrides,
   type WeightsReach,
   RolloutKeeper,
-  SecondaryKeeper,
-  ServedOrigins,
-  CookieKeeper,
-  ZoneKeeper,
   StateDocuments,
   type ControlView,
   type EdgeFigures,
@@ -52,23 +46,21 @@ import {
   type ServedOverlay,
 } from "@meridian/control";
 import { processEnded, type Takeover } from "@meridian/edge";
-import { formatProblem } from "@meridian/model";
-import { CommandError, ExitCode } from "./exit-code.ts";
-import { decidedNames } from "./decided-names.ts";
 import { DocumentStore } from "./document-store.ts";
 import { FirstAnswers, adviceForSlabs } from "./first-answers.ts";
 import { keyPlaceOf } from "./key-place.ts";
 import { LocalTraffic } from "./local-traffic.ts";
 import { processLogger } from "./process-logger.ts";
-import { whileShown } from "./progress.ts";
 import { journalPast, replayLine } from "./replay.ts";
 import { RollOuts } from "./roll-outs.ts";
-import { COOKIE_SECRETS, transferSecrets } from "@meridian/snapshot";
+import { transferSecrets } from "@meridian/snapshot";
 import { serverTexts, type ServerEdge } from "./server-edge.ts";
 import { Recovery } from "./recovery.ts";
 import type { ServerOptions } from "./server-options.ts";
 import { sharedPublication } from "./shared-control.ts";
+import { startApi, startControl } from "./server-start.ts";
 import { ownVersion } from "./version.ts";
+import { ZoneWork } from "./zone-work.ts";
 
 export class Server {
   readonly embedded: Embedded;
@@ -82,12 +74,7 @@ export class Server {
   readonly #documents: DocumentService;
   readonly #updates: DynamicUpdates;
   readonly #notifier: Notifier;
-  readonly #zoneKeys: ZoneKeeper;
-  readonly #cookies: CookieKeeper;
-  /** As edges are sent them. */
-  #cookieSecrets: readonly (readonly [name: string, text: string])[] = [];
-  readonly #secondaries: SecondaryKeeper;
-  readonly #publisher: DecidedPublisher;
+  readonly #zones: ZoneWork;
   readonly #refusals: RefusalLog;
   readonly #state: StateDocuments;
   readonly #approvals: Approvals;
@@ -119,7 +106,7 @@ export class Server {
     this.#edge = edge;
     edge.listen({
       onWorkerExit: (worker) => this.embedded.forgetWorker(worker),
-      onNotified: (zone) => this.#secondaries.notify(zone),
+      onNotified: (zone) => this.#zones.secondaries.notify(zone),
       onUpdate: (packet, client, view) => this.#updates.apply(packet, client, view),
     });
     this.#refusals = new RefusalLog(join(directory.path, "audit"));
@@ -250,65 +237,27 @@ export class Server {
       logger,
       nowMs: () => systemClock.wallMs(),
     });
-    const origins = new ServedOrigins(this.embedded);
-    this.#zoneKeys = new ZoneKeeper({
+    this.#zones = new ZoneWork({
+      server: options,
+      stateFolder: directory.path,
+      secretsFolder: join(directory.path, "secrets"),
+      embedded: this.embedded,
       state: this.#state,
-      keyPlace: keyPlaceOf(options),
-      served: () => origins.zones(),
+      documents: this.#documents,
+      edge,
+      gateway: () => this.#gateway,
       leading: () => this.#leading(),
-      onMaterials: (materials) => {
-        this.#edge.sign([...materials.values()]);
-        this.#tellEdges();
-        if (options.edges === undefined)
-          keepMaterials(directory.path, keyPlaceOf(options), materials);
-      },
       board: this.#notifier.board,
       logger,
-      nowMs: () => systemClock.wallMs(),
-    });
-    this.#publisher = new DecidedPublisher({
-      zones: () => (this.embedded.isReady ? this.embedded.model?.publishedZones : undefined),
-      state: () => `${this.embedded.epoch} ${this.embedded.revision} ${this.embedded.sequence}`,
-      decided: (origin) => {
-        const { world, overlay } = this.embedded;
-        return world === undefined ? [] : decidedNames(world, overlay.moment().slots, origin);
-      },
-      secrets: { folder: join(directory.path, "secrets"), environment: process.env },
-      isLeading: () => this.#leading() !== undefined,
-      logger,
-      nowMs: () => systemClock.wallMs(),
-    });
-    this.#cookies = new CookieKeeper({
-      // A process that answers alone has nobody to share them with.
-      state: options.edges === undefined ? undefined : this.#state,
-      keyPlace: keyPlaceOf(options),
-      leading: () => this.#leading(),
-      onSecrets: (secrets) => {
-        this.#edge.setCookieSecrets(secrets);
-        this.#cookieSecrets = [[COOKIE_SECRETS, secrets.join(" ")]];
-        this.#tellEdges();
-      },
-      logger,
-      nowMs: () => systemClock.wallMs(),
-    });
-    this.#secondaries = new SecondaryKeeper({
-      state: this.#state,
-      apply: (writes, lease) => this.#documents.applyState(writes, "secondary", lease),
-      zones: () => this.embedded.model?.secondaryZones,
-      secrets: () => this.embedded.secretsOf("edge"),
-      board: this.#notifier.board,
-      leading: () => this.#leading(),
-      logger,
-      nowMs: () => systemClock.wallMs(),
     });
     this.#traffic = new LocalTraffic(this.embedded, this.#edge.gatherer);
     this.#api = new Api({
       embedded: this.embedded,
       notifier: this.#notifier,
-      zoneKeys: this.#zoneKeys,
-      secondaries: this.#secondaries,
+      zoneKeys: this.#zones.keys,
+      secondaries: this.#zones.secondaries,
       updates: this.#updates,
-      publisher: this.#publisher,
+      publisher: this.#zones.publisher,
       documents: this.#documents,
       documentStore: () => this.#store.store,
       refusals: this.#refusals,
@@ -410,9 +359,8 @@ export class Server {
     else await this.#replace(takeover, predecessor);
     this.#notifier.start();
     this.#drills.start();
-    this.#secondaries.start();
+    this.#zones.start();
     this.#rollouts.start();
-    this.#publisher.start();
     this.#recovery.start();
     if (this.#edge.isAnswering) this.#traffic.start();
     this.#handOvers.start();
@@ -437,9 +385,9 @@ export class Server {
     if (this.#options.edges === undefined) await this.embedded.restore();
     await this.#store.open();
     await this.#readStore();
-    this.#zoneKeys.start();
+    this.#zones.keys.start();
     await this.#startGateway();
-    this.#cookies.start();
+    this.#zones.cookies.start();
     this.#replica?.start();
     if (this.#replica !== undefined) void this.#gateway?.register();
     await this.#startApi();
@@ -464,9 +412,9 @@ export class Server {
     this.#directory.takeLock();
     if (predecessor !== undefined) await processEnded(predecessor);
     await this.#takeStore();
-    this.#zoneKeys.start();
+    this.#zones.keys.start();
     await this.#startGateway();
-    this.#cookies.start();
+    this.#zones.cookies.start();
     this.#replica?.start();
     if (this.#replica !== undefined) void this.#gateway?.register();
     await this.#edge.offer();
@@ -501,7 +449,7 @@ export class Server {
         onHalted: (revision, reason) => this.#rollOuts.halted(revision, reason),
       },
       refusals: this.#refusals,
-      notified: (zone) => this.#secondaries.notify(zone),
+      notified: (zone) => this.#zones.secondaries.notify(zone),
       traffic: (edge, counts) => this.embedded.counted(edge, counts),
       drains: () => drainTallies(this.embedded, Date.now()),
       weights: {
@@ -513,14 +461,9 @@ export class Server {
       clock: systemClock,
     });
     // Before the first edge is sent a revision.
-    this.#tellEdges();
+    this.#zones.tellEdges();
     if (this.#routing.fencedPanels().length > 0) this.#gateway.holdUntilConfirmed();
     await this.#gateway.start();
-  }
-
-  /** What edges sign with: their zones, and cookies. */
-  #tellEdges(): void {
-    this.#gateway?.setMaterials(new Map([...this.#zoneKeys.materials, ...this.#cookieSecrets]));
   }
 
   /** What answers here, and at edges, follows routing controls by. */
@@ -559,13 +502,13 @@ export class Server {
     };
   }
 
-  /** What is told of edges and certificates; of one alone it is the certificate of its API. */
   async #weightsReach(asOf: number): Promise<WeightsReach> {
     if (this.#gateway !== undefined) return this.#gateway.weightsReach(asOf);
     await this.#weights.look();
     return { waiting: [], silent: [] };
   }
 
+  /** What is told of edges and certificates; of one alone it is the certificate of its API. */
   async #fleet(): Promise<Fleet> {
     if (this.#gateway !== undefined) return this.#gateway.fleet();
     const atMs = certificateFileEnd(this.#options.access.tls?.certificate);
@@ -608,53 +551,13 @@ export class Server {
     });
   }
 
-  /** At the start, so that a taken port shows at once; after a process that is replaced has let go of its own. */
+  /** After a process that is replaced has let go of its own. */
   async #startApi(): Promise<void> {
-    try {
-      this.#httpAddress = await this.#api.start();
-    } catch (error) {
-      const isTaken = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-      if (!isTaken) throw error;
-      throw new CommandError(
-        ExitCode.refused,
-        `Cannot serve HTTP on ${this.#options.http ?? ""}: the address is in use; give another --http, or "none"`,
-      );
-    }
+    this.#httpAddress = await startApi(this.#api, this.#options);
   }
 
-  /** Resolves when answers come from a snapshot: where they come from disk already, the files are read behind them. */
   #startControl(): Promise<void> {
-    const isAnswering = this.embedded.isReady;
-    const started = this.#loadFiles();
-    if (!isAnswering) return started;
-    started.catch((error: unknown) => {
-      this.#logger.error({ reason: reasonOf(error) }, "Cannot read the files");
-    });
-    return Promise.resolve();
-  }
-
-  /** Starts the control plane; where the files give it nothing to serve, the error shows each problem with its place. */
-  async #loadFiles(): Promise<void> {
-    try {
-      await whileShown(
-        (passed) => `Reading and compiling the files: ${passed} s`,
-        this.embedded.start(),
-      );
-    } catch (error) {
-      const { problems, fileErrors } = this.embedded;
-      const errors = problems.filter(({ severity }) => severity === "error").map(formatProblem);
-      if (this.embedded.world !== undefined || errors.length + fileErrors.length === 0) throw error;
-      throw new CommandError(
-        ExitCode.invalid,
-        [
-          ...fileErrors,
-          ...errors,
-          "Cannot start: the files have errors, and no state is stored",
-        ].join("\n"),
-      );
-    } finally {
-      this.#options.standby?.comeForward();
-    }
+    return startControl(this.embedded, this.#options, this.#logger);
   }
 
   #publish(publication: Publication): void {
@@ -673,11 +576,8 @@ export class Server {
     await this.#recovery.close();
     await this.#notifier.close();
     await this.#drills.close();
-    await this.#zoneKeys.close();
-    await this.#cookies.close();
-    await this.#secondaries.close();
+    await this.#zones.close();
     await this.#rollouts.close();
-    await this.#publisher.close();
     this.#rollOuts.close();
     await this.#gateway?.close();
     await this.#replica?.close();
