@@ -23,7 +23,7 @@ const KEPT_MAX = 100;
 const HASTE_MS_MAX = 200;
 
 /** After so many nothing gets faster any more. */
-const REHEARSALS = 8;
+const REHEARSALS = 12;
 /** Only where nothing was asked for so long. */
 const REHEARSAL_MS = 1000;
 
@@ -136,9 +136,9 @@ function rehearse(): void {
     // Its files may have been many, which are read with the least priority.
     giveWay();
   }
-  if (rehearsalsLeft > 0) collections.young();
-  // What a whole compile has left behind goes before somebody waits for a change.
-  else collections.whole();
+  // What a whole compile has left behind goes before somebody waits for a change, and some of what V8 has compiled goes with it.
+  if (rehearsalsLeft === REHEARSALS / 2) collections.whole();
+  else collections.young();
   rehearseSoon(REHEARSAL_MS / 10);
 }
 
