@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // How much of what changes may be sent to edges besides the table of each second, so that a link costs the same on the day on which everything
-// flips: three hundredths of a table a second, and as much as one table at once where little was sent before. What is more waits for the next
-// table. Of a service, a cluster, or a thousand endpoints that fail after a calm minute edges hear at once, as ever.
+// flips: three hundredths of a table a second, and as much as some tables at once where little was sent before. What is more waits for the next
+// table. Of a service, a region, or all endpoints together that fail after calm minutes edges hear at once, as ever.
 //
 // What people move (shifts, routing controls, weights) is always sent at once. An edge takes no change set but the next one, so where
 // one was held back it is the whole table that says it.
@@ -10,8 +10,9 @@
 /** What is added each second: of a table's bytes, in percent, and at least. */
 const REFILL_PERCENT = 3;
 const REFILL_BYTES_MIN = 1024;
-/** What may have gathered, at least; of larger tables as much as one. */
-const GATHERED_BYTES_MIN = 64 * 1024;
+/** What may have gathered, at least, and in tables: a change is as long as three slots, so that all endpoints may change at once. */
+const GATHERED_BYTES_MIN = 256 * 1024;
+const GATHERED_TABLES = 4;
 /** Of each message, besides its changes: frames and records around it. */
 const MESSAGE_BYTES = 64;
 const CHANGE_BYTES = 12;
@@ -31,7 +32,7 @@ export class ChangeAllowance {
   /** A second has passed. */
   refill(tableBytes: number): void {
     const added = Math.max(REFILL_BYTES_MIN, (tableBytes * REFILL_PERCENT) / 100);
-    this.#left = Math.min(this.#left + added, Math.max(GATHERED_BYTES_MIN, tableBytes));
+    this.#left = Math.min(this.#left + added, Math.max(GATHERED_BYTES_MIN, tableBytes * GATHERED_TABLES));
   }
 
   /** Edges are sent the whole table. */
