@@ -32,7 +32,10 @@ export class ChangeAllowance {
   /** A second has passed. */
   refill(tableBytes: number): void {
     const added = Math.max(REFILL_BYTES_MIN, (tableBytes * REFILL_PERCENT) / 100);
-    this.#left = Math.min(this.#left + added, Math.max(GATHERED_BYTES_MIN, tableBytes * GATHERED_TABLES));
+    this.#left = Math.min(
+      this.#left + added,
+      Math.max(GATHERED_BYTES_MIN, tableBytes * GATHERED_TABLES),
+    );
   }
 
   /** Edges are sent the whole table. */
