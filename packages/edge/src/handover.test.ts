@@ -181,6 +181,25 @@ describe("HandoverServer", { skip: noNative, timeout: 20_000 }, () => {
     await edge.close();
   });
 
+  it("refuses a process that asks late, when another one has taken over", async () => {
+    const path = join(folder, "late.sock");
+    const edge = createEdge();
+    await edge.start();
+    const { promise: replaced, resolve: onReplaced } = Promise.withResolvers<void>();
+    await HandoverServer.start({ path, edge, logger: SILENT_LOGGER, onReplaced });
+    const late = connect(path);
+    await once(late, "connect");
+    const takeover = await takeOver(path);
+    const finished = takeover?.finish();
+    await finished;
+    late.write('{"kind":"take","version":1,"receiver":null}\n');
+    const answer: unknown = (await once(late, "data"))[0];
+    assert.match(String(answer), /"refused".*is taking over.*"isBusy":true/);
+    await replaced;
+    late.destroy();
+    takeover?.abandon();
+  });
+
   it("says why it cannot hand over, goes on, and can be asked again", async () => {
     const path = join(folder, "full.sock");
     const edge = createEdge();

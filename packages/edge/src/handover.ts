@@ -133,12 +133,12 @@ export class HandoverServer {
       edge.setPatient(true);
       if ((await lines.receive("ready")) === undefined) throw new Error("the new process has gone");
     } catch (error) {
+      this.#isReplacing = false;
       this.#options.onAbandoned?.();
       edge.setPatient(false);
       throw error;
-    } finally {
-      this.#isReplacing = false;
     }
+    // While it leaves, the sockets are the new process's alone to hand on.
     await this.#leave(lines);
   }
 
