@@ -118,6 +118,15 @@ export class ServerProcess {
     return text.startsWith("{") || text.startsWith("[") ? JSON.parse(text) : text;
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Stops it as a machine is that is moved; SIGCONT takes that back. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child.kill(signal);
+  }
+
   /** Asks it to end, and waits; its exit code. */
   async stop(): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {

@@ -3,7 +3,7 @@
 // One process takes over from another one that answers: every query of a steady load is answered, whatever comes of it.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { udpClient, type DnsClient } from "../conformance/dns-client.ts";
@@ -102,6 +102,22 @@ test("of two processes that are to replace an edge at once, one replaces the oth
   const beside = await meridian("edge", "--control", plane.url, "--state", stateDir);
   assert.equal(beside.code, 3);
   assert.match(beside.stderr, new RegExp(`process ${last[0]?.pid} holds it`));
+});
+
+test("a process that is told to end before it has taken over ends at once, and the one that answers goes on", async (t) => {
+  const { setup, load } = await setUp(t);
+  const running = await ServerProcess.start(t, setup);
+  running.signal("SIGSTOP");
+  const next = ServerProcess.spawn(t, { ...setup, flags: ["--replace"] });
+  const receiver = join(setup.stateDir, `handover.sock.${next.pid}`);
+  await until("the other process to ask for sockets", SEEN_MS_MAX, () => existsSync(receiver));
+  assert.equal(await next.stop(), 130);
+  assert.match(next.log, /this one was told to end before\n$/);
+  running.signal("SIGCONT");
+  load.start();
+  await until("the first process to go on", SEEN_MS_MAX, () => /goes on/.test(running.log));
+  assert.ok((await load.end()) > 0);
+  assert.equal(await running.stop(), 0);
 });
 
 async function setUp(t: TestContext): Promise<{ setup: ServerSetup; load: SteadyLoad }> {

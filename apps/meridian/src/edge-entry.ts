@@ -14,7 +14,7 @@ import { plainLogger } from "./plain-logger.ts";
 import { frontOf, listenOf, stateDirOf, workersOf } from "./server-settings.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { Standby, stepBack } from "./standby.ts";
-import { whenStopped } from "./stop-signal.ts";
+import { abortedBy, whenStopped } from "./stop-signal.ts";
 import { ownVersion } from "./version.ts";
 
 /** After everything is closed, the process ends by itself; if something still holds it, after this. */
@@ -62,6 +62,7 @@ export async function edge(input: CommandInput): Promise<ExitCode> {
         ? undefined
         : { path: queryLog, every: input.wholeNumber("queryLogSample", 1, SAMPLE_MAX) ?? 1 },
     replace: input.flag("replace"),
+    interrupted: abortedBy(stop),
     standby,
     onReplaced: () => {
       // What is left to be done here must not take time from the process that answers now.

@@ -36,6 +36,8 @@ export interface EdgeServerOptions extends Omit<
   readonly http: string | undefined;
   /** Take the sockets over from the process that holds the state folder. */
   readonly replace: boolean;
+  /** This process is told to end: it is not to take over any more. */
+  readonly interrupted?: AbortSignal;
   /** Another process took the sockets over: time to end. */
   readonly onReplaced: () => void;
 }
@@ -86,7 +88,10 @@ export class EdgeServer {
     const { stateFolder, logger } = options;
     const directory = new StateDir(stateFolder);
     const takeover = options.replace
-      ? await takeOverFolder({ path: handoverPath(stateFolder), directory, logger })
+      ? await takeOverFolder({
+          ...{ path: handoverPath(stateFolder), directory, logger },
+          signal: options.interrupted,
+        })
       : undefined;
     let server: EdgeServer | undefined;
     try {

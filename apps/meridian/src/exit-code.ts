@@ -44,6 +44,7 @@ const codesInvalid = new Set([
   "STORE_REQUEST_INVALID",
   "STORE_REVISION_UNKNOWN",
 ]);
+const codesInterrupted = new Set(["EDGE_HANDOVER_INTERRUPTED"]);
 const codesUnreachable = new Set(["STORE_UNAVAILABLE"]);
 
 /** The exit code for whatever a command threw. */
@@ -52,6 +53,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof MeridianError) {
     if (codesRefused.has(error.code)) return ExitCode.refused;
     if (codesInvalid.has(error.code)) return ExitCode.invalid;
+    if (codesInterrupted.has(error.code)) return ExitCode.interrupted;
     if (codesUnreachable.has(error.code)) return ExitCode.unreachable;
   }
   return ExitCode.failed;

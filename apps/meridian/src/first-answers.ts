@@ -54,7 +54,10 @@ export class FirstAnswers {
     const logger = plainLogger(options.logLevel);
     const directory = new StateDir(options.stateDir);
     const takeover = options.replace
-      ? await takeOverFolder({ path: handoverPath(options.stateDir), directory, logger })
+      ? await takeOverFolder({
+          ...{ path: handoverPath(options.stateDir), directory, logger },
+          signal: options.interrupted,
+        })
       : undefined;
     let first: FirstAnswers | undefined;
     try {

@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly passed?: readonly OpenSocket[];
   /** Take the sockets over from the process that holds the state folder. */
   readonly replace: boolean;
+  /** This process is told to end: it is not to take over any more. */
+  readonly interrupted?: AbortSignal;
   /** This process started at a low weight, beside the one that it replaces. */
   readonly standby?: Standby | undefined;
   readonly allowEmpty: boolean;

@@ -13,3 +13,10 @@ export function whenStopped(): Promise<NodeJS.Signals> {
     }
   });
 }
+
+/** Aborted when that is told, for what waits until then. */
+export function abortedBy(stop: Promise<unknown>): AbortSignal {
+  const controller = new AbortController();
+  void stop.then(() => controller.abort());
+  return controller.signal;
+}

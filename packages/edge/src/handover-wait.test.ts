@@ -91,6 +91,16 @@ describe("takeOverFolder()", { timeout: 60_000 }, () => {
     takeover?.abandon();
   });
 
+  it("ends its wait where it is told to end", async (t) => {
+    const { holder: _, ...held } = await heldFolder(t);
+    const { logger, waits } = waitingLogger();
+    const stop = new AbortController();
+    const taken = takeOverFolder({ ...held, logger, signal: stop.signal });
+    await waits;
+    stop.abort();
+    await assert.rejects(taken, { code: "EDGE_HANDOVER_INTERRUPTED" });
+  });
+
   it("refuses where the folder stays held", async (t) => {
     const { holder, ...held } = await heldFolder(t);
     const taken = takeOverFolder({ ...held, logger: SILENT_LOGGER, waitMsMax: 300 });

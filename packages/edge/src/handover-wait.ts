@@ -3,10 +3,11 @@
 // A process that is to replace another one finds it there, but not ready to hand over: it has just started, is ending, or hands over to a
 // third one. None of this lasts, so the new process waits, for as long as it would wait for a message of a handover.
 
+import { setTimeout as passed } from "node:timers/promises";
 import { MeridianError, systemClock, type Clock } from "@meridian/core";
 import type { StateDir } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "./edge-logger.ts";
-import { isBusy, takeOver, type Takeover } from "./handover.ts";
+import { interruptedError, isBusy, takeOver, type Takeover } from "./handover.ts";
 
 /** How long the process that holds the folder may take until it hands over or ends. A large state takes seconds to load. */
 const WAIT_MS_MAX = 60_000;
@@ -17,30 +18,34 @@ export interface FolderTakeoverOptions {
   readonly path: string;
   readonly directory: StateDir;
   readonly logger: EdgeLogger;
+  /** This process is told to end. */
+  readonly signal?: AbortSignal | undefined;
   readonly waitMsMax?: number;
   readonly clock?: Clock;
 }
 
 /**
  * Asks the process that holds the folder for its sockets, and waits until it hands them over; undefined where it ended, or no process holds
- * the folder. Throws a MeridianError with code STATE_LOCKED where it does neither for too long, and what `takeOver()` throws.
+ * the folder. Throws a MeridianError with code STATE_LOCKED where it does neither for too long, EDGE_HANDOVER_INTERRUPTED where `signal`
+ * says so, and what `takeOver()` throws.
  */
 export async function takeOverFolder(
   options: FolderTakeoverOptions,
 ): Promise<Takeover | undefined> {
-  const { directory, logger, waitMsMax = WAIT_MS_MAX, clock = systemClock } = options;
+  const { path, directory, logger, signal, waitMsMax = WAIT_MS_MAX, clock = systemClock } = options;
   const beganMs = clock.monotonicMs();
   let isTold = false;
   for (;;) {
     const isLast = clock.monotonicMs() - beganMs >= waitMsMax;
-    const takeover = await takenOver(options.path, isLast);
+    const takeover = await takenOver(path, signal, isLast);
     if (takeover !== "busy" && takeover !== undefined) return takeover;
     const holder = directory.holder();
     if (holder === undefined && takeover === undefined) return undefined;
     if (isLast) throw heldError(directory, holder, waitMsMax);
     if (!isTold) logger.info("Waiting for the process that holds the state folder", { holder });
     isTold = true;
-    await nextLook();
+    await nextLook(signal);
+    if (signal?.aborted === true) throw interruptedError(path);
   }
 }
 
@@ -57,15 +62,21 @@ export async function takeFolderBack(directory: StateDir, isWanted: () => boolea
   }
 }
 
-function nextLook(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, LOOK_MS);
-  });
+async function nextLook(signal?: AbortSignal): Promise<void> {
+  try {
+    await passed(LOOK_MS, undefined, signal === undefined ? {} : { signal });
+  } catch {
+    // Interrupted.
+  }
 }
 
-async function takenOver(path: string, isLast: boolean): Promise<Takeover | "busy" | undefined> {
+async function takenOver(
+  path: string,
+  signal: AbortSignal | undefined,
+  isLast: boolean,
+): Promise<Takeover | "busy" | undefined> {
   try {
-    return await takeOver(path);
+    return await takeOver(path, { signal });
   } catch (error) {
     if (isLast || !isBusy(error)) throw error;
     return "busy";

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 
 import { loadNative } from "@meridian/native";
 
-import { Edge } from "./edge.ts";
+import { Edge, type EdgeOptions } from "./edge.ts";
 import { SILENT_LOGGER } from "./edge-logger.ts";
 import { HandoverServer, takeOver } from "./handover.ts";
 import { TcpClient, UdpClient, UdpLoad, buildQuery } from "./transport-testing/clients.ts";
@@ -47,13 +47,14 @@ async function startProcess(
   return { child, address: String(line).trim() };
 }
 
-function createEdge(workers = 1): Edge {
+function createEdge(more: Partial<EdgeOptions> = {}): Edge {
   return new Edge({
     listen: ["127.0.0.1:0"],
-    workers,
+    workers: 1,
     transport: "auto",
     handlerModule: new URL("transport-testing/echo-handler.ts", import.meta.url),
     logger: SILENT_LOGGER,
+    ...more,
   });
 }
 
@@ -198,6 +199,53 @@ describe("HandoverServer", { skip: noNative, timeout: 20_000 }, () => {
     await replaced;
     late.destroy();
     takeover?.abandon();
+  });
+
+  it("goes on when the new process is told to end before it is ready", async () => {
+    const path = join(folder, "interrupted.sock");
+    const edge = createEdge();
+    await edge.start();
+    const { promise: abandoned, resolve: onAbandoned } = Promise.withResolvers<void>();
+    const server = await HandoverServer.start({
+      ...{ path, edge, logger: SILENT_LOGGER, onAbandoned },
+      onReplaced: () => assert.fail("was not replaced"),
+    });
+    const stop = new AbortController();
+    const takeover = await takeOver(path, { signal: stop.signal });
+    const next = createEdge({ inherited: takeover?.sockets ?? [] });
+    await next.start();
+    stop.abort();
+    await assert.rejects(takeover?.finish() ?? Promise.resolve(), {
+      code: "EDGE_HANDOVER_INTERRUPTED",
+    });
+    await abandoned;
+    takeover?.abandon();
+    await next.close();
+    const client = await UdpClient.open(4);
+    const port = edge.addresses()[0]?.port ?? 0;
+    assert.notEqual(await client.ask("127.0.0.1", port, [0]), undefined);
+    client.close();
+    await assert.rejects(takeOver(path, { signal: stop.signal }), {
+      code: "EDGE_HANDOVER_INTERRUPTED",
+    });
+    server.close();
+    await edge.close();
+  });
+
+  it("hangs up when it is told to end while the other process says nothing", async () => {
+    const path = join(folder, "silent.sock");
+    const silent = createServer().listen(path);
+    await once(silent, "listening");
+    const stop = new AbortController();
+    const taken = takeOver(path, { signal: stop.signal });
+    taken.catch(() => undefined);
+    const asked: unknown = (await once(silent, "connection"))[0];
+    assert(asked instanceof Socket);
+    const ended = once(asked.resume(), "close");
+    stop.abort();
+    await assert.rejects(taken, { code: "EDGE_HANDOVER_INTERRUPTED" });
+    await ended;
+    silent.close();
   });
 
   it("says why it cannot hand over, goes on, and can be asked again", async () => {

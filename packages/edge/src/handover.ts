@@ -185,23 +185,39 @@ export interface Takeover {
   readonly sockets: readonly OpenSocket[];
   /** For `EdgeOptions.joinExisting`: no sockets could be handed over, so this process binds beside the old one. */
   readonly joinExisting: boolean;
-  /** Tells the old process that this one serves; resolves when the old one has stopped reading. */
+  /**
+   * Tells the old process that this one serves; resolves when the old one has stopped reading. Where this process was told to end before, it
+   * rejects with code EDGE_HANDOVER_INTERRUPTED, and the old process goes on.
+   */
   finish(): Promise<void>;
-  /** Gives up before an edge was given the sockets, and closes them: the old process goes on. */
+  /** Gives up: the old process goes on. Closes the sockets, unless an edge has them, as it has from `finish()` on. */
   abandon(): void;
+}
+
+export interface TakeOverOptions {
+  readonly addonPath?: string;
+  /** This process is told to end: it is not to take over any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Asks the process that offers a handover at `path` for its sockets; undefined where no process does. Throws a
- * MeridianError with code EDGE_HANDOVER_FAILED where it refuses or falls silent.
+ * MeridianError with code EDGE_HANDOVER_FAILED where it refuses or falls silent, EDGE_HANDOVER_INTERRUPTED where `signal` says so.
  */
-export async function takeOver(path: string, addonPath?: string): Promise<Takeover | undefined> {
+export async function takeOver(
+  path: string,
+  { addonPath, signal }: TakeOverOptions = {},
+): Promise<Takeover | undefined> {
   const socket = await connectTo(path);
   if (socket === undefined) return undefined;
   socket.on("error", () => undefined);
   const lines = new MessageLines(socket);
   const loaded = loadNative(addonPath);
+  const hangUp = (): void => void socket.destroy();
+  signal?.addEventListener("abort", hangUp);
+  let isGiven = false;
   try {
+    if (isAborted(signal)) throw interruptedError(path);
     const sockets =
       loaded.kind === "loaded"
         ? await receiveSockets(lines, loaded.native, `${path}.${process.pid}`)
@@ -209,16 +225,38 @@ export async function takeOver(path: string, addonPath?: string): Promise<Takeov
     return {
       sockets,
       joinExisting: sockets.length === 0,
-      finish: () => finish(lines),
+      finish: async () => {
+        isGiven = true;
+        if (isAborted(signal)) {
+          socket.destroy();
+          throw interruptedError(path);
+        }
+        await finish(lines);
+      },
       abandon: () => {
         socket.destroy();
-        if (loaded.kind === "loaded") closeSockets(loaded.native, sockets);
+        if (loaded.kind === "loaded" && !isGiven) closeSockets(loaded.native, sockets);
       },
     };
   } catch (error) {
     socket.destroy();
-    throw handoverError(path, error);
+    throw isAborted(signal) ? interruptedError(path) : handoverError(path, error);
+  } finally {
+    signal?.removeEventListener("abort", hangUp);
   }
+}
+
+/** Asked anew each time: it changes while something is waited for. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+export function interruptedError(path: string): MeridianError {
+  return new MeridianError(
+    "EDGE_HANDOVER_INTERRUPTED",
+    "user",
+    `Did not take over from the process at "${path}": this one was told to end before`,
+  );
 }
 
 async function finish(lines: MessageLines): Promise<void> {

@@ -20,7 +20,7 @@ import {
 } from "../server-settings.ts";
 import { stepBack, type Standby } from "../standby.ts";
 import { ServiceManager } from "../service-manager.ts";
-import { whenStopped } from "../stop-signal.ts";
+import { abortedBy, whenStopped } from "../stop-signal.ts";
 
 /** After everything is closed, the process ends by itself; if something still holds it, after this. */
 const LINGER_MS_MAX = 1000;
@@ -57,6 +57,7 @@ export async function up(input: CommandInput, standby?: Standby): Promise<ExitCo
     diagnosis: diagnosisOf(input),
     front: frontOf(input),
     replace: input.flag("replace"),
+    interrupted: abortedBy(stop),
     standby,
     allowEmpty: input.flag("allowEmpty"),
     probing: input.flag("probing"),
