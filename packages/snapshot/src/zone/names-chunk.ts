@@ -213,7 +213,9 @@ function copiedNames(
     const was = old.get(section);
     const at = records[chunk * CHUNK_WORDS + ChunkWord.targetBase]!;
     const isCopied = was !== undefined && copyLinks(before, was, space.words, at, numbers);
-    if (!isCopied) resolveLinks(section, { space, places }, at, targets);
+    // Where numbers stand for what they stood for before, those of a section that was only moved to another slab are known.
+    if (!isCopied)
+      resolveLinks(section, { space, places }, at, targets, kept === undefined ? kept : before);
   }
   return { slabs, records, links: space.words, places: places.words, known: { space, places } };
 }
@@ -341,12 +343,13 @@ function resolveLinks(
   const numbers = space.words;
   const old = before === undefined ? -1 : chunkOf(section, before);
   const carried = before === undefined || old < 0 ? undefined : carriedFrom(before, old);
+  const known = before?.space.words ?? numbers;
   const first = before?.records[old * CHUNK_WORDS + ChunkWord.targetBase] ?? 0;
   for (let link = 0; link < linkCount; link++) {
     const kind = bytes[kinds + link]!;
     const [low, high] = [words[keys + link * 2]!, words[keys + link * 2 + 1]!];
     const was = carried === undefined ? -1 : carried.find(low, high);
-    const number = was < 0 ? NO_TARGET : numbers[first + was]!;
+    const number = was < 0 ? NO_TARGET : known[first + was]!;
     if (number >= 0 && (number & 1) === kind && places.words[number]! >= 0) {
       numbers[targetBase + link] = number;
       continue;
