@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { differInPlainWords } from "./plain-words.ts";
-import { openSealed, type Section } from "./section.ts";
+import { openSealed, openSection, sectionChecksum, type Section } from "./section.ts";
 import { SectionWriter } from "./section-writer.ts";
 
 const STRIDES = [16, 4, 8];
@@ -50,6 +50,24 @@ test("two sections differ in plain words where every word that differs is one of
     },
   );
   fc.assert(property, { numRuns: 150 });
+});
+
+test("words that another table has too are not plain", () => {
+  const overlapping = (weight: number): Section => {
+    const { bytes, words, start } = sectionOf([
+      [1, weight, 3, 4],
+      [5, 5],
+      [6, 7],
+    ]);
+    // The second table's directory entry, after the header's 64 bytes: it begins where the first one does.
+    words[(start + 64 + 16 + 4) >>> 2] = words[(start + 64 + 4) >>> 2] ?? 0;
+    new DataView(bytes.buffer).setUint32(60, sectionChecksum(bytes), true);
+    const section = openSection(bytes.buffer);
+    assert(!("error" in section));
+    return section;
+  };
+  assert.equal(differInPlainWords(overlapping(2), overlapping(2), PLAIN), true);
+  assert.equal(differInPlainWords(overlapping(2), overlapping(9), PLAIN), false);
 });
 
 test("sections of other tables, lengths or counts differ in more than words", () => {

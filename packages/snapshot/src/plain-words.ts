@@ -3,7 +3,7 @@
 // A change of a weight or an address is another number in a section of megabytes. What must be true of all of its rows was looked at when it was
 // loaded before: where the two differ in numbers alone that lead nowhere, it is true still.
 
-import { SECTION_HEADER_BYTES, type Section } from "./section.ts";
+import { SECTION_HEADER_BYTES, type Section, type Table } from "./section.ts";
 
 /** Words of a table's rows by which nothing is found. */
 export interface PlainWords {
@@ -31,9 +31,10 @@ export function differInPlainWords(
   const isHeadEqual =
     isEqual(old, now, 0, CHECKED_BYTES) && isEqual(old, now, SECTION_HEADER_BYTES, body);
   if (!isHeadEqual) return false;
+  const own = plain.filter(({ table }) => isApart(after, table));
   for (let at = body; at < length; at += BLOCK_BYTES) {
     const end = Math.min(length, at + BLOCK_BYTES);
-    if (!isEqual(old, now, at, end) && !arePlain(before, after, at, end, plain)) return false;
+    if (!isEqual(old, now, at, end) && !arePlain(before, after, at, end, own)) return false;
   }
   return true;
 }
@@ -52,6 +53,20 @@ function arePlain(
     if (!plain.some((words) => isAmong(words, after, now + word))) return false;
   }
   return true;
+}
+
+/** Whether no other table has bytes of this one: what is plain in it might lead somewhere from there. */
+function isApart(section: Section, id: number): boolean {
+  const [start, end] = rangeOf(section.table(id));
+  for (const [other, table] of section.tables()) {
+    const [from, to] = rangeOf(table);
+    if (other !== id && from < end && start < to) return false;
+  }
+  return true;
+}
+
+function rangeOf({ offset, count, stride }: Table): [start: number, end: number] {
+  return [offset, offset + count * stride];
 }
 
 function isAmong(
