@@ -18,7 +18,12 @@ export class SpareCopy {
   /** Makes the copy soon, unless another section is named before. */
   soon(source: Section): void {
     clearTimeout(this.#timer);
-    if (source.length < SPARE_BYTES_MIN || this.#source === source) return;
+    if (this.#source === source) return;
+    if (source.length < SPARE_BYTES_MIN) {
+      // The one that it is in place of is wanted no more.
+      this.close();
+      return;
+    }
     this.#timer = setTimeout(() => this.prepare(source), SOON_MS).unref();
   }
 
