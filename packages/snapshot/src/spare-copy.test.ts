@@ -49,9 +49,9 @@ test("soon() makes the copy of the section that was named last, and none of a sm
   spare.soon(small);
   assert.ok(!isMade(small));
   // One that has become small is not copied any more, nor what it was before.
+  one.bytes[one.length - 1] = 1;
   spare.prepare(one);
   spare.soon(small);
-  one.bytes[one.length - 1] = 1;
   assert.ok(!isMade(one));
   spare.soon(one);
   spare.close();
