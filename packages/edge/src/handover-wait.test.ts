@@ -111,12 +111,25 @@ describe("takeOverFolder()", { timeout: 60_000 }, () => {
         "ended within 0.3 s; stop it, or give another --state",
     });
   });
+
+  it(
+    "refuses where it hands over to a third one for all that time",
+    { skip: noNative },
+    async (t) => {
+      const { holder, ...held } = await heldFolder(t);
+      holder.send("offer");
+      const first = await takeOverFolder({ ...held, logger: SILENT_LOGGER });
+      const second = takeOverFolder({ ...held, logger: SILENT_LOGGER, waitMsMax: 300 });
+      await assert.rejects(second, { code: "STATE_LOCKED" });
+      first?.abandon();
+    },
+  );
 });
 
 describe("takeFolderBack()", { timeout: 60_000 }, () => {
   it("takes it when the process that took it has ended", async (t) => {
     const { holder, directory } = await heldFolder(t);
-    const taken = takeFolderBack(directory, () => true);
+    const taken = takeFolderBack(directory, SILENT_LOGGER, () => true);
     assert.equal(directory.holder(), holder.pid);
     holder.kill("SIGKILL");
     await taken;

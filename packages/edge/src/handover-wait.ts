@@ -12,6 +12,8 @@ import { interruptedError, isBusy, takeOver, type Takeover } from "./handover.ts
 /** How long the process that holds the folder may take until it hands over or ends. A large state takes seconds to load. */
 const WAIT_MS_MAX = 60_000;
 const LOOK_MS = 100;
+/** How often it is looked after a folder that was not given back in that time. */
+const LATE_LOOK_MS = 1000;
 
 export interface FolderTakeoverOptions {
   /** Where a handover is offered. */
@@ -37,7 +39,7 @@ export async function takeOverFolder(
   let isTold = false;
   for (;;) {
     const isLast = clock.monotonicMs() - beganMs >= waitMsMax;
-    const takeover = await takenOver(path, signal, isLast);
+    const takeover = await takenOver(path, signal);
     if (takeover !== "busy" && takeover !== undefined) return takeover;
     const holder = directory.holder();
     if (holder === undefined && takeover === undefined) return undefined;
@@ -50,21 +52,38 @@ export async function takeOverFolder(
 }
 
 /**
- * Holds the folder again where a process that was to take over has taken it, and has ended since; gives up where that one lives on. Rejects
- * where the folder cannot be used.
+ * Holds the folder again where a process that was to take over has taken it, and has ended since; waits for that for as long as it is wanted,
+ * and says so once. Rejects where the folder cannot be used.
  */
-export async function takeFolderBack(directory: StateDir, isWanted: () => boolean): Promise<void> {
-  for (let look = 0; look < WAIT_MS_MAX / LOOK_MS && isWanted(); look++) {
+export async function takeFolderBack(
+  directory: StateDir,
+  logger: EdgeLogger,
+  isWanted: () => boolean,
+): Promise<void> {
+  const looks = WAIT_MS_MAX / LOOK_MS;
+  for (let look = 0; isWanted(); look++) {
     const holder = directory.holder();
-    if (holder === process.pid) return;
-    if (holder === undefined) directory.takeLock();
-    await nextLook();
+    if (holder === process.pid || (holder === undefined && isLocked(directory))) return;
+    if (look === looks)
+      logger.warn("A process that did not take over holds the state folder; stop it", { holder });
+    await nextLook(undefined, look < looks ? LOOK_MS : LATE_LOOK_MS);
   }
 }
 
-async function nextLook(signal?: AbortSignal): Promise<void> {
+/** Locks it; false where another process was first. */
+function isLocked(directory: StateDir): boolean {
   try {
-    await passed(LOOK_MS, undefined, signal === undefined ? {} : { signal });
+    directory.lock();
+    return true;
+  } catch (error) {
+    if (error instanceof MeridianError && error.code === "STATE_LOCKED") return false;
+    throw error;
+  }
+}
+
+async function nextLook(signal?: AbortSignal, afterMs = LOOK_MS): Promise<void> {
+  try {
+    await passed(afterMs, undefined, signal === undefined ? {} : { signal });
   } catch {
     // Interrupted.
   }
@@ -73,12 +92,11 @@ async function nextLook(signal?: AbortSignal): Promise<void> {
 async function takenOver(
   path: string,
   signal: AbortSignal | undefined,
-  isLast: boolean,
 ): Promise<Takeover | "busy" | undefined> {
   try {
     return await takeOver(path, { signal });
   } catch (error) {
-    if (isLast || !isBusy(error)) throw error;
+    if (!isBusy(error)) throw error;
     return "busy";
   }
 }
@@ -88,10 +106,11 @@ function heldError(
   holder: number | undefined,
   waitedMs: number,
 ): MeridianError {
+  const replaced = holder === undefined ? "the process that answers" : `process ${holder}`;
   return new MeridianError(
     "STATE_LOCKED",
     "user",
-    `Cannot replace process ${holder}: it holds the state folder "${directory.path}", and neither handed its sockets over nor ended within ` +
+    `Cannot replace ${replaced}: it holds the state folder "${directory.path}", and neither handed its sockets over nor ended within ` +
       `${waitedMs / 1000} s; stop it, or give another --state`,
   );
 }

@@ -383,8 +383,9 @@ export class EdgeProcess implements LocalEdge {
   resume(): void {
     this.#link.resume();
     // The other process had taken the folder already.
-    takeFolderBack(this.#directory, () => !this.#isClosed).catch((error: unknown) => {
-      this.#options.logger.error("Cannot take the state folder back", { reason: reasonOf(error) });
+    const { logger } = this.#options;
+    takeFolderBack(this.#directory, logger, () => !this.#isClosed).catch((error: unknown) => {
+      logger.error("Cannot take the state folder back", { reason: reasonOf(error) });
     });
   }
 
