@@ -13,9 +13,12 @@ class Thread implements AnsweringThread {
   #wallMs = 0;
   cpuMs = (): number => this.#cpuMs;
   wallMs = (): number => this.#wallMs;
+  mainWaitMs = (): number => this.#mainWaitMs;
   setPriority = (priority: number): void => void this.told.push(priority);
+  #mainWaitMs = 0;
 
-  work(usedMs: number, wallMs: number): void {
+  work(usedMs: number, wallMs: number, mainWaitMs = 0): void {
+    this.#mainWaitMs += mainWaitMs;
     this.#cpuMs += usedMs;
     this.#wallMs += wallMs;
   }
@@ -102,4 +105,19 @@ test("where verdicts could not go before answers, answers are as all others, and
     urgency.note(MANY);
   }
   assert.deepEqual(thread.news(), [2]);
+});
+
+test("a worker shares its core while the main thread waits much for one", () => {
+  const thread = new Thread();
+  const urgency = new AnsweringUrgency(thread);
+  const seconds = (count: number, mainWaitMs: number): readonly number[] => {
+    for (let look = 0; look < count; look += 1) {
+      thread.work(300, 1000, mainWaitMs);
+      urgency.note(MANY);
+    }
+    return thread.news();
+  };
+  assert.deepEqual(seconds(2, 100), [2, 1]);
+  assert.deepEqual(seconds(3, 300), [0]);
+  assert.deepEqual(seconds(1, 150), [2, 1]);
 });

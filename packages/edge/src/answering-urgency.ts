@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { openSync, readSync } from "node:fs";
 import { PRIORITY_ANSWERS, PRIORITY_FAIR, PRIORITY_VERDICTS } from "@meridian/native";
 import type { Native } from "@meridian/native";
 
@@ -23,18 +24,26 @@ const URGENT_SHARE_MAX = 0.92;
  */
 const FAIR_MS = 1000;
 
+/** Over so long it is seen how much the main thread waits, and what share of the time is much. */
+const MAIN_LOOK_MS = 500;
+const MAIN_WAIT_SHARE_MAX = 0.2;
+
 /** What decides of this thread, and what is decided. */
 export interface AnsweringThread {
   /** As `process.threadCpuUsage` and `performance.now` have them. */
   cpuMs(): number;
   wallMs(): number;
+  /** How long the main thread has had work and no core, since it began. */
+  mainWaitMs(): number;
   /** Throws where the user may not. */
   setPriority(priority: number): void;
 }
 
 /** The worker that calls. */
 export function answeringThread(native: Native): AnsweringThread {
+  const mainWaitMs = mainWait();
   return {
+    mainWaitMs,
     cpuMs: () => {
       const { user, system } = process.threadCpuUsage();
       return (user + system) / 1000;
@@ -42,6 +51,19 @@ export function answeringThread(native: Native): AnsweringThread {
     wallMs: () => performance.now(),
     setPriority: (priority) => native.setUrgency(priority, 0),
   };
+}
+
+/** Of the process as procfs has it, which is its main thread: time on a core, time of waiting for one, in ns. Always 0 where the kernel counts none. */
+function mainWait(): () => number {
+  try {
+    // Open for as long as the thread lives.
+    const file = openSync("/proc/self/schedstat", "r");
+    const text = Buffer.alloc(64);
+    return () =>
+      Number(text.toString("latin1", 0, readSync(file, text, 0, 64, 0)).split(" ")[1]) / 1e6;
+  } catch {
+    return () => 0;
+  }
 }
 
 /** Lets a worker go before others of its core while it leaves some of it to them. */
@@ -52,6 +74,9 @@ export class AnsweringUrgency {
   #wallMs: number;
   /** How long the present stretch is looked at. */
   #lookMs = FAIR_MS;
+  #mainWaitMs: number;
+  #mainWallMs: number;
+  #isMainLate = false;
   #isUrgent = false;
   #isPatient = false;
   #isForbidden = false;
@@ -60,6 +85,8 @@ export class AnsweringUrgency {
     this.#thread = thread;
     this.#cpuMs = thread.cpuMs();
     this.#wallMs = thread.wallMs();
+    this.#mainWaitMs = thread.mainWaitMs();
+    this.#mainWallMs = this.#wallMs;
   }
 
   /** A turn took so many packets. */
@@ -70,7 +97,9 @@ export class AnsweringUrgency {
     if (this.#isPatient || this.#isForbidden) return;
     const passedMs = this.#thread.wallMs() - this.#wallMs;
     if (passedMs < this.#lookMs) return;
-    this.#set(this.#thread.cpuMs() - this.#cpuMs <= passedMs * URGENT_SHARE_MAX);
+    this.#lookAtMain();
+    const isBusy = this.#thread.cpuMs() - this.#cpuMs > passedMs * URGENT_SHARE_MAX;
+    this.#set(!isBusy && !this.#isMainLate);
     this.#remember(this.#isUrgent ? LOOK_MS : FAIR_MS);
   }
 
@@ -79,6 +108,16 @@ export class AnsweringUrgency {
     this.#isPatient = isPatient;
     this.#set(false);
     this.#remember(FAIR_MS);
+  }
+
+  #lookAtMain(): void {
+    const wallMs = this.#thread.wallMs();
+    const passedMs = wallMs - this.#mainWallMs;
+    if (passedMs < MAIN_LOOK_MS) return;
+    const waitMs = this.#thread.mainWaitMs();
+    this.#isMainLate = waitMs - this.#mainWaitMs > passedMs * MAIN_WAIT_SHARE_MAX;
+    this.#mainWaitMs = waitMs;
+    this.#mainWallMs = wallMs;
   }
 
   #remember(lookMs: number): void {
