@@ -17,7 +17,7 @@ test("youngCollector() gives a function that collects young garbage alone", asyn
   assert.equal("gc" in globalThis, false);
 });
 
-test("GarbageCollections looks through the whole heap after so many pieces of work", async (context) => {
+test("GarbageCollections looks through the whole heap in the calm after so many pieces of work", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const collections = new GarbageCollections(2);
   context.after(() => collections.close());
@@ -26,8 +26,15 @@ test("GarbageCollections looks through the whole heap after so many pieces of wo
   context.mock.timers.tick(120);
   assert.ok((await young).includes(MINOR));
   collections.soon();
+  const second = nextKinds((kind) => kind === MINOR);
+  context.mock.timers.tick(1900);
+  assert.ok(!(await second).includes(MAJOR));
+  collections.soon();
+  const third = nextKinds((kind) => kind === MINOR);
+  context.mock.timers.tick(1900);
+  assert.ok(!(await third).includes(MAJOR), "not yet calm");
   const whole = nextKinds((kind) => kind === MAJOR);
-  context.mock.timers.tick(120);
+  context.mock.timers.tick(100);
   assert.ok((await whole).includes(MAJOR));
   collections.soon();
   collections.close();

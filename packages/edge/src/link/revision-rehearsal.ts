@@ -26,8 +26,8 @@ const FIRST_MS = 1000;
 /** In turns, as a revision may come meanwhile. */
 const PAUSE_MS = 100;
 /**
- * Revisions, up to twice as many, after which the whole heap is looked through. V8 does so after some 60, at all edges with the same one, as
- * they have the same garbage; so on one machine that revision took 100 ms longer.
+ * Revisions, up to twice as many, after which the whole heap is looked through as soon as it is calm. Otherwise V8 does so after some hundreds, at all
+ * edges with the same one, as they have the same garbage.
  */
 const WHOLE_EVERY = 20;
 /** One of each kind is made anew. */
@@ -106,6 +106,7 @@ export function rehearseRevision({ pack, world, seed, mirror }: RehearsedRevisio
   if ("error" in next) return false;
   const loaded = World.load(next.sections, seed, world);
   if ("error" in loaded) return false;
+  loaded.rehearseMoves();
   const { sequence } = mirror.table();
   const slots = mirror.carriedTo(loaded, sequence);
   if (slots === undefined) return false;
