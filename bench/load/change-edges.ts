@@ -53,7 +53,8 @@ const LOAD_SHARE = 0.5;
 const FIRST_RATE = 5000;
 const BUSY_MS = 3000;
 /** A busier machine answers more of them at once, so that each costs less: the rate is found in some steps. */
-const BUSY_STEPS_MAX = 5;
+const BUSY_STEPS_MAX = 8;
+const STEP_TIMES_MAX = 2;
 const LOAD_SHARE_ERROR = 0.02;
 const IDLE_READINGS_MAX = 10;
 /** Four edges, control and its compiler at rest take some hundredths. */
@@ -190,7 +191,9 @@ async function halfBusyRate(ports: readonly number[], list: string): Promise<num
     const share = (await busyAt(ports, list, rate)) - idle;
     console.log(`${EDGES} × ${rate} queries a second take ${percentOf(share)} of both cores`);
     if (Math.abs(share - LOAD_SHARE) <= LOAD_SHARE_ERROR) break;
-    rate = Math.round((rate * LOAD_SHARE) / Math.max(share, 0.01) / 100) * 100;
+    // Beside something else that has just ended, queries seem to cost nothing.
+    const times = Math.min(LOAD_SHARE / Math.max(share, 0.01), STEP_TIMES_MAX);
+    rate = Math.round((rate * times) / 100) * 100;
   }
   return rate;
 }
@@ -200,7 +203,7 @@ async function idleShare(): Promise<number> {
   let before = 1;
   for (let reading = 1; ; reading++) {
     const share = await busyShare();
-    const isSteady = share <= IDLE_MAX && before - share < LOAD_SHARE_ERROR;
+    const isSteady = share <= IDLE_MAX && Math.abs(before - share) < LOAD_SHARE_ERROR / 2;
     if (isSteady || reading >= IDLE_READINGS_MAX) return share;
     before = share;
   }
