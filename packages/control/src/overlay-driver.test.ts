@@ -380,3 +380,40 @@ test("adoptionChangeSet() says the same with and without what was before, whatev
     { numRuns: 40 },
   );
 });
+
+test("what people move and waits for a bank stays theirs, whatever is probed meanwhile", async (t) => {
+  const world = worldWith({ a: 2 });
+  const { driver, sets } = start(world);
+  t.after(() => driver.close());
+  const slot = slotOf(world, "endpoint/default/a/m0");
+  const weighed = slotOf(world, "branch/default/p/f/0");
+  const reader = new OverlayReader(driver.buffer, world.slotCount, 0);
+  const published = async (): Promise<ChangeSet | undefined> => {
+    assert.ok(driver.isWaiting);
+    reader.leave();
+    while (driver.isWaiting) await new Promise((resolve) => setImmediate(resolve));
+    return sets.at(-1);
+  };
+  const shift = { kind: "shift", text: "by ann" };
+  reader.enter();
+  driver.apply([{ slot, value: GOOD }], cause);
+  driver.apply([{ slot: weighed, value: branchSlot(1, 0) }], shift);
+  driver.flush({ kind: "health", text: "nothing" });
+  driver.apply([{ slot, value: BAD }], cause);
+  const both = await published();
+  assert.deepEqual(both?.cause, shift);
+  assert.deepEqual([both?.keys.length, driver.read(slot) & ~LAST_KNOWN_BIT], [2, BAD]);
+
+  reader.enter();
+  driver.apply([{ slot: weighed, value: branchSlot(1, 1) }], shift);
+  driver.apply([{ slot, value: GOOD }], cause);
+  driver.apply([{ slot: weighed, value: branchSlot(1, 2) }], { kind: "weights", text: "" });
+  assert.equal((await published())?.cause.kind, "weights");
+
+  reader.enter();
+  driver.apply([{ slot: weighed, value: branchSlot(1, 3) }], shift);
+  driver.apply([{ slot: weighed, value: branchSlot(1, 4) }], shift);
+  driver.adopt(worldWith({ a: 2, b: 1 }), 2);
+  driver.apply([{ slot, value: BAD }], cause);
+  assert.deepEqual(sets.at(-1)?.cause, cause, "another overlay keeps nobody waiting");
+});

@@ -10,6 +10,13 @@ export interface Cause {
   /** `health`, `shift`, `latch`, `load`, `snapshot`, `restore`. */
   readonly kind: string;
   readonly text: string;
+  /** A person has said so, where what is of this kind mostly comes by itself. */
+  readonly byCommand?: true;
+}
+
+/** Whether it comes by itself, and on some days thousands of times a second; what people move is said at once. */
+export function comesByItself({ kind, byCommand }: Cause): boolean {
+  return byCommand !== true && (kind === "health" || kind === "load" || kind === "latch");
 }
 
 /** A published change set; plain data. Epochs of pools are left out. */

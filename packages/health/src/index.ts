@@ -74,7 +74,7 @@ export {
 } from "./load/capacity-factor.ts";
 export { CapacityTracker } from "./load/capacity-tracker.ts";
 export { carriedSlots } from "./carried-slots.ts";
-export { changesIn, type Cause, type ChangeSet } from "./change-set.ts";
+export { changesIn, comesByItself, type Cause, type ChangeSet } from "./change-set.ts";
 export {
   OverlayDriver,
   adoptionChangeSet,

@@ -139,6 +139,7 @@ export class LatchDriver {
     this.#overlay.apply([{ slot: entry.failover.slot, value: 0 }], {
       kind: "latch",
       text: `${name} back to tier 1 by command`,
+      byCommand: true,
     });
     return true;
   }

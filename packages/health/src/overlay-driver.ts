@@ -6,7 +6,7 @@
 import { assert } from "@meridian/core";
 import { OverlayWriter, type SlotChange, type StoredSlots, type World } from "@meridian/snapshot";
 import { carryOverridden, slotRuns } from "./carried-slots.ts";
-import { keyedChanges, type Cause, type ChangeSet } from "./change-set.ts";
+import { comesByItself, keyedChanges, type Cause, type ChangeSet } from "./change-set.ts";
 import { keepLastKnown } from "./last-known.ts";
 import { OverlayChanges } from "./overlay-changes.ts";
 
@@ -142,7 +142,8 @@ export class OverlayDriver {
   /** Publishes what was set, where anything was, as soon as no worker reads the spare bank. */
   flush(cause: Cause): void {
     if (this.#pending.size === 0) return;
-    this.#pendingCause = cause;
+    // What waits for a bank keeps its cause: what people move, with what is probed meanwhile, is still theirs.
+    if (this.#waitingSinceMs === undefined || !comesByItself(cause)) this.#pendingCause = cause;
     this.#publish();
   }
 
@@ -165,6 +166,7 @@ export class OverlayDriver {
     this.#world = world;
     this.#revision = revision;
     this.#writer = writer;
+    this.#waitingSinceMs = undefined;
     this.#pending = new OverlayChanges(writer.slotCount);
     this.#options.onAdopted?.(
       {

@@ -9,6 +9,7 @@ import {
   decodeTable,
   makeManifest,
 } from "@meridian/snapshot";
+import type { Cause } from "@meridian/health";
 import { loadWorld, member, pool } from "@meridian/snapshot/testing";
 import { ChangeAllowance } from "./change-allowance.ts";
 import { EdgeHub } from "./edge-hub.ts";
@@ -16,13 +17,15 @@ import { EdgeHub } from "./edge-hub.ts";
 /** Of a message, the byte that says what it is. */
 const KIND_AT = 4;
 
+const of = (kind: string): Cause => ({ kind, text: "" });
+
 test("over minutes in which all changes, change sets are three hundredths of the tables", () => {
   const allowance = new ChangeAllowance();
   const tableBytes = 48_000;
   let sent = 0;
   for (let second = 0; second < 600; second++) {
     for (let set = 0; set < 1000; set++)
-      if (allowance.wayOf(10, "health") === "changes") sent += 10 * 12;
+      if (allowance.wayOf(10, of("health")) === "changes") sent += 10 * 12;
     allowance.refill(tableBytes);
     allowance.caughtUp();
   }
@@ -32,14 +35,16 @@ test("over minutes in which all changes, change sets are three hundredths of the
 
 test("after calm ten thousand changes go at once, and what people move always does", () => {
   const allowance = new ChangeAllowance();
-  assert.equal(allowance.wayOf(10_000, "health"), "changes");
-  assert.equal(allowance.wayOf(100_000, "shift"), "changes");
-  assert.equal(allowance.wayOf(100_000, "health"), "later");
-  assert.equal(allowance.wayOf(1, "health"), "later", "an edge takes none but the next one");
-  assert.equal(allowance.wayOf(1, "weights"), "table");
+  assert.equal(allowance.wayOf(10_000, of("health")), "changes");
+  assert.equal(allowance.wayOf(100_000, of("shift")), "changes");
+  assert.equal(allowance.wayOf(100_000, of("health")), "later");
+  assert.equal(allowance.wayOf(1, of("health")), "later", "an edge takes none but the next one");
+  assert.equal(allowance.wayOf(1, of("weights")), "table");
+  assert.equal(allowance.wayOf(1, of("latch")), "later");
+  assert.equal(allowance.wayOf(1, { ...of("latch"), byCommand: true }), "table");
   assert.ok(allowance.isHolding);
   allowance.caughtUp();
-  assert.equal(allowance.wayOf(1, "load"), "changes");
+  assert.equal(allowance.wayOf(1, of("load")), "changes");
 });
 
 test("an edge that lacks a change set is sent the table, at once where people move something", () => {
@@ -87,4 +92,16 @@ test("an edge that lacks a change set is sent the table, at once where people mo
   hub.tick();
   assert.deepEqual(told, ["table 7 with 7"]);
   assert.deepEqual(change("health", 1), ["changes 8"]);
+  assert.deepEqual(change("health", 30_000), []);
+  const confirm = (movedRevision: number): string[] => {
+    told = [];
+    const asOf = { epoch: 1, revision: 9 };
+    hub.confirm({ askedAtMs: 0, asOf, movedRevision, revision: 1, sequence: writer.sequence });
+    return told;
+  };
+  assert.deepEqual(confirm(3), ["table 9 with 9"], "a hand-over waits for no table");
+  assert.deepEqual(change("health", 30_000), []);
+  assert.deepEqual(confirm(3), []);
+  assert.deepEqual(confirm(4), ["table 10 with 10"]);
+  assert.deepEqual(confirm(5), []);
 });

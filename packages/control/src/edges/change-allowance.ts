@@ -2,15 +2,18 @@
 
 // How much of what changes may be sent to edges besides the table of each second, so that a link costs the same on the day on which everything
 // flips: three hundredths of a table a second, and as much as some tables at once where little was sent before. What is more waits for the next
-// table. Of a service, a region, or all endpoints together that fail after calm minutes edges hear at once, as ever.
+// table. Of a service, a region, or all endpoints that fail after calm minutes edges hear at once, if in sets of some tens; of those that
+// fail one by one, of the first 3,400.
 //
 // What people move (shifts, routing controls, weights) is always sent at once. An edge takes no change set but the next one, so where
 // one was held back it is the whole table that says it.
 
+import { comesByItself, type Cause } from "@meridian/health";
+
 /** What is added each second: of a table's bytes, in percent, and at least. */
 const REFILL_PERCENT = 3;
 const REFILL_BYTES_MIN = 1024;
-/** What may have gathered, at least, and in tables: a change is as long as three slots, so that all endpoints may change at once. */
+/** What may have gathered, at least, and in tables: a change is as long as three slots, so that all endpoints may change in sets of some tens. */
 const GATHERED_BYTES_MIN = 256 * 1024;
 const GATHERED_TABLES = 4;
 /** Of each message, besides its changes: frames and records around it. */
@@ -43,10 +46,9 @@ export class ChangeAllowance {
     this.#isHolding = false;
   }
 
-  /** How this many changes with this kind of cause are sent. */
-  wayOf(count: number, cause: string): ChangeWay {
-    const canWait = cause === "health" || cause === "load" || cause === "latch";
-    if (!canWait) return this.#isHolding ? "table" : "changes";
+  /** How this many changes with this cause are sent. */
+  wayOf(count: number, cause: Cause): ChangeWay {
+    if (!comesByItself(cause)) return this.#isHolding ? "table" : "changes";
     const bytes = MESSAGE_BYTES + count * CHANGE_BYTES;
     if (this.#isHolding || bytes > this.#left) {
       this.#isHolding = true;

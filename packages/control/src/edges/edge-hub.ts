@@ -171,7 +171,11 @@ export class EdgeHub {
   /** What edges may act on, of panels with fenced hand-over; undefined where there are none, or nothing is known of them any more. */
   confirm(state: ConfirmedState | undefined): void {
     this.#heldUntilMs = -Infinity;
+    const before = this.leases.confirmed;
     this.leases.confirm(state);
+    // A hand-over does not wait for the next table where a change set was held back.
+    const hasMoved = state !== undefined && state.movedRevision !== before?.movedRevision;
+    if (hasMoved && this.#allowance.isHolding) this.#tellAll();
     for (const [name, edge] of this.#edges) this.#grant(name, edge);
   }
 
@@ -295,7 +299,7 @@ export class EdgeHub {
 
   changed(set: ChangeSet): void {
     if (this.#newest?.manifest.revision !== set.revision) return;
-    const way = this.#allowance.wayOf(set.keys.length, set.cause.kind);
+    const way = this.#allowance.wayOf(set.keys.length, set.cause);
     if (way === "later") return;
     if (way === "table") {
       this.#tellAll();
