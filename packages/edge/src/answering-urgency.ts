@@ -10,7 +10,8 @@ import type { Native } from "@meridian/native";
 // worker goes on as soon as a query is there.
 //
 // That is for who leaves the core to others by himself. A worker that has hardly a pause shares its core fairly again: others would get a
-// twentieth of it, in pieces of 50 ms in which nothing is answered. So it is never worse off than without a policy of real time.
+// twentieth of it, in pieces of 50 ms in which nothing is answered. So do all while the main thread waits much for a core, as where more
+// workers than cores are half busy: it takes revisions over and empties the query log.
 
 /** Packets and turns after which a clock is asked at all. */
 const LOOK_COUNT = 64;

@@ -55,8 +55,8 @@ it(
     try {
       loaded.native.setUrgency(PRIORITY_VERDICTS, 0);
       loaded.native.setUrgency(PRIORITY_FAIR, 0);
-    } catch (error) {
-      return context.skip(String(error));
+    } catch {
+      return context.skip("this user may have no policy of real time here");
     }
     const edge = createEdge({ transport: "native" });
     await edge.start();

@@ -26,8 +26,8 @@ const FIRST_MS = 1000;
 /** In turns, as a revision may come meanwhile. */
 const PAUSE_MS = 100;
 /**
- * Revisions, up to twice as many, after which the whole heap is looked through as soon as it is calm. Otherwise V8 does so after some hundreds, at all
- * edges with the same one, as they have the same garbage.
+ * Revisions, up to twice as many, after which the whole heap is looked through as soon as it is calm. Otherwise V8 does so after some
+ * tens, at all edges within two seconds, as they have the same garbage.
  */
 const WHOLE_EVERY = 20;
 /** One of each kind is made anew. */
