@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runQueryPath } from "./query-path.bench.ts";
+import { NOTHING_BYTES, runQueryPath } from "./query-path.bench.ts";
 
-/** A boxed number in each query would be 16; what remains is the clock, a batch. */
-const ALLOCATED_BYTES_MAX = 8;
+/** As many as a busy machine may take to compile what is called: an idle one needs a few. */
+const ROUNDS_MOST = 200;
 
 test("runQueryPath() measures every case, and a query allocates nothing", () => {
-  const results = runQueryPath(1000, 50_000, 3);
+  const results = runQueryPath(1000, 50_000, 2, ROUNDS_MOST);
 
   assert.equal(results.length, 6);
   for (const { name, medianNs, allocatedBytes } of results) {
     assert.ok(medianNs > 0, name);
-    assert.ok(allocatedBytes < ALLOCATED_BYTES_MAX, `${name} allocates ${allocatedBytes} bytes`);
+    assert.ok(allocatedBytes < NOTHING_BYTES, `${name} allocates ${allocatedBytes} bytes`);
   }
 });
