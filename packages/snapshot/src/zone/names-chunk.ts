@@ -18,7 +18,7 @@ import {
   type TargetMoves,
 } from "./name-targets.ts";
 import { namesError } from "./names-check.ts";
-import { NamesTableId, PROBES_MAX, SHAPE_WORDS } from "./zone-format.ts";
+import { NamesTableId, PROBES_MAX, SHAPE_WORDS, TargetKind } from "./zone-format.ts";
 
 /** What names may lead to. */
 export interface NamesTargets extends TargetCounts {
@@ -354,7 +354,8 @@ function resolveLinks(
       numbers[targetBase + link] = number;
       continue;
     }
-    const index = find(kind, low, high);
+    // A kind that is neither leads nowhere: its number would be that of something else.
+    const index = kind > TargetKind.pool ? -1 : find(kind, low, high);
     numbers[targetBase + link] = index < 0 ? NO_TARGET : places.numberOf(index * 2 + kind);
     if (index < 0) space.hasStray = true;
   }
