@@ -54,7 +54,7 @@ describe("turn()", { skip }, () => {
     const start = performance.now();
     assert.equal(batch.turn(0, TURN_WAIT), 0);
     const waited = performance.now() - start;
-    assert.ok(waited >= 20 && waited < 1000, `waited ${waited} ms`);
+    assert.ok(waited >= 20, `waited ${waited} ms`);
     assert.equal(batch.turn(0, TURN_POLL), 0);
     native().closeSocket(fd);
   });

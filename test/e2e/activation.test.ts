@@ -17,7 +17,7 @@ import { addressesIn, queryFor } from "./ask.ts";
 import { plainDocuments } from "./documents.ts";
 import { temporaryFolder, until } from "./process.ts";
 
-const START_MS_MAX = 15_000;
+const START_MS_MAX = 60_000;
 const question = queryFor("www.e2e.example.", "A");
 const loaded = loadNative();
 const skip = loaded.kind === "loaded" ? false : `no add-on: ${loaded.reason}`;

@@ -11,7 +11,7 @@ import { ask } from "./ask.ts";
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { freePort, meridian, temporaryFolder, until } from "./process.ts";
 
-const LOOK_MS_MAX = 20_000;
+const LOOK_MS_MAX = 60_000;
 const LOOK_MS = 20;
 const EDGES = ["eu-0", "eu-1", "eu-2", "eu-3"] as const;
 const TENANTS = ["bank", "game", "shop"] as const;

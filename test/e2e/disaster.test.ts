@@ -12,9 +12,9 @@ import { document } from "./documents.ts";
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { freePort, meridian, temporaryFolder, until } from "./process.ts";
 
-const LOOK_MS_MAX = 15_000;
+const LOOK_MS_MAX = 60_000;
 /** An edge asks for its copy 5 s after its start. */
-const COPY_MS_MAX = 20_000;
+const COPY_MS_MAX = 60_000;
 
 const zone = document("Zone", "lost.example", {
   origin: "lost.example",

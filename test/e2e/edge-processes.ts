@@ -18,7 +18,7 @@ import {
   until,
 } from "./process.ts";
 
-const LOG_MS_MAX = 15_000;
+const LOG_MS_MAX = 60_000;
 
 /** One process, and others like it after it. */
 export class PlaneProcess {

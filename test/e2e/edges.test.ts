@@ -12,7 +12,7 @@ import { failoverDocuments } from "./documents.ts";
 import { joinedEdge, startPairPlane } from "./edge-processes.ts";
 import { busyFactor, freePort, meridian, until } from "./process.ts";
 
-const LOOK_MS_MAX = 15_000;
+const LOOK_MS_MAX = 60_000;
 const OVERLAY_MS_MAX = 1000;
 
 test("two edges answer what control says, and go on without it", async (t) => {

@@ -12,7 +12,7 @@ import { ask, queryFor } from "./ask.ts";
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { freePort, meridian, temporaryFolder, until, type Ended } from "./process.ts";
 
-const LOOK_MS_MAX = 15_000;
+const LOOK_MS_MAX = 60_000;
 const BURST = 10;
 const BURST_PAUSE_MS = 50;
 const BASELINE_MS = 2500;

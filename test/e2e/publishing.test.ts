@@ -23,7 +23,7 @@ import {
 } from "./process.ts";
 
 const run = promisify(execFile);
-const PUBLISHED_MS_MAX = 15_000;
+const PUBLISHED_MS_MAX = 60_000;
 const secret = "dGhpcnR5LXR3byBieXRlcyBvZiBhIHNlY3JldCBrZXk=";
 const zoneText = `$TTL 300
 @ SOA ns h 1 7200 900 1209600 60

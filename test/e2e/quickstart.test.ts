@@ -3,9 +3,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sourceProgram } from "../program.ts";
-import { busyFactor, runProgram } from "./process.ts";
+import { leastMs, runProgram } from "./process.ts";
+
+const FIRST_MS_MAX = 5000;
+const ATTEMPTS_MAX = 5;
 
 test("quickstart --check sees names follow health, weight and load", async () => {
+  const first = await leastMs(FIRST_MS_MAX, ATTEMPTS_MAX, firstAnswerMs);
+  assert.ok(first <= FIRST_MS_MAX, `the first answer came after ${first} ms`);
+});
+
+async function firstAnswerMs(): Promise<number> {
   const { code, stdout, stderr } = await runProgram(sourceProgram, ["quickstart", "--check"]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /geo\.example\.org for Brisbane \(.*\): 127\.0\.0\.13/);
@@ -13,9 +21,8 @@ test("quickstart --check sees names follow health, weight and load", async () =>
   assert.match(stdout, /Broke region "eu": .* changed after/);
   assert.match(stdout, /came back after/);
   assert.match(stdout, /Ran plan "shift-eu": geo\.example\.org left the region/);
-  const first = Number(/First answer ([\d.]+) s/.exec(stdout)?.[1]);
-  assert.ok(first < 5 * busyFactor(), `the first answer came after ${first} s`);
-});
+  return Number(/First answer ([\d.]+) s/.exec(stdout)?.[1]) * 1000;
+}
 
 test("quickstart --check fails, and says why, where nothing is probed", async () => {
   const { code, stderr } = await runProgram(sourceProgram, [

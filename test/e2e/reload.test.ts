@@ -12,7 +12,7 @@ import { ask } from "./ask.ts";
 import { document, plainDocuments } from "./documents.ts";
 import { ServerProcess, freePort, temporaryFolder, until } from "./process.ts";
 
-const SEEN_MS_MAX = 5000;
+const SEEN_MS_MAX = 60_000;
 const ADDRESS = "192.0.2.1";
 
 /** Something done to the one file of documents, and what is said of it. */

@@ -28,7 +28,7 @@ import {
 import { PlaneProcess, joinedEdge } from "./edge-processes.ts";
 import { busyFactor, freePort, meridian, temporaryFolder, until } from "./process.ts";
 
-const SERVED_MS_MAX = 20_000;
+const SERVED_MS_MAX = 60_000;
 /** Updates that are acknowledged before control is killed. */
 const KILLED_AFTER = 8;
 const UPDATES_MAX = 100;

@@ -49,7 +49,7 @@ const logPrivacy = {
   whole: { prefixIpv4: 32, prefixIpv6: 128 },
 } as const;
 const LOG_RING_BYTES = 8 * 1024 * 1024;
-const SERVING_MS_MAX = 10_000;
+const SERVING_MS_MAX = 60_000;
 
 const silent: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 

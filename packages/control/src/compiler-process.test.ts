@@ -94,9 +94,9 @@ function mayRaise(): boolean {
 }
 
 async function until(isDone: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   while (!isDone()) {
-    assert.ok(performance.now() < deadline, "it happens within twenty seconds");
+    assert.ok(performance.now() < deadline, "it happens within a minute");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

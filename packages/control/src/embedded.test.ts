@@ -282,9 +282,9 @@ function verdictOf(embedded: Embedded): number {
 }
 
 async function until(isDone: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   while (!isDone()) {
-    assert.ok(performance.now() < deadline, "it happens within ten seconds");
+    assert.ok(performance.now() < deadline, "it happens within a minute");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -203,9 +203,9 @@ test("a change of addresses publishes a revision in which that section alone dif
 });
 
 async function until(isDone: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + 60_000;
   while (!isDone()) {
-    assert.ok(performance.now() < deadline, "it happens within five seconds");
+    assert.ok(performance.now() < deadline, "it happens within a minute");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

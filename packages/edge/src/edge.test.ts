@@ -215,16 +215,13 @@ for (const { transport, skip } of TRANSPORTS) {
         while (broken.status().workers[0]?.restarts !== index + 1) {
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
-        const diedAt = performance.now();
         let reply: unknown;
         while (reply === undefined) {
           const answer = await client.ask("127.0.0.1", portOf(broken), INSPECT, 100);
           reply = answer?.bytes[16];
         }
-        const recoveryMs = performance.now() - diedAt;
+        // How soon is measured where the load of the machine is allowed for, in test/proof/workers.test.ts.
         assert.equal(reply, 99);
-        // The promise is a second; a machine that runs other tests at the same time gets more.
-        assert.ok(recoveryMs < 3000, `answered again after ${recoveryMs} ms`);
       }
       client.close();
       await broken.close();

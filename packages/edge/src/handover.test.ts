@@ -58,7 +58,7 @@ function createEdge(more: Partial<EdgeOptions> = {}): Edge {
   });
 }
 
-describe("takeOver()", { timeout: 30_000 }, () => {
+describe("takeOver()", { timeout: 60_000 }, () => {
   it("finds nothing where no process offers a handover, or one died and left its file", async () => {
     const path = join(folder, "none.sock");
     assert.equal(await takeOver(path), undefined);
@@ -131,7 +131,7 @@ describe("takeOver()", { timeout: 30_000 }, () => {
   });
 });
 
-describe("HandoverServer", { skip: noNative, timeout: 20_000 }, () => {
+describe("HandoverServer", { skip: noNative, timeout: 60_000 }, () => {
   it("goes on when the new process gives up, and can be asked again", async () => {
     const path = join(folder, "abandon.sock");
     const edge = createEdge();

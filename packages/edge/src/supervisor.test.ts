@@ -33,7 +33,7 @@ function createSupervisor(options: Partial<SupervisorOptions>): Supervisor {
   });
 }
 
-describe("Supervisor", { timeout: 20_000 }, () => {
+describe("Supervisor", { timeout: 60_000 }, () => {
   it("waits longer between failures in a row, never a second, and says why each worker ended", async () => {
     const delays: unknown[] = [];
     const exits: string[] = [];

@@ -72,6 +72,9 @@ export class UdpClient {
   }
 }
 
+/** Whoever waits so long waits for ever. */
+const WAIT_MS_MAX = 60_000;
+
 /** One TCP connection that gathers whole messages. */
 export class TcpClient {
   readonly socket: TcpSocket;
@@ -102,11 +105,11 @@ export class TcpClient {
   }
 
   /** Waits until `count` messages came or the connection closed; false after the time-out. */
-  waitFor(count: number, timeoutMs = 3000): Promise<boolean> {
+  waitFor(count: number, timeoutMs: number = WAIT_MS_MAX): Promise<boolean> {
     return this.#until(() => this.messages.length >= count || this.isClosed, timeoutMs);
   }
 
-  waitForClose(timeoutMs = 3000): Promise<boolean> {
+  waitForClose(timeoutMs: number = WAIT_MS_MAX): Promise<boolean> {
     return this.#until(() => this.isClosed, timeoutMs);
   }
 
