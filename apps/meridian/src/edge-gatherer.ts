@@ -8,6 +8,7 @@
 // Words wrap, so they are read every second. Totals outlive a worker that is replaced: its words are read once more when its
 // successor reports. Those of a revision go on under the next one by name.
 
+import { SpareMemory } from "@meridian/core";
 import type { EdgeFigures, EdgeFiguresSource } from "@meridian/control";
 import { formatName, rcodeToText } from "@meridian/dns";
 import {
@@ -74,16 +75,19 @@ export class EdgeGatherer implements EdgeFiguresSource {
   readonly #fixedTotals = new Float64Array(FixedCounter.firstRcode + RCODES);
   readonly #workers = new Map<number, WorkerBuffers>();
   /** Totals by revision; the newest is what is shown, an older one is there while a worker still serves it. */
-  readonly #totals = new Map<number, Float64Array>();
+  readonly #totals = new Map<number, Float64Array<ArrayBuffer>>();
   #edge: Edge | undefined;
   #newest: { readonly revision: number; readonly world: World } | undefined;
   /** What has come and is not looked at yet, in order: when a revision comes, workers have better to do than to wait for the processor. */
   readonly #later: (() => void)[] = [];
-  #spare: Float64Array | undefined;
-  readonly #told = new ToldCounts(
-    (oldWorld, old, world) => carry(oldWorld, old, world, totalsFor(world)),
-    performance.now(),
-  );
+  /** Of totals that nobody counts in any more, and of those that were told. */
+  readonly #spare = new SpareMemory();
+  readonly #toldSpare = new SpareMemory();
+  readonly #told = new ToldCounts((oldWorld, old, world) => {
+    const told = carry(oldWorld, old, world, totalsFor(world, this.#toldSpare));
+    this.#toldSpare.give(old.buffer);
+    return told;
+  }, performance.now());
   #timer: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Immediate | undefined;
 
@@ -111,21 +115,14 @@ export class EdgeGatherer implements EdgeFiguresSource {
     const old = before === undefined ? undefined : this.#totals.get(before.revision);
     this.#newest = { revision, world };
     if (before !== undefined && old !== undefined)
-      this.#totals.set(revision, carry(before.world, old, world, this.#emptyTotals(world)));
+      this.#totals.set(revision, carry(before.world, old, world, totalsFor(world, this.#spare)));
     for (const known of this.#totals.keys()) {
       const isServed = [...this.#workers.values()].some(({ served }) => served?.revision === known);
       if (known === revision || isServed) continue;
-      this.#spare = this.#totals.get(known);
+      const totals = this.#totals.get(known);
+      if (totals !== undefined) this.#spare.give(totals.buffer);
       this.#totals.delete(known);
     }
-  }
-
-  /** In the memory of those that nobody counts in any more: megabytes of garbage a revision have V8 look through all of its heap. */
-  #emptyTotals(world: World): Float64Array {
-    const size = new SnapshotCounters(shapeOf(world)).bytes / 4;
-    const spare = this.#spare;
-    this.#spare = undefined;
-    return spare?.length === size ? spare.fill(0) : new Float64Array(size);
   }
 
   /** Takes what a worker posted. */
@@ -148,7 +145,7 @@ export class EdgeGatherer implements EdgeFiguresSource {
     const worker = this.#workers.get(report.worker);
     const { revision, world } = this.#newest ?? {};
     if (revision === report.revision && world !== undefined && !this.#totals.has(revision))
-      this.#totals.set(revision, this.#emptyTotals(world));
+      this.#totals.set(revision, totalsFor(world, this.#spare));
     const totals = this.#totals.get(report.revision);
     if (worker === undefined || totals === undefined) return;
     this.#gatherWorker(worker);
@@ -257,8 +254,10 @@ function rcodeCounts(fixed: Float64Array): Record<string, number> {
   return counts;
 }
 
-function totalsFor(world: World): Float64Array {
-  return new Float64Array(new SnapshotCounters(shapeOf(world)).bytes / 4);
+/** Totals of nothing yet, in memory that nobody needs any more: megabytes of garbage a revision have V8 look through all of its heap. */
+function totalsFor(world: World, spare: SpareMemory): Float64Array<ArrayBuffer> {
+  const size = new SnapshotCounters(shapeOf(world)).bytes / 4;
+  return new Float64Array(spare.take(size * 8), 0, size).fill(0);
 }
 
 function shapeOf(world: World): CounterShape {
@@ -270,8 +269,8 @@ function carry(
   oldWorld: World,
   old: Float64Array,
   world: World,
-  totals: Float64Array,
-): Float64Array {
+  totals: Float64Array<ArrayBuffer>,
+): Float64Array<ArrayBuffer> {
   if (old.every((count) => count === 0)) return totals;
   const from = new SnapshotCounters(shapeOf(oldWorld));
   const to = new SnapshotCounters(shapeOf(world));

@@ -31,8 +31,12 @@ export interface CountedTotals {
 /** Reads the slot of an endpoint of that world as it is now. */
 export type SlotOf = (world: World, endpoint: number) => number;
 
-/** What was told, carried on from one world to the next as the totals themselves are. */
-export type CarryTotals = (oldWorld: World, old: Float64Array, world: World) => Float64Array;
+/** What was told, carried on from one world to the next as the totals themselves are; `old` is not looked at afterwards. */
+export type CarryTotals = (
+  oldWorld: World,
+  old: Float64Array<ArrayBuffer>,
+  world: World,
+) => Float64Array<ArrayBuffer>;
 
 interface Moved {
   readonly index: number;
@@ -41,7 +45,7 @@ interface Moved {
 
 export class ToldCounts {
   readonly #carry: CarryTotals;
-  #told: { readonly world: World; readonly totals: Float64Array } | undefined;
+  #told: { readonly world: World; readonly totals: Float64Array<ArrayBuffer> } | undefined;
   #atMs: number;
 
   constructor(carry: CarryTotals, nowMs: number) {

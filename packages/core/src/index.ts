@@ -8,3 +8,4 @@ export { Haste } from "./haste.ts";
 export { hash32, key64, mix32, keyHigh, keyLow } from "./hash.ts";
 export { parseDuration, formatDuration } from "./duration.ts";
 export { Pcg32, type Random } from "./random.ts";
+export { SpareMemory } from "./spare-memory.ts";

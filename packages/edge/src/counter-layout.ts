@@ -93,6 +93,8 @@ export class SnapshotCounters {
 
 /** Words that are compared at once. */
 const BLOCK_WORDS = 4096;
+/** The next snapshots may have a few more of this and that. */
+const MORE_WORDS = 4096;
 
 /** Sums of the words of several workers, as doubles. `previous` (the last readings) unwraps words that passed 2³². */
 export class CounterSum {
@@ -107,7 +109,7 @@ export class CounterSum {
     this.#last =
       old !== undefined && old.length >= this.#words.length
         ? old.fill(0)
-        : new Uint32Array(this.#words.length);
+        : new Uint32Array(this.#words.length + MORE_WORDS);
     this.totals = totals;
   }
 

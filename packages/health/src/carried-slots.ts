@@ -17,9 +17,14 @@ export function slotRuns(before: World, after: World, kind: "carried" | "all"): 
   ];
 }
 
-/** The first slots of a snapshot where `slots` were those of the one before; epochs of pools begin anew. */
-export function carriedSlots(before: World, slots: Uint32Array, after: World): Uint32Array {
-  const carried = after.initialSlots();
+/** The first slots of a snapshot where `slots` were those of the one before; epochs of pools begin anew. `memory` is for as many as it has. */
+export function carriedSlots(
+  before: World,
+  slots: Uint32Array,
+  after: World,
+  memory?: Uint32Array,
+): Uint32Array {
+  const carried = after.initialSlots(memory);
   for (const { from, to, length } of slotRuns(before, after, "carried"))
     carried.set(slots.subarray(from, from + length), to);
   carryOverridden(after, carried, before, slots);

@@ -407,9 +407,9 @@ export class World {
     };
   }
 
-  /** The overlay before anything was observed: unknown verdicts, declared weights and dials, no latch. */
-  initialSlots(): Uint32Array {
-    const slots = new Uint32Array(this.slotCount);
+  /** The overlay before anything was observed: unknown verdicts, declared weights and dials, no latch. In `memory` for `slotCount`, whatever is there. */
+  initialSlots(memory?: Uint32Array): Uint32Array {
+    const slots = memory === undefined ? new Uint32Array(this.slotCount) : memory.fill(0);
     slots.fill(INITIAL_ENDPOINT_SLOT, 0, this.poolEpochSlots);
     const { words, branchBase, branchCount } = this.policies;
     const { branchSlots } = this;

@@ -14,7 +14,7 @@
 // of a connection is taken whatever its sequence is.
 
 import { hash } from "node:crypto";
-import { Haste, assert, reasonOf } from "@meridian/core";
+import { Haste, SpareMemory, assert, reasonOf } from "@meridian/core";
 import {
   SectionKind,
   SectionPack,
@@ -160,6 +160,9 @@ export class EdgeReplica {
     [SectionKind.pools, new SpareCopy()],
     [SectionKind.policies, new SpareCopy()],
   ]);
+
+  /** Of the slots of the revision before. */
+  readonly #slotMemory = new SpareMemory();
 
   constructor(options: EdgeReplicaOptions) {
     this.#options = options;
@@ -447,7 +450,7 @@ export class EdgeReplica {
     const { epoch, revision, sequence, from, changes } = start;
     const served = this.#served;
     if (served === undefined || !isOf({ epoch, ...from }, served.manifest)) return undefined;
-    const slots = served.mirror.carriedTo(world, from.sequence);
+    const slots = served.mirror.carriedTo(world, from.sequence, this.#slotMemory);
     for (const { key, value } of slots === undefined ? [] : changes) {
       const slot = world.slotOfKey(key);
       if (slots !== undefined && slot >= 0) slots[slot] = value;
@@ -524,7 +527,7 @@ export class EdgeReplica {
     });
     // What is left to do nobody waits for, and another edge of this machine may not have got so far.
     this.#endHaste();
-    before?.close();
+    before?.close(this.#slotMemory);
     this.#moves.begin(world, mirror.current, isRestored);
     // A weight that was given to a branch is stored by its place: that may be another's by now.
     const isCarried = !("slots" in start) && start.changes.length === 0;

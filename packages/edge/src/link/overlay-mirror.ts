@@ -5,6 +5,7 @@
 //
 // Where an edge has to judge by itself, what it found lies on top of control's slots, and is taken off when control judges again.
 
+import type { SpareMemory } from "@meridian/core";
 import { carriedSlots, keepLastKnown } from "@meridian/health";
 import {
   BRANCH_OVERRIDDEN,
@@ -31,7 +32,7 @@ export class OverlayMirror {
   readonly #onPublished: (changes: readonly SlotChange[]) => void;
   readonly #pending = new Map<number, number>();
   /** As control has them. */
-  readonly #controls: Uint32Array;
+  #controls: Uint32Array;
   readonly #overrides = new Map<number, Override>();
   #newest: number;
   #waitingSinceMs: number | undefined;
@@ -195,9 +196,11 @@ export class OverlayMirror {
   }
 
   /** The first slots of the next snapshot, where control's overlay of this one ended with that sequence; undefined where this has not got there. */
-  carriedTo(world: World, sequence: number): Uint32Array | undefined {
+  carriedTo(world: World, sequence: number, spare?: SpareMemory): Uint32Array | undefined {
     if (sequence !== this.#newest) return undefined;
-    return carriedSlots(this.world, this.#controls, world);
+    const { slotCount } = world;
+    const memory = spare && new Uint32Array(spare.take(slotCount * 4), 0, slotCount);
+    return carriedSlots(this.world, this.#controls, world, memory);
   }
 
   /** Whether branches have other weights than their snapshot says. */
@@ -219,9 +222,15 @@ export class OverlayMirror {
     this.#writer.forget(worker);
   }
 
-  close(): void {
+  /** Nothing is published any more; `spare` may have its memory. */
+  close(spare?: SpareMemory): void {
     if (this.#retry !== undefined) clearImmediate(this.#retry);
     this.#retry = undefined;
+    if (spare === undefined) return;
+    const { buffer } = this.#controls;
+    // Whoever still looks at it finds nothing there.
+    this.#controls = new Uint32Array(0);
+    if (buffer instanceof ArrayBuffer) spare.give(buffer);
   }
 
   #merged(slot: number): number {
