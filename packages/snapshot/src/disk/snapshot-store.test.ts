@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { Pcg32 } from "@meridian/core";
 import { writePolicies, writePools } from "../writer.ts";
 import { makeManifest } from "../manifest.ts";
 import { encodeSectionDelta } from "../section-delta.ts";
@@ -173,6 +174,42 @@ test("what somebody still serves stays, however old it is", (context) => {
   assert.ok(typeof old === "object" && old.revision === 2);
   store.prune();
   assert.equal(typeof store.loadOld(2), "string");
+});
+
+test("prune() leaves the sections that some manifest names and no others, whichever of them went before", (context) => {
+  const { store, folder } = makeStore(context);
+  const random = new Pcg32(41);
+  const parts = Array.from({ length: 8 }, (_, part) => revisionOf(part).sections[0]);
+  const lastMonth = Date.now() / 1000 - 30 * 86_400;
+  for (let revision = 1; revision <= 60; revision++) {
+    const sections = parts.filter((part) => part !== undefined && random.next32() % 3 === 0);
+    const manifest = makeManifest(
+      revision,
+      7,
+      sections.flatMap((part) => (part ? [manifestSection(part)] : [])),
+      2,
+    );
+    for (const part of sections) if (part) store.write(part.name, new Uint8Array(part.buffer));
+    store.keep(manifest);
+    // Some are too old from one moment to the next, some are told to be served, and some moments pass without a look.
+    const history = readdirSync(join(folder, "history"));
+    const old = join(folder, "history", history[random.next32() % history.length] ?? "");
+    if (random.next32() % 3 === 0) utimesSync(old, lastMonth, lastMonth + revision);
+    if (random.next32() % 4 === 0) continue;
+    store.prune([], new Set([random.next32() % revision, random.next32() % revision]));
+    const files = [
+      ...store.manifestFiles(),
+      ...readdirSync(join(folder, "history")).map((file) => join("history", file)),
+    ];
+    const named = files.flatMap((file) => {
+      const found = store.manifest(file);
+      return typeof found === "string" ? [found] : found.sections.map(({ name }) => name);
+    });
+    assert.deepEqual(
+      readdirSync(join(folder, "sections")).toSorted(),
+      [...new Set(named)].toSorted(),
+    );
+  }
 });
 
 test("a locked folder is refused with one sentence", (context) => {

@@ -87,6 +87,15 @@ export interface Newest<Revision> {
   readonly refused: readonly RefusedManifest[];
 }
 
+/**
+ * Sections that a manifest of the history names; of those that the one kept `after` it (by file and time; empty for the newest) names too
+ * there may be none here. Whole lists of a thousand revisions of a million names were 90 MB, to be looked through with every change.
+ */
+interface NamedInHistory {
+  readonly after: string;
+  readonly sections: readonly ManifestSection[];
+}
+
 export class SnapshotStore {
   readonly #folder: string;
   /** Sections that this process wrote or found whole: a file of the same name that it did not is written anew. */
@@ -99,7 +108,7 @@ export class SnapshotStore {
   #isNamed = false;
   readonly #deltas: DeltaFiles;
   /** What the manifests of the history name, by file and time: reading a thousand for each revision would take seconds. */
-  #named: ReadonlyMap<string, readonly ManifestSection[]> = new Map();
+  #named: ReadonlyMap<string, NamedInHistory> = new Map();
   /** What those name that were kept since, by file: to read one is 3 ms of a million names, and changes may come ten a second. */
   readonly #remembered = new Map<string, readonly ManifestSection[]>();
 
@@ -486,11 +495,17 @@ export class SnapshotStore {
   #keepHistory(kept: Set<string>, served: ReadonlySet<number>): void {
     const files = new Set([...served].map(historyFile));
     const oldestMs = Date.now() - HISTORY_MS_MAX;
-    const named = new Map<string, readonly ManifestSection[]>();
+    const named = new Map<string, NamedInHistory>();
     let bytes = 0;
+    let after = "";
+    /** Of the manifest kept after, where all that it names is at hand. */
+    let shared: ReadonlySet<string> | undefined;
     for (const { file, atMs } of this.#history()) {
       const id = `${file} ${atMs}`;
-      const sections = this.#remembered.get(file) ?? this.#named.get(id) ?? this.#sectionsOf(file);
+      const known = this.#remembered.has(file) ? undefined : this.#named.get(id);
+      const isPart = known?.after === after && after !== "";
+      const whole = isPart ? undefined : this.#wholeOf(file, known);
+      const sections = known !== undefined && isPart ? known.sections : unsharedOf(whole, shared);
       const added = sections.filter(({ name }) => !kept.has(name));
       bytes += added.reduce((sum, section) => sum + section.bytes, 0);
       const isKept =
@@ -498,14 +513,23 @@ export class SnapshotStore {
         named.size === 0 ||
         (atMs >= oldestMs && bytes <= HISTORY_BYTES_MAX && named.size < HISTORY_REVISIONS_MAX);
       if (isKept) {
-        named.set(id, sections);
+        named.set(id, { after, sections });
         for (const { name } of added) kept.add(name);
+        after = id;
+        shared = whole && new Set(whole.map(({ name }) => name));
       } else {
         rmSync(this.#path(file), { force: true });
       }
     }
     this.#named = named;
     this.#remembered.clear();
+  }
+
+  /** All that a manifest of the history names. */
+  #wholeOf(file: string, known: NamedInHistory | undefined): readonly ManifestSection[] {
+    return known?.after === ""
+      ? known.sections
+      : (this.#remembered.get(file) ?? this.#sectionsOf(file));
   }
 
   /** Manifests of older revisions, newest first. */
@@ -531,6 +555,14 @@ export class SnapshotStore {
   #sectionPath(name: string): string {
     return join(this.#folder, "sections", name);
   }
+}
+
+/** Those of some sections that are not `shared`; all where it is not known what is. */
+function unsharedOf(
+  sections: readonly ManifestSection[] = [],
+  shared: ReadonlySet<string> | undefined,
+): readonly ManifestSection[] {
+  return shared === undefined ? sections : sections.filter(({ name }) => !shared.has(name));
 }
 
 function historyFile(revision: number): string {
