@@ -3,9 +3,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ProbeTarget, Verdict } from "./check.ts";
 import type { Witness } from "./quorum/quorum.ts";
-import type { Probe, ProbeResult } from "./probe.ts";
+import type { Probe } from "./probe.ts";
 import { phaseOf } from "./schedule.ts";
-import { initialState, restoredState, type Condition, type VerdictState } from "./verdict.ts";
+import type { Condition, VerdictState } from "./verdict.ts";
 
 /** What is known of an endpoint now. */
 export interface EndpointState {
@@ -38,12 +38,12 @@ export interface EndpointState {
   readonly loadAgeMs?: number;
 }
 
-/** What the runner keeps of one target. */
+/** What the runner keeps of one target. There may be 100,000, in the heap of a thread that answers wait for: none has what all may share. */
 export class Entry {
   target: ProbeTarget;
   readonly index: number;
-  readonly phase: number;
-  readonly done: (result: ProbeResult) => void;
+  /** In 2⁻³², as a whole number: V8 keeps any other in an object of its own. */
+  readonly #phase: number;
   state: VerdictState;
   probe: Probe | undefined;
   inFlight: boolean;
@@ -62,27 +62,27 @@ export class Entry {
     target: ProbeTarget,
     index: number,
     place: { readonly vantage: string; readonly clock: { wallMs(): number } },
-    restored: Verdict | undefined,
-    nowMs: number,
-    done: (result: ProbeResult) => void,
+    state: VerdictState,
   ) {
-    const rule = target.check;
     this.target = target;
     this.index = index;
-    this.phase = phaseOf(place.vantage, target.key);
-    this.done = done;
-    this.state =
-      restored === undefined ? initialState(rule, nowMs) : restoredState(rule, restored, nowMs);
+    this.#phase = (phaseOf(place.vantage, target.key) * 2 ** 32) | 0;
+    this.state = state;
     this.probe = undefined;
     this.inFlight = false;
     this.isDueAgain = false;
-    this.startedAtMs = nowMs;
+    this.startedAtMs = 0;
     this.lastAtMs = undefined;
     this.lastDurationMs = undefined;
     this.sinceMs = place.clock.wallMs();
     this.outlookBucket = -1;
     this.direct = "unseen";
     this.failingSinceMs = 0;
+  }
+
+  /** Place in every interval, 0 ≤ phase < 1. */
+  get phase(): number {
+    return (this.#phase >>> 0) / 2 ** 32;
   }
 
   /** Whether results come by themselves. */

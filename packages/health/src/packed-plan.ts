@@ -47,15 +47,15 @@ export function unpackTargets(packed: PackedTargets): ProbeTarget[] {
     const site = names[siteAt[at] ?? -1];
     if (address === undefined || check === undefined) return [];
     const checkName = names[checkNameAt[at] ?? -1] ?? "";
-    const target = { key, checkName, check, address, port: ports[at] ?? 0 };
-    if (hostName === undefined && site === undefined) return [target];
-    return [
-      {
-        ...target,
-        ...(hostName === undefined ? {} : { hostName }),
-        ...(site === undefined ? {} : { site }),
-      },
-    ];
+    const port = ports[at] ?? 0;
+    // In one piece: what is added to an object lies in another one beside it.
+    if (hostName === undefined)
+      return site === undefined
+        ? [{ key, checkName, check, address, port }]
+        : [{ key, checkName, check, address, port, site }];
+    return site === undefined
+      ? [{ key, checkName, check, address, port, hostName }]
+      : [{ key, checkName, check, address, port, hostName, site }];
   });
 }
 

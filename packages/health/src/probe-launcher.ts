@@ -19,6 +19,8 @@ export interface ProbeLauncherOptions {
   readonly timers: EntryTimers;
   readonly counters: HealthCounters;
   readonly inFlightMax: number;
+  /** A probe has come to its end, which is to be told to `finished`. */
+  readonly onDone: (entry: Entry, result: ProbeResult) => void;
   readonly onResult: (entry: Entry, result: ProbeResult, nowMs: number) => void;
 }
 
@@ -119,6 +121,6 @@ export class ProbeLauncher {
     this.#options.counters.probesStarted++;
     const deadlineMs = nowMs + entry.target.check.timeoutMs;
     this.#options.timers.set(entry, EntryTimer.deadline, deadlineMs);
-    probe.run(entry.done);
+    probe.run((result) => this.#options.onDone(entry, result));
   }
 }

@@ -23,7 +23,14 @@ import { firstProbeMs, nextProbeMs } from "./schedule.ts";
 import { SuspicionWatch } from "./suspicion-watch.ts";
 import { defaultSuspicionPolicy, type SuspicionState } from "./suspicion.ts";
 import { TransitionOutbox } from "./transition-outbox.ts";
-import { earliestChangeMs, step, type QuorumOpinion, type VerdictInput } from "./verdict.ts";
+import {
+  FirstStates,
+  earliestChangeMs,
+  step,
+  type QuorumOpinion,
+  type VerdictInput,
+  type VerdictState,
+} from "./verdict.ts";
 
 /** Probes targets and keeps their verdicts. */
 export class HealthRunner {
@@ -64,6 +71,10 @@ export class HealthRunner {
       timers: this.#timers,
       counters: this.counters,
       inFlightMax: options.probesInFlightMax ?? PROBES_IN_FLIGHT_MAX,
+      onDone: (entry, result) => {
+        this.#launcher.finished(entry, result);
+        this.#changed();
+      },
       onResult: (entry, result, nowMs) => this.#take(entry, result, nowMs),
     });
     this.#suspicion = new SuspicionWatch(options.suspicion ?? defaultSuspicionPolicy);
@@ -87,14 +98,16 @@ export class HealthRunner {
   ): void {
     const nowMs = this.#options.clock.monotonicMs();
     this.#beginning = changed.length;
+    const first = new FirstStates(nowMs);
     for (const key of gone) {
       const entry = this.#byKey.get(key);
       if (entry !== undefined) this.#remove(entry);
     }
     for (const target of changed) {
       const known = this.#byKey.get(target.key);
-      if (known === undefined) this.#add(target, restored(target.key), nowMs);
-      else if (!known.equals(target)) this.#replace(known, target, nowMs);
+      if (known === undefined)
+        this.#add(target, first.of(target.check, restored(target.key)), nowMs);
+      else if (!known.equals(target)) this.#replace(known, target, first, nowMs);
     }
     this.#calculated.link(this.#byKey.values());
     this.#launcher.launchQueued(nowMs);
@@ -328,14 +341,8 @@ export class HealthRunner {
     return earliestMs;
   }
 
-  #add(target: ProbeTarget, restored: Verdict | undefined, nowMs: number): void {
-    const entry = this.#timers.admit(
-      (index) =>
-        new Entry(target, index, this.#options, restored, nowMs, (result) => {
-          this.#launcher.finished(entry, result);
-          this.#changed();
-        }),
-    );
+  #add(target: ProbeTarget, state: VerdictState, nowMs: number): void {
+    const entry = this.#timers.admit((index) => new Entry(target, index, this.#options, state));
     this.#byKey.set(target.key, entry);
     entry.probe = this.#createProbe(target);
     if (entry.isProbed && this.#state === "made") this.#unseen.add(entry);
@@ -353,11 +360,11 @@ export class HealthRunner {
     this.#checkFirstRound();
   }
 
-  #replace(entry: Entry, target: ProbeTarget, nowMs: number): void {
+  #replace(entry: Entry, target: ProbeTarget, first: FirstStates, nowMs: number): void {
     if (!entry.isSamePlace(target)) {
       const restored = undefined;
       this.#remove(entry);
-      this.#add(target, restored, nowMs);
+      this.#add(target, first.of(target.check, restored), nowMs);
       return;
     }
     this.#launcher.stop(entry);

@@ -6,6 +6,7 @@ import type { CheckSpec, Verdict } from "./check.ts";
 import { Entry } from "./entry.ts";
 import { SuspicionWatch } from "./suspicion-watch.ts";
 import { defaultSuspicionPolicy, suspect, type SuspicionState } from "./suspicion.ts";
+import { initialState } from "./verdict.ts";
 
 const place = { vantage: "here", clock: { wallMs: () => 0 } };
 
@@ -28,7 +29,7 @@ function checkEvery(intervalMs: number): CheckSpec {
 function entryAt(index: number, site: string, verdict: Verdict, intervalMs = 1000): Entry {
   const check = checkEvery(intervalMs);
   const target = { key: `e${index}`, checkName: "c", check, address: "192.0.2.1", port: 1, site };
-  const entry = new Entry(target, index, place, undefined, 0, () => undefined);
+  const entry = new Entry(target, index, place, initialState(check, 0));
   entry.state = { ...entry.state, verdict };
   return entry;
 }
