@@ -120,7 +120,7 @@ export class EdgeServer {
     const { stateFolder, logger, standby, onReplaced } = this.#options;
     this.#gatherer.start(this.#process.edge);
     await this.#process.start();
-    standby?.whenForward(() => this.#process.edge.setPatient(false));
+    standby?.whenForward(() => this.#process.edge.setPatient("begins", false));
     await this.#listen();
     this.#handover = await HandoverServer.start({
       path: handoverPath(stateFolder),

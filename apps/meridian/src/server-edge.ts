@@ -132,7 +132,7 @@ export class ServerEdge {
     this.gatherer.start(this.#edge);
     await this.#edge?.start();
     if (this.#edge !== undefined) this.#front.start(this.#edge);
-    this.#options.server.standby?.whenForward(() => this.#edge?.setPatient(false));
+    this.#options.server.standby?.whenForward(() => this.#edge?.setPatient("begins", false));
   }
 
   /** From now on another process may take the sockets over. */

@@ -12,6 +12,11 @@ import type { Native } from "@meridian/native";
 // That is for who leaves the core to others by himself. A worker that has hardly a pause shares its core fairly again: others would get a
 // twentieth of it, in pieces of 50 ms in which nothing is answered. So do all while the main thread waits much for a core, as where more
 // workers than cores are half busy: it takes revisions over and empties the query log.
+//
+// Who shares its core fairly falls behind where others want it all, and answers late until the kernel's queue is full: then queries are lost.
+// So a worker that finds much waiting goes before others until it has caught up, if that takes no longer than it takes one that can. While a
+// process is replaced the workers of both are patient besides: they let others run until their slices are over, and answer what has come
+// meanwhile in full batches, which takes half the time for each query.
 
 /** Packets and turns after which a clock is asked at all. */
 const LOOK_COUNT = 64;
@@ -29,6 +34,14 @@ const FAIR_MS = 1000;
 const MAIN_LOOK_MS = 500;
 const MAIN_WAIT_SHARE_MAX = 0.2;
 
+/** Full batches in a row after which a worker is behind: what comes in some milliseconds. */
+const BEHIND_TURNS = 8;
+/** Who is behind goes before others for so long, then pauses: what it waits for itself, compilers say, has to go on. */
+const CATCH_UP_MS = 150;
+const PAUSE_MS = 50;
+/** After so many such times in a row there is more to do than it can, and it is fair until it is looked at anew; not while it is patient. */
+const CATCH_UPS_MAX = 3;
+
 /** What decides of this thread, and what is decided. */
 export interface AnsweringThread {
   /** As `process.threadCpuUsage` and `performance.now` have them. */
@@ -38,6 +51,8 @@ export interface AnsweringThread {
   mainWaitMs(): number;
   /** Throws where the user may not. */
   setPriority(priority: number): void;
+  /** Whether it lets the thread that runs end its slice, while it shares its core fairly. Throws where a sandbox forbids it. */
+  setPatience(isPatient: boolean): void;
 }
 
 /** The worker that calls. */
@@ -51,6 +66,7 @@ export function answeringThread(native: Native): AnsweringThread {
     },
     wallMs: () => performance.now(),
     setPriority: (priority) => native.setUrgency(priority, 0),
+    setPatience: (isPatient) => native.setPatience(isPatient ? 1 : 0),
   };
 }
 
@@ -81,6 +97,13 @@ export class AnsweringUrgency {
   #isUrgent = false;
   #isPatient = false;
   #isForbidden = false;
+  /** Not before it has been looked at for the first time: who begins needs compilers, and may be patient. */
+  #mayCatchUp = false;
+  #isCatchingUp = false;
+  #fullTurns = 0;
+  #catchUps = 0;
+  /** When a catching up, or the pause after it, ends. */
+  #untilMs = 0;
 
   constructor(thread: AnsweringThread) {
     this.#thread = thread;
@@ -90,8 +113,9 @@ export class AnsweringUrgency {
     this.#mainWallMs = this.#wallMs;
   }
 
-  /** A turn took so many packets. */
-  note(received: number): void {
+  /** A turn took so many packets; a full one leaves some in the kernel, as a rule. */
+  note(received: number, isFull = false): void {
+    if (this.#mayCatchUp) this.#lookBehind(isFull);
     this.#count += received + 1;
     if (this.#count < LOOK_COUNT) return;
     this.#count = 0;
@@ -100,15 +124,65 @@ export class AnsweringUrgency {
     if (passedMs < this.#lookMs) return;
     this.#lookAtMain();
     const isBusy = this.#thread.cpuMs() - this.#cpuMs > passedMs * URGENT_SHARE_MAX;
+    this.#forgetBehind(isBusy && !this.#isMainLate);
     this.#set(!isBusy && !this.#isMainLate);
     this.#remember(this.#isUrgent ? LOOK_MS : FAIR_MS);
   }
 
-  /** Whether others are to go first. Afterwards it is looked at anew. */
+  /** Whether others are to go first, unless it falls behind. Afterwards it is looked at anew. */
   setPatient(isPatient: boolean): void {
     this.#isPatient = isPatient;
+    this.#forgetBehind(!this.#isForbidden);
     this.#set(false);
+    this.#share();
     this.#remember(FAIR_MS);
+  }
+
+  #forgetBehind(mayCatchUp: boolean): void {
+    this.#mayCatchUp = mayCatchUp;
+    this.#isCatchingUp = false;
+    this.#catchUps = 0;
+    this.#untilMs = 0;
+  }
+
+  #lookBehind(isFull: boolean): void {
+    if (!isFull) {
+      this.#fullTurns = 0;
+      this.#catchUps = 0;
+      if (this.#isCatchingUp) this.#endCatchUp();
+      return;
+    }
+    this.#fullTurns += 1;
+    if (this.#fullTurns % BEHIND_TURNS !== 0) return;
+    const nowMs = this.#thread.wallMs();
+    if (nowMs < this.#untilMs) return;
+    if (this.#isCatchingUp) {
+      this.#endCatchUp();
+      this.#untilMs = nowMs + PAUSE_MS;
+      this.#catchUps += 1;
+      if (this.#catchUps >= CATCH_UPS_MAX && !this.#isPatient) this.#mayCatchUp = false;
+      return;
+    }
+    this.#set(true);
+    this.#isCatchingUp = this.#isUrgent;
+    this.#untilMs = nowMs + CATCH_UP_MS;
+    this.#mayCatchUp = !this.#isForbidden;
+  }
+
+  #endCatchUp(): void {
+    this.#isCatchingUp = false;
+    this.#untilMs = 0;
+    this.#set(false);
+    if (this.#isPatient) this.#share();
+  }
+
+  /** With others of the core, as patiently as it is to; a sandbox may forbid to say so. */
+  #share(): void {
+    try {
+      this.#thread.setPatience(this.#isPatient);
+    } catch {
+      // As before, then.
+    }
   }
 
   #lookAtMain(): void {

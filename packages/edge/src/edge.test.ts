@@ -62,7 +62,7 @@ it(
     await edge.start();
     const client = await UdpClient.open(4);
     while (policyOfWorker() !== SCHED_FIFO) await client.ask("127.0.0.1", portOf(edge), INSPECT);
-    edge.setPatient(true);
+    edge.setPatient("replaced", true);
     while (policyOfWorker() !== SCHED_BATCH) await client.ask("127.0.0.1", portOf(edge), INSPECT);
     client.close();
     await edge.close();

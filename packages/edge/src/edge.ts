@@ -14,6 +14,7 @@ import { loadNative } from "@meridian/native";
 import type { Native } from "@meridian/native";
 
 import type { EdgeLogger } from "./edge-logger.ts";
+import { Patience, type PatienceReason } from "./patience.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { SupervisorState } from "./supervisor.ts";
 import { TCP_LIMITS } from "./tcp-server.ts";
@@ -57,7 +58,7 @@ export interface EdgeOptions {
   readonly inherited?: readonly OpenSocket[];
   /**
    * Another process answers meanwhile, and this one is started at a low weight: each worker rehearses, takes the nice value given here when
-   * it is ready, and is patient until `setPatient(false)`.
+   * it is ready, and is patient until `setPatient("begins", false)`.
    */
   readonly standby?: { readonly nice: number };
   /** Bind beside a process that is being replaced: node:dgram cannot take its sockets. */
@@ -126,6 +127,7 @@ export class Edge {
   readonly #listens: readonly ListenAddress[];
   readonly #encryptedListens: readonly Pick<EncryptedListen, "service" | "listen">[];
   #encrypted: readonly EncryptedListen[] = [];
+  readonly #patience: Patience;
   readonly #latest = new Map<string, EdgeMessage>();
   #native: Native | undefined;
   #isNative: boolean | undefined;
@@ -142,6 +144,10 @@ export class Edge {
       `Cannot create an edge with ${options.workers} workers, expected 1 to ${WORKERS_MAX}`,
     );
     this.#options = options;
+    const reasons = options.standby === undefined ? [] : (["begins"] as const);
+    this.#patience = new Patience(reasons, (isPatient) => {
+      for (const worker of this.#supervisors) worker.setPatient(isPatient);
+    });
     this.#listens = options.listen.map(parseListenAddress);
     const { dot = [], doh = [] } = options.encrypted ?? {};
     this.#encryptedListens = [
@@ -169,10 +175,13 @@ export class Edge {
     );
     const tcp = this.#supervise(workers, this.#tcpSockets());
     this.#supervisors = [...udp, tcp];
-    await this.#startAll(udp);
+    // On few cores the threads that nearly all queries come to are not to wait for the other one: connections wait in the kernel. But
+    // while another process answers, each core would do the work of two readers of one queue until that is there, too.
+    const isAlone = this.#options.standby === undefined;
+    if (!isAlone) await this.#startAll([tcp]);
+    if (this.#closing === undefined) await this.#startAll(udp);
     this.#answering.resolve();
-    // Connections wait in the kernel; on few cores the threads that nearly all queries come to are not to wait for this one.
-    if (this.#closing === undefined) await this.#startAll([tcp]);
+    if (isAlone && this.#closing === undefined) await this.#startAll([tcp]);
   }
 
   /** Resolves when workers take queries over UDP, sooner than `start()`; never where that fails. */
@@ -206,8 +215,8 @@ export class Edge {
    * that long, and are answered in batches. Where each one is answered as it comes, changing from thread to thread takes what is left of a
    * core, so that at 80,000 queries a second a thread of low weight hardly ran at all. Without the add-on nothing changes.
    */
-  setPatient(isPatient: boolean): void {
-    for (const worker of this.#supervisors) worker.setPatient(isPatient);
+  setPatient(reason: PatienceReason, isReason: boolean): void {
+    this.#patience.set(reason, isReason);
   }
 
   /** What is listened on, with the ports that the kernel chose. */

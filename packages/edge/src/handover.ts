@@ -130,12 +130,12 @@ export class HandoverServer {
     try {
       this.#giveSockets(lines, take.receiver);
       // The new process has to come up on what these workers leave of the cores.
-      edge.setPatient(true);
+      edge.setPatient("replaced", true);
       if ((await lines.receive("ready")) === undefined) throw new Error("the new process has gone");
     } catch (error) {
       this.#isReplacing = false;
       this.#options.onAbandoned?.();
-      edge.setPatient(false);
+      edge.setPatient("replaced", false);
       throw error;
     }
     // While it leaves, the sockets are the new process's alone to hand on.

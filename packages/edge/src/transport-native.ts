@@ -54,7 +54,7 @@ export function runNativeTransport(
     if (control.hasMoved()) stop = control.read();
     loop.answer(received);
     loop.watch(received);
-    urgency?.note(received);
+    urgency?.note(received, received === BATCH_SIZE);
   }
   const deadline = performance.now() + (stop === "drain" ? DRAIN_MS_MAX : 0);
   while (performance.now() < deadline) {

@@ -56,10 +56,8 @@ async function serve(port: MessagePort, start: WorkerStart): Promise<void> {
   });
   const certificates = new CertificateRenewals();
   const urgency = urgencyOf(start.sockets);
-  const setPatient = (isPatient: boolean): void => {
-    urgency?.setPatient(isPatient);
-    setPatience(start.sockets, isPatient);
-  };
+  // Only for who answers all day: connections over TCP, and node:dgram, live by an event loop.
+  const setPatient = (isPatient: boolean): void => urgency?.setPatient(isPatient);
   const control = new WorkerControl(
     port,
     start.controlWord,
@@ -90,13 +88,6 @@ function urgencyOf(sockets: WorkerSockets): AnsweringUrgency | undefined {
 function comeForward(nice: number): void {
   // 0 is the calling thread on Linux, and the whole process elsewhere.
   if (process.platform === "linux") unlessForbidden(() => setPriority(0, nice));
-}
-
-/** Only for who answers all day: connections over TCP, and node:dgram, live by an event loop. */
-function setPatience(sockets: WorkerSockets, isPatient: boolean): void {
-  if (sockets.kind !== "native") return;
-  const native = requireNative(sockets.addonPath);
-  unlessForbidden(() => native.setPatience(isPatient ? 1 : 0));
 }
 
 /** A sandbox may forbid it: answers that share the core otherwise are better than none. */
