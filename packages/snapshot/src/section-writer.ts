@@ -50,7 +50,11 @@ export class SectionWriter {
   expect(before: Section): void {
     const { count } = before.table(SharedTable.heap);
     this.#heap = new Uint8Array(Math.max(this.#heap.length, count + (count >>> 3)));
-    this.#links.expect(before.count(SharedTable.links));
+  }
+
+  /** So many links will come, and some more. */
+  expectLinks(count: number): void {
+    this.#links.expect(count);
   }
 
   bound(index: number, value: number): void {
@@ -82,6 +86,12 @@ export class SectionWriter {
   copyLink(section: Section, index: number): number {
     const at = section.wordBase(SharedTable.links) + index * 2;
     return this.#links.add(section.words[at]!, section.words[at + 1]!);
+  }
+
+  /** The same for one that is not there, and that is asked for by nobody again: it is not looked for, nor found later. */
+  appendLink(section: Section, index: number): number {
+    const at = section.wordBase(SharedTable.links) + index * 2;
+    return this.#links.append(section.words[at]!, section.words[at + 1]!);
   }
 
   /** Offset of `bytes` in the heap (not shared with equal bytes). */
@@ -185,10 +195,14 @@ export function sealSection(
 class LinkTable {
   readonly #words = new WordList();
   #slots: Uint32Array = new Uint32Array(64);
+  /** Those that have a slot. */
+  #found = 0;
 
   /** Before the first one: so many will come, and some more. */
   expect(count: number): void {
-    while (this.#slots.length < count * 2) this.#slots = new Uint32Array(this.#slots.length * 2);
+    let size = this.#slots.length;
+    while (size < count * 2) size *= 2;
+    if (size > this.#slots.length) this.#slots = new Uint32Array(size);
   }
 
   /** The number of a key, given by halves. */
@@ -200,10 +214,17 @@ class LinkTable {
       const known = this.#slots[slot]! - 1;
       if (words[known * 2] === low && words[known * 2 + 1] === high) return known;
     }
+    const index = this.append(low, high);
+    this.#slots[slot] = index + 1;
+    this.#found += 1;
+    if (this.#found * 2 > mask) this.#grow();
+    return index;
+  }
+
+  /** Without a slot. */
+  append(low: number, high: number): number {
     const index = this.#words.push(low) / 2;
     this.#words.push(high);
-    this.#slots[slot] = index + 1;
-    if (index * 2 > mask) this.#grow();
     return index;
   }
 
@@ -214,11 +235,12 @@ class LinkTable {
 
   #grow(): void {
     const slots = new Uint32Array(this.#slots.length * 2);
-    const { words, length } = this.#words;
-    for (let index = 0; index * 2 < length; index++) {
-      let slot = slotOf(words[index * 2]!, words[index * 2 + 1]!) & (slots.length - 1);
+    const { words } = this.#words;
+    for (const known of this.#slots) {
+      if (known === 0) continue;
+      let slot = slotOf(words[known * 2 - 2]!, words[known * 2 - 1]!) & (slots.length - 1);
       while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1);
-      slots[slot] = index + 1;
+      slots[slot] = known;
     }
     this.#slots = slots;
   }

@@ -91,7 +91,8 @@ export class NamesEditor {
   /** The section as it is now; `index` is its place among those of the zone. */
   write(origin: string, index: number): WrittenSection {
     const section = this.#section;
-    const layout = new NamesLayout(key64(namesKeyText(origin, index)), section.seed);
+    const key = key64(namesKeyText(origin, index));
+    const layout = new NamesLayout(key, section.seed, section.count(SharedTable.links));
     const copy = new NodeCopy(section, layout);
     const rows = this.#rows();
     const hashes = new Uint32Array(rows.length);

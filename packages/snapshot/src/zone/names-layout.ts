@@ -16,8 +16,10 @@ export class NamesLayout {
   readonly #shapes: number[] = [];
   readonly #shapeIndex = new Map<string, number>();
 
-  constructor(key: bigint, seed: number) {
+  /** `linkCount`: so many links will come, and some more. */
+  constructor(key: bigint, seed: number, linkCount = 0) {
     this.#writer = new SectionWriter(SectionKind.names, key, seed);
+    this.#writer.expectLinks(linkCount);
   }
 
   /** The number of a link to a policy or pool (`TargetKind`). */
