@@ -2,13 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DataSets, classifierCompiler, compile } from "@meridian/control";
-import {
-  OverlayMirror,
-  RevisionRehearsal,
-  SILENT_LOGGER,
-  rehearseRevision,
-  type RehearsedRevision,
-} from "@meridian/edge";
+import { OverlayMirror, rehearseRevision, type RehearsedRevision } from "@meridian/edge";
+import { RevisionRehearsal } from "@meridian/health";
 import { loadModel } from "@meridian/model";
 import { SectionPack, World } from "@meridian/snapshot";
 
@@ -62,12 +57,14 @@ test("rehearseRevision() takes a revision in once more and leaves what is served
 
 test("RevisionRehearsal rehearses some times after the first revision, while none is taken", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
-  const revision = served();
   let [asked, isResting] = [0, false];
-  const rehearsal = new RevisionRehearsal(() => {
-    asked += 1;
-    return isResting ? revision : undefined;
-  }, SILENT_LOGGER);
+  const rehearsal = new RevisionRehearsal({
+    rehearse: () => {
+      asked += 1;
+      return isResting;
+    },
+    onFailed: assert.fail,
+  });
   const passSeconds = (seconds: number): void => {
     for (let tenth = 0; tenth < seconds * 10; tenth++) context.mock.timers.tick(100);
   };

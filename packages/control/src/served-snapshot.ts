@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { assert, type Clock, type Haste } from "@meridian/core";
 import {
-  GarbageCollections,
+  RevisionRehearsal,
   type BegunOverlay,
   type SharedOverlay,
   type VerdictThread,
@@ -17,8 +17,10 @@ import {
   SpareCopy,
   World,
   applySectionDelta,
+  encodeManifest,
   isShifted,
   makeManifest,
+  rehearsedWorld,
   sectionError,
   type Manifest,
   type ManifestSection,
@@ -88,7 +90,8 @@ export class ServedSnapshot {
   #pack: SectionPack | undefined;
   readonly #superseded: SupersededSections;
   #overlay: SharedOverlay | undefined;
-  readonly #collections = new GarbageCollections();
+  readonly #rehearsal: RevisionRehearsal;
+  #isReplacing = false;
   /** Of the pools section, six megabytes of a million names, of which a change takes a few words. */
   readonly #sparePools = new SpareCopy();
   readonly #keeper: RevisionKeeper;
@@ -105,6 +108,10 @@ export class ServedSnapshot {
     this.#compiler = compiler;
     this.#verdicts = verdicts;
     this.#superseded = new SupersededSections(() => clock.monotonicMs());
+    this.#rehearsal = new RevisionRehearsal({
+      rehearse: () => this.#rehearse(),
+      onFailed: (reason) => options.logger.warn({ reason }, "Rehearses no more revisions"),
+    });
     this.#keeper = new RevisionKeeper({
       put: (manifest, written) => this.#put(manifest, written),
       missing: (manifest) => this.#missing(manifest),
@@ -123,7 +130,7 @@ export class ServedSnapshot {
     this.#isClosed = true;
     this.#keeper.close();
     this.#superseded.close();
-    this.#collections.close();
+    this.#rehearsal.close();
     this.#sparePools.close();
   }
 
@@ -178,7 +185,20 @@ export class ServedSnapshot {
   async replace(
     sections: readonly LoadedSection[],
     text: string,
-    { revision = this.revision + 1, publish }: ReplacementOptions = {},
+    options: ReplacementOptions = {},
+  ): Promise<void> {
+    this.#isReplacing = true;
+    try {
+      await this.#replace(sections, text, options);
+    } finally {
+      this.#isReplacing = false;
+    }
+  }
+
+  async #replace(
+    sections: readonly LoadedSection[],
+    text: string,
+    { revision = this.revision + 1, publish }: ReplacementOptions,
   ): Promise<void> {
     const manifest = makeManifest(revision, this.seed, sections, this.nextEpoch);
     // The compiler waits for the disk meanwhile.
@@ -208,9 +228,22 @@ export class ServedSnapshot {
       // What was written to edges leaves at the end of this turn: all that follows comes after it.
       await nextTurn();
       this.#haste.end();
-      this.#collections.soon();
     }
     this.#options.logger.info({ revision: this.revision, sections: sections.length }, text);
+  }
+
+  /** What comes of the next revision here, without it; false while one is under way, or somebody waits for one. */
+  #rehearse(): boolean {
+    const [manifest, pack, { world }] = [this.#manifest, this.#pack, this];
+    if (manifest === undefined || pack === undefined || world === undefined) return false;
+    if (this.#isReplacing || this.#haste.isOn) return false;
+    const loaded = rehearsedWorld({ pack, world, seed: this.seed }, true);
+    if (loaded === undefined) return true;
+    const [revision, moment] = [this.revision, this.overlay.moment()];
+    carriedFrom({ world, revision, moment }, { world: loaded, moment });
+    encodeManifest(makeManifest(revision, this.seed, manifest.sections, this.epoch));
+    loaded.share();
+    return true;
   }
 
   /** From now on edges follow what is served. */
@@ -218,6 +251,7 @@ export class ServedSnapshot {
     const manifest = this.#manifest;
     if (this.world === undefined || manifest === undefined) return;
     this.isPublished = true;
+    this.#rehearsal.follow();
     this.#compiler.yieldToAnswers();
     this.#options.persistence.links?.keep(manifest.hash, this.world);
     this.#options.edge.publish({

@@ -97,11 +97,7 @@ export {
 } from "./link/edge-replica.ts";
 export { EdgeState } from "./link/edge-state.ts";
 export { OverlayMirror } from "./link/overlay-mirror.ts";
-export {
-  RevisionRehearsal,
-  rehearseRevision,
-  type RehearsedRevision,
-} from "./link/revision-rehearsal.ts";
+export { rehearseRevision, type RehearsedRevision } from "./link/revision-rehearsal.ts";
 export {
   ISOLATION_AFTER_MS,
   Isolation,

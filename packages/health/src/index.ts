@@ -94,6 +94,7 @@ export {
   type AdoptionRequest,
   type VerdictThreadOptions,
 } from "./verdict-thread.ts";
+export { RevisionRehearsal } from "./revision-rehearsal.ts";
 export { GarbageCollections } from "./young-collector.ts";
 export type { PushedStatus, SnapshotToJudge, VerdictFigures } from "./verdict-messages.ts";
 export { keepLastKnown } from "./last-known.ts";

@@ -90,6 +90,7 @@ export { openMade } from "./made-section.ts";
 export { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
 export { countedIn, sectionFlaw } from "./section-flaw.ts";
 export { SpareCopy } from "./spare-copy.ts";
+export { rehearsedWorld, type LoadedSnapshot } from "./rehearsed-world.ts";
 export { SectionPack, type NamedSection, type OnSlab } from "./section-pack.ts";
 export { NODE_AUDIENCES_MAX, SelectionCounts, SelectionLayout } from "./selection-counts.ts";
 export { ANSWERS_MAX, Outcome, Selector, WithheldEde } from "./selector.ts";
