@@ -194,6 +194,12 @@ export function writeUnsynced(
 /** The ending of what `replaceDurably()` is about to put in the place of a file. */
 export const LATER_ENDING = ".later.new";
 
+/**
+ * Written at once by `replaceDurably()`, and waited for. Whoever else waits for the same disk, for a few bytes that a commit has written, waits
+ * for what was written before as well: with some processes that wrote eight megabytes each at once that was 50 to 80 ms.
+ */
+const PIECE_BYTES = 256 * 1024;
+
 /** As `writeDurably`, while others go on; where `isWanted` says no when the disk has the content, the file stays as it is. */
 export async function replaceDurably(
   path: string,
@@ -203,7 +209,10 @@ export async function replaceDurably(
   const temporary = `${path}${LATER_ENDING}`;
   const handle = await open(temporary, "w", 0o600);
   try {
-    await handle.writeFile(content);
+    for (let at = 0; at < content.length; at += PIECE_BYTES) {
+      await handle.writeFile(content.subarray(at, at + PIECE_BYTES));
+      await handle.datasync();
+    }
     await handle.sync();
   } finally {
     await handle.close();
