@@ -7,21 +7,29 @@ const KEY_DIGITS = 16;
 const DIGITS = "0123456789abcdef";
 
 /**
- * Change sets as lines of the journal. Digits are written one by one into a buffer that is kept: as strings that were put together, the lines of
- * 10,000 changes a second were most of what the main thread's collections had to look through.
+ * Change sets as lines of the journal, in the order in which they came, as bytes of a buffer that is kept: as strings that wait for the disk, the
+ * lines of 10,000 changes a second were most of what the main thread's collections had to look through.
  */
 export class JournalLines {
-  #bytes = Buffer.alloc(64 * CHANGE_BYTES_MAX);
+  #bytes = Buffer.allocUnsafeSlow(BYTES_MIN);
+  #start = 0;
+  #end = 0;
+  /** Where each line ends. */
+  #ends: number[] = [];
 
-  /** A `JournalEntry` as JSON. */
-  of({ sequence, revision, atMs, cause, keys, values }: ChangeSet): string {
+  get count(): number {
+    return this.#ends.length;
+  }
+
+  /** Adds a `JournalEntry` as JSON. */
+  add({ sequence, revision, atMs, cause, keys, values }: ChangeSet): void {
     const head = JSON.stringify({ sequence, revision, atMs, cause });
-    const length = keys.length * CHANGE_BYTES_MAX;
-    const bytes = length <= this.#bytes.length ? this.#bytes : Buffer.alloc(length);
-    // What a large change set needs is not kept.
-    if (length <= KEPT_BYTES_MAX) this.#bytes = bytes;
+    this.#makeRoom(head.length * 3 + FRAME.length + keys.length * CHANGE_BYTES_MAX);
+    const bytes = this.#bytes;
     const halves = new Uint32Array(keys.buffer, keys.byteOffset, keys.length * 2);
-    let end = 0;
+    // Without its last bracket.
+    let end = this.#end + bytes.write(head, this.#end, "utf8") - 1;
+    end += bytes.write(',"changes":[', end, "latin1");
     for (let at = 0; at < keys.length; at++) {
       if (at > 0) bytes[end++] = COMMA;
       bytes[end++] = OPEN;
@@ -33,10 +41,48 @@ export class JournalLines {
       end = writeDecimal(bytes, end, values[at] ?? 0);
       bytes[end++] = CLOSE;
     }
-    return `${head.slice(0, -1)},"changes":[${bytes.toString("latin1", 0, end)}]}`;
+    end += bytes.write("]}\n", end, "latin1");
+    this.#end = end;
+    this.#ends.push(end);
+  }
+
+  /** The first of them; valid until another one is added. */
+  first(count: number): Buffer {
+    return this.#bytes.subarray(this.#start, this.#endOf(count));
+  }
+
+  /** Forgets the first of them. */
+  drop(count: number): void {
+    this.#start = this.#endOf(count);
+    this.#ends.splice(0, count);
+    if (this.#ends.length > 0) return;
+    [this.#start, this.#end] = [0, 0];
+    // What a large change set needed is not kept.
+    if (this.#bytes.length > KEPT_BYTES_MAX) this.#bytes = Buffer.allocUnsafeSlow(BYTES_MIN);
+  }
+
+  #endOf(count: number): number {
+    return count === 0 ? this.#start : (this.#ends[count - 1] ?? this.#end);
+  }
+
+  #makeRoom(length: number): void {
+    const { length: room } = this.#bytes;
+    if (this.#end + length <= room) return;
+    const waiting = this.#end - this.#start;
+    // Where half of it is free at least, so that it is not moved for each line.
+    const isEnough = waiting + length <= room && waiting * 2 <= room;
+    const bytes = isEnough ? this.#bytes : Buffer.allocUnsafeSlow((waiting + length) * 2);
+    this.#bytes.copy(bytes, 0, this.#start, this.#end);
+    const moved = this.#start;
+    this.#ends = this.#ends.map((end) => end - moved);
+    this.#bytes = bytes;
+    [this.#start, this.#end] = [0, waiting];
   }
 }
 
+const BYTES_MIN = 64 * 1024;
+/** What stands around the changes. */
+const FRAME = ',"changes":[]}\n';
 const KEPT_BYTES_MAX = 1024 * 1024;
 const [COMMA, OPEN, CLOSE, QUOTE, ZERO] = [0x2c, 0x5b, 0x5d, 0x22, 0x30] as const;
 

@@ -83,7 +83,7 @@ export class OverlayJournal {
   #unordered: World | undefined;
   /** The table on disk is this one. */
   #isLoaded = false;
-  #buffered: string[] = [];
+  /** What waits for the disk. */
   readonly #lines = new JournalLines();
   #saveTimer: NodeJS.Timeout | undefined;
   /** Of that timer. */
@@ -141,11 +141,11 @@ export class OverlayJournal {
       );
     if (this.#slots.size > SLOTS_MAX) this.#slots = newestOf(this.#slots);
     this.#sequence = changeSet.sequence;
-    if (this.#buffered.length >= BUFFERED_MAX) {
-      this.#buffered.shift();
+    if (this.#lines.count >= BUFFERED_MAX) {
+      this.#lines.drop(1);
       this.#turnover += 1;
     }
-    this.#buffered.push(this.#lines.of(changeSet));
+    this.#lines.add(changeSet);
     // The first of a process is on disk before anybody can read it: else one that dies young leaves its sequences to the next.
     if (!this.#hasBegun) {
       this.#hasBegun = true;
@@ -169,12 +169,12 @@ export class OverlayJournal {
   /** Leaves the sequence of a process that goes on with the table as it is; false where the disk does not take it. */
   #mark(): boolean {
     try {
-      const text = `${this.#buffered.join("\n")}\n`;
-      appendFileSync(this.#journalPath, text, { mode: 0o600, flush: true });
+      const bytes = this.#lines.first(this.#lines.count);
+      appendFileSync(this.#journalPath, bytes, { mode: 0o600, flush: true });
       syncPath(join(this.#folder, "history"));
-      this.#buffered = [];
+      this.#journalBytes += bytes.length;
+      this.#lines.drop(this.#lines.count);
       this.#turnover += 1;
-      this.#journalBytes += text.length;
       return true;
     } catch (error) {
       this.#onError(error);
@@ -186,7 +186,7 @@ export class OverlayJournal {
   save(): void {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
-    if (this.#buffered.length === 0) return;
+    if (this.#lines.count === 0) return;
     try {
       this.#write();
     } catch (error) {
@@ -199,7 +199,7 @@ export class OverlayJournal {
   /** As `save`, while others go on: the disk takes longer than anything that is done between two changes. */
   async #saveAside(): Promise<void> {
     this.#saveTimer = undefined;
-    const [turnover, count] = [this.#turnover, this.#buffered.length];
+    const [turnover, count] = [this.#turnover, this.#lines.count];
     if (count === 0 || this.#isSaving) return;
     this.#isSaving = true;
     const isWanted = (): boolean => turnover === this.#turnover && !this.#isClosed;
@@ -216,7 +216,7 @@ export class OverlayJournal {
     }
     this.#isSaving = false;
     // What came meanwhile, or could not be written.
-    if (this.#buffered.length > 0 && !this.#isClosed) this.#saveSoon(pauseMs);
+    if (this.#lines.count > 0 && !this.#isClosed) this.#saveSoon(pauseMs);
   }
 
   /** Sooner where something is to be sooner, but a disk that has failed is given its time. */
@@ -243,7 +243,7 @@ export class OverlayJournal {
 
   /** Says of the table that it is still right. */
   #refresh(): void {
-    if (this.#buffered.length > 0) return;
+    if (this.#lines.count > 0) return;
     this.#order();
     try {
       writeDurably(join(this.#folder, "overlay.bin"), this.#encode(this.#wallMs()));
@@ -260,16 +260,16 @@ export class OverlayJournal {
     const nowMs = this.#wallMs();
     const overlay = this.#encode(nowMs);
     writeDurably(join(this.#folder, "overlay.bin"), overlay);
-    this.#append(this.#buffered.length, overlay, nowMs);
+    this.#append(this.#lines.count, overlay, nowMs);
   }
 
   /** The first of what is buffered, which `overlay` has. */
   #append(count: number, overlay: Uint8Array, nowMs: number): void {
-    const text = `${this.#buffered.slice(0, count).join("\n")}\n`;
-    appendFileSync(this.#journalPath, text, { mode: 0o600 });
-    this.#buffered = this.#buffered.slice(count);
+    const bytes = this.#lines.first(count);
+    appendFileSync(this.#journalPath, bytes, { mode: 0o600 });
+    this.#journalBytes += bytes.length;
+    this.#lines.drop(count);
     this.#turnover += 1;
-    this.#journalBytes += text.length;
     if (nowMs - this.#checkpointAtMs < CHECKPOINT_MS && this.#journalBytes < JOURNAL_BYTES_MAX)
       return;
     this.#checkpointAtMs = nowMs;

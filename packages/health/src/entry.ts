@@ -57,6 +57,8 @@ export class Entry {
   /** For self-suspicion: what the last direct probe gave, and since when it fails. */
   direct: "unseen" | "passing" | "failing";
   failingSinceMs: number;
+  /** Those that it is among, which began to fail at its site with a healthy verdict. */
+  suspects: Set<Entry> | undefined;
 
   constructor(
     target: ProbeTarget,
@@ -78,6 +80,7 @@ export class Entry {
     this.outlookBucket = -1;
     this.direct = "unseen";
     this.failingSinceMs = 0;
+    this.suspects = undefined;
   }
 
   /** Place in every interval, 0 ≤ phase < 1. */

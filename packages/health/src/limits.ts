@@ -53,8 +53,8 @@ export const TRANSITIONS_REMEMBERED_MAX = 10_000;
 /** Transitions that are logged one by one in a second. */
 export const LOGGED_PER_SECOND_MAX = 100;
 
-/** From so many on, change sets and transitions that wait to be told are packed: of fewer that takes as long as it saves. */
-export const PACKED_MIN = 8;
+/** Probes whose verdicts change so soon after others' are told of together: one that fails alone is told of at once. */
+export const TRANSITIONS_SPACING_MS = 5;
 
 /** A timer this late means that this process stood still: what was in flight then gets the time back. */
 export const STALL_MS = 50;
@@ -88,6 +88,9 @@ export const SLICE_NS = 100_000;
 
 /** How long the verdict thread keeps to itself what it has published: longer than a worker takes to answer from it. */
 export const TELL_AFTER_MS = 5;
+
+/** The same where it has told something just before: a message takes both threads as long as fifty transitions. */
+export const TELL_AGAIN_AFTER_MS = 25;
 
 /** For how long a verdict thread leaves the core to workers once it has published something: longer than most take to answer. */
 export const GIVE_WAY_MS = 1;

@@ -46,8 +46,8 @@ export function rehearse(options: RehearsalOptions): void {
   const connections = stageConnections(probes, targets.length, () => {
     void keeper.close().then(() => onEnd(publishedCount));
   });
-  const outbox = new ReportOutbox(({ kind }) => {
-    if (kind === "changed") publishedCount++;
+  const outbox = new ReportOutbox((report) => {
+    if (report.kind === "changed") publishedCount += report.changes.sets.length;
   });
   const keeper = new VerdictKeeper({
     clock,

@@ -6,7 +6,7 @@ import type { Dialer } from "./dial/dialer.ts";
 import type { LoadReading, Probe, ProbeOutcome } from "./probe.ts";
 import type { IcmpSender } from "./probes/icmp/icmp-sender.ts";
 import type { SuspicionPolicy, SuspicionState } from "./suspicion.ts";
-import type { Transition } from "./transition.ts";
+import type { NumberedTransition } from "./transition.ts";
 
 /** One result, for load collection, logs and other vantages. */
 export interface ProbeReport {
@@ -31,6 +31,8 @@ export interface Opinion {
 /** An endpoint whose earliest change moved to another power of two of seconds, without a new verdict. */
 export interface Outlook {
   readonly key: string;
+  /** Its number, as in `NumberedTransition`. */
+  readonly endpoint: number;
   readonly earliestChangeMs: number;
 }
 
@@ -40,7 +42,7 @@ export interface HealthRunnerOptions {
   readonly random: Random;
   /** Name of the place that probes. */
   readonly vantage: string;
-  readonly onTransitions: (batch: readonly Transition[]) => void;
+  readonly onTransitions: (batch: readonly NumberedTransition[]) => void;
   readonly onReport?: (report: ProbeReport) => void;
   /** What this vantage says has changed; told at once, so that it can be judged with what others say. */
   readonly onOpinion?: (opinion: Opinion) => void;

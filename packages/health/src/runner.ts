@@ -73,7 +73,7 @@ export class HealthRunner {
       inFlightMax: options.probesInFlightMax ?? PROBES_IN_FLIGHT_MAX,
       onDone: (entry, result) => {
         this.#launcher.finished(entry, result);
-        this.#changed();
+        this.#changed("spaced");
       },
       onResult: (entry, result, nowMs) => this.#take(entry, result, nowMs),
     });
@@ -209,7 +209,7 @@ export class HealthRunner {
   advance(): void {
     if (this.#state !== "running") return;
     this.#timers.advance();
-    this.#changed();
+    this.#changed("spaced");
   }
 
   #due(entry: Entry, timer: EntryTimer, nowMs: number): void {
@@ -307,6 +307,7 @@ export class HealthRunner {
     if (result.change !== undefined) {
       entry.sinceMs = this.#options.clock.wallMs();
       this.#outbox.add({
+        endpoint: entry.index,
         key: entry.target.key,
         ...result.change,
         vantage: entry.state.quorum?.vantages ?? this.#options.vantage,
@@ -316,7 +317,11 @@ export class HealthRunner {
       this.counters.transitions++;
       this.#calculated.childChanged(entry.target.key);
     } else if (bucket !== entry.outlookBucket) {
-      this.#outbox.addOutlook({ key: entry.target.key, earliestChangeMs: changeMs });
+      this.#outbox.addOutlook({
+        endpoint: entry.index,
+        key: entry.target.key,
+        earliestChangeMs: changeMs,
+      });
     }
     entry.outlookBucket = bucket;
     if (entry.state.opinion !== before) this.#tellOpinion(entry);
@@ -405,12 +410,12 @@ export class HealthRunner {
   }
 
   /** After anything happened: calculated checks, one batch for the listener, the timer. */
-  #changed(): void {
+  #changed(pace: "at once" | "spaced" = "at once"): void {
     this.#calculated.evaluate(this.#byKey, (entry, calculation) => {
       const atMs = this.#options.clock.monotonicMs();
       this.#step(entry, { kind: "decided", ...calculation, atMs });
     });
-    this.#outbox.flush();
+    this.#outbox.flush(pace);
     if (this.#state === "running") this.#timers.arm();
   }
 }

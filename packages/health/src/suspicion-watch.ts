@@ -48,7 +48,7 @@ export class SuspicionWatch {
     if (entry.direct !== "unseen") this.#probedCount--;
     if (entry.direct === "failing") this.#failingCount--;
     entry.direct = "unseen";
-    this.#suspects.get(siteOf(entry))?.delete(entry);
+    this.#drop(entry);
   }
 
   #begin(entry: Entry, nowMs: number): void {
@@ -57,8 +57,13 @@ export class SuspicionWatch {
     this.#roundMsMax = this.#failingCount === 1 ? roundMs : Math.max(this.#roundMsMax, roundMs);
     if (entry.state.verdict !== "healthy") return;
     const site = siteOf(entry);
-    const suspects = this.#suspects.get(site) ?? new Set();
-    this.#suspects.set(site, suspects.add(entry));
+    const known = this.#suspects.get(site);
+    // To add it again takes half a microsecond, on the day on which all fail and come back.
+    if (known !== undefined && known === entry.suspects) return;
+    const suspects = known ?? new Set();
+    if (known === undefined) this.#suspects.set(site, suspects);
+    entry.suspects?.delete(entry);
+    entry.suspects = suspects.add(entry);
   }
 
   /** Whether a walk may find enough: each that does not count any more is met once. */
@@ -71,7 +76,7 @@ export class SuspicionWatch {
       let found = 0;
       for (const entry of suspects) {
         if (this.#isSuspect(entry, nowMs)) found++;
-        else suspects.delete(entry);
+        else this.#drop(entry);
         if (found === wanted) break;
       }
       if (suspects.size === 0) this.#suspects.delete(site);
@@ -79,6 +84,11 @@ export class SuspicionWatch {
       count += found;
     }
     return count >= wanted && (this.isolated || siteCount >= minSites);
+  }
+
+  #drop(entry: Entry): void {
+    entry.suspects?.delete(entry);
+    entry.suspects = undefined;
   }
 
   #isSuspect({ direct, state, failingSinceMs }: Entry, nowMs: number): boolean {

@@ -16,3 +16,9 @@ export interface Transition {
   /** Counts the transitions of this runner, from 1. */
   readonly sequence: number;
 }
+
+/** A transition as its runner tells it. */
+export interface NumberedTransition extends Transition {
+  /** Number of the endpoint, a small one, which another endpoint may have once this one is gone. */
+  readonly endpoint: number;
+}

@@ -29,7 +29,7 @@ import { PaceKeeper } from "./quorum/pace-keeper.ts";
 import { Quorum, type Roster, type VantageView } from "./quorum/quorum.ts";
 import { HealthRunner } from "./runner.ts";
 import type { ProbeReport } from "./runner-options.ts";
-import type { Transition } from "./transition.ts";
+import type { NumberedTransition } from "./transition.ts";
 
 /** How often capacity factors move where no reading comes. */
 const CAPACITY_TICK_MS = 1000;
@@ -44,7 +44,7 @@ export interface VerdictDriverOptions {
   readonly overlay: OverlayDriver;
   readonly icmpSender?: IcmpSender;
   readonly dialer?: Dialer;
-  readonly onTransitions: (batch: readonly Transition[]) => void;
+  readonly onTransitions: (batch: readonly NumberedTransition[]) => void;
   /** Other vantages report to this process; alone where absent. */
   readonly quorum?: QuorumSettings;
   readonly onRoster?: (roster: Roster) => void;
@@ -74,6 +74,8 @@ export class VerdictDriver {
   #rules: ReadonlyMap<string, CapacityRule> = new Map();
   /** Of endpoints of this snapshot that changed: to hash a key takes longer than all else that a change does to its slot. */
   readonly #slots = new Map<string, number>();
+  /** The same by number, beside the key that had the number: the Map took 0.4 µs a change of 10,000 endpoints. */
+  #numbered: { readonly keys: string[]; readonly slots: number[] } = { keys: [], slots: [] };
   /** By key, as a snapshot may come before they are applied. */
   readonly #factors = new Map<string, number>();
   #tick: NodeJS.Timeout | undefined;
@@ -128,6 +130,7 @@ export class VerdictDriver {
   adopt(world: World): void {
     this.#world = world;
     this.#slots.clear();
+    this.#numbered = { keys: [], slots: [] };
     this.#writeKnown(world);
   }
 
@@ -196,7 +199,7 @@ export class VerdictDriver {
       this.#pace.follow(quorum.order.targets, (place) => quorum.isChosenAt(place));
   }
 
-  #transitions(batch: readonly Transition[]): void {
+  #transitions(batch: readonly NumberedTransition[]): void {
     const [first] = batch;
     if (first === undefined) return;
     const more = batch.length > 1 ? ` and ${batch.length - 1} more` : "";
@@ -207,6 +210,7 @@ export class VerdictDriver {
   #apply(
     batch: readonly {
       readonly key: string;
+      readonly endpoint?: number;
       readonly earliestChangeMs: number;
       readonly verdict?: VerdictWord;
     }[],
@@ -214,14 +218,23 @@ export class VerdictDriver {
   ): void {
     if (this.#world === undefined) return;
     const { overlay } = this.#options;
-    for (const { key, verdict, earliestChangeMs } of batch) {
-      const slot = this.#slotOf(key);
+    for (const { key, endpoint, verdict, earliestChangeMs } of batch) {
+      const slot = endpoint === undefined ? this.#slotOf(key) : this.#slotAt(endpoint, key);
       if (slot < 0) continue;
       const outlook = secondsLog2(earliestChangeMs) << CHANGE_SHIFT;
       if (verdict === undefined) overlay.set(slot, outlook, OUTLOOK_MASK);
       else overlay.set(slot, outlook | Verdict[verdict], OUTLOOK_MASK | VERDICT_MASK);
     }
     overlay.flush({ kind: "health", text });
+  }
+
+  #slotAt(endpoint: number, key: string): number {
+    const { keys, slots } = this.#numbered;
+    if (keys[endpoint] === key) return slots[endpoint] ?? -1;
+    const slot = this.#slotOf(key);
+    keys[endpoint] = key;
+    slots[endpoint] = slot;
+    return slot;
   }
 
   #slotOf(key: string): number {

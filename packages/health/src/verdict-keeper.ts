@@ -4,7 +4,7 @@
 // and the published bank happens here, in one turn of the event loop, and everything that can wait is told afterwards.
 //
 //   VerdictCommand ─► take() ─► VerdictDriver ─┐
-//   probes, timers ───────────► LatchDriver ───┴─► OverlayDriver ─► bank published ─► VerdictReport
+//   probes, timers ───────────► LatchDriver ───┴─► OverlayDriver ─► bank published ─► KeeperReport
 
 import type { Clock, Random } from "@meridian/core";
 import { World } from "@meridian/snapshot";
@@ -21,7 +21,7 @@ import type {
   VerdictAnswers,
   VerdictCommand,
   VerdictQuestion,
-  VerdictReport,
+  KeeperReport,
 } from "./verdict-messages.ts";
 
 export interface VerdictKeeperOptions {
@@ -33,7 +33,7 @@ export interface VerdictKeeperOptions {
   readonly dialer: Dialer;
   /** Other vantages report to it; alone where absent. */
   readonly quorum?: QuorumSettings;
-  readonly report: (report: VerdictReport) => void;
+  readonly report: (report: KeeperReport) => void;
   /** A change set can be read by workers; comes before it is reported. */
   readonly onPublished?: () => void;
 }

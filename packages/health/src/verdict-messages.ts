@@ -13,7 +13,7 @@ import type { PlanChange } from "./probe-plan.ts";
 import type { Roster, VantageView } from "./quorum/quorum.ts";
 import type { HealthCounters } from "./runner-options.ts";
 import type { PackedTransitions } from "./transition-batch.ts";
-import type { Transition } from "./transition.ts";
+import type { NumberedTransition } from "./transition.ts";
 
 /** A snapshot whose slots verdicts go to. */
 export interface SnapshotToJudge {
@@ -91,14 +91,20 @@ export interface PackedPlanChange extends Pick<PlanChange, "gone" | "rules"> {
 /** What the thread tells. Of an answer only its question says what it holds. */
 export type VerdictReport<Answer = unknown> =
   | { readonly kind: "answer"; readonly id: number; readonly value: Answer }
-  | { readonly kind: "changed"; readonly changeSet: ChangeSet }
-  /** The same, of many, in order. */
-  | { readonly kind: "packed changes"; readonly packed: PackedChangeSets }
-  | { readonly kind: "transitions"; readonly batch: readonly Transition[] }
-  /** The same, of many. */
-  | { readonly kind: "packed transitions"; readonly batch: PackedTransitions }
+  /** Change sets, in order, and the transitions that made them. */
+  | {
+      readonly kind: "changed";
+      readonly changes: PackedChangeSets;
+      readonly transitions: readonly PackedTransitions[];
+    }
   | { readonly kind: "states"; readonly id: number; readonly part: readonly EndpointState[] }
   | { readonly kind: "roster"; readonly roster: Roster }
   /** What this process says as a vantage, for other controls. */
   | { readonly kind: "own report"; readonly payload: Uint8Array }
   | { readonly kind: "first round" };
+
+/** What a keeper reports, before it is packed. */
+export type KeeperReport =
+  | Exclude<VerdictReport, { readonly kind: "changed" }>
+  | { readonly kind: "changed"; readonly changeSet: ChangeSet }
+  | { readonly kind: "transitions"; readonly batch: readonly NumberedTransition[] };

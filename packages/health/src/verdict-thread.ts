@@ -31,7 +31,11 @@ import { PlanKeeper, type PlanChange, type ProbePlan } from "./probe-plan.ts";
 import type { Roster } from "./quorum/quorum.ts";
 import { emptyCounters } from "./runner-options.ts";
 import { SharedOverlay } from "./shared-overlay.ts";
-import { SentTransitions, type TransitionBatch } from "./transition-batch.ts";
+import {
+  TransitionReader,
+  type PackedTransitions,
+  type TransitionBatch,
+} from "./transition-batch.ts";
 import type { QuorumSettings } from "./verdict-driver.ts";
 import type {
   PackedPlanChange,
@@ -102,6 +106,7 @@ export class VerdictThread {
   readonly #plan = new PlanKeeper();
   readonly #open = new Map<number, Open>();
   readonly #firstRound = Promise.withResolvers<void>();
+  readonly #reader = new TransitionReader();
   /** Verdicts of targets that have no slot: the children of calculated checks. */
   readonly #verdicts = new Map<string, Verdict>();
   #latches: ReadonlyMap<string, DeclaredLatch> = new Map();
@@ -307,17 +312,8 @@ export class VerdictThread {
         this.#answered(report.id, report.value);
         return;
       case "changed":
-        this.#options.onChangeSet(report.changeSet);
-        return;
-      case "packed changes":
-        for (const set of unpackChangeSets(report.packed)) this.#options.onChangeSet(set);
-        return;
-      case "transitions":
-        for (const { key, verdict } of report.batch) this.#judgedChild(key, verdict);
-        this.#options.onTransitions(report.batch);
-        return;
-      case "packed transitions":
-        this.#sent(new SentTransitions(report.batch));
+        for (const set of unpackChangeSets(report.changes)) this.#options.onChangeSet(set);
+        for (const batch of report.transitions) this.#changed(batch);
         return;
       case "states":
         this.#open.get(report.id)?.states.push(...report.part);
@@ -334,15 +330,16 @@ export class VerdictThread {
     }
   }
 
-  #sent(batch: SentTransitions): void {
-    for (let index = 0; index < batch.length; index++)
-      this.#judgedChild(batch.keyAt(index), batch.verdictAt(index));
+  #changed(packed: PackedTransitions): void {
+    const batch = this.#reader.read(packed);
+    // What has a slot is read there.
+    if (this.#judged === undefined || batch.mayHaveChildren)
+      for (let index = 0; index < batch.length; index++) {
+        const key = batch.keyAt(index);
+        if (this.#judged === undefined || key.includes(CHILD_MARK))
+          this.#verdicts.set(key, batch.verdictAt(index));
+      }
     this.#options.onTransitions(batch);
-  }
-
-  /** What has a slot is read there. */
-  #judgedChild(key: string, verdict: Verdict): void {
-    if (this.#judged === undefined || key.includes(CHILD_MARK)) this.#verdicts.set(key, verdict);
   }
 
   #answered(id: number, value: never): void {

@@ -27,6 +27,9 @@ export class HttpExpectation {
   readonly #fields: HttpFields;
   readonly #rangesText: string;
   readonly #needle: Buffer | undefined;
+  /** What the last answer of each kind was found to be, as nearly all say the same. */
+  #refused: { readonly status: number; readonly result: ProbeResult } | undefined;
+  #passed: { readonly status: number; readonly result: ProbeResult } | undefined;
 
   constructor(fields: HttpFields) {
     this.#fields = fields;
@@ -40,17 +43,30 @@ export class HttpExpectation {
 
   /** The verdict on one answer. */
   judge(answer: HttpAnswer): ProbeResult {
-    if (!this.accepts(answer.status)) {
-      const reason = `HTTP status ${answer.status}, wanted ${this.#rangesText}`;
-      return { outcome: "fail", reason };
-    }
+    if (!this.accepts(answer.status)) return this.#refuse(answer.status);
     if (this.#needle !== undefined && !contains(answer.body, this.#needle)) {
       const reason = `HTTP status ${answer.status}, body lacks the wanted text`;
       return { outcome: "fail", reason };
     }
-    const reason = `HTTP status ${answer.status}`;
     const load = this.#load(answer);
-    return load === undefined ? { outcome: "pass", reason } : { outcome: "pass", reason, load };
+    const passed = this.#pass(answer.status);
+    return load === undefined ? passed : { ...passed, load };
+  }
+
+  #refuse(status: number): ProbeResult {
+    if (this.#refused?.status !== status) {
+      const reason = `HTTP status ${status}, wanted ${this.#rangesText}`;
+      this.#refused = { status, result: { outcome: "fail", reason } };
+    }
+    return this.#refused.result;
+  }
+
+  #pass(status: number): ProbeResult {
+    if (this.#passed?.status !== status) {
+      const reason = `HTTP status ${status}`;
+      this.#passed = { status, result: { outcome: "pass", reason } };
+    }
+    return this.#passed.result;
   }
 
   /** Whether `status` is among the wanted. */
