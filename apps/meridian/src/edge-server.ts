@@ -80,7 +80,11 @@ export class EdgeServer {
     this.#queryLog =
       queryLog === undefined
         ? undefined
-        : new QueryLogFile(queryLog.path, () => this.#gatherer.logs());
+        : new QueryLogFile(
+            queryLog.path,
+            () => this.#gatherer.logs(),
+            (reason) => options.logger.error("Cannot write the query log", { reason }),
+          );
   }
 
   /** Resolves when the sockets are open and what is stored is served. Rejects, with everything closed, where that cannot be. */

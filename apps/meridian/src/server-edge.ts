@@ -82,7 +82,11 @@ export class ServerEdge {
     this.#queryLog =
       queryLog === undefined
         ? undefined
-        : new QueryLogFile(queryLog.path, () => this.gatherer.logs());
+        : new QueryLogFile(
+            queryLog.path,
+            () => this.gatherer.logs(),
+            (reason) => options.logger.error("Cannot write the query log", { reason }),
+          );
     this.#front = new EdgeFront(options.server.front ?? {}, options.logger);
     this.#edge = listen.length === 0 ? undefined : this.#makeEdge();
   }
