@@ -31,7 +31,7 @@ import type { AcceptedLoad } from "./file-load.ts";
 import { PoolLoads } from "./prometheus/pool-loads.ts";
 import { HostResolver } from "./host-resolver.ts";
 import type { HostAddresses } from "./host-state.ts";
-import { ProbeSecrets } from "./secrets/probe-secrets.ts";
+import { ProbeSecrets, secretsAt } from "./secrets/probe-secrets.ts";
 import { ProbeTargets, type ResolvedHosts } from "./probe-targets.ts";
 import type { Pool } from "@meridian/model";
 import {
@@ -134,6 +134,7 @@ export class AdoptedModel {
         ? undefined
         : new ProbeSecrets(options.secrets, options.logger, () => this.#secretsChanged());
     this.#loads = new PoolLoads({
+      secrets: secretsAt(options.secrets),
       onLoads: (loads) => parts.verdicts.read(loads),
       logger: options.logger,
     });

@@ -11,25 +11,32 @@ import type { Model } from "@meridian/model";
 import { CAPACITY_SHIFT } from "@meridian/snapshot";
 import { Embedded } from "../embedded.ts";
 import { MemoryPersistence, modelOf, silent } from "../testing/control-fixture.ts";
+import { secretsAt } from "../secrets/probe-secrets.ts";
 import { PoolLoads, type EndpointLoad } from "./pool-loads.ts";
 
 interface FakePrometheus {
   readonly url: string;
   /** Queries in the order in which they came. */
   readonly asked: string[];
+  /** How they were logged in. */
+  readonly logins: (string | undefined)[];
   /** By query: what its samples say of endpoints, a whole answer, or nothing ever. */
   readonly answers: Map<string, readonly (readonly [string, string])[] | string | undefined>;
 }
 
 /** Answers in the form of Prometheus, or never. */
 async function startPrometheus(t: TestContext): Promise<FakePrometheus> {
-  const fake = { url: "", asked: [] as string[], answers: new Map() as FakePrometheus["answers"] };
+  const fake = {
+    ...{ url: "", asked: [] as string[], logins: [] as (string | undefined)[] },
+    answers: new Map() as FakePrometheus["answers"],
+  };
   const server = createServer((request, response) => {
     void (async () => {
       const pieces: Buffer[] = [];
       for await (const piece of request) pieces.push(Buffer.from(piece as Uint8Array));
       const query = new URLSearchParams(Buffer.concat(pieces).toString()).get("query") ?? "";
       fake.asked.push(query);
+      fake.logins.push(request.headers.authorization);
       const answer = fake.answers.get(query);
       if (answer === undefined) return;
       if (typeof answer === "string") {
@@ -81,6 +88,8 @@ interface Running {
   readonly loads: PoolLoads;
   readonly read: EndpointLoad[];
   readonly logged: string[];
+  /** Where secrets are. */
+  readonly environment: Record<string, string>;
 }
 
 function makeLoads(t: TestContext, questionMsMax = 30_000): Running {
@@ -89,14 +98,16 @@ function makeLoads(t: TestContext, questionMsMax = 30_000): Running {
   const log = (fields: object, message: string): void => {
     logged.push(`${message} ${JSON.stringify(fields)}`);
   };
+  const environment: Record<string, string> = {};
   const loads = new PoolLoads({
+    secrets: secretsAt({ folder: "/nonexistent", environment }),
     onLoads: (some) => read.push(...some),
     logger: { info: log, warn: log, error: log },
     random: () => 0,
     ...{ intervalMsMin: 10, questionMsMax },
   });
   t.after(() => loads.close());
-  return { loads, read, logged };
+  return { loads, read, logged, environment };
 }
 
 async function until(isSo: () => boolean, what: string): Promise<void> {
@@ -157,6 +168,46 @@ test("PoolLoads reads one load a member from one question, and says once what is
   ]);
   await until(() => loads.conditions().length === 0, "all is well");
   assert.match(logged.at(-1) ?? "", /^Loads of a pool are read again .*"default\/gpu"/);
+});
+
+test("PoolLoads logs in with the secrets of the pool's own namespace, as they are then, and tells nobody of them", async (t) => {
+  const prometheus = await startPrometheus(t);
+  const { loads, read, logged, environment } = makeLoads(t);
+  for (const query of ["token", "basic"])
+    prometheus.answers.set(query, [
+      ["a", "0.5"],
+      ["b", "0.5"],
+    ]);
+  const loadOf = (query: string, login: string): string =>
+    `{ prometheus: { url: "${prometheus.url}", query: ${query}, ${login} }, interval: 20ms }`;
+  const place = { namespace: "shop", members };
+  loads.follow(
+    poolsOf(
+      { ...place, name: "one", load: loadOf("token", "token: { env: METRICS }") },
+      {
+        ...{ ...place, name: "two" },
+        load: loadOf("basic", "basic: { user: me, password: { env: METRICS } }"),
+      },
+    ),
+  );
+  await until(() => loads.conditions().length === 2, "the secret is missed");
+  assert.match(loads.problemOf("shop/one") ?? "", /MERIDIAN_SECRET_SHOP__METRICS is not set/);
+  assert.deepEqual([prometheus.asked, read], [[], []], "nothing is asked without it");
+
+  environment["MERIDIAN_SECRET_DEFAULT__METRICS"] = "of-others";
+  environment["MERIDIAN_SECRET_SHOP__METRICS"] = "opensesame";
+  await until(() => loads.conditions().length === 0, "loads are read");
+  const basic = `Basic ${Buffer.from("me:opensesame").toString("base64")}`;
+  assert.deepEqual(new Set(prometheus.logins), new Set(["Bearer opensesame", basic]));
+  environment["MERIDIAN_SECRET_SHOP__METRICS"] = "changed";
+  await until(() => prometheus.logins.includes("Bearer changed"), "the new one is used");
+  assert.doesNotMatch(logged.join("\n"), /opensesame|of-others|changed/);
+});
+
+test("a pool's Prometheus takes a token or a name and password, not both", () => {
+  const both = "token: { env: A }, basic: { user: me, password: { env: B } }";
+  const load = `{ prometheus: { url: "http://192.0.2.1", query: up, ${both} } }`;
+  assert.throws(() => poolsOf({ name: "one", members, load }), /nothing beside token/);
 });
 
 test("a Prometheus that never answers holds up its own pool alone", async (t) => {

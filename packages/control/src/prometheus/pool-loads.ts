@@ -5,7 +5,7 @@
 
 import { parseDuration, reasonOf } from "@meridian/core";
 import type { PrometheusSample } from "@meridian/health";
-import type { Model, Pool } from "@meridian/model";
+import type { Model, Pool, PrometheusSource } from "@meridian/model";
 import type { CompileProblem } from "../compile.ts";
 import type { Logger } from "../embedded-options.ts";
 import { askSeries, type PrometheusContext } from "./ask-prometheus.ts";
@@ -27,15 +27,12 @@ const TURNS = { ownMax: 4, allMax: 128 };
 /** Members that a condition names. */
 const NAMED_MAX = 3;
 
-/** The documents name none. */
-const NO_SECRETS: PrometheusContext["secrets"] = {
-  read: () => Promise.reject(new Error("no secret is named")),
-};
-
 /** A load, 0 idle to 1 full, by endpoint key. */
 export type EndpointLoad = readonly [key: string, load: number];
 
 export interface PoolLoadsOptions {
+  /** That documents name to log in with; read anew for each question. */
+  readonly secrets: PrometheusContext["secrets"];
   readonly onLoads: (loads: readonly EndpointLoad[]) => void;
   readonly logger: Logger;
   /** Between 0 and 1, where `Math.random` is not to be. */
@@ -48,7 +45,7 @@ export interface PoolLoadsOptions {
 /** What is asked for a pool, and how the answer is read. */
 interface Question {
   readonly namespace: string;
-  readonly url: string;
+  readonly source: PrometheusSource;
   readonly query: string;
   readonly scale: number;
   readonly intervalMs: number;
@@ -147,12 +144,12 @@ export class PoolLoads {
 
   async #read(name: string, asked: Asked): Promise<void> {
     const { signal } = asked.closing;
-    const { url, query, scale, namespace } = asked.question;
+    const { source, query, scale, namespace } = asked.question;
     if (signal.aborted) return;
     const bytesMax = ANSWER_BYTES + MEMBER_BYTES * asked.pool.members.size;
-    const { questionMsMax: timeoutMs = QUESTION_MS_MAX } = this.#options;
+    const { secrets, questionMsMax: timeoutMs = QUESTION_MS_MAX } = this.#options;
     const limits = { timeoutMs, bytesMax, signal };
-    const answer = await askSeries({ url }, query, { secrets: NO_SECRETS, namespace, ...limits });
+    const answer = await askSeries(source, query, { secrets, namespace, ...limits });
     if (signal.aborted) return;
     if (answer.kind !== "series") {
       this.#told(name, asked, answer.reason);
@@ -180,7 +177,8 @@ function questionOf(pool: Pool | undefined, intervalMsMin: number): Question | u
     return undefined;
   const intervalMs = Math.max(intervalMsMin, parseDuration(load.interval) ?? 0);
   const { namespace } = pool.document.metadata;
-  return { namespace, ...load.prometheus, scale: load.scale, intervalMs };
+  const { query, ...source } = load.prometheus;
+  return { namespace, source, query, scale: load.scale, intervalMs };
 }
 
 /** The loads of members that samples tell; those of others are left out. */

@@ -15,6 +15,12 @@ export interface SecretPlace {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** What lies there; nothing does where no place is given. */
+export function secretsAt(place: SecretPlace | undefined): Pick<Secrets, "read"> {
+  if (place !== undefined) return new Secrets(place.folder, place.environment);
+  return { read: () => Promise.reject(new Error("this process has no secrets")) };
+}
+
 export class ProbeSecrets {
   /** By reference; another object when one has changed. */
   values: ReadonlyMap<string, string> = new Map();

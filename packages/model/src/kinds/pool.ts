@@ -5,7 +5,6 @@ import {
   endpointAddress,
   exactlyOne,
   flag,
-  httpUrl,
   ipAddress,
   mapOf,
   name,
@@ -19,6 +18,7 @@ import {
   reference,
 } from "../fields.ts";
 import { document, namespacedMetadata } from "./metadata.ts";
+import { prometheusQuestion } from "./prometheus-source.ts";
 import { answers, dial, minHealthy } from "./shared.ts";
 
 const port = wholeNumber(1, 65_535).optional();
@@ -71,12 +71,7 @@ const load = exactlyOne(
     })
       .optional()
       .describe("Load from a value in a JSON response."),
-    prometheus: object({
-      url: httpUrl().describe("Base address of the server; `/api/v1/query` is added."),
-      query: text(8192).describe(
-        "Query whose samples name members by the label `endpoint`, 0 idle to 1 full.",
-      ),
-    })
+    prometheus: prometheusQuestion
       .optional()
       .describe("Load from a Prometheus query, one for all members."),
     interval: positiveDuration()
