@@ -21,6 +21,11 @@ const colours: Readonly<Record<string, string>> = {
   undoing: "#d97706",
 };
 
+/** As of other drawings: of a page, or of a file of its own, on paper of either kind. */
+const TIMELINE_STYLE =
+  ".timeline text{fill:#222}.timeline .quiet{fill:#555}.timeline .grid{stroke:#ddd}" +
+  "@media (prefers-color-scheme:dark){.timeline text{fill:#e6e6e6}.timeline .quiet{fill:#9aa3ad}.timeline .grid{stroke:#39404a}}";
+
 interface Bar {
   readonly label: string;
   readonly fromMs: number;
@@ -49,11 +54,12 @@ export function renderReportPage(report: RecoveryReport, nowMs: number): string 
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="color-scheme" content="light dark">
 <title>${escaped(name)}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: ${WIDTH}px; color: #0f172a; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: ${WIDTH}px; }
 table { border-collapse: collapse; margin: 1rem 0; }
-td, th { border-bottom: 1px solid #e2e8f0; padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }
+td, th { border-bottom: 1px solid #8886; padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top; }
 </style>
 <h1>Recovery run ${escaped(name)}</h1>
 ${table(rows)}
@@ -93,13 +99,14 @@ export function timelineSvg(report: RecoveryReport, nowMs: number): string {
   const lines = bars.map(({ label, colour, note, ...bar }, index) => {
     const y = 10 + index * ROW;
     const width = Math.max(2, x(bar.toMs) - x(bar.fromMs));
-    return `<text x="${LEFT - 8}" y="${y + 13}" text-anchor="end">${escaped(label)}</text><rect x="${x(bar.fromMs).toFixed(1)}" y="${y + 2}" width="${width.toFixed(1)}" height="${ROW - 8}" rx="2" fill="${colour}"><title>${escaped(note)}</title></rect><text x="${(x(bar.fromMs) + width + 4).toFixed(1)}" y="${y + 13}" fill="#475569">${lengthText(bar.toMs - bar.fromMs)}</text>`;
+    return `<text x="${LEFT - 8}" y="${y + 13}" text-anchor="end">${escaped(label)}</text><rect x="${x(bar.fromMs).toFixed(1)}" y="${y + 2}" width="${width.toFixed(1)}" height="${ROW - 8}" rx="2" fill="${colour}"><title>${escaped(note)}</title></rect><text x="${(x(bar.fromMs) + width + 4).toFixed(1)}" y="${y + 13}" class="quiet">${lengthText(bar.toMs - bar.fromMs)}</text>`;
   });
   const axis = ticks(toMs - fromMs).map((atMs) => {
     const at = x(fromMs + atMs).toFixed(1);
-    return `<line x1="${at}" x2="${at}" y1="4" y2="${height - 24}" stroke="#e2e8f0"/><text x="${at}" y="${height - 8}" text-anchor="middle" fill="#475569">${lengthText(atMs)}</text>`;
+    return `<line x1="${at}" x2="${at}" y1="4" y2="${height - 24}" class="grid"/><text x="${at}" y="${height - 8}" text-anchor="middle" class="quiet">${lengthText(atMs)}</text>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="Timeline of the run">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="Timeline of the run" class="timeline">
+<style>${TIMELINE_STYLE}</style>
 ${[...axis, ...lines].join("\n")}
 </svg>`;
 }
