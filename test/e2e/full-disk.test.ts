@@ -70,10 +70,11 @@ test(
     const files = join(folder, "documents.yaml");
     writeFileSync(files, documents(knot.port));
     const listen = `127.0.0.1:${await freePort()}`;
+    const http = await freePort();
     const control = new PlaneProcess(
       t,
       join(ofControl.path, "state"),
-      ["control", "-f", files, "--edges", listen, "--http", "none"],
+      ["control", "-f", files, "--edges", listen, "--http", `127.0.0.1:${http}`],
       ofControl.inside,
     );
     await control.start(/"msg":"Serving edges"/);
@@ -131,7 +132,17 @@ test(
     await eventually("an update", () => isTaken("edge-full.example.org."));
     await eventually("it at the edge", () => isServed("edge-full.example.org."));
     await edge.whenLogged(/no space left[^\n]*"msg":"Cannot keep revision/);
+    const text = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${http}${path}`)).text();
+    const alert = 'meridian_alerts{event="edge-disk"}';
+    await eventually("the alert", async () => (await text("/metrics")).includes(`${alert} 1\n`));
+    assert.match(
+      await text("/v1/edges"),
+      /"disk":\{"what":"the [^"]*","reason":"[^"]*no space left/,
+    );
     ofEdge.empty();
+    await eventually("no alert", async () => (await text("/metrics")).includes(`${alert} 0\n`));
+    assert.doesNotMatch(await text("/v1/edges"), /"disk"/);
 
     // Control has no room.
     ofControl.fill();

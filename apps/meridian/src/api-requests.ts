@@ -176,6 +176,7 @@ export type Edge = {
   readonly cell?: string;
   readonly certificateEndsMs?: number;
   readonly control?: string;
+  readonly disk?: { readonly what: string; readonly reason: string; readonly sinceMs: number };
 };
 
 export type Shard = {

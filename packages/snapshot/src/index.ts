@@ -173,6 +173,7 @@ export {
   type KeyedCount,
   type TrafficCounts,
 } from "./link/traffic-counts.ts";
+export { decodeDiskTrouble, encodeDiskTrouble, type DiskTrouble } from "./link/disk-trouble.ts";
 export { worldOf } from "./world-of.ts";
 export {
   FRAME_HEADER_BYTES,
@@ -188,6 +189,7 @@ export {
   CONTROL_NAME,
   PROBE_UNIT,
   LINK_PROTOCOL,
+  TAKES_DISK,
   TAKES_HEADER,
   TAKES_TRAFFIC,
   TAKES_UNMOVED,

@@ -251,6 +251,7 @@ function columnsOf(kind: string, nowMs: number): readonly Column[] | undefined {
       answered("QUERIES/S", "queriesPerSecond", String),
       answered("SERVFAIL", "servfailShare", shareText),
       answered("EMPTY", "emptyShare", shareText),
+      { title: "DISK", value: (row) => diskText(row["disk"]) },
       field("VERSION", "version"),
       field("ADDRESS", "address"),
       timeField("CERT ENDS", "certificateEndsMs"),
@@ -317,6 +318,12 @@ function witnessesOf(value: unknown): string {
       return member("counts") === true ? text : `(${text})`;
     })
     .join(", ");
+}
+
+/** What a disk does not take, and why. */
+function diskText(value: unknown): string {
+  if (typeof value !== "object" || value === null) return "";
+  return `does not take ${String(Reflect.get(value, "what"))}: ${String(Reflect.get(value, "reason"))}`;
 }
 
 function textsOf(value: unknown): string {

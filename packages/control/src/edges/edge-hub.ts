@@ -8,6 +8,7 @@ import {
   encodeStage,
   isLater,
   type AnswerCounts,
+  type DiskTrouble,
   type Acknowledgement,
   type Hello,
   type LeaseRequest,
@@ -75,6 +76,16 @@ export interface EdgeView {
   readonly certificateEndsMs?: number;
   /** The control that it follows, where there are several. */
   readonly control?: string;
+  /** What its disk does not take. */
+  readonly disk?: RefusedByDisk;
+}
+
+/** Something that the disk of an edge has refused, and that is tried again. */
+export interface RefusedByDisk {
+  readonly what: string;
+  readonly reason: string;
+  /** Wall time. */
+  readonly sinceMs: number;
 }
 
 interface KnownEdge {
@@ -91,6 +102,7 @@ interface KnownEdge {
   /** When it last said that it serves the newest revision. */
   currentAtMs: number | undefined;
   readonly answers: EdgeAnswers;
+  disk: RefusedByDisk | undefined;
   readonly version: string;
   readonly address: string;
   readonly dns: readonly string[];
@@ -331,6 +343,8 @@ export class EdgeHub {
       stream,
       currentAtMs: before?.currentAtMs,
       answers: before?.answers ?? new EdgeAnswers(),
+      // Unless it says so anew.
+      disk: undefined,
       // Sequences are those of the control that it followed before.
       position: { ...hello, sequence: 0 },
       unmovedSinceMs: undefined,
@@ -366,6 +380,15 @@ export class EdgeHub {
     edge.unmovedSinceMs = edge.heardAtMs - unmovedMs;
     if (this.#revisionOf(edge) >= (this.#newest?.manifest.revision ?? 0))
       edge.currentAtMs = edge.heardAtMs;
+  }
+
+  /** What its disk does not take; undefined where it takes everything again. */
+  takeDisk(name: string, stream: EdgeStream, trouble: DiskTrouble | undefined): void {
+    const edge = this.#edges.get(name);
+    if (edge?.stream !== stream) return;
+    const { what = "", reason = "", forMs = 0 } = trouble ?? {};
+    const sinceMs = this.#clock.wallMs() - forMs;
+    edge.disk = trouble === undefined ? undefined : { what, reason, sinceMs };
   }
 
   /** How an edge has answered from what it serves since it last said so. */
@@ -459,6 +482,7 @@ export class EdgeHub {
         version: edge?.version,
         address: edge?.address,
         dns: edge?.dns,
+        ...(edge?.disk === undefined ? {} : { disk: edge.disk }),
       };
     });
   }

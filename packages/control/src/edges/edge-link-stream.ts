@@ -8,12 +8,14 @@ import {
   FrameDecoder,
   FrameKind,
   LINK_PROTOCOL,
+  TAKES_DISK,
   TAKES_HEADER,
   TAKES_TRAFFIC,
   TAKES_UNMOVED,
   SILENCE_MS_MAX,
   decodeAcknowledgement,
   decodeAnswerCounts,
+  decodeDiskTrouble,
   decodeNotified,
   decodeHello,
   decodeLeaseRequest,
@@ -63,6 +65,7 @@ export function serveEdgeLink(
     FrameKind.counts,
     FrameKind.traffic,
     FrameKind.notified,
+    FrameKind.disk,
     FrameKind.lease,
   ]);
   let isGreeted = false;
@@ -70,7 +73,8 @@ export function serveEdgeLink(
     logger.warn({ edge: name, address, reason }, "Cut an edge off");
     stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
   };
-  stream.respond({ ":status": 200, [TAKES_HEADER]: `${TAKES_TRAFFIC}, ${TAKES_UNMOVED}` });
+  const taken = [TAKES_TRAFFIC, TAKES_UNMOVED, TAKES_DISK].join(", ");
+  stream.respond({ ":status": 200, [TAKES_HEADER]: taken });
   stream.setTimeout(SILENCE_MS_MAX * 2, () => fail("it says nothing"));
   stream.on("data", (chunk: Buffer) => {
     const frames = decoder.push(chunk);
@@ -118,6 +122,11 @@ export function serveEdgeLink(
       const notified = kind === FrameKind.notified ? decodeNotified(payload) : undefined;
       if (notified !== undefined) {
         options.notified(notified);
+        continue;
+      }
+      const trouble = kind === FrameKind.disk ? decodeDiskTrouble(payload) : undefined;
+      if (trouble !== undefined) {
+        hub.takeDisk(name, link, trouble === "well" ? undefined : trouble);
         continue;
       }
       const position =

@@ -150,6 +150,7 @@ export const edge: z.ZodType = named(
     cell: z.string().optional(),
     certificateEndsMs: ms.optional(),
     control: z.string().optional(),
+    disk: z.object({ what: z.string(), reason: z.string(), sinceMs: ms }).optional(),
   }),
 );
 

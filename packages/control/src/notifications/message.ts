@@ -131,6 +131,7 @@ function questionOf(event: SeenAlert["event"], subject: string): readonly [strin
     case "failover":
       return ["meridian get latches", "/v1/latches"];
     case "isolated-edge":
+    case "edge-disk":
       return ["meridian get edges", "/v1/edges"];
     case "unkept-revision":
       return ["df", "/v1/status"];

@@ -106,6 +106,7 @@ test("certificates, shifts that end, refused files, what the disk does not take 
     target: "site/eu",
     expiresAtMs: nowMs + 60_000,
   };
+  const disk = { what: "the overlay", reason: "no space left on device", sinceMs: nowMs };
   const reason = "certificate expires on 2026-02-03, wanted 14 days more";
   assert.deepEqual(
     alertsOf({
@@ -114,7 +115,7 @@ test("certificates, shifts that end, refused files, what the disk does not take 
       shifts: [shift, { ...shift, target: "pool/shop/web", expiresAtMs: nowMs + 3_600_000 }],
       refused: ["Cannot read a.yaml", "Cannot read b.yaml"],
       unkept: { revision: 7, sinceMs: nowMs, reason: "no space left on device" },
-      edges: [edge, { ...edge, name: "eu-2", lastWordMs: nowMs - 1000 }],
+      edges: [edge, { ...edge, name: "eu-2", lastWordMs: nowMs - 1000, disk }],
     }),
     [
       `verdict (default): ${a} is unhealthy: ${reason}`,
@@ -123,6 +124,7 @@ test("certificates, shifts that end, refused files, what the disk does not take 
       "refused-publish (): The last good revision stays: Cannot read a.yaml, and 1 more",
       "unkept-revision (): The state folder does not take revision 7, which is served: no space left on device",
       "isolated-edge (): Edge eu-1 was last heard of at 2026-01-31T11:59:44Z",
+      "edge-disk (): The disk of edge eu-2 does not take the overlay: no space left on device",
     ],
   );
 });

@@ -94,6 +94,14 @@ export function* servedAlerts(served: Served, nowMs: number): Generator<Alert> {
         namespace: "",
         summary: `Edge ${name} was last heard of at ${timeText(lastWordMs)}`,
       };
+  for (const { name, disk } of served.edges)
+    if (disk !== undefined)
+      yield {
+        event: "edge-disk",
+        subject: `edge/${name}`,
+        namespace: "",
+        summary: `The disk of edge ${name} does not take ${disk.what}: ${disk.reason}`,
+      };
   yield* certificateAlerts(served, nowMs);
 }
 

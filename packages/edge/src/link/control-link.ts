@@ -8,6 +8,7 @@ import {
   FrameDecoder,
   FrameKind,
   LINK_PROTOCOL,
+  TAKES_DISK,
   TAKES_HEADER,
   TAKES_TRAFFIC,
   TAKES_UNMOVED,
@@ -23,12 +24,14 @@ import {
   encodeAcknowledgement,
   isTaken,
   encodeAnswerCounts,
+  encodeDiskTrouble,
   encodeNotified,
   encodeHello,
   encodeLeaseRequest,
   encodeStatus,
   encodeTrafficCounts,
   type AnswerCounts,
+  type DiskTrouble,
   type Frame,
   type Position,
   type StageStatus,
@@ -68,6 +71,8 @@ export interface ControlLinkOptions {
   readonly counts: () => AnswerCounts;
   /** Where clients were sent since the last call; asked for where control takes it. */
   readonly traffic?: () => TrafficCounts | undefined;
+  /** What the disk does not take; asked for where control wants to be told. */
+  readonly trouble?: () => DiskTrouble | undefined;
   /** Where DNS is answered here. */
   readonly dns: () => readonly string[];
   /** What routing controls are, as text of control. */
@@ -94,6 +99,9 @@ export class ControlLink {
   /** The control that is followed wants to be told where clients were sent; one of an earlier version would end the stream. */
   #takesTraffic = false;
   #takesUnmoved = false;
+  #takesDisk = false;
+  /** What control was told of the disk, as text; empty for nothing. */
+  #toldTrouble = "";
   #currentAtMs: number | undefined;
   /** The newest table of the control that is followed. */
   #table: (Pick<Position, "epoch" | "revision"> & { readonly atMs: number }) | undefined;
@@ -214,6 +222,8 @@ export class ControlLink {
     // Another control may be of another version.
     this.#takesTraffic = false;
     this.#takesUnmoved = false;
+    this.#takesDisk = false;
+    this.#toldTrouble = "";
     const stream = session.request(
       {
         ":method": "POST",
@@ -244,6 +254,7 @@ export class ControlLink {
         this.#followed = url;
         this.#takesTraffic = isTaken(headers[TAKES_HEADER], TAKES_TRAFFIC);
         this.#takesUnmoved = isTaken(headers[TAKES_HEADER], TAKES_UNMOVED);
+        this.#takesDisk = isTaken(headers[TAKES_HEADER], TAKES_DISK);
         this.#lastReason = "";
         logger.info("Connected to control", { url });
       } else refusal = "";
@@ -346,6 +357,7 @@ export class ControlLink {
       case FrameKind.counts:
       case FrameKind.traffic:
       case FrameKind.notified:
+      case FrameKind.disk:
       case FrameKind.hello:
       case FrameKind.acknowledgement:
       case FrameKind.reports:
@@ -380,6 +392,16 @@ export class ControlLink {
     stream.write(encodeAnswerCounts(this.#options.counts()));
     const traffic = this.#takesTraffic ? this.#options.traffic?.() : undefined;
     if (traffic !== undefined) stream.write(encodeTrafficCounts(traffic));
+    if (this.#takesDisk) this.#tellTrouble(stream);
+  }
+
+  /** Once, and once more when it has ended, or is another one. */
+  #tellTrouble(stream: ClientHttp2Stream): void {
+    const trouble = this.#options.trouble?.();
+    const text = trouble === undefined ? "" : `${trouble.what}: ${trouble.reason}`;
+    if (text === this.#toldTrouble) return;
+    this.#toldTrouble = text;
+    stream.write(encodeDiskTrouble(trouble));
   }
 
   #ended(url: string, reason: string): void {

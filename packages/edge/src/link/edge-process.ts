@@ -273,6 +273,7 @@ export class EdgeProcess implements LocalEdge {
       onTable: (url) => this.#isolation.told(url),
       counts: () => this.#countedSince(),
       traffic: () => this.#trafficSince(),
+      trouble: () => this.#state.troubles.worst,
       dns: () => this.edge.addresses().map(formatEdgeAddress),
       onControls: (payload) => {
         if (!this.#controls.take(payload))
@@ -338,6 +339,7 @@ export class EdgeProcess implements LocalEdge {
       lastWordAgeMs: heardAtMs === undefined ? before : Math.round(nowMs - heardAtMs),
       staleMs: currentAtMs === undefined ? before : Math.round(nowMs - currentAtMs),
       isIsolated,
+      disk: this.#state.troubles.worst,
       leaseMs: this.#fence.leftMs,
       fencedEndpoints: this.#fence.fencedCount,
     };

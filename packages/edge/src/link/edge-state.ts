@@ -20,6 +20,7 @@ import {
   type SectionSource,
 } from "@meridian/snapshot/disk";
 import type { EdgeLogger } from "../edge-logger.ts";
+import { DiskTroubles } from "./disk-troubles.ts";
 import type { OverlayMirror } from "./overlay-mirror.ts";
 import { SlotJournal, type SlotChange } from "./slot-journal.ts";
 
@@ -44,6 +45,8 @@ const RETRY_MS = 5000;
 /** Verdicts older than this are unknown after a start. */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
 const OVERLAY_FILE = "overlay.bin";
+/** As they are shown where the disk refuses them. */
+const [REVISION, OVERLAY] = ["the revision that is served", "the overlay"] as const;
 
 /** What an edge starts from. */
 export interface RestoredPair {
@@ -63,6 +66,7 @@ export class EdgeState {
   readonly store: SnapshotStore;
   readonly journal: SlotJournal;
   readonly links: LinksFile;
+  readonly troubles: DiskTroubles = new DiskTroubles();
   readonly #folder: string;
   readonly #logger: EdgeLogger;
   #saveTimer: NodeJS.Timeout | undefined;
@@ -76,8 +80,8 @@ export class EdgeState {
   /** The newest one counts. */
   #saves = 0;
   #keepTimer: NodeJS.Timeout | undefined;
-  /** It has been told that the overlay cannot be kept. */
-  #isOverlayFailing = false;
+  /** The newest revision that was to be kept is not on disk, and will be tried again. */
+  #isUnplaced = false;
   #pruneTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
   /** The first revision that was kept since then, of `performance.now()`. */
@@ -95,7 +99,7 @@ export class EdgeState {
     this.#folder = folder;
     this.#logger = logger;
     this.store = new SnapshotStore(folder);
-    this.journal = new SlotJournal(folder, logger);
+    this.journal = new SlotJournal(folder, logger, this.troubles);
     this.links = new LinksFile(folder, (reason) =>
       logger.error("Cannot keep the links of the snapshot in the state folder", { reason }),
     );
@@ -151,7 +155,8 @@ export class EdgeState {
   async keep(manifest: Manifest, inMemory: SectionInMemory, text?: string): Promise<void> {
     clearTimeout(this.#keepTimer);
     const what = `revision ${manifest.revision}`;
-    const isPlaced = this.#try(what, () => this.#place(manifest, inMemory, text));
+    const isPlaced = this.#try(what, () => this.#place(manifest, inMemory, text), REVISION);
+    this.#isUnplaced = !isPlaced;
     if (!isPlaced) this.#keepLater(manifest, inMemory);
     this.#gathered.clear();
     const named = new Set(manifest.sections.map(({ name }) => name));
@@ -180,6 +185,7 @@ export class EdgeState {
         this.#keepLater(manifest, inMemory);
         return;
       }
+      this.#isUnplaced = false;
       const { revision } = manifest;
       this.#logger.info("The state folder has the revision after all", { revision });
       void this.#settled(`revision ${revision}`, this.store.settle());
@@ -194,8 +200,9 @@ export class EdgeState {
   async #settled(what: string, settling: Promise<void>): Promise<void> {
     try {
       await settling;
+      if (!this.#isUnplaced) this.troubles.took(REVISION);
     } catch (error) {
-      this.#failed(what, error);
+      this.#failed(what, error, REVISION);
     }
   }
 
@@ -295,10 +302,10 @@ export class EdgeState {
     this.#nextSaveMs = SAVE_CARRIED_MS;
     try {
       await replaceDurably(this.#overlayPath, bytes, () => save === this.#saves);
-      this.#isOverlayFailing = false;
+      this.troubles.took(OVERLAY);
     } catch (error) {
-      if (!this.#isOverlayFailing) this.#failed("the overlay", error);
-      this.#isOverlayFailing = true;
+      const reason = reasonOf(error);
+      if (this.troubles.failed(OVERLAY, reason)) this.#tell(OVERLAY, reason);
       this.#isStale = true;
       this.#nextSaveMs = RETRY_MS;
     }
@@ -310,7 +317,9 @@ export class EdgeState {
     const bytes = this.#encoded();
     if (bytes === undefined) return false;
     this.#saves += 1;
-    return this.#try("the overlay", () => writeDurably(this.#overlayPath, bytes));
+    const isSaved = this.#try(OVERLAY, () => writeDurably(this.#overlayPath, bytes), OVERLAY);
+    if (isSaved) this.troubles.took(OVERLAY);
+    return isSaved;
   }
 
   /** The overlay as it is, which is about to be written. */
@@ -333,17 +342,24 @@ export class EdgeState {
     }
   }
 
-  #try(what: string, write: () => void): boolean {
+  /** `shown`: as what it is shown until the disk takes it. */
+  #try(what: string, write: () => void, shown?: string): boolean {
     try {
       write();
       return true;
     } catch (error) {
-      this.#failed(what, error);
+      this.#failed(what, error, shown);
       return false;
     }
   }
 
-  #failed(what: string, error: unknown): void {
-    this.#logger.error(`Cannot keep ${what} in the state folder`, { reason: reasonOf(error) });
+  #failed(what: string, error: unknown, shown?: string): void {
+    const reason = reasonOf(error);
+    if (shown !== undefined) this.troubles.failed(shown, reason);
+    this.#tell(what, reason);
+  }
+
+  #tell(what: string, reason: string): void {
+    this.#logger.error(`Cannot keep ${what} in the state folder`, { reason });
   }
 }

@@ -18,7 +18,7 @@ import { SlotJournal } from "./slot-journal.ts";
 test("at() gives the slots of a revision and sequence, of a time, and every state of one name", (context) => {
   const folder = stateFolder(context);
   let nowMs = 1000;
-  const journal = new SlotJournal(folder, SILENT_LOGGER, () => nowMs++);
+  const journal = new SlotJournal(folder, SILENT_LOGGER, undefined, () => nowMs++);
   const table = (): Uint32Array => assert.fail("no other file begins");
   journal.begin(1, 4, Uint32Array.of(7, 8, 9));
   journal.change(1, 5, [{ slot: 1, value: 80 }], table);
@@ -42,14 +42,14 @@ test("at() gives the slots of a revision and sequence, of a time, and every stat
 
 test("another process goes on in a file of its own, whatever a crash or a bad disk left", (context) => {
   const folder = stateFolder(context);
-  const first = new SlotJournal(folder, SILENT_LOGGER, () => 1000);
+  const first = new SlotJournal(folder, SILENT_LOGGER, undefined, () => 1000);
   first.begin(1, 1, Uint32Array.of(7));
   first.close();
   const [file = ""] = readdirSync(join(folder, "history"));
   appendFileSync(join(folder, "history", file), Uint8Array.of(1, 2, 3));
   writeFileSync(join(folder, "history", "slots-9.bin"), new Uint8Array(40).fill(255));
   // The clock was set back meanwhile.
-  const second = new SlotJournal(folder, SILENT_LOGGER, () => 500);
+  const second = new SlotJournal(folder, SILENT_LOGGER, undefined, () => 500);
   second.begin(1, 1, Uint32Array.of(8));
   second.close();
   const found = second.at({ revision: 1, sequence: 1 }, true).map(({ slots }) => slots[0]);

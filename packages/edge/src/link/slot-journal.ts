@@ -23,9 +23,14 @@ import { join } from "node:path";
 import { reasonOf } from "@meridian/core";
 import type { Moment } from "@meridian/snapshot/surface";
 import type { EdgeLogger } from "../edge-logger.ts";
+import { DiskTroubles } from "./disk-troubles.ts";
 
+/** As it is shown. */
+const HISTORY = "the history of the overlay";
 /** What happened is on disk at most this long after. */
 const SAVE_MS = 500;
+/** What the disk did not take is tried again so long after. */
+const RETRY_MS = 5000;
 /** A file of this size is followed by another one. */
 const FILE_BYTES_MAX = 16 * 1024 * 1024;
 /** Bytes that wait for a disk that cannot be written; of more the oldest are lost, whole tables with what hangs on them. */
@@ -66,16 +71,22 @@ export class SlotJournal {
   readonly #folder: string;
   readonly #wallMs: () => number;
   readonly #logger: EdgeLogger;
+  readonly #troubles: DiskTroubles;
   /** Its first `#waitingBytes` wait for the disk. The same memory again and again: a table of a million names is 0.7 MB a revision. */
   #waiting = new Uint8Array(0);
   #waitingBytes = 0;
   #path: string | undefined;
   #fileBytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  #isFailing = false;
 
-  constructor(folder: string, logger: EdgeLogger, wallMs: () => number = Date.now) {
+  constructor(
+    folder: string,
+    logger: EdgeLogger,
+    troubles: DiskTroubles = new DiskTroubles(),
+    wallMs: () => number = Date.now,
+  ) {
     this.#folder = join(folder, "history");
+    this.#troubles = troubles;
     this.#logger = logger;
     this.#wallMs = wallMs;
   }
@@ -148,12 +159,13 @@ export class SlotJournal {
       this.#fileBytes = isNew ? bytes.length : this.#fileBytes + bytes.length;
       this.#waitingBytes = 0;
       if (this.#waiting.length > WAITING_BYTES_KEPT) this.#waiting = new Uint8Array(0);
-      this.#isFailing = false;
+      this.#troubles.took(HISTORY);
       if (isNew) this.#prune();
     } catch (error) {
-      if (!this.#isFailing)
-        this.#logger.error("Cannot keep the history of the overlay", { reason: reasonOf(error) });
-      this.#isFailing = true;
+      const reason = reasonOf(error);
+      if (this.#troubles.failed(HISTORY, reason))
+        this.#logger.error("Cannot keep the history of the overlay", { reason });
+      this.#timer ??= setTimeout(() => this.save(), RETRY_MS).unref();
       // Half a record may be there: what comes next is readable only in a file of its own, which a table begins.
       this.#path = undefined;
       this.#fileBytes = FILE_BYTES_MAX;
@@ -219,20 +231,21 @@ function statesIn(path: string, wanted: (header: Header) => boolean, most: numbe
   const bytes = readOrNothing(path);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const found: PastSlots[] = [];
-  let slots = new Uint32Array(0);
+  let slots: Uint32Array | undefined;
   for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
     const header = headerAt(view, at);
     const entryBytes = header.kind === TABLE ? 4 : 8;
     const end = at + HEADER_BYTES + header.count * entryBytes;
     if (header.kind > CHANGES || end > bytes.length) break;
     if (header.kind === TABLE) slots = new Uint32Array(header.count);
-    for (let index = 0; index < header.count; index++) {
+    // What a full disk had refused may come before the table of its file.
+    for (let index = 0; index < header.count && slots !== undefined; index++) {
       const entry = at + HEADER_BYTES + index * entryBytes;
       const isTable = header.kind === TABLE;
       const slot = isTable ? index : view.getUint32(entry, true);
       if (slot < slots.length) slots[slot] = view.getUint32(isTable ? entry : entry + 4, true);
     }
-    if (wanted(header)) {
+    if (slots !== undefined && wanted(header)) {
       const { atMs, revision, sequence } = header;
       found.push({ atMs, revision, sequence, slots: slots.slice() });
       if (found.length > most) found.shift();

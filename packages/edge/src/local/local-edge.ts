@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { HealthRunner, TransitionHistory } from "@meridian/health";
-import type { Position, World, ZoneTable } from "@meridian/snapshot";
+import type { DiskTrouble, Position, World, ZoneTable } from "@meridian/snapshot";
 import type { ExplainQuestion, ExplainSigning } from "@meridian/snapshot/surface";
 import type { SigningView } from "../dnssec/signing-explanation.ts";
 import type { ToldState } from "../link/told-controls.ts";
@@ -16,6 +16,8 @@ export interface LinkState {
   readonly staleMs: number | undefined;
   /** No control is heard of: what is served changes by what this edge probes alone. */
   readonly isIsolated: boolean;
+  /** What the disk does not take; undefined where it takes everything. */
+  readonly disk: DiskTrouble | undefined;
   /** Milliseconds for which what panels with fenced hand-over govern may still be answered; 0 for not now. */
   readonly leaseMs: number;
   /** Endpoints that such panels govern. */

@@ -50,6 +50,13 @@ const linkMetrics: readonly Metric<Reading>[] = [
     read: ({ link: { staleMs } }) => [[[], seconds(staleMs)]],
   },
   {
+    name: "meridian_link_disk_refused_seconds",
+    type: "gauge",
+    help: "Seconds since the disk of this edge has refused something that is to be kept; 0 where it takes everything.",
+    labels: [],
+    read: ({ link: { disk } }) => [[[], (disk?.forMs ?? 0) / 1000]],
+  },
+  {
     name: "meridian_link_lease_seconds",
     type: "gauge",
     help: "Seconds for which this edge may still answer what panels with fenced hand-over govern; 0 where it does not.",

@@ -167,7 +167,7 @@ export class LocalRoutes {
   /** This edge as `get edges` shows it. */
   #own(): object {
     const { edge, figures } = this.#options;
-    const { control, lastWordAgeMs, staleMs } = edge.link;
+    const { control, lastWordAgeMs, staleMs, disk } = edge.link;
     return {
       name: edge.name,
       ...(control === undefined ? {} : { control }),
@@ -176,6 +176,14 @@ export class LocalRoutes {
       ...edge.position,
       lastWordMs: lastWordAgeMs === undefined ? undefined : Math.round(Date.now() - lastWordAgeMs),
       staleMs,
+      ...(disk === undefined
+        ? {}
+        : {
+            disk: {
+              ...{ what: disk.what, reason: disk.reason },
+              sinceMs: Math.round(Date.now() - disk.forMs),
+            },
+          }),
       version: edge.version,
       address: figures.figures().addresses[0],
       dns: figures.figures().addresses,

@@ -93,6 +93,7 @@ function edgeOf(state: EdgeState, isServing: boolean): LocalEdge {
       lastWordAgeMs: undefined,
       staleMs: undefined,
       isIsolated: true,
+      disk: undefined,
       leaseMs: 0,
       fencedEndpoints: 0,
     },

@@ -25,6 +25,7 @@ export const notificationEvents = [
   "isolated-edge",
   "refused-publish",
   "unkept-revision",
+  "edge-disk",
   "expiring-certificate",
   "expiring-signature",
   "expiring-zone",

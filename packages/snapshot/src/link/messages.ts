@@ -21,6 +21,8 @@ export const TAKES_HEADER = "meridian-takes";
 export const TAKES_TRAFFIC = "traffic";
 /** It takes acknowledgements that say for how long their edge has answered so. */
 export const TAKES_UNMOVED = "unmoved";
+/** It wants to be told what the disk of its edge does not take. */
+export const TAKES_DISK = "disk";
 /** Name in the certificate of every control, whatever its address is. */
 export const CONTROL_NAME = "meridian-control";
 /** Organizational unit in the subject of a certificate that is good for reporting alone. */
