@@ -17,6 +17,7 @@ import {
   type Verdict,
 } from "./check.ts";
 import { DETECTION_SLACK_MS } from "./limits.ts";
+import type { ProbeResult } from "./probe.ts";
 import type { HealthRunnerOptions } from "./runner-options.ts";
 import { HealthRunner } from "./runner.ts";
 import type { Transition } from "./transition.ts";
@@ -466,3 +467,34 @@ async function portFrom(child: ChildProcess): Promise<number> {
   });
   return promise;
 }
+
+test("what waits to be told with others is told before targets are others", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = new ManualClock(0);
+  const probes = new Map<string, (result: ProbeResult) => void>();
+  const { runner, transitions } = watch(context, {
+    clock,
+    createProbe: ({ key }) => ({
+      run: (done) => void probes.set(key, done),
+      cancel() {},
+      close() {},
+    }),
+  });
+  const check = httpCheck({ unhealthyThreshold: 1, intervalMs: 60_000, timeoutMs: 30_000 });
+  const [a, b] = [target("a", 1, check), target("b", 1, check)];
+  runner.setTargets([a, b]);
+  runner.start();
+  for (let ms = 0; ms < 500 && probes.size < 2; ms += 10) {
+    clock.advance(10);
+    context.mock.timers.tick(10);
+  }
+  probes.get(a.key)?.({ outcome: "fail", reason: "refused" });
+  await Promise.resolve();
+  probes.get(b.key)?.({ outcome: "fail", reason: "refused" });
+  await Promise.resolve();
+  const told = (): string[] => transitions.map(({ key, verdict }) => `${key} ${verdict}`);
+  assert.deepEqual(told(), [`${a.key} unhealthy`], "the other one waits");
+  runner.setTargets([a, { ...b, port: 2 }]);
+  assert.deepEqual(told(), [`${a.key} unhealthy`, `${b.key} unhealthy`]);
+  assert.equal(runner.state(b.key)?.verdict, "unknown");
+});

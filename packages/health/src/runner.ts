@@ -48,6 +48,8 @@ export class HealthRunner {
   readonly #baseMs: number;
   /** Targets that began with the newest ones. */
   #beginning = 0;
+  /** A result is taken in: what follows from it is told when that has ended. */
+  #isTaking = false;
   #state: "made" | "running" | "closed" = "made";
 
   constructor(options: HealthRunnerOptions) {
@@ -72,7 +74,9 @@ export class HealthRunner {
       counters: this.counters,
       inFlightMax: options.probesInFlightMax ?? PROBES_IN_FLIGHT_MAX,
       onDone: (entry, result) => {
+        this.#isTaking = true;
         this.#launcher.finished(entry, result);
+        this.#isTaking = false;
         this.#changed("spaced");
       },
       onResult: (entry, result, nowMs) => this.#take(entry, result, nowMs),
@@ -96,6 +100,8 @@ export class HealthRunner {
     gone: readonly string[],
     restored: (key: string) => Verdict | undefined,
   ): void {
+    // Else a verdict of an endpoint that is gone would be told after what is known of the one in its place.
+    this.tellWaiting();
     const nowMs = this.#options.clock.monotonicMs();
     this.#beginning = changed.length;
     const first = new FirstStates(nowMs);
@@ -191,13 +197,18 @@ export class HealthRunner {
     const entry = this.#byKey.get(key);
     if (entry === undefined) return;
     this.#step(entry, { kind: "quorum", quorum, atMs: this.#options.clock.monotonicMs() });
-    this.#changed();
+    if (!this.#isTaking) this.#changed();
   }
 
   /** What this vantage says of an endpoint, and what the verdict follows: before inversion, both. */
   opinions(key: string): { readonly own: Verdict; readonly followed: Verdict } | undefined {
     const state = this.#byKey.get(key)?.state;
     return state && { own: state.opinion, followed: state.quorum?.opinion ?? state.opinion };
+  }
+
+  /** Tells of changed verdicts that wait to be told with others. */
+  tellWaiting(): void {
+    this.#outbox.tellWaiting();
   }
 
   /** Resolves when every target known at the start has had its first result (push has none to wait for), or on close. */

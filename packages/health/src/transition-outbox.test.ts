@@ -73,7 +73,11 @@ test("what follows a batch soon is told some milliseconds later, together, unles
   await change("f", "spaced");
   assert.deepEqual(told, ["a", "b c", "d e", "f"]);
   await change("g", "spaced");
+  outbox.tellWaiting();
+  outbox.tellWaiting();
+  assert.deepEqual(told, ["a", "b c", "d e", "f", "g"]);
+  await change("h", "spaced");
   outbox.close();
   pass(TRANSITIONS_SPACING_MS);
-  assert.deepEqual(told, ["a", "b c", "d e", "f"]);
+  assert.deepEqual(told, ["a", "b c", "d e", "f", "g"]);
 });

@@ -46,6 +46,11 @@ export class TransitionOutbox {
     queueMicrotask(this.#tell);
   }
 
+  /** Tells what waits, in this turn: what comes next is to be told after it. */
+  tellWaiting(): void {
+    if (this.#transitions.length > 0 || this.#outlooks.size > 0) this.#tell();
+  }
+
   /** Nothing is told from now on. */
   close(): void {
     this.#isClosed = true;

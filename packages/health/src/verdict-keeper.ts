@@ -77,6 +77,8 @@ export class VerdictKeeper {
   }
 
   take(command: VerdictCommand): void {
+    // Whatever is to be done is done to slots as they are judged.
+    this.#verdicts.runner.tellWaiting();
     switch (command.kind) {
       case "question":
         this.#ask(command.id, command.question);
