@@ -46,6 +46,12 @@ export interface CompiledState {
   readonly zones: ReadonlyMap<string, ZoneParts>;
 }
 
+/** Copies of the sections of which a change may take a few words: megabytes, of a million names. */
+export interface LargeSpares {
+  readonly pools: SpareCopy;
+  readonly policies: SpareCopy;
+}
+
 /** How a zone of a changed model is compiled. */
 export interface PatchOptions {
   readonly seed: number;
@@ -53,8 +59,8 @@ export interface PatchOptions {
   readonly serialBase: number;
   /** Of all controls, by `historyKey`; where undefined, serials go on from the zones of the state. */
   readonly serials: ReadonlyMap<string, LastZone> | undefined;
-  /** May have a copy of the pools section of the state. */
-  readonly sparePools?: SpareCopy;
+  /** May have copies of sections of the state. */
+  readonly spares?: LargeSpares;
 }
 
 /** Opens what was compiled as a whole. Throws where the reader refuses it. */
@@ -169,13 +175,17 @@ export function patchedState(
   }
   const patchedPools = (): NamedPart => {
     const inputs = pools.set.map(([, pool]) => compilePool(model, pool));
-    return soundPartOf(patchPools(state.pools.section, inputs, pools.removed, options.sparePools));
+    return soundPartOf(
+      patchPools(state.pools.section, inputs, pools.removed, options.spares?.pools),
+    );
   };
   const patchedPolicies = (): NamedPart => {
     const inputs = policies.set.map(
       ([, policy]) => compilePolicy(model, policy, refuseClassifier).policy,
     );
-    return soundPartOf(patchPolicies(state.policies.section, inputs, policies.removed));
+    return soundPartOf(
+      patchPolicies(state.policies.section, inputs, policies.removed, options.spares?.policies),
+    );
   };
   return {
     patched: next,

@@ -52,6 +52,7 @@ import {
   replacedParts,
   sectionsOf,
   type CompiledState,
+  type LargeSpares,
   type PatchOptions,
 } from "./compiled-state.ts";
 import { changedParts, smallChange } from "./served-model.ts";
@@ -88,7 +89,7 @@ export class FileCompiler {
   /** What was compiled last, where it is known what of; only with `#last` is a small change compiled from it. */
   #patched: PatchedModel | undefined;
   #last: LastLoad | undefined;
-  readonly #sparePools = new SpareCopy();
+  readonly #spares: LargeSpares = { pools: new SpareCopy(), policies: new SpareCopy() };
   /** The newest load that was no trial. */
   #request: LoadRequest | undefined;
   /** The newest print that was handed out. */
@@ -164,8 +165,8 @@ export class FileCompiler {
     if (changed === undefined || patch === undefined || patch.next.model.documentCount === 0)
       return undefined;
     const { seed, serialBase } = request;
-    const sparePools = this.#sparePools;
-    const state = this.#patchedState(last.state, patch, { seed, serialBase, serials, sparePools });
+    const spares = this.#spares;
+    const state = this.#patchedState(last.state, patch, { seed, serialBase, serials, spares });
     // The whole says what is wrong with it.
     const isLess = request.servedSize !== undefined && mayEmpty(last.state.patched.model, patch);
     if (state === undefined || isLess || shrinkingIn(state, request) !== undefined)
@@ -197,7 +198,7 @@ export class FileCompiler {
       this.sections.remember(sections);
     }
     // One that is only tried takes it, too.
-    this.#sparePools.soon((request.isTrial ? last.state : state).pools.section);
+    this.#copySoon(request.isTrial ? last.state : state);
     const watched = [...listed.watched, ...last.files.named];
     return { problems, errors: [], watched, accepted, filled: listed.filled };
   }
@@ -214,6 +215,11 @@ export class FileCompiler {
       if (error instanceof MeridianError) return undefined;
       throw error;
     }
+  }
+
+  #copySoon({ pools, policies }: CompiledState): void {
+    this.#spares.pools.soon(pools.section);
+    this.#spares.policies.soon(policies.section);
   }
 
   #loadWhole(listed: ListedFiles, request: LoadRequest): LoadOutcome {
@@ -238,7 +244,7 @@ export class FileCompiler {
       this.#patched = state.patched;
       this.#print = accepted.parts.print;
       this.sections.remember(sections);
-      this.#sparePools.soon(state.pools.section);
+      this.#copySoon(state);
       const files = LoadedFiles.of(listed.files, loaded.parts, named);
       const { seed, icmpUnavailable } = request;
       const { id } = accepted.parts;

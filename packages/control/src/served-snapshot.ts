@@ -92,8 +92,11 @@ export class ServedSnapshot {
   #overlay: SharedOverlay | undefined;
   readonly #rehearsal: RevisionRehearsal;
   #isReplacing = false;
-  /** Of the pools section, six megabytes of a million names, of which a change takes a few words. */
-  readonly #sparePools = new SpareCopy();
+  /** Of sections of megabytes, of a million names, of which a change takes a few words; by kind. */
+  readonly #spares: ReadonlyMap<number, SpareCopy> = new Map([
+    [SectionKind.pools, new SpareCopy()],
+    [SectionKind.policies, new SpareCopy()],
+  ]);
   readonly #keeper: RevisionKeeper;
   #isClosed = false;
 
@@ -131,7 +134,7 @@ export class ServedSnapshot {
     this.#keeper.close();
     this.#superseded.close();
     this.#rehearsal.close();
-    this.#sparePools.close();
+    for (const spare of this.#spares.values()) spare.close();
   }
 
   /** The epoch of what is published next. */
@@ -286,7 +289,8 @@ export class ServedSnapshot {
   async #readOne({ content, source, ...entry }: CompiledSection): Promise<LoadedSection> {
     if (this.#pack?.has(entry.name) === true) return entry;
     const base = source && this.#pack?.section(source.base);
-    const made = base && source && applySectionDelta(source.delta, base, this.#sparePools);
+    const made =
+      base && source && applySectionDelta(source.delta, base, this.#spares.get(entry.kind));
     // It is in the state folder else: another revision may have taken the place of the one that it was made of.
     if (made instanceof SharedArrayBuffer)
       return { ...entry, buffer: soundly(made, source), source };
@@ -360,9 +364,7 @@ export class ServedSnapshot {
     this.epoch = manifest.epoch;
     this.#manifest = manifest;
     this.servedSinceMs = this.#clock.wallMs();
-    const pools = manifest.sections.find(({ kind }) => kind === SectionKind.pools);
-    const section = pools && this.#pack?.section(pools.name);
-    if (section !== undefined) this.#sparePools.soon(section);
+    for (const section of this.#pack?.sections ?? []) this.#spares.get(section.kind)?.soon(section);
   }
 
   /** What is served, where it lies. */
