@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -412,6 +412,51 @@ test("an edge takes a revision whole and never goes back", async (t) => {
   const { store } = new EdgeState(folder, SILENT_LOGGER);
   const { epoch, revision } = store.load().stored ?? {};
   assert.deepEqual({ epoch, revision }, { epoch: 5, revision: 1 });
+});
+
+test("a section that was taken in and is not what its name says is fetched again, and served in place of what is", async (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, "sections"));
+  mkdirSync(join(folder, "history"));
+  const state = new EdgeState(folder, SILENT_LOGGER);
+  t.after(() => state.close());
+  const served: number[] = [];
+  const replica = new EdgeReplica({
+    nowMs: () => performance.now(),
+    state,
+    logger: SILENT_LOGGER,
+    serve: ({ revision }) => served.push(revision),
+    onPosition: () => {},
+    onSynced: () => {},
+  });
+  const fetched: string[] = [];
+  const { sections, text, table } = revisionOf(1);
+  const fetch = (name: string): Promise<SharedArrayBuffer> => {
+    fetched.push(name);
+    const found = sections.find((section) => section.name === name);
+    assert.ok(found !== undefined);
+    return Promise.resolve(found.buffer);
+  };
+  assert.equal(replica.offer(text, fetch), undefined);
+  replica.takeTable(table, fetch);
+  await until("the revision", 5000, () => served.length === 1);
+  const name = sections[0]?.name ?? "";
+  const path = join(folder, "sections", name);
+  rmSync(path);
+  replica.doubt(name);
+  replica.doubt("f".repeat(64));
+  // Control speaks each second.
+  replica.takeTable({ ...table, sequence: 2 }, fetch);
+  await until("the section in place of what was served", 5000, () => served.length === 2);
+  assert.deepEqual(fetched.slice(sections.length), [name]);
+  assert.deepEqual(replica.position, { epoch: 1, revision: 1, sequence: 2 });
+  assert.ok(existsSync(path), "a process that starts finds it");
+  replica.takeTable({ ...table, sequence: 3 }, fetch);
+  await new Promise((done) => {
+    setImmediate(done);
+  });
+  assert.equal(served.length, 2);
+  assert.equal(replica.position.sequence, 3);
 });
 
 function revisionOf(

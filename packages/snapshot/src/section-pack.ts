@@ -57,6 +57,12 @@ export class SectionPack {
     return this.#byName.has(name);
   }
 
+  /** All others. */
+  without(names: ReadonlySet<string>): SectionPack {
+    if (names.size === 0) return this;
+    return new SectionPack(new Map([...this.#byName].filter(([name]) => !names.has(name))));
+  }
+
   /** By name, in the order in which they were given. */
   entries(): Iterable<readonly [string, Section]> {
     return this.#byName;

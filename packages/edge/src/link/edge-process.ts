@@ -155,7 +155,7 @@ export class EdgeProcess implements LocalEdge {
     this.#predecessor = takeover === undefined ? undefined : this.#directory.holder();
     if (takeover === undefined) this.#directory.lock();
     else this.#directory.takeLock();
-    this.#state = new EdgeState(stateFolder, logger);
+    this.#state = new EdgeState(stateFolder, logger, (name) => this.#replica.doubt(name));
     const { edge: name } = identity;
     const handlerData: HandlerData = {
       kind: "query",

@@ -21,6 +21,7 @@ import {
   SpareCopy,
   World,
   applySectionDelta,
+  encodeManifest,
   isLater,
   openMade,
   openSection,
@@ -76,7 +77,7 @@ export type FetchSection = (name: string, bytes: number) => Promise<SharedArrayB
 export type ReplicaState = Pick<
   EdgeState,
   "load" | "restored" | "readSection" | "writeSection" | "keep" | "changed"
-> & { readonly links?: Pick<EdgeState["links"], "read" | "keep"> };
+> & { readonly links?: Pick<EdgeState["links"], "read" | "keep" | "forget"> };
 
 /** A revision that can be served. */
 export interface LoadedRevision {
@@ -150,6 +151,8 @@ export class EdgeReplica {
   /** While all that a revision brings comes ahead of it: then it is small. */
   readonly #haste = new Haste();
   #hasteTimer: NodeJS.Timeout | undefined;
+  /** Sections of what is served that are not what their names say. */
+  readonly #doubted = new Set<string>();
   /** The control that is followed has not sent a table yet. */
   #isFirstTable = false;
   /** The slots that are served were worked out here, and no table has said so yet. */
@@ -265,6 +268,11 @@ export class EdgeReplica {
     return this.#want(manifest, text, fetch, undefined);
   }
 
+  /** A section that is served was looked at later, and is not the one that its name says: it is fetched whole when control speaks next. */
+  doubt(name: string): void {
+    if (this.#served?.pack.has(name) === true) this.#doubted.add(name);
+  }
+
   /** What is served, as control would send it. */
   #table(): SlotTable | undefined {
     const table = this.#served?.mirror.table();
@@ -313,7 +321,11 @@ export class EdgeReplica {
       this.#isCarried = false;
       if (!mirror.takeTable(sequence, slots) && isToHold && !mirror.holds(sequence, slots))
         this.#rebase(this.#served, table);
-      // Another cut of it that could not be had before.
+      if (this.#doubted.size > 0 && this.#wanted === undefined && !this.#isAdopting) {
+        this.#wanted = this.#served.manifest;
+        this.#wantedText = encodeManifest(this.#wanted);
+      }
+      // Another cut of it that could not be had before, or what is to be fetched again.
       if (this.#wanted !== undefined && isOf(table, this.#wanted)) {
         this.#wantedStart = table;
         this.#follow(fetch);
@@ -402,16 +414,19 @@ export class EdgeReplica {
   }
 
   async #adopt(manifest: Manifest, begun: Begun, fetch: FetchSection): Promise<void> {
-    const sections = await this.#sections(manifest, fetch);
+    const doubted = new Set(this.#doubted);
+    const sections = await this.#sections(manifest, doubted, fetch);
     await this.#syncing;
     const start = this.#startOf(manifest, begun);
     // It is passed over, and what was fetched for it is on disk.
     if (start === undefined) return;
-    const loaded = this.#load(manifest, sections);
+    const loaded = this.#load(manifest, sections, doubted);
     if (typeof loaded === "string") throw new TypeError(loaded);
     // Of a cut: as they are by now, as what was changed meanwhile was taken into them.
     const isCut = this.#served !== undefined && isOf(start, this.#served.manifest);
-    const table = (isCut ? this.#table() : undefined) ?? this.#tableOf(start, loaded.world);
+    const known = isCut ? this.#table() : undefined;
+    const isKnown = known?.slots.length === loaded.world.slotCount;
+    const table = isKnown ? known : this.#tableOf(start, loaded.world);
     if (table === undefined) {
       // The next table has them.
       if (this.#wanted === manifest) this.#wantedStart = undefined;
@@ -434,11 +449,15 @@ export class EdgeReplica {
       return;
     }
     const inMemory: SectionInMemory = (name) => {
-      const section = loaded.pack.section(name);
+      // What was found wrong since is written when it has been fetched.
+      const isWrong = this.#doubted.has(name) && !doubted.has(name);
+      const section = isWrong ? undefined : loaded.pack.section(name);
       return section === undefined ? undefined : new Uint8Array(section.copy());
     };
     this.#sync(this.acknowledgement, this.#options.state.keep(manifest, inMemory, begun.text));
+    if (doubted.size > 0) this.#options.state.links?.forget();
     this.#serve(manifest, loaded, { epoch, revision, sequence, slots }, start);
+    for (const name of doubted) this.#doubted.delete(name);
     if (stage !== undefined)
       this.#options.onChecked?.({ epoch, revision, isGood: true, reason: "" });
     this.#options.logger.info("Serving a new revision", { revision, sequence });
@@ -489,11 +508,18 @@ export class EdgeReplica {
     return objectionTo(compareAnswers(before, { world, slots }));
   }
 
-  #load(manifest: Manifest, sections: readonly NamedSection[]): LoadedRevision | string {
-    if (this.#options.load !== undefined)
-      return this.#options.load(manifest, sections, this.#served);
+  #load(
+    manifest: Manifest,
+    sections: readonly NamedSection[],
+    doubted: ReadonlySet<string>,
+  ): LoadedRevision | string {
+    const before = this.#served && {
+      pack: this.#served.pack.without(doubted),
+      world: this.#served.world,
+    };
+    if (this.#options.load !== undefined) return this.#options.load(manifest, sections, before);
     // Each was looked at when it came, or was read.
-    const pack = SectionPack.make(sections, this.#served?.pack, this.#options.onSlab, true);
+    const pack = SectionPack.make(sections, before?.pack, this.#options.onSlab, true);
     if ("error" in pack) return pack.error;
     const world = World.load(pack.sections, manifest.seed, this.#served?.world);
     return "error" in world ? world.error : { pack, world };
@@ -538,9 +564,15 @@ export class EdgeReplica {
   }
 
   /** The sections of a revision; those that are not in memory with their bytes, each the very one that the manifest names. */
-  async #sections(manifest: Manifest, fetch: FetchSection): Promise<NamedSection[]> {
+  async #sections(
+    manifest: Manifest,
+    doubted: ReadonlySet<string>,
+    fetch: FetchSection,
+  ): Promise<NamedSection[]> {
     const found = new Map<string, SharedArrayBuffer>();
-    const missing = manifest.sections.filter(({ name }) => this.#served?.pack.has(name) !== true);
+    const missing = manifest.sections.filter(
+      ({ name }) => this.#served?.pack.has(name) !== true || doubted.has(name),
+    );
     const next = missing.values();
     const work = async (): Promise<void> => {
       for (const section of next) found.set(section.name, await this.#section(section, fetch));
@@ -572,6 +604,7 @@ export class EdgeReplica {
     const sent = this.#sent.get(section.name);
     if (sent === undefined) return undefined;
     this.#forgetSent(section.name);
+    if (this.#doubted.has(section.name) || this.#doubted.has(sent.base ?? "")) return undefined;
     const base = sent.base === undefined ? undefined : this.#served?.pack.section(sent.base);
     const made = applySectionDelta(sent.delta, base, this.#spares.get(section.kind));
     if (typeof made === "string") return undefined;

@@ -1,29 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { hash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { makeManifest, type Manifest } from "@meridian/snapshot";
 import type { EdgeLogger } from "../edge-logger.ts";
 import { EdgeState } from "./edge-state.ts";
 
 const RETRY_MS = 5000;
+const PRUNE_MS = 2000;
 
-function scene(t: TestContext): { folder: string; state: EdgeState; log: string[] } {
+function scene(t: TestContext): {
+  folder: string;
+  state: EdgeState;
+  log: string[];
+  /** Sections that are not what their names say. */
+  wrong: string[];
+} {
   const folder = mkdtempSync(join(tmpdir(), "meridian-edge-state-"));
   for (const name of ["sections", "history"]) mkdirSync(join(folder, name));
   const log: string[] = [];
   const note = (message: string): void => void log.push(message);
   const logger: EdgeLogger = { info: note, warn: note, error: note };
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const state = new EdgeState(folder, logger);
+  const wrong: string[] = [];
+  const state = new EdgeState(folder, logger, (name) => wrong.push(name));
   t.after(() => {
     state.close();
     rmSync(folder, { recursive: true });
   });
-  return { folder, state, log };
+  return { folder, state, log, wrong };
 }
 
 /** A disk that takes no section until the function that this returns is called. */
@@ -71,6 +81,30 @@ test("keep() tries again what the disk did not take, with sections from memory",
   assert.equal(newest(state), 2);
   assert.ok(existsSync(join(folder, "sections", nameOf("b"))));
   assert.equal(log.at(-1), "The state folder has the revision after all");
+});
+
+test("a section that was made of another one and is not what its name says is told of, and kept no more", async (t) => {
+  const { folder, state, log, wrong } = scene(t);
+  const whole = Buffer.from("what it is made of");
+  const [base, good] = [hash("sha256", whole), hash("sha256", "good")];
+  state.writeSection(base, whole);
+  const source = { base, delta: Uint8Array.of(1) };
+  state.writeSection(good, Buffer.from("good"), source);
+  state.writeSection(nameOf("c"), Buffer.from("bad"), source);
+  const sections = [base, good, nameOf("c")].map((name) => ({
+    name,
+    kind: 1,
+    key: "0".repeat(16),
+    bytes: 1,
+  }));
+  await state.keep(makeManifest(1, 1, sections, 1), () => assert.fail("all are there"));
+  const files = (): string[] => readdirSync(join(folder, "sections")).toSorted();
+  assert.deepEqual(files(), [base, `${good}.delta`, `${nameOf("c")}.delta`].toSorted());
+  t.mock.timers.tick(PRUNE_MS);
+  for (let turn = 0; turn < 1000 && wrong.length === 0; turn++) await nextTurn();
+  assert.deepEqual(wrong, [nameOf("c")]);
+  assert.ok(!files().includes(`${nameOf("c")}.delta`) && files().includes(good));
+  assert.match(log.join(), /Cannot keep section c/);
 });
 
 test("keep() of a later revision takes the place of one that is tried again", async (t) => {

@@ -95,9 +95,13 @@ export class EdgeState {
   /** Sections of which the disk has a delta alone. */
   readonly #deltas = new Map<string, Uint8Array>();
 
-  constructor(folder: string, logger: EdgeLogger) {
+  readonly #onWrong: (name: string) => void;
+
+  /** `onWrong` hears of a section that was taken in and is not the one that its name says. */
+  constructor(folder: string, logger: EdgeLogger, onWrong: (name: string) => void = () => {}) {
     this.#folder = folder;
     this.#logger = logger;
+    this.#onWrong = onWrong;
     this.store = new SnapshotStore(folder);
     this.journal = new SlotJournal(folder, logger, this.troubles);
     this.links = new LinksFile(folder, (reason) =>
@@ -116,6 +120,9 @@ export class EdgeState {
     for (const { file, reason } of refused)
       this.#logger.warn("Passed over a stored snapshot that is not whole", { file, reason });
     if (stored === undefined) return undefined;
+    // The process before was killed before it had looked at them, which is done after the next revision.
+    for (const [name, { bytes, start, length }] of stored.pack.entries())
+      if (this.store.hasDelta(name)) this.#deltas.set(name, bytes.subarray(start, start + length));
     const overlay = this.#readOverlay();
     if (typeof overlay === "string") {
       this.#logger.warn("Starts without the stored overlay", { reason: overlay });
@@ -229,7 +236,11 @@ export class EdgeState {
       // What is served now may have no use for it any more.
       if (!this.#deltas.delete(name)) continue;
       if (found === name) this.#try(`section ${name}`, () => this.store.placeSection(name, bytes));
-      else this.#failed(`section ${name}`, `It has the hash ${found}`);
+      else {
+        this.#failed(`section ${name}`, `It has the hash ${found}`);
+        this.#try(`section ${name} out`, () => this.store.dropDelta(name));
+        this.#onWrong(name);
+      }
     }
     // What makes them goes with the next one.
     await this.#settled("the newest sections", this.store.settle());

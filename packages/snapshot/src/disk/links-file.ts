@@ -47,6 +47,11 @@ export class LinksFile {
     return links;
   }
 
+  /** What is kept is of sections that were not what their names say: it is written anew, whatever it is named. */
+  forget(): void {
+    this.#hash = undefined;
+  }
+
   /** Writes the links of a world that is served, unless another one takes its place soon. */
   keep(hash: string, world: World): void {
     this.#next = hash === this.#hash ? undefined : { hash, world };

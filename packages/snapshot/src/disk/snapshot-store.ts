@@ -206,6 +206,17 @@ export class SnapshotStore {
     this.#deltas.remove(name);
   }
 
+  /** Whether a section is there as what makes it of another one. */
+  hasDelta(name: string): boolean {
+    return this.#deltas.has(name);
+  }
+
+  /** What was to make a section makes another one: who starts is not to take it. */
+  dropDelta(name: string): void {
+    this.#unsettled.delete(this.#deltas.fileOf(name));
+    this.#deltas.remove(name);
+  }
+
   /** Waits for the disk to have the sections that were placed or written. */
   settleSections(): void {
     for (const file of this.#unsettled) {
