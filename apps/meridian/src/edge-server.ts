@@ -11,7 +11,7 @@ import {
   LocalServer,
   pastOf,
   queryHandlerModule,
-  takeOverFolder,
+  holdFolder,
   type EdgeProcessOptions,
   type Takeover,
 } from "@meridian/edge";
@@ -90,22 +90,14 @@ export class EdgeServer {
   /** Resolves when the sockets are open and what is stored is served. Rejects, with everything closed, where that cannot be. */
   static async start(options: EdgeServerOptions): Promise<EdgeServer> {
     const { stateFolder, logger } = options;
-    const directory = new StateDir(stateFolder);
-    const takeover = options.replace
-      ? await takeOverFolder({
-          ...{ path: handoverPath(stateFolder), directory, logger },
-          signal: options.interrupted,
-        })
-      : undefined;
-    let server: EdgeServer | undefined;
     try {
-      server = new EdgeServer(options, takeover);
-      await server.#start();
-      return server;
-    } catch (error) {
-      takeover?.abandon();
-      await server?.close();
-      throw error;
+      const make = (takeover?: Takeover): EdgeServer => new EdgeServer(options, takeover);
+      if (!options.replace) return await make().#started();
+      const directory = new StateDir(stateFolder);
+      const path = handoverPath(stateFolder);
+      const signal = options.interrupted;
+      const { made, takeover } = await holdFolder({ path, directory, logger, signal }, make);
+      return await made.#started(takeover);
     } finally {
       options.standby?.comeForward();
     }
@@ -118,6 +110,17 @@ export class EdgeServer {
     await this.#process.close();
     this.#queryLog?.close();
     this.#gatherer.close();
+  }
+
+  async #started(takeover?: Takeover): Promise<this> {
+    try {
+      await this.#start();
+      return this;
+    } catch (error) {
+      takeover?.abandon();
+      await this.close();
+      throw error;
+    }
   }
 
   async #start(): Promise<void> {

@@ -14,7 +14,7 @@ import {
   type Logger,
   type RestoredPair,
 } from "@meridian/control";
-import { takeOverFolder, type EdgeLogger, type Takeover } from "@meridian/edge";
+import { holdFolder, type EdgeLogger, type Takeover } from "@meridian/edge";
 import { loadNative } from "@meridian/native";
 import { plainLogger } from "./plain-logger.ts";
 import { keyPlaceOf } from "./key-place.ts";
@@ -53,20 +53,16 @@ export class FirstAnswers {
   static async start(options: ServerOptions): Promise<FirstAnswers> {
     const logger = plainLogger(options.logLevel);
     const directory = new StateDir(options.stateDir);
-    const takeover = options.replace
-      ? await takeOverFolder({
-          ...{ path: handoverPath(options.stateDir), directory, logger },
-          signal: options.interrupted,
-        })
-      : undefined;
+    const make = (takeover?: Takeover): FirstAnswers =>
+      new FirstAnswers(options, directory, takeover, logger);
     let first: FirstAnswers | undefined;
     try {
-      first = new FirstAnswers(options, directory, takeover, logger);
+      first = options.replace ? await held(options, directory, logger, make) : make();
       // Edges are given what is stored under the epoch of the store, which is opened first then.
       if (options.edges === undefined) await first.#answer(logger);
       return first;
     } catch (error) {
-      takeover?.abandon();
+      first?.takeover?.abandon();
       await first?.edge.close();
       directory.unlock();
       throw error;
@@ -101,6 +97,16 @@ export class FirstAnswers {
     this.edge.serve(publicationOf(pair), pair.world);
     if (started !== undefined) await this.edge.whenAnswering();
   }
+}
+
+async function held<T>(
+  { stateDir, interrupted: signal }: ServerOptions,
+  directory: StateDir,
+  logger: EdgeLogger,
+  make: (takeover: Takeover | undefined) => T,
+): Promise<T> {
+  const path = handoverPath(stateDir);
+  return (await holdFolder({ path, directory, logger, signal }, make)).made;
 }
 
 /** Huge pages under the sections: a look-up among a million names then costs a fifth less. Without the add-on there are none. */

@@ -9,11 +9,12 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { MeridianError } from "@meridian/core";
 import { loadNative } from "@meridian/native";
 import { StateDir } from "@meridian/snapshot/disk";
 
 import { SILENT_LOGGER } from "./edge-logger.ts";
-import { takeFolderBack, takeOverFolder } from "./handover-wait.ts";
+import { holdFolder, takeFolderBack, takeOverFolder } from "./handover-wait.ts";
 
 const loaded = loadNative();
 const noNative = loaded.kind === "missing" ? loaded.reason : false;
@@ -124,6 +125,40 @@ describe("takeOverFolder()", { timeout: 60_000 }, () => {
       first?.abandon();
     },
   );
+});
+
+describe("holdFolder()", { timeout: 60_000 }, () => {
+  it("waits for the process that was sooner to take what another one left", async (t) => {
+    const { path, directory, holder } = await heldFolder(t);
+    const rival = new StateDir(directory.path);
+    const options = { path, logger: SILENT_LOGGER };
+    const taken = [directory, rival].map((one) =>
+      holdFolder({ ...options, directory: one }, () => {
+        one.lock();
+        return one;
+      }),
+    );
+    holder.kill("SIGKILL");
+    const first = await Promise.race(taken);
+    first.made.unlock();
+    const both = await Promise.all(taken);
+    assert.deepEqual(new Set(both.map(({ made }) => made)), new Set([directory, rival]));
+  });
+
+  it("asks again where it was not the first, and says what else fails", async (t) => {
+    const { path, directory, holder } = await heldFolder(t);
+    const ended = once(holder, "exit");
+    holder.kill("SIGKILL");
+    await ended;
+    const codes = ["STATE_LOCKED", "STATE_LOCKED", "STATE_UNUSABLE"] as const;
+    let tries = 0;
+    const held = holdFolder({ path, directory, logger: SILENT_LOGGER }, () => {
+      tries += 1;
+      throw new MeridianError(codes[tries - 1] ?? "STATE_UNUSABLE", "user", "Cannot lock");
+    });
+    await assert.rejects(held, { code: "STATE_UNUSABLE" });
+    assert.equal(tries, 3);
+  });
 });
 
 describe("takeFolderBack()", { timeout: 60_000 }, () => {

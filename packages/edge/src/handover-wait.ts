@@ -52,6 +52,25 @@ export async function takeOverFolder(
 }
 
 /**
+ * As `takeOverFolder()`, and makes what holds the folder from then on. Several processes may wait for one that ends: whoever is not the first to
+ * take what it leaves waits for the one that was. What `make` throws otherwise comes out, and the process that answers goes on.
+ */
+export async function holdFolder<T>(
+  options: FolderTakeoverOptions,
+  make: (takeover: Takeover | undefined) => T,
+): Promise<{ readonly takeover: Takeover | undefined; readonly made: T }> {
+  for (;;) {
+    const takeover = await takeOverFolder(options);
+    try {
+      return { takeover, made: make(takeover) };
+    } catch (error) {
+      takeover?.abandon();
+      if (takeover !== undefined || !isHeldError(error)) throw error;
+    }
+  }
+}
+
+/**
  * Holds the folder again where a process that was to take over has taken it, and has ended since; waits for that for as long as it is wanted,
  * and says so once. Rejects where the folder cannot be used.
  */
@@ -76,9 +95,13 @@ function isLocked(directory: StateDir): boolean {
     directory.lock();
     return true;
   } catch (error) {
-    if (error instanceof MeridianError && error.code === "STATE_LOCKED") return false;
+    if (isHeldError(error)) return false;
     throw error;
   }
+}
+
+function isHeldError(error: unknown): boolean {
+  return error instanceof MeridianError && error.code === "STATE_LOCKED";
 }
 
 async function nextLook(signal?: AbortSignal, afterMs = LOOK_MS): Promise<void> {

@@ -13,7 +13,7 @@ export { AnswerCounter, wordsOf, type AnswerTotals } from "./answer-counter.ts";
 export { SILENT_LOGGER } from "./edge-logger.ts";
 export type { EdgeLogger } from "./edge-logger.ts";
 export { HandoverServer } from "./handover.ts";
-export { takeOverFolder } from "./handover-wait.ts";
+export { holdFolder } from "./handover-wait.ts";
 export type { HandoverServerOptions, Takeover } from "./handover.ts";
 export type {
   HandlerBinding,
