@@ -123,3 +123,18 @@ test("a backup that was cut or changed anywhere is refused, and the target stays
   );
   await assert.rejects(readBackup(join(folder, "none")), codeIs("STORE_REQUEST_INVALID"));
 });
+
+test("a backup that has a document twice is refused as damaged", async (t) => {
+  const folder = folderFor(t);
+  const source = await openIn(t, folder, "source.sqlite");
+  await fill(source);
+  const path = join(folder, "backup.jsonl");
+  await writeBackup(path, await copyOf(source), () => undefined);
+  const [first, document, ...rest] = readFileSync(path, "utf8").split("\n");
+  assert.match(document ?? "", /^\{"document"/);
+  const twice = join(folder, "twice.jsonl");
+  writeFileSync(twice, [first, document, document, ...rest].join("\n"));
+  const target = await openIn(t, folder, "target.sqlite");
+  await assert.rejects(async () => load(target, await readBackup(twice)), codeIs("STORE_CORRUPT"));
+  assert.equal((await target.head()).revision, 0);
+});

@@ -123,7 +123,14 @@ function pragmaNumber(database: DatabaseSync, name: string): number {
 
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
+const SQLITE_CONSTRAINT = 19;
 const SQLITE_NOT_A_DATABASE = 26;
+/** What contradicts itself is damaged, too, such as a copy that has one document twice: commits look first, and are never refused for it. */
+const damages: ReadonlySet<number> = new Set([
+  SQLITE_CORRUPT,
+  SQLITE_CONSTRAINT,
+  SQLITE_NOT_A_DATABASE,
+]);
 
 /** The error of a store for what SQLite threw; any other error stays as it is. */
 export function storageError(attempt: string, error: unknown): unknown {
@@ -131,8 +138,7 @@ export function storageError(attempt: string, error: unknown): unknown {
     return error;
   const primary = error.errcode & 0xff;
   const message = `Cannot ${attempt}: ${error.message}`;
-  if (primary === SQLITE_CORRUPT || primary === SQLITE_NOT_A_DATABASE)
-    return corrupt(message, error);
+  if (damages.has(primary)) return corrupt(message, error);
   return unavailable(
     primary === SQLITE_BUSY ? `${message}; another process has it open` : message,
     error,
