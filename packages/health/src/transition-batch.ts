@@ -115,7 +115,8 @@ function placeOf(said: string[], { reason, vantage }: Transition): number {
 
 /** Reads what one packer after another has packed: each begins with what is known of no number. */
 export class TransitionReader {
-  #keys: string[] = [];
+  /** Of all that was read, as long as no number has another endpoint: who keeps thousands of batches is not to keep as many tables. */
+  #keys: (string | undefined)[] = [];
   /** Whether any of the keys is of a child of a calculated check. */
   #hasChildren = false;
 
@@ -125,7 +126,7 @@ export class TransitionReader {
     // Who was told of an endpoint that had the number before goes on with the keys of then.
     if (packed.learnt.some(isOther)) this.#keys = [...this.#keys];
     for (const [number, key] of packed.learnt) {
-      while (this.#keys.length < number) this.#keys.push("");
+      while (this.#keys.length < number) this.#keys.push(undefined);
       this.#keys[number] = key;
       this.#hasChildren ||= key.includes(CHILD_MARK);
     }
@@ -136,11 +137,15 @@ export class TransitionReader {
 /** Transitions that were packed. */
 export class SentTransitions implements TransitionBatch {
   readonly #packed: PackedTransitions;
-  readonly #keys: readonly string[];
+  readonly #keys: readonly (string | undefined)[];
   /** Whether any of them may be of a child of a calculated check. */
   readonly mayHaveChildren: boolean;
 
-  constructor(packed: PackedTransitions, keys: readonly string[], mayHaveChildren: boolean) {
+  constructor(
+    packed: PackedTransitions,
+    keys: readonly (string | undefined)[],
+    mayHaveChildren: boolean,
+  ) {
     this.#packed = packed;
     this.#keys = keys;
     this.mayHaveChildren = mayHaveChildren;
