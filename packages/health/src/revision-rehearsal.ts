@@ -64,6 +64,6 @@ export class RevisionRehearsal {
     if (!this.#options.rehearse()) return;
     this.#left -= 1;
     if (this.#left > 0) this.#collections.young();
-    else this.#collections.whole();
+    else if (this.#options.wholeEvery !== undefined) this.#collections.whole();
   }
 }
