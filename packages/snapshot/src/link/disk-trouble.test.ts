@@ -20,7 +20,14 @@ test("a long text is cut so that the frame is never too large", () => {
   const frame = encodeDiskTrouble(trouble);
   assert.ok(frame.length - FRAME_HEADER_BYTES <= FRAME_BYTES_MAX[FrameKind.disk]);
   assert.deepEqual(told(trouble), {
-    ...{ what: trouble.what.slice(0, 1000), reason: trouble.reason.slice(0, 1000), forMs: 0 },
+    ...{ what: trouble.what.slice(0, 1000), reason: " ".repeat(1000), forMs: 0 },
+  });
+});
+
+test("what is shown has no control characters, and lasts a year at most", () => {
+  const { what, reason } = { what: "a\u{1b}[2Jb", reason: "c\r\nd\u{9b}e" };
+  assert.deepEqual(told({ what, reason, forMs: Number.MAX_SAFE_INTEGER }), {
+    ...{ what: "a [2Jb", reason: "c  d e", forMs: 366 * 86_400_000 },
   });
 });
 

@@ -5,6 +5,7 @@
 import { FrameKind, encodeFrame } from "./frame.ts";
 
 const TEXT_LENGTH_MAX = 1000;
+const FOR_MS_MAX = 366 * 86_400_000;
 
 /** Something that a disk has refused, and that is tried again. */
 export interface DiskTrouble {
@@ -40,5 +41,11 @@ export function decodeDiskTrouble(payload: Uint8Array): DiskTrouble | "well" | u
   if (typeof what !== "string" || typeof reason !== "string") return undefined;
   if (typeof forMs !== "number" || !Number.isSafeInteger(forMs) || forMs < 0) return undefined;
   if (what.length > TEXT_LENGTH_MAX || reason.length > TEXT_LENGTH_MAX) return undefined;
-  return what === "" ? "well" : { what, reason, forMs };
+  if (what === "") return "well";
+  return { what: printable(what), reason: printable(reason), forMs: Math.min(forMs, FOR_MS_MAX) };
+}
+
+/** It is shown on terminals, and an edge may say anything. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, " ");
 }
