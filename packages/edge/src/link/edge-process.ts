@@ -224,7 +224,8 @@ export class EdgeProcess implements LocalEdge {
       },
       onSynced: () => this.#link.acknowledge(),
       onMirror: (world, mirror) => {
-        const isNew = mirror.revision !== this.#served?.mirror.revision;
+        // A section that was fetched again makes another world of the same revision.
+        const isNew = world !== this.#served?.world;
         this.#served = { world, mirror, isNew, sinceMs: Date.now() };
         if (isNew) {
           this.#zoneSecrets = transferSecrets(world);

@@ -238,7 +238,7 @@ export class EdgeState {
       if (found === name) this.#try(`section ${name}`, () => this.store.placeSection(name, bytes));
       else {
         this.#failed(`section ${name}`, `It has the hash ${found}`);
-        this.#try(`section ${name} out`, () => this.store.dropDelta(name));
+        this.store.doubtDelta(name);
         this.#onWrong(name);
       }
     }

@@ -90,6 +90,11 @@ export class DeltaFiles {
     return this.#own.has(name);
   }
 
+  /** Its section is to be looked at again: what it makes may be another one. */
+  disown(name: string): void {
+    this.#own.delete(name);
+  }
+
   /** The section that a delta is of, and how large it is; undefined where there is no delta, or one that was cut off. */
   head(name: string): DeltaHead | undefined {
     const known = this.#heads.get(name);

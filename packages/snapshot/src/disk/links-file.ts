@@ -4,7 +4,7 @@
 // `links.bin`, "MLNK", u32 format, 32 bytes hash of the manifest, u32 pools, u32 targets, then the words of both, then a CRC-32 of all
 // before. It is worth no wait: where it is missing, torn or of another manifest, the sections say it all. So it is not synced.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { reasonOf } from "@meridian/core";
@@ -50,6 +50,7 @@ export class LinksFile {
   /** What is kept is of sections that were not what their names say: it is written anew, whatever it is named. */
   forget(): void {
     this.#hash = undefined;
+    rmSync(join(this.#folder, FILE), { force: true });
   }
 
   /** Writes the links of a world that is served, unless another one takes its place soon. */

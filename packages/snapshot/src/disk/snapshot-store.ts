@@ -211,10 +211,9 @@ export class SnapshotStore {
     return this.#deltas.has(name);
   }
 
-  /** What was to make a section makes another one: who starts is not to take it. */
-  dropDelta(name: string): void {
-    this.#unsettled.delete(this.#deltas.fileOf(name));
-    this.#deltas.remove(name);
+  /** What was to make a section makes another one: it goes when the section itself is placed, as a revision may have nothing else. */
+  doubtDelta(name: string): void {
+    this.#deltas.disown(name);
   }
 
   /** Waits for the disk to have the sections that were placed or written. */
