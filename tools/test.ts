@@ -74,13 +74,15 @@ async function runFiles(files: readonly string[]): Promise<void> {
   const ending = new AbortController();
   const timer = setTimeout(() => ending.abort(), allTestsLimitMs);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => ending.abort());
+    process.once(signal, () => ending.abort());
   const tests = run({ files, concurrency, timeout: testTimeoutMs, signal: ending.signal });
   tests.on("test:summary", ({ success }) => {
     if (!success) process.exitCode = 1;
   });
   await pipeline(tests, new spec(), process.stdout, { end: false });
   clearTimeout(timer);
+  // What tests have started, and could not stop then, may hold on to the output.
+  if (ending.signal.aborted) process.exit(1);
 }
 
 await main();
