@@ -156,8 +156,8 @@ export class EdgeState {
   }
 
   /**
-   * A process that starts serves this revision from now on. Resolves when a loss of power takes it no more, or the disk has failed: then it
-   * is tried again. `text` is what the manifest was read from. The disk is not asked in this turn, in which workers are told.
+   * A process that starts serves this revision from now on. Resolves when a loss of power takes it no more, or the disk has failed: what it
+   * did not take is tried again, what it did not sync is with the next revision. `text` is what the manifest was read from. The disk is not asked in this turn, in which workers are told.
    */
   async keep(manifest: Manifest, inMemory: SectionInMemory, text?: string): Promise<void> {
     clearTimeout(this.#keepTimer);
