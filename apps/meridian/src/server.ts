@@ -410,7 +410,8 @@ export class Server {
     await takeover.finish();
     // Not before: should this process fail until here, the folder stays that of the one that answers.
     this.#directory.takeLock();
-    if (predecessor !== undefined) await processEnded(predecessor);
+    if (predecessor !== undefined)
+      await processEnded(predecessor, (message) => this.#logger.warn({ predecessor }, message));
     await this.#takeStore();
     this.#zones.keys.start();
     await this.#startGateway();

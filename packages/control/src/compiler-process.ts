@@ -20,6 +20,8 @@ import type { RecordView } from "./views.ts";
 
 /** How long a compiler without questions keeps its memory: with a million names a change takes seconds without it, not a twentieth of one. */
 const IDLE_MS = 15 * 60_000;
+/** How long a compiler of which nothing is asked may take to end by itself. */
+const END_MS_MAX = 2000;
 /**
  * One thread collects garbage: it takes less processor time in all than several that wait for each other, and nobody waits for a
  * reload so much as for answers. Large young generations: what a load makes is mostly dropped at its end.
@@ -215,9 +217,12 @@ export class CompilerProcess {
     const { promise, resolve } = Promise.withResolvers<void>();
     child.once("exit", () => resolve());
     child.ref();
+    if (this.#waiting.size > 0) child.kill("SIGKILL");
+    else end(child);
     // Whatever it writes is replaced by rename: it may end anywhere.
-    child.kill("SIGKILL");
+    const killing = setTimeout(() => child.kill("SIGKILL"), END_MS_MAX);
     await promise;
+    clearTimeout(killing);
   }
 
   #ask<Value>(question: (id: number) => AskedOfCompiler): Promise<Value> {
@@ -291,8 +296,7 @@ export class CompilerProcess {
     this.#idleTimer = setTimeout(() => {
       const child = this.#child;
       this.#child = undefined;
-      // It ends when nobody is at the other end.
-      if (child?.connected === true) child.disconnect();
+      if (child !== undefined) end(child);
     }, this.#idleMs);
     this.#idleTimer.unref();
   }
@@ -321,6 +325,16 @@ function lowerPriority({ pid }: ChildProcess, isAtWork: boolean): void {
   } catch {
     // A sandbox may forbid it, or the process be gone: slower answers during a reload are no reason not to serve.
   }
+}
+
+/** It ends by itself when nobody is at the other end, at the usual priority: see there why, and `endQuickly()` for its other threads. */
+function end(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_NORMAL);
+  } catch {
+    // Who may not raise it again waits for as long as it takes.
+  }
+  if (child.connected) child.disconnect();
 }
 
 function diedOf(cause: string): MeridianError {

@@ -379,7 +379,8 @@ export class EdgeProcess implements LocalEdge {
     shortenSlices();
     this.#front.start(this.edge);
     await takeover?.finish();
-    if (this.#predecessor !== undefined) await processEnded(this.#predecessor);
+    if (this.#predecessor !== undefined)
+      await processEnded(this.#predecessor, (message) => logger.warn(message));
     this.#renewal.start();
     if (takeover === undefined) this.#link.start();
     this.#copy.start();
