@@ -2,7 +2,6 @@
 
 /** The entry of the compiler's process: answers questions one at a time, in order, and ends with the process that asks them. */
 
-import { readdirSync } from "node:fs";
 import { constants, getPriority, setPriority } from "node:os";
 import { assert } from "@meridian/core";
 import type { CompilerAnswer, CompilerQuestion, SentFile } from "./compiler-process.ts";
@@ -57,7 +56,7 @@ const compiler = new FileCompiler(
     if (isYielding) setNice(constants.priority.PRIORITY_LOW);
   },
 );
-process.on("disconnect", endQuickly);
+process.on("disconnect", () => process.exit(0));
 // A terminal sends its signals to the whole group: the process that asks decides when this one ends.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 process.on("message", (question: CompilerQuestion) => {
@@ -141,21 +140,6 @@ function rehearse(): void {
   if (rehearsalsLeft === REHEARSALS / 2) collections.whole();
   else collections.young();
   rehearseSoon(REHEARSAL_MS / 10);
-}
-
-/**
- * Ends this process with all of its threads at the usual priority. What they hold in the kernel as they end is waited for by whoever waits for
- * this process: where others want the core, threads of the least priority made that wait some 20 s, in which it turned without end and could
- * not be killed (Linux 6.18: a thread preempted in __dentry_kill of its entry in /proc, `shrink_dcache_parent` of who reaps).
- */
-function endQuickly(): void {
-  try {
-    for (const thread of readdirSync("/proc/self/task"))
-      setPriority(Number(thread), constants.priority.PRIORITY_NORMAL);
-  } catch {
-    // There is no such folder but on Linux, and who may not raise them ends as it is.
-  }
-  process.exit(0);
 }
 
 /** Of this thread; on Linux, those that help it keep theirs. */

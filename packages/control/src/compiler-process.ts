@@ -6,6 +6,7 @@
 // started anew with the next question. What it compiles goes through files: it writes sections and manifests to the state folder.
 
 import { fork, type ChildProcess } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { constants, getPriority, setPriority } from "node:os";
 import { MeridianError, assert } from "@meridian/core";
 import type { InputFile } from "@meridian/model";
@@ -217,9 +218,10 @@ export class CompilerProcess {
     const { promise, resolve } = Promise.withResolvers<void>();
     child.once("exit", () => resolve());
     child.ref();
-    if (this.#waiting.size > 0) child.kill("SIGKILL");
-    else end(child);
-    // Whatever it writes is replaced by rename: it may end anywhere.
+    raisePriority(child);
+    // With nobody at the other end it ends by itself. Whatever it writes is replaced by rename: it may end anywhere.
+    if (this.#waiting.size > 0 || !child.connected) child.kill("SIGKILL");
+    else child.disconnect();
     const killing = setTimeout(() => child.kill("SIGKILL"), END_MS_MAX);
     await promise;
     clearTimeout(killing);
@@ -296,7 +298,10 @@ export class CompilerProcess {
     this.#idleTimer = setTimeout(() => {
       const child = this.#child;
       this.#child = undefined;
-      if (child !== undefined) end(child);
+      if (child?.connected !== true) return;
+      raisePriority(child);
+      // It ends when nobody is at the other end.
+      child.disconnect();
     }, this.#idleMs);
     this.#idleTimer.unref();
   }
@@ -313,10 +318,8 @@ export class CompilerProcess {
 /**
  * Where answers need the core, they come first: a compiler that shares one core with an edge at 70 % of its load made queries overflow
  * their queue at each reload, as did the threads that collect its garbage. Threads inherit the priority of the one that starts them, and
- * a process that is lowered when it is made has not started any yet; its first one raises its own for small changes. They are not looked
- * for in /proc: a list of them there stays in the kernel's cache until they are gone, and who waits for the process to end may then turn
- * in the kernel for a minute (Linux 6.18: release_task, d_invalidate), while the last of them, at this priority, never comes to remove
- * its own entry.
+ * a process that is lowered when it is made has not started any yet; its first one raises its own for small changes. They are looked for in
+ * /proc only when it ends (see `raisePriority()`): a list of them there stays in the kernel's cache until they are gone.
  */
 function lowerPriority({ pid }: ChildProcess, isAtWork: boolean): void {
   if (pid === undefined) return;
@@ -327,14 +330,18 @@ function lowerPriority({ pid }: ChildProcess, isAtWork: boolean): void {
   }
 }
 
-/** It ends by itself when nobody is at the other end, at the usual priority: see there why, and `endQuickly()` for its other threads. */
-function end(child: ChildProcess): void {
+/**
+ * Gives all threads of a process that is about to end the usual priority. What they hold in the kernel as they end is waited for by whoever
+ * waits for the process: where others want the core, threads of the least priority made that wait some 20 s, in which it turned without end
+ * and could not be killed (Linux 6.18: a thread preempted in `__dentry_kill` of its entry in /proc, and `shrink_dcache_parent` of who reaps).
+ */
+function raisePriority({ pid }: ChildProcess): void {
   try {
-    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_NORMAL);
+    for (const thread of readdirSync(`/proc/${pid}/task`))
+      setPriority(Number(thread), constants.priority.PRIORITY_NORMAL);
   } catch {
-    // Who may not raise it again waits for as long as it takes.
+    // There is no such folder but on Linux, and who may not raise them waits for as long as it takes.
   }
-  if (child.connected) child.disconnect();
 }
 
 function diedOf(cause: string): MeridianError {
