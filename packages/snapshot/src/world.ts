@@ -260,11 +260,12 @@ export class World {
       poolCount: pools.count(PoolsTable.pools),
     };
     const keyOf = targetKeys(policies, pools);
-    const moves = { policies: Int32Array.from({ length: counts.policyCount }, (_, at) => at) };
-    this.zones.names.known?.places.moved({ ...moves, pools: undefined }, counts, {
-      before: keyOf,
-      after: keyOf,
-    });
+    // The first one goes and comes back.
+    const indexes = Int32Array.from({ length: counts.policyCount }, (_, at) => at).fill(-1, 0, 1);
+    const moves = { policies: indexes, pools: undefined };
+    const keys = { before: keyOf, after: keyOf };
+    const places = this.zones.names.known?.places.moved(moves, counts, keys);
+    if (counts.policyCount > 0) places?.numberOf(TargetKind.policy);
   }
 
   /**

@@ -5,6 +5,7 @@
 // answer rehearses: it takes what it serves once more, with the sections that changes make anew, and drops what came of it.
 
 import { rehearsedWorld, type LoadedSnapshot } from "@meridian/snapshot";
+import { AnsweredMoves } from "./answered-moves.ts";
 import { OverlayMirror } from "./overlay-mirror.ts";
 
 /** What is served. */
@@ -21,6 +22,7 @@ export function rehearseRevision({ mirror, ...served }: RehearsedRevision): bool
   if (slots === undefined) return false;
   const { revision } = mirror;
   new OverlayMirror(loaded, { revision, sequence, slots }, () => {}, true).close();
+  new AnsweredMoves(() => 0).begin(loaded, slots, false);
   loaded.share();
   return true;
 }

@@ -74,6 +74,18 @@ test("moved() gives up when most numbers stand for nothing", () => {
   assert.ok(places === undefined && rounds > 1000, `${rounds} rounds`);
 });
 
+test("numberOf() gives the same number, whether few or many were asked for", () => {
+  const counts = { policyCount: 100, poolCount: 50 };
+  // All policies are one further, but for the last, which is the first.
+  const policies = Int32Array.from({ length: 100 }, (_, index) => (index + 1) % 100);
+  const keys = { before: String, after: String };
+  const places = TargetPlaces.first(counts).moved({ policies, pools: undefined }, counts, keys);
+  const all = (): (number | undefined)[] =>
+    Array.from({ length: 100 }, (_, index) => places?.numberOf(index * 2));
+  const expected = Array.from({ length: 100 }, (_, index) => ((index + 99) % 100) * 2);
+  assert.deepEqual([all(), all(), places?.numberOf(7)], [expected, expected, 7]);
+});
+
 test("take() gives each word once, and -1 where there are no more", () => {
   const space = new TargetSpace(10);
   assert.deepEqual([space.take(10), space.take(4000), space.take(0)], [0, 10, 4010]);
