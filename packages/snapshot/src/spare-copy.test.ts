@@ -38,7 +38,7 @@ test("soon() makes the copy of the section that was named last, and none of a sm
   const spare = new SpareCopy();
   // Whether it was copied before its bytes became others.
   const isMade = (source: Section): boolean => {
-    context.mock.timers.tick(1000);
+    for (let turn = 0; turn < 100; turn++) context.mock.timers.tick(10);
     source.bytes[source.length - 1] = 77;
     return new Uint8Array(spare.take(source)).at(-1) !== 77;
   };
@@ -56,4 +56,20 @@ test("soon() makes the copy of the section that was named last, and none of a sm
   spare.soon(one);
   spare.close();
   assert.ok(!isMade(one));
+});
+
+test("a copy that is made in pieces is whole where it is taken before its end", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const [one, other] = [sectionOf(1), sectionOf(2)];
+  const spare = new SpareCopy();
+  for (const turns of [20, 27]) {
+    spare.soon(other);
+    for (let turn = 0; turn < 15; turn++) context.mock.timers.tick(10);
+    spare.soon(one);
+    for (let turn = 0; turn < turns; turn++) context.mock.timers.tick(7);
+    assert.deepEqual(new Uint8Array(spare.take(one)), Uint8Array.from(one.bytes));
+    // Nothing is written to it any more.
+    context.mock.timers.tick(1000);
+    assert.deepEqual(new Uint8Array(spare.take(other)), Uint8Array.from(other.bytes));
+  }
 });
