@@ -44,6 +44,7 @@ export class GarbageCollections {
   /** Made when it is first asked for: it takes a context of its own. */
   #collect: Collector | undefined;
   readonly #wholeEvery: number;
+  readonly #onWhole: () => void;
   /** Pieces of work since the whole heap was looked through. */
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -51,10 +52,11 @@ export class GarbageCollections {
 
   /**
    * `wholeEvery`: after how many pieces of work the whole heap is looked through, once nothing is to be done for a while; never where it is left
-   * out.
+   * out. `onWhole` follows it.
    */
-  constructor(wholeEvery: number = Infinity) {
+  constructor(wholeEvery: number = Infinity, onWhole: () => void = () => {}) {
     this.#wholeEvery = wholeEvery;
+    this.#onWhole = onWhole;
   }
 
   /** A piece of work is done. */
@@ -66,7 +68,10 @@ export class GarbageCollections {
     }, SOON_MS).unref();
     clearTimeout(this.#calmTimer);
     if (this.#count >= this.#wholeEvery)
-      this.#calmTimer = setTimeout(() => this.whole(), CALM_MS).unref();
+      this.#calmTimer = setTimeout(() => {
+        this.whole();
+        this.#onWhole();
+      }, CALM_MS).unref();
   }
 
   young(): void {
