@@ -81,7 +81,7 @@ test("of a large section what makes it is handed and kept, and the section itsel
   }
   assert.equal(compiled.hasDeltas, true);
   // What fails is tried again.
-  const later = join(folder, "sections", `${before.written.name}.later.new`);
+  const later = join(folder, "sections", `${before.written.name}.${process.pid}.later.new`);
   mkdirSync(later);
   await compiled.makeWhole();
   assert.equal(compiled.hasDeltas, true);

@@ -159,6 +159,15 @@ export class CompiledSections {
     store.keep(manifest);
   }
 
+  /** What the first `prune()` needs to know, in turns; called once. */
+  async learn(): Promise<void> {
+    try {
+      await this.#store?.learn(() => true);
+    } catch {
+      // What cannot be read now prune() tries.
+    }
+  }
+
   /** Removes from the state folder what no kept revision needs, nor the one that was compiled last. */
   prune(): void {
     try {

@@ -126,6 +126,7 @@ function rehearseSoon(pauseMs: number): void {
 }
 
 function rehearse(): void {
+  if (rehearsalsLeft === REHEARSALS) void compiler.sections.learn();
   rehearsalsLeft -= 1;
   try {
     if (!compiler.rehearse()) return;

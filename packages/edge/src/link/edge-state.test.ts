@@ -101,7 +101,8 @@ test("a section that was made of another one and is not what its name says is to
   const files = (): string[] => readdirSync(join(folder, "sections")).toSorted();
   assert.deepEqual(files(), [base, `${good}.delta`, `${nameOf("c")}.delta`].toSorted());
   t.mock.timers.tick(PRUNE_MS);
-  for (let turn = 0; turn < 1000 && wrong.length === 0; turn++) await nextTurn();
+  const endMs = performance.now() + 30_000;
+  while (wrong.length === 0 && performance.now() < endMs) await nextTurn();
   assert.deepEqual(wrong, [nameOf("c")]);
   assert.ok(files().includes(`${nameOf("c")}.delta`) && files().includes(good));
   state.writeSection(nameOf("c"), Buffer.from("c"));

@@ -3,7 +3,7 @@
 // The pair (snapshot, overlay) of an edge on disk, in the files that `meridian up` keeps. A disk that cannot be written is told of and
 // does not end the answers; what it did not take is tried again until it does or something newer is to be kept.
 
-import { hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -44,6 +44,8 @@ const PRUNE_MS_MAX = 10_000;
 const RETRY_MS = 5000;
 /** Verdicts older than this are unknown after a start. */
 const VERDICT_AGE_MS_MAX = 24 * 3_600_000;
+/** How much is hashed in a turn: half a millisecond. */
+const HASH_BYTES = 512 * 1024;
 const OVERLAY_FILE = "overlay.bin";
 /** As they are shown where the disk refuses them. */
 const [REVISION, OVERLAY] = ["the revision that is served", "the overlay"] as const;
@@ -84,6 +86,8 @@ export class EdgeState {
   #isUnplaced = false;
   #pruneTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** Of what older processes kept. */
+  #learning: Promise<void> | undefined;
   /** The first revision that was kept since then, of `performance.now()`. */
   #keptAtMs: number | undefined;
   #savedAtMs = 0;
@@ -94,6 +98,9 @@ export class EdgeState {
   readonly #gathered = new Set<string>();
   /** Sections of which the disk has a delta alone. */
   readonly #deltas = new Map<string, Uint8Array>();
+
+  /** Edges of one machine are told at the same moments: what they leave for later each does at its own. */
+  readonly #pace = 0.7 + 0.3 * Math.random();
 
   readonly #onWrong: (name: string) => void;
 
@@ -217,33 +224,41 @@ export class EdgeState {
     const nowMs = performance.now();
     this.#keptAtMs ??= nowMs;
     clearTimeout(this.#pruneTimer);
-    const leftMs = Math.max(0, this.#keptAtMs + PRUNE_MS_MAX - nowMs);
+    const leftMs = Math.max(0, this.#keptAtMs + PRUNE_MS_MAX * this.#pace - nowMs);
     this.#pruneTimer = setTimeout(() => void this.#prune(), Math.min(pauseMs, leftMs)).unref();
   }
 
-  /** In turns of some milliseconds: a revision may come meanwhile. */
+  /** In turns of a millisecond or two: a revision may come meanwhile. */
   async #prune(): Promise<void> {
     this.#pruneTimer = undefined;
     this.#keptAtMs = undefined;
+    this.#learning ??= this.store.learn(() => !this.#isClosed);
+    // What it could not read prune() tries, and tells of.
+    await this.#learning.catch(() => {});
+    if (this.#isClosed) return;
     this.#try("old revisions out", () => this.store.prune(this.#gathered));
-    const deltas = [...this.#deltas];
-    if (deltas.length === 0) return;
-    for (const [name, bytes] of deltas) {
-      await nextTurn();
-      const found = hash("sha256", bytes);
-      await nextTurn();
+    for (const [name, bytes] of [...this.#deltas]) {
+      const found = await hashOf(bytes);
       if (this.#isClosed) return;
       // What is served now may have no use for it any more.
       if (!this.#deltas.delete(name)) continue;
-      if (found === name) this.#try(`section ${name}`, () => this.store.placeSection(name, bytes));
+      if (found === name) await this.#makeWhole(name, bytes);
       else {
         this.#failed(`section ${name}`, `It has the hash ${found}`);
         this.store.doubtDelta(name);
         this.#onWrong(name);
       }
     }
-    // What makes them goes with the next one.
-    await this.#settled("the newest sections", this.store.settle());
+  }
+
+  /** As what the disk writes, the next revision's few bytes wait for what was written before: it goes there in pieces, each waited for. */
+  async #makeWhole(name: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.store.makeWhole(name, bytes);
+    } catch (error) {
+      // The process that takes over may have removed it, and goes on from what makes it.
+      if (!this.#isClosed) this.#failed(`section ${name}`, error);
+    }
   }
 
   /** The overlay has changed, or is another one; `isCarried` where its slots are those that the one before had, by key. */
@@ -256,7 +271,7 @@ export class EdgeState {
     if (this.#mirror === mirror)
       this.journal.change(revision, sequence, changes, () => mirror.copy());
     else this.journal.begin(revision, sequence, mirror.current);
-    this.#touched(mirror, isCarried ? SAVE_CARRIED_MS : SAVE_MS);
+    this.#touched(mirror, isCarried ? SAVE_CARRIED_MS * this.#pace : SAVE_MS);
   }
 
   #touched(mirror: OverlayMirror, delayMs: number): void {
@@ -304,16 +319,24 @@ export class EdgeState {
     this.journal.close();
   }
 
-  /** While answers go on: a disk takes tens of milliseconds for it. */
+  /** While answers go on, in turns of some milliseconds, as a revision may come; a disk takes tens of them for it. */
   async #saveSoon(): Promise<void> {
-    const bytes = this.#encoded();
-    if (bytes === undefined) return;
+    const encoding = this.#encoding();
+    if (encoding === undefined) return;
     const save = ++this.#saves;
+    const isNewest = (): boolean => save === this.#saves;
     this.#isSaving = true;
     this.#nextSaveMs = SAVE_CARRIED_MS;
     try {
-      await replaceDurably(this.#overlayPath, bytes, () => save === this.#saves);
-      this.troubles.took(OVERLAY);
+      let step = encoding.next();
+      while (step.done !== true && isNewest()) {
+        await nextTurn();
+        if (isNewest()) step = encoding.next();
+      }
+      if (step.done === true) {
+        await replaceDurably(this.#overlayPath, step.value, isNewest);
+        this.troubles.took(OVERLAY);
+      }
     } catch (error) {
       const reason = reasonOf(error);
       if (this.troubles.failed(OVERLAY, reason)) this.#tell(OVERLAY, reason);
@@ -325,16 +348,19 @@ export class EdgeState {
   }
 
   #save(): boolean {
-    const bytes = this.#encoded();
-    if (bytes === undefined) return false;
+    const encoding = this.#encoding();
+    if (encoding === undefined) return false;
     this.#saves += 1;
+    let step = encoding.next();
+    while (step.done !== true) step = encoding.next();
+    const bytes = step.value;
     const isSaved = this.#try(OVERLAY, () => writeDurably(this.#overlayPath, bytes), OVERLAY);
     if (isSaved) this.troubles.took(OVERLAY);
     return isSaved;
   }
 
-  /** The overlay as it is, which is about to be written. */
-  #encoded(): Uint8Array | undefined {
+  /** The overlay as it is when the first step is done, which is to be written. */
+  #encoding(): Generator<void, Uint8Array> | undefined {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
     this.#isStale = false;
@@ -342,7 +368,7 @@ export class EdgeState {
     if (mirror === undefined) return undefined;
     this.#savedAtMs = Date.now();
     const moment = { savedAtMs: this.#savedAtMs, sequence: mirror.sequence };
-    return this.#encoder.encode(moment, mirror.world, mirror.current);
+    return this.#encoder.encoding(moment, mirror.world, mirror.current);
   }
 
   #readOverlay(): ReturnType<typeof decodeOverlay> {
@@ -373,4 +399,13 @@ export class EdgeState {
   #tell(what: string, reason: string): void {
     this.#logger.error(`Cannot keep ${what} in the state folder`, { reason });
   }
+}
+
+async function hashOf(bytes: Uint8Array): Promise<string> {
+  const made = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += HASH_BYTES) {
+    await nextTurn();
+    made.update(bytes.subarray(at, at + HASH_BYTES));
+  }
+  return made.digest("hex");
 }

@@ -11,8 +11,16 @@ import { ENTRY_BYTES, HEADER_BYTES, writeHeader } from "./overlay-file.ts";
 
 /** Of an entry: key low, key high, value, seconds. */
 const ENTRY_WORDS = ENTRY_BYTES / 4;
+/** How much is dated in a step: some tenths of a millisecond. */
+const STEP_WORDS = 32_768 * ENTRY_WORDS;
 /** How far a slot is looked for behind the one that was found last. */
 const AHEAD_MAX = 64;
+
+/** To when an overlay belongs. */
+export interface OverlayMoment {
+  readonly savedAtMs: number;
+  readonly sequence: number;
+}
 
 /** Encodes the same overlay again and again: a slot whose value is what it was keeps the time of its change. */
 export class OverlayEncoder {
@@ -31,21 +39,30 @@ export class OverlayEncoder {
   }
 
   /** The bytes of `overlay.bin`; `slots` are those of `world`. */
-  encode(
-    { savedAtMs, sequence }: { readonly savedAtMs: number; readonly sequence: number },
+  encode(moment: OverlayMoment, world: World, slots: Uint32Array): Uint8Array {
+    const encoding = this.encoding(moment, world, slots);
+    let step = encoding.next();
+    while (step.done !== true) step = encoding.next();
+    return step.value;
+  }
+
+  /** The same in steps of some milliseconds. The first one takes the values; one at a time comes to its end. */
+  *encoding(
+    { savedAtMs, sequence }: OverlayMoment,
     world: World,
     slots: Uint32Array,
-  ): Uint8Array {
+  ): Generator<void, Uint8Array> {
     const { poolEpochSlots, branchSlots } = world;
     const count = slots.length - (branchSlots - poolEpochSlots);
     const bytes = new Uint8Array(HEADER_BYTES + count * ENTRY_BYTES + 4);
     const entries = new Uint32Array(bytes.buffer, HEADER_BYTES, count * ENTRY_WORDS);
-    world.copySlotKeys(entries, ENTRY_WORDS);
     let at = 2;
     for (let slot = 0; slot < poolEpochSlots; slot++, at += ENTRY_WORDS) entries[at] = slots[slot]!;
     for (let slot = branchSlots; slot < slots.length; slot++, at += ENTRY_WORDS)
       entries[at] = slots[slot]!;
-    this.#date(entries, Math.floor(savedAtMs / 1000));
+    yield;
+    world.copySlotKeys(entries, ENTRY_WORDS);
+    yield* this.#date(entries, Math.floor(savedAtMs / 1000));
     this.#before = entries;
     writeHeader(bytes, { savedAtMs, sequence, count });
     const end = HEADER_BYTES + count * ENTRY_BYTES;
@@ -54,12 +71,13 @@ export class OverlayEncoder {
   }
 
   /** Fills in when the slots changed. */
-  #date(entries: Uint32Array, nowSeconds: number): void {
+  *#date(entries: Uint32Array, nowSeconds: number): Generator<void, void> {
     const before = this.#before;
     const missed: number[] = [];
     const passed: number[] = [];
     let old = 0;
     for (let at = 0; at < entries.length; at += ENTRY_WORDS) {
+      if (at % STEP_WORDS === 0) yield;
       // Mostly it is where it was, with what it had.
       if (
         before[old] === entries[at] &&

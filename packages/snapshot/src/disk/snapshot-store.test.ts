@@ -176,8 +176,9 @@ test("what somebody still serves stays, however old it is", (context) => {
   assert.equal(typeof store.loadOld(2), "string");
 });
 
-test("prune() leaves the sections that some manifest names and no others, whichever of them went before", (context) => {
-  const { store, folder } = makeStore(context);
+test("prune() leaves the sections that some manifest names and no others, whichever of them went before", async (context) => {
+  const { store: first, folder } = makeStore(context);
+  let store = first;
   const random = new Pcg32(41);
   const parts = Array.from({ length: 8 }, (_, part) => revisionOf(part).sections[0]);
   const lastMonth = Date.now() / 1000 - 30 * 86_400;
@@ -189,14 +190,23 @@ test("prune() leaves the sections that some manifest names and no others, whiche
       sections.flatMap((part) => (part ? [manifestSection(part)] : [])),
       2,
     );
+    // Another process, which looks at what is there before it keeps something or afterwards, or not at all.
+    const isNew = random.next32() % 5 === 0;
+    if (isNew) store = new SnapshotStore(folder);
+    if (isNew && random.next32() % 2 === 0) await store.learn(() => true);
     for (const part of sections) if (part) store.write(part.name, new Uint8Array(part.buffer));
     store.keep(manifest);
+    if (isNew && random.next32() % 2 === 0) await store.learn(() => true);
     // Some are too old from one moment to the next, some are told to be served, and some moments pass without a look.
     const history = readdirSync(join(folder, "history"));
     const old = join(folder, "history", history[random.next32() % history.length] ?? "");
     if (random.next32() % 3 === 0) utimesSync(old, lastMonth, lastMonth + revision);
     if (random.next32() % 4 === 0) continue;
-    store.prune([], new Set([random.next32() % revision, random.next32() % revision]));
+    const pruned = store;
+    // What is pruned while it looks is all that it would find.
+    const learning = isNew ? pruned.learn(() => true) : undefined;
+    pruned.prune([], new Set([random.next32() % revision, random.next32() % revision]));
+    await learning;
     const files = [
       ...store.manifestFiles(),
       ...readdirSync(join(folder, "history")).map((file) => join("history", file)),

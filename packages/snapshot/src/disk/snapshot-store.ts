@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { reasonOf } from "@meridian/core";
 import {
   encodeManifest,
@@ -193,10 +194,12 @@ export class SnapshotStore {
   /** Puts a section on disk whole, in place of what makes it. Nobody waits for it: a revision may be kept meanwhile. */
   async makeWhole(name: string, content: Uint8Array): Promise<void> {
     if (!this.#deltas.has(name)) return;
-    const later = `${name}${LATER_ENDING}`;
+    // Of its own name: the process that this one takes over from may be at the same section still.
+    const later = `${name}.${process.pid}${LATER_ENDING}`;
     this.#later.add(later);
     try {
-      await replaceDurably(this.#sectionPath(name), content, () => this.#deltas.has(name));
+      const isWanted = (): boolean => this.#deltas.has(name);
+      await replaceDurably(this.#sectionPath(name), content, isWanted, this.#sectionPath(later));
     } finally {
       this.#later.delete(later);
     }
@@ -496,6 +499,25 @@ export class SnapshotStore {
   /** Whether the disk has a section whole, placed by this process. */
   #isSettled(name: string): boolean {
     return this.#whole.has(name) && !this.#unsettled.has(name);
+  }
+
+  /**
+   * Reads what the history names, a manifest a turn, so that the first `prune()` of a process does not read a thousand of them in one: 300 ms
+   * of a million names. Where something is pruned meanwhile it is given up, as all is known then.
+   */
+  async learn(isWanted: () => boolean): Promise<void> {
+    const named = new Map<string, NamedInHistory>();
+    let after = "";
+    let shared: ReadonlySet<string> | undefined;
+    for (const { file, atMs } of this.#history()) {
+      await nextTurn();
+      if (!isWanted() || this.#named.size > 0) return;
+      const whole = this.#sectionsOf(file);
+      named.set(`${file} ${atMs}`, { after, sections: unsharedOf(whole, shared) });
+      after = `${file} ${atMs}`;
+      shared = new Set(whole.map(({ name }) => name));
+    }
+    this.#named = named;
   }
 
   /**

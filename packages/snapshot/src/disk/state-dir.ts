@@ -205,8 +205,8 @@ export async function replaceDurably(
   path: string,
   content: Uint8Array,
   isWanted: () => boolean,
+  temporary = `${path}${LATER_ENDING}`,
 ): Promise<void> {
-  const temporary = `${path}${LATER_ENDING}`;
   const handle = await open(temporary, "w", 0o600);
   try {
     for (let at = 0; at < content.length; at += PIECE_BYTES) {
