@@ -3,8 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { openMade } from "./made-section.ts";
-import { applySectionDelta, encodeSectionDelta, isShifted } from "./section-delta.ts";
-import { openSection, type Section } from "./section.ts";
+import {
+  applySectionDelta,
+  encodeSectionDelta,
+  isShifted,
+  rehearsedDelta,
+} from "./section-delta.ts";
+import { openSealed, openSection, type Section } from "./section.ts";
 import { SectionWriter } from "./section-writer.ts";
 import { SpareCopy } from "./spare-copy.ts";
 
@@ -40,6 +45,30 @@ function checkOpened(made: SharedArrayBuffer, delta: Uint8Array, base: Section |
   const isOther = Buffer.compare(new Uint8Array(wrong), new Uint8Array(made)) !== 0;
   assert.equal("error" in openMade(wrong, torn, base), isOther);
 }
+
+test("a rehearsed delta makes the section of itself, and one that moves rows is undone by another", () => {
+  fc.assert(
+    fc.property(fc.array(words, { maxLength: 3 }), (tables) => {
+      const section = sectionOf(tables);
+      const bytes = bytesOf(section);
+      const same = rehearsedDelta(section);
+      const copy = applySectionDelta(same, section);
+      assert(typeof copy === "object");
+      assert.deepEqual(new Uint8Array(copy), bytes);
+      checkOpened(copy, same, section);
+      const moved = applySectionDelta(rehearsedDelta(section, { added: 1, least: 1 }), section);
+      assert(typeof moved === "object");
+      const hasMoved = tables.some((table) => table.some((word) => word > 0));
+      assert.equal(Buffer.compare(new Uint8Array(moved), bytes) !== 0, hasMoved);
+      const opened = openSealed(moved);
+      assert(!("error" in opened));
+      const back = rehearsedDelta(opened, { added: 0xffff_ffff, least: 2 });
+      const made = applySectionDelta(back, opened);
+      assert(typeof made === "object");
+      assert.deepEqual(new Uint8Array(made), bytes);
+    }),
+  );
+});
 
 test("a delta makes the section that it was made of", () => {
   fc.assert(

@@ -104,6 +104,31 @@ export function applySectionDelta(
   return buffer;
 }
 
+/**
+ * For whoever rehearses: what makes a section of itself, with some bytes of its own in the middle. With a `shift`, that is done to the rows of all
+ * tables.
+ */
+export function rehearsedDelta(section: Section, shift?: Column): Uint8Array {
+  const target = bytesOf(section);
+  const middle = Math.floor(target.length / 2);
+  const end = Math.min(target.length, middle + COPY_BYTES_MIN);
+  const copies = [
+    { from: 0, to: 0, length: middle },
+    { from: end, to: end, length: target.length - end },
+  ];
+  const tables = shift === undefined ? [] : [...section.tables()].map(([, table]) => table);
+  const shifts = tables
+    .filter(({ stride }) => stride % 4 === 0 && stride / 4 <= ROW_WORDS_MAX)
+    .sort((a, b) => a.offset - b.offset)
+    .map(({ offset, count, stride }) => ({
+      at: offset - section.start,
+      rows: count,
+      columns: new Array<Column>(stride / 4).fill(shift ?? { added: 0, least: 0 }),
+    }));
+  const own = HEADER_BYTES + 3 * PIECE_BYTES + shiftBytes(shifts);
+  return written(target, copies, { own, size: own + end - middle, shifts });
+}
+
 /** From where to where a delta has bytes of its own; undefined where it does more than to put them in the places of others. */
 export function ownRanges(
   delta: Uint8Array,
