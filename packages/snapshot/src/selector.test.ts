@@ -308,6 +308,38 @@ test("members of equal dials go together, in all pools: a fifth of a site is a f
   );
 });
 
+test("members of equal dials go together, also where a node decides again", () => {
+  const world = loadWorld(three, [
+    {
+      name: "default/p",
+      root: "root",
+      nodes: [
+        node("root", "failover", [
+          branch({ node: "few" }),
+          branch({ pool: "default/b" }, { tier: 1 }),
+          branch({ pool: "default/c" }, { tier: 2 }),
+        ]),
+        node("few", "weighted", [branch({ pool: "default/a" })], {
+          minHealthy: { kind: 1, value: 2, isPerFamily: false },
+          onAllUnhealthy: "open",
+        }),
+      ],
+    },
+  ]);
+  const dialed = endpointSlot(Verdict.healthy, Admin.active, PER_MILLE, 800, 5);
+  const slots = slotsOf(world, { "default/a/a": dialed, "default/b/b": dialed });
+  const expected = new Map([
+    ["endpoint/default/a/a", 0.8],
+    ["endpoint/default/c/c", 0.2],
+  ]);
+  const found = distribution(world, slots, TargetKind.policy, 0, client, 0);
+  for (const [key, chance] of expected)
+    assert.ok(Math.abs((found.get(key) ?? 0) - chance) < 1e-9, key);
+  assert.ok(
+    !chiSquareExceeds(countAnswers(world, slots, "default/p", 20_000, 6), expected, 20_000),
+  );
+});
+
 test("an endpoint's dial hands its share to its peers", () => {
   const world = loadWorld([pool("default/a", [member("m1", 1), member("m2", 2)])], [weighted([1])]);
   const slots = slotsOf(world, {

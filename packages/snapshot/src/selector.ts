@@ -65,6 +65,8 @@ export class Selector {
   slots: Uint32Array = new Uint32Array(0);
   client: Client | null = null;
   draw: number = 0;
+  /** The draw by which members keep or lose a decision: of all of it, also where a node decides again. */
+  dialDraw: number = 0;
   wantFamily: number = 0;
   /** Answers asked for by the record or the nearest node, 0 where none is; then the pool's, then this default. */
   answers: number = 0;
@@ -130,6 +132,7 @@ export class Selector {
     this.slots = slots;
     this.client = client;
     this.draw = draw | 0;
+    this.dialDraw = this.draw;
     this.wantFamily = wantFamily;
     this.answers = answersMax;
     this.defaultAnswers = PLAIN_ANSWERS;

@@ -107,7 +107,7 @@ function keepsDial(selector: Selector, endpoint: number): boolean {
   if (dial >= PER_MILLE || selector.ignoresDials) return true;
   const { variant, variantBits, variantSeed } = selector;
   return variant < 0
-    ? drawKeeps(selector.draw, MEMBER_DIAL_SALT, DIAL_STEP, dial)
+    ? drawKeeps(selector.dialDraw, MEMBER_DIAL_SALT, DIAL_STEP, dial)
     : variantKeeps(variant, variantBits, variantSeed, dial);
 }
 

@@ -23,14 +23,17 @@ export function selectSticky(selector: Selector, node: number, mode: number): nu
   const salt = policies.nodeWord(node, NodeWord.salt);
   const clientHash = hashOfPrefix(client, bits);
   const outerDraw = selector.draw;
+  const outerDial = selector.dialDraw;
   const outerSalt = selector.stickySalt;
   const outerHash = selector.stickyHash;
   selector.defaultAnswers = 1;
   selector.draw = mix32(clientHash ^ salt) | 0;
+  selector.dialDraw = selector.draw;
   selector.stickySalt = salt | 1;
   selector.stickyHash = clientHash;
   const status = selectByScore(selector, node, mode, salt, clientHash);
   selector.draw = outerDraw;
+  selector.dialDraw = outerDial;
   selector.stickySalt = outerSalt;
   selector.stickyHash = outerHash;
   return status;
