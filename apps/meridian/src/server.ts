@@ -411,7 +411,10 @@ export class Server {
     // Not before: should this process fail until here, the folder stays that of the one that answers.
     this.#directory.takeLock();
     if (predecessor !== undefined)
-      await processEnded(predecessor, (message) => this.#logger.warn({ predecessor }, message));
+      await processEnded(predecessor, {
+        warn: (message) => this.#logger.warn({ predecessor }, message),
+        isStopped: () => this.#options.interrupted?.aborted === true,
+      });
     await this.#takeStore();
     this.#zones.keys.start();
     await this.#startGateway();

@@ -336,11 +336,19 @@ function lowerPriority({ pid }: ChildProcess, isAtWork: boolean): void {
  * and could not be killed (Linux 6.18: a thread preempted in `__dentry_kill` of its entry in /proc, and `shrink_dcache_parent` of who reaps).
  */
 function raisePriority({ pid }: ChildProcess): void {
+  if (process.platform !== "linux") return;
   try {
-    for (const thread of readdirSync(`/proc/${pid}/task`))
-      setPriority(Number(thread), constants.priority.PRIORITY_NORMAL);
+    for (const thread of readdirSync(`/proc/${pid}/task`)) raise(Number(thread));
   } catch {
-    // There is no such folder but on Linux, and who may not raise them waits for as long as it takes.
+    // It has ended.
+  }
+}
+
+function raise(thread: number): void {
+  try {
+    setPriority(thread, constants.priority.PRIORITY_NORMAL);
+  } catch {
+    // It has ended; or this process may not raise it, and waits for as long as it takes.
   }
 }
 

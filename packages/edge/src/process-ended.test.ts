@@ -7,7 +7,10 @@ import { test } from "node:test";
 
 import { processEnded } from "./process-ended.ts";
 
-const quiet = (message: string): void => assert.fail(`unexpected: ${message}`);
+const quiet = {
+  warn: (message: string): void => assert.fail(`unexpected: ${message}`),
+  isStopped: () => false,
+};
 
 test("processEnded() resolves when the process ends, not before", async () => {
   const child = spawn(process.execPath, ["-e", "process.stdin.resume()"], {
@@ -54,4 +57,13 @@ test("processEnded() resolves at once for one that is not there", async () => {
   await once(child, "exit");
   assert.ok(child.pid !== undefined);
   await processEnded(child.pid, quiet);
+});
+
+test("processEnded() waits no more when this process is to end", async () => {
+  let isStopped = false;
+  const waiting = processEnded(process.pid, { ...quiet, isStopped: () => isStopped });
+  setTimeout(() => {
+    isStopped = true;
+  }, 30);
+  await assert.rejects(waiting, { code: "EDGE_HANDOVER_INTERRUPTED" });
 });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { MeridianError } from "@meridian/core";
 
 /** How long a process that was replaced may take to end by itself; what it has to write is written within a second. */
 const PREDECESSOR_MS_MAX = 30_000;
@@ -8,12 +9,31 @@ const PREDECESSOR_MS_MAX = 30_000;
 const KILLED_MS_MAX = 5000;
 const LOOK_MS = 10;
 
+export interface ProcessEndedOptions {
+  readonly warn: (message: string) => void;
+  /** This process is to end: it waits no more. */
+  readonly isStopped: () => boolean;
+}
+
 /**
  * Waits until the process that was replaced has ended. It has left its sockets: if it does not end, it is killed, and waited for however
- * long the kernel keeps it. What it holds (the store, its ports) cannot be had before, and who waits answers meanwhile.
+ * long the kernel keeps it. What it holds (the store, its ports) cannot be had before, and who waits answers meanwhile. Rejects with code
+ * EDGE_HANDOVER_INTERRUPTED where this process is to end before.
  */
-export async function processEnded(pid: number, warn: (message: string) => void): Promise<void> {
-  const isAlive = aliveness(pid);
+export async function processEnded(
+  pid: number,
+  { warn, isStopped }: ProcessEndedOptions,
+): Promise<void> {
+  const start = startOf(pid);
+  const isAlive = (): boolean => {
+    if (isStopped())
+      throw new MeridianError(
+        "EDGE_HANDOVER_INTERRUPTED",
+        "user",
+        `Ended before process ${pid} did, which it had replaced`,
+      );
+    return start === undefined ? exists(pid) : start !== "" && startOf(pid) === start;
+  };
   if (await hasEnded(isAlive, PREDECESSOR_MS_MAX)) return;
   warn(
     `Process ${pid}, which was replaced, has not ended within ${PREDECESSOR_MS_MAX / 1000} s: it is killed`,
@@ -24,6 +44,8 @@ export async function processEnded(pid: number, warn: (message: string) => void)
     // It has ended meanwhile.
   }
   if (await hasEnded(isAlive, KILLED_MS_MAX)) return;
+  // It cannot be told apart from a later process of its id, or from one that nobody asked how it ended.
+  if (start === undefined) return;
   warn(`Process ${pid}, which was replaced and killed, has not ended: it is waited for`);
   await hasEnded(isAlive, Number.POSITIVE_INFINITY);
 }
@@ -39,13 +61,6 @@ async function hasEnded(isAlive: () => boolean, msMax: number): Promise<boolean>
   return true;
 }
 
-/** Whether the process that has this id now still runs. One whose parent did not ask how it ended does not, nor does a later one of that id. */
-function aliveness(pid: number): () => boolean {
-  if (process.platform !== "linux") return () => exists(pid);
-  const start = startOf(pid);
-  return () => start !== undefined && startOf(pid) === start;
-}
-
 function exists(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -55,15 +70,18 @@ function exists(pid: number): boolean {
   }
 }
 
-/** When it started, in ticks since boot; undefined where none of its threads is left (proc_pid_stat(5): state, number of threads, start). */
+/**
+ * When it started, in ticks since boot; "" where none of its threads is left, as one whose parent did not ask how it ended (proc_pid_stat(5):
+ * state, number of threads, start). Undefined where processes cannot be told apart: not on Linux, or without /proc.
+ */
 function startOf(pid: number): string | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   } catch {
-    return undefined;
+    return existsSync("/proc/self/stat") ? "" : undefined;
   }
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const isZombie = fields[0] === "Z" || fields[0] === "X";
-  return isZombie && Number(fields[17]) <= 1 ? undefined : fields[19];
+  return isZombie && Number(fields[17]) <= 1 ? "" : fields[19];
 }

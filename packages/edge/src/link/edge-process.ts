@@ -83,6 +83,8 @@ export interface EdgeProcessOptions {
   readonly passed?: readonly OpenSocket[];
   /** From the process that this one replaces. */
   readonly takeover?: Takeover | undefined;
+  /** This process is told to end. */
+  readonly interrupted?: AbortSignal;
   /** See `EdgeOptions.standby`. */
   readonly standby?: EdgeOptions["standby"] | undefined;
   /** What is done about who asks. */
@@ -380,7 +382,10 @@ export class EdgeProcess implements LocalEdge {
     this.#front.start(this.edge);
     await takeover?.finish();
     if (this.#predecessor !== undefined)
-      await processEnded(this.#predecessor, (message) => logger.warn(message));
+      await processEnded(this.#predecessor, {
+        warn: (message) => logger.warn(message),
+        isStopped: () => this.#isClosed || this.#options.interrupted?.aborted === true,
+      });
     this.#renewal.start();
     if (takeover === undefined) this.#link.start();
     this.#copy.start();
@@ -394,12 +399,14 @@ export class EdgeProcess implements LocalEdge {
   /** Another process is about to take over: it finds on disk what is served here, and follows control in place of this one. */
   yield(): void {
     this.#link.pause();
+    this.#state.pause();
     this.#state.flush();
   }
 
   /** It did not come to that. */
   resume(): void {
     this.#link.resume();
+    this.#state.resume();
     // The other process had taken the folder already.
     const { logger } = this.#options;
     takeFolderBack(this.#directory, logger, () => !this.#isClosed).catch((error: unknown) => {

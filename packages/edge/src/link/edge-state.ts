@@ -86,6 +86,10 @@ export class EdgeState {
   #isUnplaced = false;
   #pruneTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #isPaused = false;
+  #isPruning = false;
+  /** Since the last one began. */
+  #isPruneDue = false;
   /** Of what older processes kept. */
   #learning: Promise<void> | undefined;
   /** The first revision that was kept since then, of `performance.now()`. */
@@ -228,18 +232,34 @@ export class EdgeState {
     this.#pruneTimer = setTimeout(() => void this.#prune(), Math.min(pauseMs, leftMs)).unref();
   }
 
-  /** In turns of a millisecond or two: a revision may come meanwhile. */
+  /** One after the other: two that wrote one section would write one file. */
   async #prune(): Promise<void> {
     this.#pruneTimer = undefined;
     this.#keptAtMs = undefined;
+    this.#isPruneDue = true;
+    if (this.#isPruning) return;
+    this.#isPruning = true;
+    while (this.#isPruneDue && !this.#isResting) {
+      this.#isPruneDue = false;
+      await this.#pruneOnce();
+    }
+    this.#isPruning = false;
+  }
+
+  get #isResting(): boolean {
+    return this.#isClosed || this.#isPaused;
+  }
+
+  /** In turns of a millisecond or two: a revision may come meanwhile. */
+  async #pruneOnce(): Promise<void> {
     this.#learning ??= this.store.learn(() => !this.#isClosed);
     // What it could not read prune() tries, and tells of.
     await this.#learning.catch(() => {});
-    if (this.#isClosed) return;
+    if (this.#isResting) return;
     this.#try("old revisions out", () => this.store.prune(this.#gathered));
     for (const [name, bytes] of [...this.#deltas]) {
       const found = await hashOf(bytes);
-      if (this.#isClosed) return;
+      if (this.#isResting) return;
       // What is served now may have no use for it any more.
       if (!this.#deltas.delete(name)) continue;
       if (found === name) await this.#makeWhole(name, bytes);
@@ -257,7 +277,10 @@ export class EdgeState {
       await this.store.makeWhole(name, bytes);
     } catch (error) {
       // The process that takes over may have removed it, and goes on from what makes it.
-      if (!this.#isClosed) this.#failed(`section ${name}`, error);
+      if (this.#isResting) return;
+      this.#failed(`section ${name}`, error);
+      // With the next revision.
+      if (this.store.hasDelta(name)) this.#deltas.set(name, bytes);
     }
   }
 
@@ -310,6 +333,17 @@ export class EdgeState {
     return isKept;
   }
 
+  /** Another process is about to take over: what it has placed is not known here, and nothing is taken for old until `resume()`. */
+  pause(): void {
+    this.#isPaused = true;
+    clearTimeout(this.#pruneTimer);
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#pruneSoon(PRUNE_MS);
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#keepTimer);
@@ -356,6 +390,10 @@ export class EdgeState {
     const bytes = step.value;
     const isSaved = this.#try(OVERLAY, () => writeDurably(this.#overlayPath, bytes), OVERLAY);
     if (isSaved) this.troubles.took(OVERLAY);
+    else {
+      this.#isStale = true;
+      if (!this.#isClosed) this.#touch(RETRY_MS);
+    }
     return isSaved;
   }
 

@@ -395,6 +395,9 @@ test("makeWhole() takes the place of what makes a section; another process reads
   const making = store.makeWhole(newest.name, new Uint8Array(newest.buffer)).then(() => {
     isWhole = true;
   });
+  // Another one would cut the file off that this one is about to put there.
+  await store.makeWhole(newest.name, new Uint8Array(newest.buffer));
+  assert.ok(store.hasDelta(newest.name));
   // What is removed meanwhile is not what is being written.
   while (!isWhole) {
     store.prune();

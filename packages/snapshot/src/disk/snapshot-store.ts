@@ -196,6 +196,7 @@ export class SnapshotStore {
     if (!this.#deltas.has(name)) return;
     // Of its own name: the process that this one takes over from may be at the same section still.
     const later = `${name}.${process.pid}${LATER_ENDING}`;
+    if (this.#later.has(later)) return;
     this.#later.add(later);
     try {
       const isWanted = (): boolean => this.#deltas.has(name);
@@ -248,7 +249,10 @@ export class SnapshotStore {
     const next = files.values();
     const work = async (): Promise<void> => {
       for (const file of next)
-        if (existsSync(this.#sectionPath(file))) await syncFile(this.#sectionPath(file));
+        // What makes a section goes when the section is there.
+        await syncFile(this.#sectionPath(file)).catch((error: unknown) => {
+          if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+        });
     };
     await Promise.all(Array.from({ length: SYNCS_MAX }, work));
     await syncFile(join(this.#folder, "sections"));

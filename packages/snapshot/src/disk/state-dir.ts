@@ -209,11 +209,15 @@ export async function replaceDurably(
 ): Promise<void> {
   const handle = await open(temporary, "w", 0o600);
   try {
-    for (let at = 0; at < content.length; at += PIECE_BYTES) {
+    for (let at = 0; at < content.length && isWanted(); at += PIECE_BYTES) {
       await handle.writeFile(content.subarray(at, at + PIECE_BYTES));
       await handle.datasync();
     }
     await handle.sync();
+  } catch (error) {
+    // A full disk is to have room for what is smaller.
+    rmSync(temporary, { force: true });
+    throw error;
   } finally {
     await handle.close();
   }
