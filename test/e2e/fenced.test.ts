@@ -200,9 +200,11 @@ test("a fenced hand-over: an edge stands still, control dies, and nobody sees bo
   assert.match(told, /As this edge was told: revision \d+ of epoch 1 of the store, \d+s old/);
   assert.match(told, /default\/left +sides +Off, to be On/);
   await control.start(/"msg":"Serving edges"/);
-  // In words: where the machine is so slow that nobody is waited for any more, it is On.
-  const { stdout: words } = await meridian("control", "get", ...here);
-  assert.match(words, /\(at most \d+s\)|default\/left +sides +On /);
+  // In words, once the edges are known again: where the machine is so slow that nobody is waited for any more, it is On.
+  await until("words on who is waited for", LOOK_MS_MAX, async () => {
+    const { stdout: words } = await meridian("control", "get", ...here);
+    return /\(at most \d+s\)|default\/left +sides +On /.test(words);
+  });
   await until("left to be answered", LOOK_MS_MAX, () => watch.after(stoppedAtMs).includes(LEFT));
   const leftAtMs = watch.seen.find(
     ({ answer, atMs }) => answer === LEFT && atMs > stoppedAtMs,
