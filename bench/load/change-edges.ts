@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // How soon four edges on this machine answer what a change says, from the request to apply it at once (`publish=immediate`):
-// `node bench/load/change-edges.ts [--names N] [--rounds N] [--rate Q] [--keep] [--save]`. `--save` writes bench/results/DATE-change-edges.json.
+// `node bench/load/change-edges.ts [--names N] [--rounds N] [--rate Q] [--pause MS] [--keep] [--save]`.
+// `--save` writes bench/results/DATE-change-edges.json, or DATE-change-edges-MSms.json where another pause is given.
 // One control compiles N names (a million unless given) and feeds four edges, processes of their own; each is asked Q times a second in
 // all for the six names that change, which is its load. A change counts when the last of the four answers as it says.
 //
 // Unless Q is given, it is what keeps the machine half busy: edges and clients share its two cores, so what the four are asked at a rate is
 // measured in processor time of both, above that without queries, and the rate changed until that is one core of the two. Clients sleep
 // while no query is due: four that turned without sleeping took one core whatever they asked, and half of it from changes.
+//
+// A change is asked for a second after the one before was seen and cleared away, so that the load beside it is that of queries; with
+// `--pause 150` the work that changes leave behind themselves is most of the other half of the machine.
 
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -21,7 +25,7 @@ import { largePlan, millionSize } from "./data/plan.ts";
 import { regionNets } from "./data/regions.ts";
 import { ask } from "./measure/ask.ts";
 import { startLoader, type LoaderRun } from "./measure/loader.ts";
-import { readBusy } from "./measure/cpu.ts";
+import { processTree, readCpu } from "./measure/cpu.ts";
 import { describeMachine } from "./measure/machine.ts";
 import { buildNative } from "./measure/native.ts";
 import { freePort, startPinned, stopProgram, waitFor } from "./measure/program.ts";
@@ -62,7 +66,7 @@ const IDLE_MAX = 0.25;
 const CLIENT_CORE = 1;
 const READY_MS_MAX = 300_000;
 const ANSWER_MS_MAX = 60_000;
-const PAUSE_MS = 150;
+const PAUSE_MS = 1000;
 const SEED = 1;
 const program = join(import.meta.dirname, "../../apps/meridian/src/main.ts");
 
@@ -71,12 +75,14 @@ const { values } = parseArgs({
     names: { type: "string", default: "1000000" },
     rounds: { type: "string", default: "20" },
     rate: { type: "string" },
+    pause: { type: "string", default: String(PAUSE_MS) },
     keep: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
   },
 });
 const names = Number(values.names);
 const rounds = Number(values.rounds);
+const pauseMs = Number(values.pause);
 
 const children: ChildProcess[] = [];
 const loaders: LoaderRun[] = [];
@@ -127,17 +133,19 @@ async function run(): Promise<void> {
   const ports = await startPlanes(serving, documents, `change-weight.${origin}`);
   const list = join(folder, "names");
   writeFileSync(list, `${changedNames(origin).join("\n")}\n`);
-  const rate = values.rate === undefined ? await halfBusyRate(ports, list) : Number(values.rate);
+  const idle = await idleShare();
+  const rate =
+    values.rate === undefined ? await halfBusyRate(ports, list, idle) : Number(values.rate);
   startLoaders(ports, list, rate);
   await sleep(1000);
   console.log(
     `${EDGES} × ${rate} queries a second: both cores ${percentOf(await busyShare())} busy`,
   );
-  const { changes, missed, load } = await measure(documents, origin);
+  const { changes, missed, busy, load } = await measure(documents, origin);
   const result: ScenarioResult = {
     format: RESULT_FORMAT,
-    scenario: "change-edges",
-    title: `Change applied to changed answer at the last of ${EDGES} edges, ${names} names`,
+    scenario: pauseMs === PAUSE_MS ? "change-edges" : `change-edges-${pauseMs}ms`,
+    title: `Change applied to changed answer at the last of ${EDGES} edges, ${names} names, ${pauseMs / 1000} s between changes`,
     date,
     settings: {
       seconds: 0,
@@ -158,6 +166,7 @@ async function run(): Promise<void> {
         version: version ?? "",
         changes,
         missed,
+        busy,
         load,
       },
     ],
@@ -180,8 +189,7 @@ function startLoaders(ports: readonly number[], list: string, rate: number): voi
 }
 
 /** Queries a second at each edge that keep both cores half busy, more than they are without any. */
-async function halfBusyRate(ports: readonly number[], list: string): Promise<number> {
-  const idle = await idleShare();
+async function halfBusyRate(ports: readonly number[], list: string, idle: number): Promise<number> {
   if (idle > IDLE_MAX)
     throw new Error(
       `Cannot tell what queries cost: both cores are ${percentOf(idle)} busy without them; give --rate, or wait for an idle machine`,
@@ -221,11 +229,21 @@ async function busyAt(ports: readonly number[], list: string, rate: number): Pro
   return busy;
 }
 
-/** How much of both cores is used, from 0 to 1. */
+/** How much of both cores control, its compiler, edges, clients and this program use, from 0 to 1. */
 async function busyShare(): Promise<number> {
-  const [startMs, before] = [performance.now(), readBusy(CORES)];
+  const [startMs, before] = [performance.now(), spentUs()];
   await sleep(BUSY_MS);
-  return (readBusy(CORES) - before) / (performance.now() - startMs) / 1000 / CORE_COUNT;
+  return shareOf(spentUs() - before, performance.now() - startMs);
+}
+
+/** What they have used so far. The kernel's count of a core goes by ticks, with which clients that sleep for a fixed time may be in step. */
+function spentUs(): number {
+  return readCpu(processTree(process.pid)).total;
+}
+
+/** How much of both cores µs of processor time in ms are. */
+function shareOf(busyUs: number, ms: number): number {
+  return busyUs / ms / 1000 / CORE_COUNT;
 }
 
 function percentOf(share: number): string {
@@ -277,10 +295,11 @@ async function startPlanes(
 async function measure(
   documents: AppliedDocuments,
   origin: string,
-): Promise<Pick<ChangeResult, "changes" | "missed" | "load">> {
+): Promise<Required<Pick<ChangeResult, "changes" | "missed" | "busy" | "load">>> {
   const changes: AppliedChange[] = [];
   let missed = 0;
   let state = initialState;
+  const [startMs, busyBefore] = [performance.now(), spentUs()];
   for (let index = 0; index < rounds * changeKinds.length; index++) {
     const kind = changeKinds[index % changeKinds.length] ?? "record weight";
     const next = applyChange(state, kind, origin);
@@ -303,13 +322,15 @@ async function measure(
     else if (Number.isFinite(ms)) changes.push({ kind, ms: Math.round(ms * 1000) / 1000 });
     else missed++;
     await documents.clear(state);
-    await sleep(PAUSE_MS);
+    await sleep(pauseMs);
   }
+  const busy = shareOf(spentUs() - busyBefore, performance.now() - startMs);
+  console.log(`both cores ${percentOf(busy)} busy with queries and changes`);
   for (const loader of loaders) loader.finish();
   const summaries = await Promise.all(loaders.map(({ summary }) => summary));
   for (const [edge, { sent, lost, p99 }] of summaries.entries())
     console.log(`edge ${edge}: ${sent} queries, ${lost} lost, p99 ${p99} µs`);
   const [load] = summaries.toSorted((a, b) => b.p99 - a.p99);
   if (load === undefined) throw new Error("Cannot measure changes: there is no edge");
-  return { changes, missed, load };
+  return { changes, missed, busy: Math.round(busy * 1000) / 1000, load };
 }

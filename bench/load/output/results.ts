@@ -117,6 +117,8 @@ export interface ChangeResult {
   readonly changes: readonly AppliedChange[];
   /** Changes that no client saw in time. */
   readonly missed: number;
+  /** How much of the cores that server and clients share was used, from 0 to 1. */
+  readonly busy?: number;
   readonly load: LoaderSummary;
 }
 
