@@ -76,9 +76,9 @@ test("RevisionRehearsal rehearses some times after the first revision, while non
   isResting = true;
   asked = 0;
   passSeconds(5);
-  assert.equal(asked, 12);
+  assert.equal(asked, 16);
   rehearsal.follow();
   passSeconds(5);
-  assert.equal(asked, 12);
+  assert.equal(asked, 16);
   rehearsal.close();
 });

@@ -5,7 +5,7 @@
 import { constants, getPriority, setPriority } from "node:os";
 import { assert } from "@meridian/core";
 import type { CompilerAnswer, CompilerQuestion, SentFile } from "./compiler-process.ts";
-import { GarbageCollections } from "@meridian/health";
+import { RevisionRehearsal } from "@meridian/health";
 import { FileCompiler } from "./file-compiler.ts";
 import type { CompilerFolders } from "./file-load.ts";
 import { reasonOf } from "@meridian/core";
@@ -22,11 +22,6 @@ const KEPT_MAX = 100;
 /** What was compiled in haste is kept within this, or the time that others leave is taken. */
 const HASTE_MS_MAX = 200;
 
-/** After so many nothing gets faster any more. */
-const REHEARSALS = 12;
-/** Only where nothing was asked for so long. */
-const REHEARSAL_MS = 1000;
-
 const start: unknown = JSON.parse(process.env["MERIDIAN_COMPILER"] ?? "null");
 assert(
   process.send !== undefined && isStart(start),
@@ -41,11 +36,8 @@ let isYielding = false;
 let keptCount = 0;
 let pruneTimer: NodeJS.Timeout | undefined;
 let wholeTimer: NodeJS.Timeout | undefined;
-const collections = new GarbageCollections();
 let hasteTimer: NodeJS.Timeout | undefined;
-let rehearsalTimer: NodeJS.Timeout | undefined;
-/** Rehearsals that are still to come. */
-let rehearsalsLeft = REHEARSALS;
+let hasLearned = false;
 const compiler = new FileCompiler(
   start,
   () => {
@@ -56,6 +48,12 @@ const compiler = new FileCompiler(
     if (isYielding) setNice(constants.priority.PRIORITY_LOW);
   },
 );
+/** What compiles small changes runs before the first of them comes: V8 compiles it while nobody waits. */
+const rehearsal = new RevisionRehearsal({
+  rehearse,
+  // Whatever is wrong with it is told with the first change that somebody makes.
+  onFailed: () => {},
+});
 process.on("disconnect", () => process.exit(0));
 // A terminal sends its signals to the whole group: the process that asks decides when this one ends.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
@@ -74,7 +72,6 @@ process.on("message", (question: CompilerQuestion) => {
     clearTimeout(pruneTimer);
     if (question.request.isTrial) pruneTimer = setTimeout(prune, TRIED_MS);
     compiler.sections.settle();
-    collections.soon();
   }
   if (question.kind === "keep") {
     pruneSoon();
@@ -84,7 +81,7 @@ process.on("message", (question: CompilerQuestion) => {
   clearTimeout(hasteTimer);
   if (question.kind === "load" && question.nice < 0) hasteTimer = setTimeout(giveWay, HASTE_MS_MAX);
   else giveWay();
-  rehearseSoon(REHEARSAL_MS);
+  if (compiler.isLoaded) rehearsal.follow();
 });
 
 /** For a small change, which takes some tens of milliseconds: under load those of the least priority are some hundreds. */
@@ -119,28 +116,16 @@ function makeWhole(): void {
   void compiler.sections.makeWhole();
 }
 
-/** What compiles small changes runs before the first of them comes: V8 compiles it while nobody waits. */
-function rehearseSoon(pauseMs: number): void {
-  clearTimeout(rehearsalTimer);
-  if (rehearsalsLeft > 0) rehearsalTimer = setTimeout(rehearse, pauseMs);
-}
-
-function rehearse(): void {
-  if (rehearsalsLeft === REHEARSALS) void compiler.sections.learn();
-  rehearsalsLeft -= 1;
+function rehearse(): boolean {
+  if (!hasLearned) void compiler.sections.learn();
+  hasLearned = true;
   try {
-    if (!compiler.rehearse()) return;
-  } catch {
-    // Whatever is wrong with it is told with the first change that somebody makes.
-    return;
+    compiler.rehearse();
   } finally {
     // Its files may have been many, which are read with the least priority.
     giveWay();
   }
-  // What a whole compile has left behind goes before somebody waits for a change, and some of what V8 has compiled goes with it.
-  if (rehearsalsLeft === REHEARSALS / 2) collections.whole();
-  else collections.young();
-  rehearseSoon(REHEARSAL_MS / 10);
+  return true;
 }
 
 /** Of this thread; on Linux, those that help it keep theirs. */

@@ -129,6 +129,11 @@ export class FileCompiler {
       : { ...outcome, fileChanges: fileChanges(this.#paths, paths) };
   }
 
+  /** Whether small changes can be compiled, from what was compiled last. */
+  get isLoaded(): boolean {
+    return this.#last !== undefined;
+  }
+
   /** Compiles a small change for nobody, so that the next one is compiled sooner; false where there is nothing to compile it from. */
   rehearse(): boolean {
     const [last, request] = [this.#last, this.#request];

@@ -9,8 +9,11 @@ const API_VERSION = "meridian.dev/v1alpha1";
 /** No document of a user is likely to have it; where one has, the rehearsal ends where that is seen. */
 const NAME = "meridian-rehearsal";
 
-/** A pool, a policy and a name of the first zone that has none from elsewhere; undefined where there is no such zone. */
-export function rehearsedChange({ zones }: Model): InputFile | undefined {
+/**
+ * A pool, a policy that leads to it and to one that is there, and a name of the first zone that has none from elsewhere; undefined where
+ * there is no such zone.
+ */
+export function rehearsedChange({ zones, pools }: Model): InputFile | undefined {
   const zone = zones.values().find(({ document: { spec } }) => spec.secondary === undefined);
   if (zone === undefined) return undefined;
   const { metadata, spec } = zone.document;
@@ -22,7 +25,10 @@ export function rehearsedChange({ zones }: Model): InputFile | undefined {
       metadata: { name: NAME, namespace },
       spec: body,
     });
-  const branches = [{ pool: NAME, weight: 1 }];
+  // What is found among thousands goes another way than what is new.
+  const there = pools.values().find((pool) => pool.document.metadata.namespace === namespace);
+  const led = there === undefined ? [NAME] : [NAME, there.document.metadata.name];
+  const branches = led.map((pool) => ({ pool, weight: 1 }));
   const text = [
     document("Pool", { members: { one: { address: "192.0.2.1" } } }),
     document("TrafficPolicy", { root: "root", nodes: { root: { weighted: { branches } } } }),

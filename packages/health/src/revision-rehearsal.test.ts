@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { RevisionRehearsal } from "./revision-rehearsal.ts";
 
 test("a rehearsal that fails is told once, and none comes after it", (context) => {
@@ -24,7 +25,7 @@ test("a rehearsal that fails is told once, and none comes after it", (context) =
   assert.deepEqual(told, ["Array buffer allocation failed"]);
 });
 
-test("after each look through the whole heap it is rehearsed again, until that has failed", (context) => {
+test("after each look through the whole heap it is rehearsed again, until that has failed", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   let [asked, isBroken] = [0, false];
   const rehearsal = new RevisionRehearsal({
@@ -38,15 +39,19 @@ test("after each look through the whole heap it is rehearsed again, until that h
   });
   context.after(() => rehearsal.close());
   /** So many revisions, and calm after them. */
-  const timesAfter = (revisions: number): number => {
+  const timesAfter = async (revisions: number): Promise<number> => {
     asked = 0;
     for (let revision = 0; revision < revisions; revision++) rehearsal.follow();
-    // One timer may begin another one.
-    for (let turn = 0; turn < 100; turn++) context.mock.timers.tick(100);
+    // One timer may begin another one, and that the heap was looked through is told in a turn of the loop.
+    for (let tenth = 0; tenth < 100; tenth++) {
+      context.mock.timers.tick(100);
+      await turn();
+    }
     return asked;
   };
-  const found = [timesAfter(1), timesAfter(1), timesAfter(2), timesAfter(3)];
+  const found: number[] = [];
+  for (const revisions of [1, 1, 2, 3]) found.push(await timesAfter(revisions));
   isBroken = true;
-  found.push(timesAfter(3), timesAfter(3));
-  assert.deepEqual(found, [12, 0, 4, 4, 1, 0]);
+  for (const revisions of [3, 3]) found.push(await timesAfter(revisions));
+  assert.deepEqual(found, [16, 0, 8, 8, 1, 0]);
 });

@@ -27,11 +27,11 @@ test("GarbageCollections looks through the whole heap in the calm after so many 
   assert.ok((await young).includes(MINOR));
   collections.soon();
   const second = nextKinds((kind) => kind === MINOR);
-  context.mock.timers.tick(1900);
+  context.mock.timers.tick(300);
   assert.ok(!(await second).includes(MAJOR));
   collections.soon();
   const third = nextKinds((kind) => kind === MINOR);
-  context.mock.timers.tick(1900);
+  context.mock.timers.tick(300);
   assert.ok(!(await third).includes(MAJOR), "not yet calm");
   const whole = nextKinds((kind) => kind === MAJOR);
   context.mock.timers.tick(100);

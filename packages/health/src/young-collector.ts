@@ -31,10 +31,10 @@ function collector(): Collector | undefined {
  */
 const SOON_MS = 120;
 /**
- * Nothing to be done for so long: the whole heap may be looked through. Of an edge with a million names that takes 100 to 190 ms of two half busy
- * cores, so that a change that came meanwhile was as late.
+ * Nothing to be done for so long: the whole heap may be looked through. With a million names that takes 40 to 190 ms of two half busy cores, by
+ * which a change that came meanwhile would be late. V8 does it when memory is asked for, which is in the middle of a change.
  */
-const CALM_MS = 2000;
+const CALM_MS = 400;
 
 /**
  * Collects a thread's garbage soon after a piece of work that somebody waited for, so that V8 does it less often in the middle of the next:
@@ -44,19 +44,14 @@ export class GarbageCollections {
   /** Made when it is first asked for: it takes a context of its own. */
   #collect: Collector | undefined;
   readonly #wholeEvery: number;
-  readonly #onWhole: () => void;
   /** Pieces of work since the whole heap was looked through. */
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
   #calmTimer: NodeJS.Timeout | undefined;
 
-  /**
-   * `wholeEvery`: after how many pieces of work the whole heap is looked through, once nothing is to be done for a while; never where it is left
-   * out. `onWhole` follows it.
-   */
-  constructor(wholeEvery: number = Infinity, onWhole: () => void = () => {}) {
+  /** `wholeEvery`: after how many pieces of work the whole heap is looked through, once nothing is to be done for a while; never where it is left out. */
+  constructor(wholeEvery: number = Infinity) {
     this.#wholeEvery = wholeEvery;
-    this.#onWhole = onWhole;
   }
 
   /** A piece of work is done. */
@@ -68,10 +63,7 @@ export class GarbageCollections {
     }, SOON_MS).unref();
     clearTimeout(this.#calmTimer);
     if (this.#count >= this.#wholeEvery)
-      this.#calmTimer = setTimeout(() => {
-        this.whole();
-        this.#onWhole();
-      }, CALM_MS).unref();
+      this.#calmTimer = setTimeout(() => this.whole(), CALM_MS).unref();
   }
 
   young(): void {
